@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The HTTP API on the agent's unix socket (docs/api.md): routes, JSON, streams. It reads core/ by
+ * its views and changes nothing itself: what it may do is the table of operations that the agent
+ * hands over. Everything runs on the agent's loop.
+ */
+#ifndef ZL_API_SERVER_H
+#define ZL_API_SERVER_H
+
+#include "core/core.h"
+#include "core/view.h"
+#include "image/store.h"
+
+struct event_base;
+struct api_server;
+
+struct api_where { /* where a client finds a stream: it speaks docs/protocol.md with the monitor */
+    const char *socket, *token;
+};
+
+struct api_exec {
+    const char *const *argv, *const *env; /* NULL-terminated */
+    const char *user, *cwd;               /* NULL: the container's */
+    bool tty, stdin_open;
+    uint16_t rows, cols;
+};
+
+struct api_info {
+    const char *version, *runtime, *root_dir, *runtime_dir, *socket;
+    int pid;
+    int64_t started_wall_ms;
+    bool ready; /* restore is over */
+};
+
+/* Once, on the loop, never from inside the call. failed NULL: success. id and where as the operation
+ * says, else 0 and NULL; all borrowed for the time of the call. */
+typedef void (*api_done_fn)(void *arg, const struct zl_error *failed, uint64_t id,
+                            const struct api_where *where);
+/* One line of progress of an import, as zlayer-fetch prints it: a JSON object. */
+typedef void (*api_progress_fn)(void *arg, const char *line);
+
+struct api_ops {
+    const struct core *(*core)(void *agent);
+    void (*info)(void *agent, struct api_info *ret);
+    /* Gives the event to core. done: when it is durable (id: given_id), or with what core refused. */
+    void (*submit)(void *agent, const struct event *ev, api_done_fn done, void *arg);
+    /* EV_RUN whose start waits for an attach client; done when the container is created, with where. */
+    void (*run_attached)(void *agent, const struct event *ev, api_done_fn done, void *arg);
+    void (*attach)(void *agent, struct inst_id id, api_done_fn done, void *arg);
+    void (*exec)(void *agent, struct inst_id id, const struct api_exec *x, api_done_fn done, void *arg);
+    void (*kill)(void *agent, struct inst_id id, int signal, api_done_fn done, void *arg);
+    /* Absolute path of the log that this container (or its slot) writes; false: no log. */
+    bool (*log_path)(void *agent, const struct inst_label *label, struct inst_id id, struct zl_buf *ret);
+    struct image_store *(*images)(void *agent);
+    int (*image_remove)(void *agent, const char *reference, bool force, struct zl_error *err);
+    /* source: "/abs/rootfs.tar", "oci:/abs/dir[:tag]". */
+    void (*image_import)(void *agent, const char *source, const char *reference,
+                         api_progress_fn progress, api_done_fn done, void *arg);
+    void (*shutdown)(void *agent); /* lets go of the containers and ends the agent */
+};
+
+/* Listens on listen_fd (AF_UNIX, bound, listening; taken over on success). */
+int api_server_new(struct event_base *base, int listen_fd, const struct api_ops *ops, void *agent,
+                   struct api_server **ret, struct zl_error *err);
+void api_server_free(struct api_server *s); /* cuts open requests off */
+/* To be called after core_step changed something: wakes the requests that wait for a state. */
+void api_server_changed(struct api_server *s);
+/* An EFF_EVENT that became durable, for those who follow events. */
+void api_server_event(struct api_server *s, const struct effect *event, int64_t wall_ms);
+
+#endif

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Read-only looks at a core, for the API: flat rows in a stable order, valid until the next
+ * core_step. A callback that returns false ends the walk.
+ */
+#ifndef ZL_CORE_VIEW_H
+#define ZL_CORE_VIEW_H
+
+#include "core/core.h"
+
+enum inst_state {
+    INST_WAITING,  /* for dependencies, a free start permit or the end of a back-off */
+    INST_PULLING,
+    INST_CREATING,
+    INST_STARTING,
+    INST_UP,
+    INST_STOPPING,
+    INST_REMOVING,
+    INST_EXITED, /* standalone containers and finished executions that are kept; isolated replicas */
+    INST_STATES
+};
+const char *inst_state_name(enum inst_state s); /* "waiting", "pulling", … */
+
+enum health_state { HEALTH_UNKNOWN, HEALTH_CHECKING, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
+const char *health_state_name(enum health_state s);
+
+struct view_container {
+    struct inst_id id;       /* 0 while a slot waits for its next incarnation */
+    struct inst_label label;
+    const char *name;        /* "web-rep-1"; of executions "<job>-<execution id>" */
+    const struct spec_service *service;
+    enum inst_state state;
+    enum health_state health;
+    const char *health_reason; /* of the last failed probe, else "" */
+    const char *why;         /* what it waits for or why it failed, in words; "" otherwise */
+    int64_t pid;             /* 0: none */
+    int64_t created_ms, started_ms;
+    uint32_t restarts;       /* of the slot since the deploy */
+    bool crash_loop;
+    bool has_exit;           /* exit is that of this or of the previous incarnation */
+    struct inst_exit exit;
+};
+
+struct view_service {
+    const char *deployment;
+    const struct spec_service *service;
+    uint32_t desired, running, healthy; /* replicas */
+    bool stopped;         /* by `stop` */
+    const char *status;   /* "running", "pending", "scaling", "stopped", "failed", jobs: "registered" */
+    const char *why;      /* "" or the reason of failed and pending */
+    int64_t created_ms;
+};
+
+struct view_deployment {
+    const struct row_deployment *row;
+    enum deployment_status status;
+    const char *message; /* of DEP_FAILED, else "" */
+    bool ready;          /* every service has what it wants, healthy; jobs are registered */
+};
+
+typedef bool (*view_container_fn)(void *arg, const struct view_container *v);
+typedef bool (*view_service_fn)(void *arg, const struct view_service *v);
+typedef bool (*view_deployment_fn)(void *arg, const struct view_deployment *v);
+typedef bool (*view_execution_fn)(void *arg, const struct row_execution *v);
+
+/* deployment NULL: all. Standalone containers belong to "-". */
+void core_each_deployment(const struct core *c, view_deployment_fn fn, void *arg);
+void core_each_service(const struct core *c, const char *deployment, view_service_fn fn, void *arg);
+void core_each_container(const struct core *c, const char *deployment, view_container_fn fn, void *arg);
+void core_each_execution(const struct core *c, const char *deployment, const char *job,
+                         view_execution_fn fn, void *arg); /* newest first */
+const char *deployment_status_name(enum deployment_status s);
+const char *execution_status_name(enum execution_status s);
+
+#endif

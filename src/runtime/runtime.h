@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The one door to whatever runs containers: native, docker, wasm, a composite of them, or a test
+ * double. Asynchronous: a request goes in, its answer comes later on the loop, once. The shell of
+ * the agent turns effects of core/ into these requests.
+ */
+#ifndef ZL_RUNTIME_RUNTIME_H
+#define ZL_RUNTIME_RUNTIME_H
+
+#include "core/core.h"
+
+enum rt_kind {
+    RT_PULL,   /* makes the image usable; answers its digest */
+    RT_CREATE, /* everything but the process; an existing container of that id is an error */
+    RT_START,  /* answers when the command was executed; a missing command is an error here */
+    RT_STOP,   /* the stop signal to init, after grace_ms SIGKILL to all; answers when all are gone */
+    RT_KILL,   /* one signal to init; SIGKILL to all */
+    RT_REMOVE, /* kills if need be, frees everything; an unknown id is success */
+    RT_PROBE,  /* connects or asks inside the container's network; answers success or why not */
+    RT_EXEC,   /* prepares an exec; answers where its client finds the stream */
+    RT_ATTACH, /* answers where a client finds the streams of the first process */
+    RT_STATS,
+    RT_KINDS
+};
+#define RT_CAN(kind) (UINT64_C(1) << (kind))
+
+struct rt_exec {
+    const char *const *argv, *const *env; /* NULL-terminated; env is added to the container's */
+    const char *user, *cwd;               /* NULL: the container's */
+    bool tty, stdin_open;
+    uint16_t rows, cols;
+};
+
+struct rt_request {
+    enum rt_kind kind;
+    struct inst_id id;
+    uint64_t deadline_ms; /* mono; 0: none */
+    union {
+        struct { const char *image; enum spec_pull policy; } pull;
+        struct {
+            const struct inst_label *label;
+            const struct spec_service *service; /* read during submit only */
+            bool attach_first; /* start waits for the first attach client */
+        } create;
+        struct { int signal; uint64_t grace_ms; } stop; /* signal 0: the image's, else SIGTERM */
+        struct { int signal; } kill;
+        struct { const struct spec_service *service; } probe;
+        struct rt_exec exec;
+    };
+};
+
+struct rt_stream_where { /* where a client finds a stream: it speaks docs/protocol.md itself */
+    char socket[256];    /* path of the monitor's control socket */
+    char token[33];      /* one use, in the client's hello */
+};
+
+struct rt_stats {
+    uint64_t cpu_usage_ns, memory_bytes, memory_limit, pids; /* memory_limit 0: none */
+};
+
+struct rt_answer {
+    enum rt_kind kind;
+    struct zl_error err; /* kind ZL_OK: done */
+    union {
+        struct { char digest[80]; } pull;
+        struct { int64_t pid, started_wall_ms; } start;
+        struct rt_stream_where where; /* RT_EXEC, RT_ATTACH */
+        struct rt_stats stats;
+    };
+};
+
+enum rt_event_kind { RT_EV_EXIT, RT_EV_OOM, RT_EV_FOUND, RT_EV_FOUND_END };
+struct rt_event {
+    enum rt_event_kind kind;
+    struct inst_id id;
+    union {
+        struct inst_exit exit; /* lost is set when the monitor died */
+        struct event found;    /* an EV_FOUND, for core as it is */
+    };
+};
+
+struct runtime;
+struct rt_call;
+/* Once per request, on the loop, never from inside runtime_submit. */
+typedef void (*rt_done_fn)(void *arg, const struct rt_answer *a);
+typedef void (*rt_event_fn)(void *arg, const struct rt_event *ev);
+
+struct runtime_ops {
+    const char *name; /* as written in a spec: "native", "docker", "wasm" */
+    uint64_t can;     /* RT_CAN bits; runtime_submit answers UNSUPPORTED for the rest */
+    struct rt_call *(*submit)(struct runtime *rt, const struct rt_request *rq, rt_done_fn done, void *arg);
+    void (*cancel)(struct rt_call *c); /* done still comes: CANCELLED when what was begun is undone */
+    /* on_event gets one RT_EV_FOUND for each container that exists, RT_EV_FOUND_END, then what
+     * happens: the only unasked messages. Called once. */
+    int (*watch)(struct runtime *rt, rt_event_fn on_event, void *arg, struct zl_error *err);
+    void (*free)(struct runtime *rt); /* lets go of containers, which go on */
+};
+struct runtime { const struct runtime_ops *ops; /* first member of a backend's own struct */ };
+
+struct rt_call *runtime_submit(struct runtime *rt, const struct rt_request *rq, rt_done_fn done, void *arg);
+const char *rt_kind_verb(enum rt_kind k); /* "create", for messages */
+
+#endif

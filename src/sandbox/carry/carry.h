@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Carrying out a plan (sandbox/plan.h): the system calls that make, start, join and end one
+ * container. libc only, no parser; linked by zlayer-shim (musl, static) and zlayer-oci. Errors name
+ * the step and its object: "mount '/proc' on '/proc': Operation not permitted". Not thread-safe;
+ * the process that calls it must be single-threaded.
+ */
+#ifndef ZL_SANDBOX_CARRY_H
+#define ZL_SANDBOX_CARRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "sandbox/plan.h"
+
+struct carry;
+
+struct carry_proc {
+    pid_t pid;  /* in the caller's PID namespace; 0 when there is none */
+    int pidfd;  /* the caller's to close */
+};
+
+struct carry_start {
+    int stdio[3];       /* what becomes 0, 1, 2; -1: /dev/null. Ignored with a terminal */
+    int console_socket; /* terminal: a connected AF_UNIX socket that receives the pty's master
+                         * (SCM_RIGHTS), as runc's --console-socket; -1: none */
+    uint16_t rows, cols;
+    /*
+     * -1: one piece, CLONE_VM|CLONE_VFORK, returns when exec happened (the fast path). Otherwise the
+     * child sets everything up, the call returns, and exec happens when gate becomes readable
+     * (`zlayer-oci create` … `start`).
+     */
+    int gate;
+    int report; /* with gate: where a failing exec is told to whoever opened the gate; -1: nobody */
+};
+
+/* plan is borrowed; fds are the descriptors the plan counts as its own (borrowed as well). */
+int carry_new(const struct plan *plan, const int *fds, size_t n_fds, struct carry **ret,
+              struct zl_error *err);
+void carry_free(struct carry *c); /* lets go; touches nothing that was made */
+ZL_DEFINE_CLEANUP(struct carry *, carry_free)
+#define autocarry ZL_CLEANUP(carry_freep)
+
+/* Makes cgroups and their limits and, where the plan asks for a new network namespace and
+ * `own_netns`, moves the calling process into it and brings lo up (a shim lives there; its child
+ * inherits it). On failure everything made is removed again. */
+int carry_prepare(struct carry *c, bool own_netns, struct zl_error *err);
+/*
+ * Starts the first process. kind of the error: ZL_ERR_NOT_FOUND when the command does not exist,
+ * ZL_ERR_DENIED when it cannot be executed (a directory, no x bit, wrong format), else SYSTEM …
+ */
+int carry_start(struct carry *c, const struct carry_start *how, struct carry_proc *ret,
+                struct zl_error *err);
+/* Runs a further process in the container of `init`, with the exec plan x. Forks, never shares
+ * memory: whoever is in there could ptrace it. Same error kinds. */
+int carry_exec(struct carry *c, pid_t init, const struct plan_exec *x, const struct carry_start *how,
+               struct carry_proc *ret, struct zl_error *err);
+
+int carry_kill_all(struct carry *c, int signal, struct zl_error *err); /* every process of its cgroup */
+bool carry_is_empty(struct carry *c); /* no process left in its cgroup */
+/* How many processes the OOM killer ended, and the peak of memory (0: not known). */
+int carry_oom_kills(struct carry *c, uint64_t *ret_kills, uint64_t *ret_peak, struct zl_error *err);
+/* A pollable fd that tells of memory events (v2: memory.events, v1: eventfd), or -1. Borrowed. */
+int carry_oom_fd(struct carry *c);
+/* Kills what is left and removes the cgroups. Missing ones are fine: may be called again, and on
+ * a container that another process prepared. */
+int carry_remove(struct carry *c, struct zl_error *err);
+
+#endif

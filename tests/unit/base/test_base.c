@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/id.h"
+#include "base/msg.h"
+
+static int scratch_dir(void)
+{
+    char path[] = "/tmp/zlayer-unit.XXXXXX";
+    assert_non_null(mkdtemp(path));
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static void drop_dir(int fd)
+{
+    char path[64], real[256];
+    struct zl_error err;
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(path, real, sizeof real - 1);
+    assert_true(n > 0);
+    real[n] = '\0';
+    (void)close(fd);
+    assert_int_equal(zl_remove_tree(AT_FDCWD, real, &err), 0);
+}
+
+static void an_error_tells_the_story_from_the_outside_in(void **unused)
+{
+    (void)unused;
+    struct zl_error err;
+    errno = EPERM;
+    assert_int_equal(zl_fail_errno(&err, "mount '%s'", "/proc"), -1);
+    assert_int_equal(zl_wrap(&err, "start %s", "web-rep-1"), -1);
+    assert_string_equal(err.msg, "start web-rep-1: mount '/proc': Operation not permitted");
+    assert_int_equal(err.errnum, EPERM);
+    assert_non_null(strstr(err.where, "test_base.c:"));
+}
+
+static void an_error_longer_than_its_room_says_that_it_was_cut(void **unused)
+{
+    (void)unused;
+    struct zl_error err;
+    char big[3000];
+    memset(big, 'x', sizeof big - 1);
+    big[sizeof big - 1] = '\0';
+    (void)zl_fail(&err, ZL_ERR_INVALID, "%s", big);
+    assert_string_equal(err.msg + sizeof err.msg - 5, "x...");
+    (void)zl_wrap(&err, "outer");
+    assert_memory_equal(err.msg, "outer: xxx", 10);
+    assert_string_equal(err.msg + sizeof err.msg - 4, "...");
+}
+
+static void a_buffer_stops_at_its_maximum_and_says_so(void **unused)
+{
+    (void)unused;
+    zl_autobuf struct zl_buf b = ZL_BUF(8);
+    struct zl_error err;
+    zl_buf_adds(&b, "12345");
+    assert_int_equal(zl_buf_check(&b, "the text", &err), 0);
+    zl_buf_addf(&b, "%d", 6789);
+    assert_string_equal(b.data, "12345");
+    assert_int_equal(zl_buf_check(&b, "the text", &err), -1);
+    assert_string_equal(err.msg, "the text is larger than 8 bytes");
+    zl_buf_reset(&b);
+    zl_buf_addf(&b, "%s", "12345678");
+    zl_buf_consume(&b, 3);
+    assert_string_equal(b.data, "45678");
+    char *s = zl_buf_steal(&b);
+    assert_string_equal(s, "45678");
+    free(s);
+    s = zl_buf_steal(&b);
+    assert_string_equal(s, "");
+    free(s);
+}
+
+static void times_are_written_as_rfc_3339(void **unused)
+{
+    (void)unused;
+    static const struct {
+        int64_t ns;
+        int digits;
+        const char *text;
+    } cases[] = {
+        { 0, 0, "1970-01-01T00:00:00Z" },
+        { -1, 9, "1969-12-31T23:59:59.999999999Z" },
+        { 951827696123456789, 9, "2000-02-29T12:34:56.123456789Z" },
+        { 4107542400000000000, 3, "2100-03-01T00:00:00.000Z" },
+        { 1795458481000000000, 0, "2026-11-23T18:28:01Z" },
+    };
+    for (size_t i = 0; i < ZL_ARRAY_LEN(cases); i++) {
+        char out[ZL_RFC3339_SIZE];
+        assert_int_equal(zl_format_rfc3339(cases[i].ns, cases[i].digits, out),
+                         strlen(cases[i].text));
+        assert_string_equal(out, cases[i].text);
+    }
+}
+
+static void ids_survive_the_round_trip_and_nothing_else_is_an_id(void **unused)
+{
+    (void)unused;
+    static const uint64_t ids[] = { 1, UINT64_MAX, 0x0123456789abcdef, UINT64_C(1) << 63 };
+    char text[ZL_ID_LEN + 1];
+    uint64_t back;
+    for (size_t i = 0; i < ZL_ARRAY_LEN(ids); i++) {
+        zl_id_format(ids[i], text);
+        assert_int_equal(strlen(text), ZL_ID_LEN);
+        assert_true(zl_id_parse(text, &back));
+        assert_int_equal(back, ids[i]);
+    }
+    assert_false(zl_id_parse("", &back));
+    assert_false(zl_id_parse("aaaaaaaaaaaa", &back));
+    assert_false(zl_id_parse("aaaaaaaaaaaaaa", &back));
+    assert_false(zl_id_parse("aaaaaaaaaaaa1", &back));
+    assert_false(zl_id_parse("aaaaaaaaaaaab", &back)); /* the padding bit is set */
+    assert_true(zl_id_random() != zl_id_random());
+}
+
+static void a_path_of_an_image_cannot_leave_its_root(void **unused)
+{
+    (void)unused;
+    int dir = scratch_dir();
+    struct zl_error err;
+    (void)close(zl_mkdir_p(dir, "root/etc", 0755, &err));
+    assert_int_equal(zl_write_atomic(dir, "secret", "no", 2, 0600, false, &err), 0);
+    zl_autoclose int root = zl_open_dir(dir, "root", &err);
+    assert_int_equal(zl_write_atomic(root, "inside", "yes", 3, 0600, true, &err), 0);
+    assert_int_equal(symlinkat("../../../../secret", root, "etc/out"), 0);
+    assert_int_equal(symlinkat("/inside", root, "etc/in"), 0);
+
+    assert_int_equal(zl_open_in_root(root, "etc/out", O_RDONLY, &err), -1);
+    assert_int_equal(err.errnum, ENOENT);
+    zl_autoclose int in = zl_open_in_root(root, "/etc/in", O_RDONLY, &err);
+    assert_true(in >= 0);
+    assert_int_equal(zl_open_beneath(root, "etc/in", O_RDONLY, 0, &err), -1);
+    assert_int_equal(err.errnum, EXDEV);
+    assert_int_equal(zl_open_beneath(root, "../secret", O_RDONLY, 0, &err), -1);
+    drop_dir(dir);
+}
+
+static void a_file_is_replaced_whole_with_the_mode_that_was_asked(void **unused)
+{
+    (void)unused;
+    int dir = scratch_dir();
+    struct zl_error err;
+    zl_autobuf struct zl_buf b = ZL_BUF(16);
+    struct stat st;
+    assert_int_equal(zl_write_atomic(dir, "f", "one", 3, 0644, true, &err), 0);
+    assert_int_equal(zl_write_atomic(dir, "f", "second", 6, 0600, true, &err), 0);
+    assert_int_equal(zl_read_file(dir, "f", &b, &err), 0);
+    assert_string_equal(b.data, "second");
+    assert_int_equal(fstatat(dir, "f", &st, 0), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+
+    assert_int_equal(zl_write_atomic(dir, "big", "0123456789abcdefg", 17, 0600, false, &err), 0);
+    zl_buf_reset(&b);
+    assert_int_equal(zl_read_file(dir, "big", &b, &err), -1);
+    assert_string_equal(err.msg, "'big' is larger than 16 bytes");
+    drop_dir(dir);
+}
+
+static void removing_a_tree_does_not_follow_symlinks(void **unused)
+{
+    (void)unused;
+    int dir = scratch_dir();
+    struct zl_error err;
+    (void)close(zl_mkdir_p(dir, "keep", 0755, &err));
+    assert_int_equal(zl_write_atomic(dir, "keep/f", "x", 1, 0600, false, &err), -1);
+    zl_autoclose int keep = zl_open_dir(dir, "keep", &err);
+    assert_int_equal(zl_write_atomic(keep, "f", "x", 1, 0600, false, &err), 0);
+    (void)close(zl_mkdir_p(dir, "gone/a/b", 0755, &err));
+    assert_int_equal(symlinkat("../keep", dir, "gone/link"), 0);
+    assert_int_equal(zl_remove_tree(dir, "gone", &err), 0);
+    assert_int_equal(zl_remove_tree(dir, "gone", &err), 0);
+    assert_int_equal(faccessat(keep, "f", F_OK, 0), 0);
+    assert_int_equal(faccessat(dir, "gone", F_OK, 0), -1);
+    drop_dir(dir);
+}
+
+static void a_message_carries_its_body_and_its_descriptors(void **unused)
+{
+    (void)unused;
+    int pair[2], probe[2];
+    struct zl_error err;
+    static char buf[ZL_MSG_MAX];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(pipe2(probe, O_CLOEXEC), 0);
+    struct zl_msg m = { .head = { 1, 7, 5, 42 }, .body = "hello", .fds = { probe[1] }, .n_fds = 1 };
+    assert_int_equal(zl_msg_send(pair[0], &m, &err), 0);
+
+    struct zl_msg got;
+    assert_int_equal(zl_msg_recv(pair[1], buf, sizeof buf, &got, &err), 1);
+    assert_int_equal(got.head.type, 7);
+    assert_int_equal(got.head.op, 42);
+    assert_memory_equal(got.body, "hello", 5);
+    assert_int_equal(got.n_fds, 1);
+    assert_int_equal(fcntl(got.fds[0], F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    assert_int_equal(write(got.fds[0], "z", 1), 1);
+    zl_msg_close_fds(&got);
+
+    uint64_t longer[2] = { 1, 1 };
+    zl_msg_body(&got, longer, sizeof longer); /* an older writer sent less: the rest is zero */
+    assert_int_equal(longer[1], 0);
+
+    assert_int_equal(send(pair[0], "short", 5, 0), 5);
+    assert_int_equal(zl_msg_recv(pair[1], buf, sizeof buf, &got, &err), -1);
+    assert_int_equal(err.kind, ZL_ERR_PROTOCOL);
+    (void)close(pair[0]);
+    assert_int_equal(zl_msg_recv(pair[1], buf, sizeof buf, &got, &err), 0);
+    (void)close(pair[1]);
+    (void)close(probe[0]);
+    (void)close(probe[1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_error_tells_the_story_from_the_outside_in),
+        cmocka_unit_test(an_error_longer_than_its_room_says_that_it_was_cut),
+        cmocka_unit_test(a_buffer_stops_at_its_maximum_and_says_so),
+        cmocka_unit_test(times_are_written_as_rfc_3339),
+        cmocka_unit_test(ids_survive_the_round_trip_and_nothing_else_is_an_id),
+        cmocka_unit_test(a_path_of_an_image_cannot_leave_its_root),
+        cmocka_unit_test(a_file_is_replaced_whole_with_the_mode_that_was_asked),
+        cmocka_unit_test(removing_a_tree_does_not_follow_symlinks),
+        cmocka_unit_test(a_message_carries_its_body_and_its_descriptors),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
