@@ -14,7 +14,12 @@
 
 #include <stdint.h>
 
-enum { MON_VERSION = 1, MON_TOKEN_LEN = 32, MON_TEXT_MAX = 1024 };
+enum {
+    MON_VERSION = 1,
+    MON_TOKEN_LEN = 32, /* hexadecimal digits: 128 random bits */
+    MON_TEXT_MAX = 1024,
+    MON_ANSWER_MAX = 16384, /* no answer or event is longer, of any version */
+};
 
 enum mon_type {
     MON_ERROR = 1,    /* answer: struct mon_error */
@@ -26,7 +31,8 @@ enum mon_type {
     MON_STOP = 7,     /* struct mon_stop; answered when the container has ended: struct mon_exit */
     MON_ATTACH = 8,   /* empty; answered with one fd, see below */
     MON_EXEC = 9,     /* struct mon_exec + fds: exec plan; answered by struct mon_exec_made */
-    MON_EXEC_START = 10, /* struct mon_exec_ref; answered with one fd, see below */
+    MON_EXEC_START = 10, /* struct mon_exec_ref; answered with one fd, see below, or with struct
+                          * mon_exec_done at the end of one that captures */
     MON_RESIZE = 11,  /* struct mon_resize; empty answer */
     MON_SOCKET = 12,  /* struct mon_socket; answered with one fd: a socket born in the container's
                        * network namespace, not connected */
@@ -76,6 +82,8 @@ struct mon_state {
     int64_t started_wall_ns;
     struct mon_exit exit; /* when MON_PHASE_EXITED */
     uint64_t log_bytes_lost; /* output that could not be written (full disk) */
+    int32_t monitor_pid;     /* as the monitor sees itself */
+    uint32_t create_flags;   /* of the MON_CREATE */
 };
 
 /* Bits of mon_create.flags */
@@ -105,16 +113,17 @@ struct mon_create {
 
 struct mon_start { uint32_t pad; };
 struct mon_started { int32_t pid; uint32_t pad; int64_t started_wall_ns; };
-struct mon_signal { int32_t signal; };
+struct mon_signal { int32_t signal; uint32_t pad; uint64_t exec_id; /* 0: the first process */ };
 struct mon_stop { int32_t signal; /* 0: the create's */ uint32_t pad; uint64_t grace_ms; };
 struct mon_exec { uint32_t flags; /* MON_CREATE_TTY, _STDIN */ uint16_t rows, cols; uint32_t capture; /* keep the
-    last bytes of output (at most 64 KiB) and answer MON_EXEC_START by struct mon_exec_done at the end
+    last 4 KiB of output and answer MON_EXEC_START by struct mon_exec_done at the end
     instead of a stream: health commands */ uint32_t pad; uint64_t timeout_ms; /* 0: none; kills its processes */ };
 struct mon_exec_made { uint64_t exec_id; };
-struct mon_exec_ref { uint64_t exec_id; };
+struct mon_exec_ref { uint64_t exec_id; /* 0: the one that the token was granted for */ };
 struct mon_exec_done { struct mon_exit exit; uint32_t timed_out; uint32_t length; char output[4096]; };
 struct mon_resize { uint64_t exec_id; /* 0: the first process */ uint16_t rows, cols; uint32_t pad; };
-struct mon_socket { int32_t domain, type, protocol; }; /* AF_INET, AF_INET6, AF_UNIX is refused */
+struct mon_socket { int32_t domain, type, protocol; }; /* AF_INET or AF_INET6, SOCK_STREAM or
+                                                              * SOCK_DGRAM */
 enum { MON_GRANT_ATTACH = 1, MON_GRANT_EXEC = 2 };
 struct mon_grant { char token[MON_TOKEN_LEN]; uint32_t what; uint32_t pad; uint64_t exec_id; };
 
