@@ -1,0 +1,40 @@
+import itertools
+import os
+import shutil
+import tempfile
+
+import pytest
+
+import world as w
+
+numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def busybox_tar(tmp_path_factory):
+    return w.make_rootfs_tar(tmp_path_factory.mktemp("image") / "busybox.tar")
+
+
+@pytest.fixture
+def world():
+    """A world without an agent yet; at the end nothing of it may be left, and no sanitizer report."""
+    if os.geteuid() != 0:
+        pytest.fail("the end-to-end tests make containers: run them as root")
+    folder = tempfile.mkdtemp(prefix="zlayer-e2e.")
+    it = w.World(folder, next(numbers))
+    try:
+        yield it
+    finally:
+        it.close()
+        reports, mounts = it.sanitizer_reports(), it.mounts()
+        if not mounts:  # never remove through a mount
+            shutil.rmtree(folder)
+    assert not reports, reports
+    assert not mounts, mounts
+
+
+@pytest.fixture
+def host(world, busybox_tar):
+    """A world with a running agent that has the busybox image."""
+    world.import_busybox(busybox_tar)
+    return world

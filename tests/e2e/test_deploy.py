@@ -1,0 +1,164 @@
+"""Deployments: order, health, restarts, removal; and what happens when the agent dies."""
+import json
+import os
+import pathlib
+import signal
+import time
+
+from world import alive, start_time, until
+
+EXAMPLE = pathlib.Path(__file__).parents[2] / "examples/hello.zlayer.yml"
+
+
+def service(name, script, extra=""):
+    return f"""
+  {name}:
+    image: {{name: busybox, pull_policy: never}}
+    command: {{entrypoint: [sh, -c], args: [{json.dumps(script)}]}}
+    stop_grace_period: 500ms
+{extra}"""
+
+
+def document(*services, name="test"):
+    return f"version: v1\ndeployment: {name}\nservices:" + ("".join(services) or " {}\n")
+
+
+FOREVER = "while :; do sleep 0.1; done"
+
+
+def test_the_example_runs_survives_and_goes(host):
+    host.zlayer("deploy", EXAMPLE)
+    web, clock = host.up("web", 3), host.up("clock", 1)
+    assert {c["name"] for c in web} == {"web-rep-1", "web-rep-2", "web-rep-3"}
+    assert all(c["health"] == "healthy" for c in web)
+
+    r = host.zlayer("job", "run", "migrate", "--wait")
+    assert "3 rows" in r.stdout + host.zlayer("logs", "migrate").stdout
+
+    before = host.pids("web", "clock")
+    agent = host.agent_pid()
+    os.kill(agent, signal.SIGKILL)
+    until(lambda: not alive(agent), "the agent's end")
+    died = time.time()
+    victim = before["web-rep-2"]
+    os.kill(victim, signal.SIGKILL)
+    time.sleep(1.0)  # not a wait: the second whose log lines must be there although no agent is
+    back = time.time()
+    host.zlayer("ps")  # starts an agent
+    assert host.agent_pid() != agent
+    host.up("web", 3)
+    after = host.pids("web", "clock")
+    assert {n for n in before if before[n] != after[n]} == {"web-rep-2"}
+    ticks = [int(line.rsplit(" ", 1)[1]) for line in host.zlayer("logs", "-n", "1000", "clock").stdout.splitlines() if "tick" in line]
+    assert [t for t in ticks if died < t < back], (died, back, ticks)
+
+    host.zlayer("down", "hello")
+    assert host.leftovers() == []
+    assert not any(alive(p) for p in after.values())
+    assert host.json("ps")["services"] == []
+
+
+def test_a_crashed_replica_is_back_within_a_second_with_its_index(host):
+    host.zlayer("deploy", host.spec(document(service("a", FOREVER, "    scale: {mode: fixed, replicas: 2}\n"))))
+    before = {c["name"]: c["pid"] for c in host.up("a", 2)}
+    os.kill(before["a-rep-1"], signal.SIGKILL)
+    began = time.monotonic()
+    until(lambda: (p := host.pids("a")).get("a-rep-1") not in (None, 0, before["a-rep-1"]) and p, "a new a-rep-1")
+    assert time.monotonic() - began < 2
+    assert host.pids("a")["a-rep-2"] == before["a-rep-2"]
+
+
+def test_dependents_wait_for_health(host):
+    extra_db = "    health: {check: {type: command, command: test -e /tmp/ok}, interval: 200ms, start_grace: 10s}\n"
+    extra_web = "    depends: [{service: db, timeout: 20s}]\n"
+    host.zlayer("deploy", host.spec(document(
+        service("web", "echo web started; " + FOREVER, extra_web),
+        service("db", "sleep 1; touch /tmp/ok; " + FOREVER, extra_db))))
+    db, web = host.up("db", 1)[0], host.up("web", 1)[0]
+    assert web["started_at"] >= db["started_at"]
+    assert host.json("ps")["services"][0]["status"] == "running"
+
+
+def test_a_deploy_that_does_not_become_ready_exits_5_and_says_why(host):
+    path = host.spec(document(service("bad", "echo about to fail; exit 7")))
+    r = host.zlayer("deploy", "--timeout", "4s", path, code=5)
+    text = r.stdout + r.stderr
+    assert "bad" in text and "7" in text and "about to fail" in text
+
+
+def test_a_changed_service_is_rolled_and_an_unchanged_one_is_not_touched(host):
+    def both(word):
+        return document(service("a", f"echo {word}; " + FOREVER, "    scale: {mode: fixed, replicas: 2}\n"), service("b", FOREVER))
+    host.zlayer("deploy", host.spec(both("one")))
+    first = host.pids("a", "b")
+    host.zlayer("deploy", host.spec(both("two")))
+    second = host.pids("a", "b")
+    assert first["b-rep-1"] == second["b-rep-1"]
+    assert set(first) == set(second) and not {first["a-rep-1"], first["a-rep-2"]} & set(second.values())
+    host.zlayer("deploy", host.spec(document(service("a", "echo two; " + FOREVER))))
+    until(lambda: set(host.pids()) == {"a-rep-1"}, "only a-rep-1")
+    assert host.pids("a")["a-rep-1"] == second["a-rep-1"]
+
+
+def test_stop_keeps_a_service_down_until_the_next_deploy(host):
+    path = host.spec(document(service("a", FOREVER)))
+    host.zlayer("deploy", path)
+    host.zlayer("stop", "test")
+    until(lambda: not host.leftovers(), "no container")
+    agent = host.agent_pid()
+    os.kill(agent, signal.SIGKILL)
+    until(lambda: not alive(agent), "the agent's end")
+    assert host.json("ps")["services"][0]["status"] == "stopped"
+    host.zlayer("deploy", path)
+    host.up("a", 1)
+
+
+def test_a_job_gives_its_code_and_its_output_and_runs_once(host):
+    text = document(service("good", "echo fine", "    rtype: job\n"), service("bad", "echo no; exit 3", "    rtype: job\n"))
+    host.zlayer("deploy", host.spec(text))
+    host.zlayer("job", "run", "good", "--wait")
+    r = host.zlayer("job", "run", "bad", "--wait", code=None)
+    assert r.returncode in (1, 3)
+    rows = host.json("job", "ls")
+    by = {row["job"]: row for row in rows if row.get("status")}
+    assert by["good"]["status"] == "completed" and by["bad"]["status"] == "failed" and by["bad"]["exit_code"] == 3
+    until(lambda: not host.leftovers(), "no container")
+
+
+def test_logs_follow_and_count_lines(host):
+    host.zlayer("deploy", host.spec(document(service("a", "for i in 1 2 3 4 5; do echo line $i; done; " + FOREVER))))
+    host.up("a", 1)
+    assert [line.split(" ", 1)[-1] for line in host.zlayer("logs", "-n", "2", "a").stdout.splitlines()][-2:] == ["line 4", "line 5"]
+    p = host.popen("logs", "-f", "a")
+    lines = [p.stdout.readline() for _ in range(5)]
+    assert "line 5" in lines[4]
+    p.kill()
+    p.communicate()
+
+
+def test_two_agents_never_run_at_once(host):
+    r = host.zlayer("serve", code=1, timeout=20)
+    assert str(host.agent_pid()) in r.stderr
+
+
+def test_a_killed_monitor_is_told_and_its_container_replaced(host):
+    host.zlayer("deploy", host.spec(document(service("a", FOREVER))))
+    first = host.up("a", 1)[0]
+    shim = int(pathlib.Path(f"/proc/{first['pid']}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    os.kill(shim, signal.SIGKILL)
+    until(lambda: host.pids("a").get("a-rep-1") not in (None, 0, first["pid"]), "a new container")
+    assert not alive(first["pid"])
+    host.zlayer("down", "test")
+    assert host.leftovers() == []
+
+
+def test_clients_at_once_start_one_agent(world, busybox_tar):
+    many = [world.popen("ps", "--format", "json") for _ in range(8)]
+    for p in many:
+        out, err = p.communicate(timeout=60)
+        assert p.returncode == 0, err
+    pids = [pid for pid, what in world.processes().items() if "zlayerd" in what]
+    assert len(pids) == 1, world.processes()
+    first = start_time(pids[0])
+    world.import_busybox(busybox_tar)
+    assert start_time(world.agent_pid()) == first

@@ -1,0 +1,135 @@
+"""`zlayer run`: the container's exit code, and messages that name the path."""
+import os
+import signal
+import subprocess
+
+import pytest
+
+from world import until
+
+
+def test_the_exit_code_of_the_command_is_that_of_run(host):
+    assert host.zlayer("run", "--rm", "busybox", "sh", "-c", "exit 42", code=42).stderr == ""
+    assert host.zlayer("run", "--rm", "busybox", "true").returncode == 0
+    assert host.leftovers() == []
+
+
+def test_output_comes_on_the_stream_it_was_written_to(host):
+    r = host.zlayer("run", "--rm", "busybox", "sh", "-c", "echo out; echo err >&2; exit 3", code=3)
+    assert (r.stdout, r.stderr) == ("out\n", "err\n")
+
+
+def test_killed_by_sigkill_is_137(host):
+    host.zlayer("run", "--rm", "busybox", "sh", "-c", "kill -9 $$", code=None)  # pid 1 is immune to itself
+    p = host.popen("run", "--name", "victim", "busybox", "sleep", "1000")
+    pid = until(lambda: [c["pid"] for c in host.containers() if c["service"] == "victim" and c["pid"]], "a pid")[0]
+    os.kill(pid, signal.SIGKILL)
+    assert p.wait(20) == 137
+    found = host.json("container", "inspect", "victim")
+    assert found["exit"]["code"] == 137 and found["exit"]["signal"] == 9 and not found["exit"]["oom"]
+
+
+def test_running_out_of_memory_is_told(host):
+    host.zlayer("run", "--name", "hog", "--memory", "16m", "busybox",
+                "sh", "-c", "x=0123456789abcdef; while :; do x=$x$x; done", code=137)
+    found = host.json("container", "inspect", "hog")
+    assert found["exit"]["oom"] is True, found
+    assert found["exit"]["code"] == 137
+
+
+@pytest.mark.parametrize("command, code", [("/no/such/thing", 127), ("no-such-thing", 127), ("/etc", 126),
+                                           ("/etc/passwd", 126)])
+def test_a_command_that_cannot_run_is_named(host, command, code):
+    r = host.zlayer("run", "--rm", "busybox", command, code=code)
+    assert command in r.stderr
+    assert host.leftovers() == []
+
+
+def test_our_own_failure_is_125_and_names_the_thing(host):
+    r = host.zlayer("run", "--rm", "no-such-image", "true", code=125)
+    assert "no-such-image" in r.stderr
+    r = host.zlayer("run", "--rm", "-v", "/no/such/dir:/data", "busybox", "true", code=125)
+    assert "/no/such/dir" in r.stderr
+    assert host.leftovers() == []
+
+
+def test_stdin_is_passed_on(host):
+    r = host.zlayer("run", "--rm", "-i", "busybox", "cat", input="one\ntwo\n")
+    assert r.stdout == "one\ntwo\n"
+
+
+def test_a_megabyte_comes_through_whole(host):
+    r = host.zlayer("run", "--rm", "busybox", "sh", "-c", "yes 0123456789 | head -n 100000")
+    assert r.stdout == "0123456789\n" * 100000
+
+
+def test_options_shape_the_container(host, tmp_path):
+    (tmp_path / "f").write_text("from the host\n")
+    script = "id -u; id -g; echo $A; cat /data/f; hostname; pwd; touch /data/x || echo ro"
+    r = host.zlayer("run", "--rm", "--user", "web", "-e", "A=b", "-v", f"{tmp_path}:/data:ro",
+                    "--hostname", "box", "--workdir", "/tmp", "busybox", "sh", "-c", script)
+    assert r.stdout.splitlines()[:6] == ["1000", "1000", "b", "from the host", "box", "/tmp"]
+    assert "ro" in r.stdout.splitlines()
+
+
+def test_a_pseudo_terminal_is_one(host):
+    import pty
+    master, slave = pty.openpty()
+    p = host.popen("run", "--rm", "-t", "-i", "busybox", "sh", "-c", "test -t 0 && test -t 1 && echo yes; exit 4",
+                   stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    out = b""
+    while True:
+        try:
+            chunk = os.read(master, 4096)
+        except OSError:
+            break
+        if not chunk:
+            break
+        out += chunk
+    os.close(master)
+    assert p.wait(20) == 4
+    assert b"yes" in out
+
+
+def test_detached_containers_are_listed_stopped_and_removed(host):
+    ident = host.zlayer("run", "-d", "--name", "bg", "busybox", "sleep", "1000").stdout.strip()
+    assert any(c["name"] == "bg" for c in host.json("container", "ls"))
+    assert host.json("container", "inspect", ident)["name"] == "bg"
+    r = host.zlayer("run", "-d", "--name", "bg", "busybox", "true", code=125)
+    assert "bg" in r.stderr
+    host.zlayer("container", "rm", "bg", code=1)
+    host.zlayer("container", "rm", "--force", "bg")
+    until(lambda: not host.leftovers(), "the end of bg")
+
+
+def test_exec_gives_the_code_and_the_streams(host):
+    host.zlayer("run", "-d", "--name", "box", "busybox", "sleep", "1000")
+    r = host.zlayer("exec", "box", "--", "sh", "-c", "echo in; echo bad >&2; exit 9", code=9)
+    assert (r.stdout, r.stderr) == ("in\n", "bad\n")
+    assert host.zlayer("exec", "box", "--", "/no/such", code=127).stderr.count("/no/such") >= 1
+    assert host.zlayer("exec", "-i", "box", "--", "cat", input="x" * 70000).stdout == "x" * 70000
+
+
+def test_the_process_that_starts_has_default_signals(host):
+    # where SIGPIPE stays ignored, `yes | head` hangs
+    r = host.zlayer("run", "--rm", "busybox", "sh", "-c", "yes | head -n 1; grep -E 'Sig(Blk|Ign)' /proc/self/status")
+    assert r.stdout.splitlines()[0] == "y"
+    assert [line.split()[1].lstrip("0") for line in r.stdout.splitlines()[1:]] == ["", ""]
+
+
+def test_five_hundred_runs_leave_nothing(host):
+    """No leak (the sanitizers watch the agent), no descriptor, no zombie, no file."""
+    host.zlayer("run", "--rm", "busybox", "true")
+    agent = host.agent_pid()
+    def open_files():
+        return len(os.listdir(f"/proc/{agent}/fd"))
+    def children():
+        return subprocess.run(["ps", "--ppid", str(agent), "-o", "stat="], capture_output=True, text=True).stdout.split()
+    before = open_files()
+    for i in range(500):
+        host.zlayer("run", "--rm", "busybox", "sh", "-c", f"exit {i % 7}", code=i % 7)
+    assert host.agent_pid() == agent
+    until(lambda: open_files() <= before, f"{before} descriptors again", timeout=10)
+    assert not [s for s in children() if s.startswith("Z")]
+    until(lambda: not host.leftovers(), "nothing left", timeout=10)

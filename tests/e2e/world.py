@@ -1,0 +1,193 @@
+"""One agent's world: folders, cgroups and environment of its own, and the means to look into it.
+
+Nothing here sleeps for luck: until() waits for a condition and says what it saw last when the
+condition does not come. close() ends everything the world started and answers what was left behind.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tarfile
+import time
+
+BUILD = pathlib.Path(os.environ.get("ZLAYER_BUILD", pathlib.Path(__file__).parents[2] / "build")).resolve()
+BUSYBOX = "/bin/busybox"  # static, of Debian's busybox-static
+APPLETS = "sh true false cat echo sleep date hostname httpd nc ls id env mkdir kill ps head tail yes dd wc seq mount grep tr touch rm pwd sync stat cut printf test readlink".split()
+
+
+def until(condition, what, timeout=20.0, interval=0.02):
+    """The first true value of condition(), else an AssertionError that tells the last false one."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {timeout} s: {what}; last seen: {value!r}")
+        time.sleep(interval)
+
+
+def make_rootfs_tar(path):
+    """A busybox image as a tar, as `zlayer import` takes it."""
+    stage = pathlib.Path(str(path) + ".d")
+    for d in ("bin", "etc", "proc", "sys", "dev", "tmp", "root", "var"):
+        (stage / d).mkdir(parents=True, exist_ok=True)
+    shutil.copy2(BUSYBOX, stage / "bin/busybox")
+    for a in APPLETS:
+        (stage / "bin" / a).symlink_to("busybox")
+    (stage / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1000:web:/tmp:/bin/sh\n")
+    (stage / "etc/group").write_text("root:x:0:\nweb:x:1000:\nstaff:x:50:web\n")
+    os.chmod(stage / "tmp", 0o1777)
+    with tarfile.open(path, "w") as tar:
+        tar.add(stage, arcname=".")
+    shutil.rmtree(stage)
+    return path
+
+
+def alive(pid):
+    """Whether the process exists and is no zombie."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def start_time(pid):
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+
+
+class World:
+    def __init__(self, folder, name):
+        self.folder = pathlib.Path(folder)
+        self.root, self.run = self.folder / "root", self.folder / "run"
+        self.reports = self.folder / "sanitizer"
+        self.reports.mkdir(parents=True)
+        self.cgroup = f"/zlayer-test-{os.getpid()}-{name}"
+        self.env = {
+            "PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8",
+            "ZLAYER_ROOT_DIR": str(self.root), "ZLAYER_RUNTIME_DIR": str(self.run),
+            "ZLAYER_CGROUP_PARENT": self.cgroup,
+            "ASAN_OPTIONS": f"log_path={self.reports}/asan:detect_stack_use_after_return=0",
+            "UBSAN_OPTIONS": f"log_path={self.reports}/ubsan:print_stacktrace=1",
+        }
+        self.started = []
+
+    # ---- commands -----------------------------------------------------------------------------
+    def popen(self, *args, **kw):
+        kw.setdefault("stdin", subprocess.DEVNULL)
+        kw.setdefault("stdout", subprocess.PIPE)
+        kw.setdefault("stderr", subprocess.PIPE)
+        kw.setdefault("text", True)
+        p = subprocess.Popen([BUILD / "src/cli/zlayer", *map(str, args)], env=self.env, cwd=self.folder, **kw)
+        self.started.append(p)
+        return p
+
+    def zlayer(self, *args, code=0, input=None, timeout=60):
+        """Runs `zlayer ARGS`; fails the test unless it exits with code (None: any)."""
+        p = self.popen(*args, stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL)
+        try:
+            out, err = p.communicate(input, timeout)
+        except subprocess.TimeoutExpired:
+            p.kill()
+            out, err = p.communicate()
+            raise AssertionError(f"zlayer {' '.join(map(str, args))}: no end after {timeout} s\n{out}{err}")
+        r = subprocess.CompletedProcess(p.args, p.returncode, out, err)
+        if code is not None and r.returncode != code:
+            raise AssertionError(f"zlayer {' '.join(map(str, args))}: exit {r.returncode}, not {code}\n"
+                                 f"stdout: {out}\nstderr: {err}\nagent: {self.agent_log()[-2000:]}")
+        return r
+
+    def json(self, *args):
+        return json.loads(self.zlayer(*args, "--format", "json").stdout)
+
+    def spec(self, text, name="test.zlayer.yml"):
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+    def import_busybox(self, tar, name="busybox"):
+        self.zlayer("import", tar, "-t", name)
+
+    # ---- looking in ---------------------------------------------------------------------------
+    def agent_log(self):
+        with contextlib.suppress(OSError):
+            return (self.root / "agent.log").read_text(errors="replace")
+        return ""
+
+    def agent_pid(self):
+        return self.json("status")["agent"]["pid"]
+
+    def containers(self, deployment=None):
+        rows = self.json("ps", "-c")["containers"]
+        return [c for c in rows if deployment in (None, c["deployment"])]
+
+    def up(self, service, count):
+        """The running and healthy containers of a service once there are exactly count of them."""
+        def look():
+            rows = [c for c in self.containers() if c["service"] == service and c["state"] == "up"
+                    and c["health"] in ("healthy", "unknown", None, "")]
+            return rows if len(rows) == count else None
+        return until(look, f"{count} x {service} up")
+
+    def pids(self, *services):
+        return {c["name"]: c["pid"] for c in self.containers() if c["service"] in services or not services}
+
+    # ---- the end ------------------------------------------------------------------------------
+    def cgroups(self):
+        return [p for p in pathlib.Path("/sys/fs/cgroup").glob(f"*{self.cgroup}")] + \
+            [p for p in [pathlib.Path("/sys/fs/cgroup" + self.cgroup)] if p.exists()]
+
+    def processes(self):
+        """Every process in our cgroups or that names our folder, as pid: command line."""
+        found = {}
+        for cg in self.cgroups():
+            for procs in cg.rglob("cgroup.procs"):
+                with contextlib.suppress(OSError):
+                    for pid in procs.read_text().split():
+                        found[int(pid)] = procs.parent.name
+        for p in pathlib.Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if int(p.name) != os.getpid() and str(self.run).encode() in (p / "environ").read_bytes():
+                    found[int(p.name)] = (p / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        return {pid: what for pid, what in found.items() if alive(pid)}
+
+    def mounts(self):
+        found = set()
+        for p in pathlib.Path("/proc").glob("[0-9]*/mountinfo"):
+            with contextlib.suppress(OSError):
+                found |= {line for line in p.read_text().splitlines() if str(self.folder) in line}
+        return sorted(found)
+
+    def leftovers(self):
+        """What containers of this world left on the host: nothing, after `down` and `rm`."""
+        left = [f"cgroup {d}" for cg in self.cgroups() for d in (cg / "c").glob("*") if d.is_dir()]
+        left += [f"mount {m}" for m in self.mounts()]
+        left += [f"run directory {d}" for d in (self.run / "c").glob("*")]
+        left += [f"state directory {d}" for d in (self.root / "containers").glob("*")]
+        return left
+
+    def sanitizer_reports(self):
+        return "\n".join(p.read_text(errors="replace") for p in sorted(self.reports.iterdir()))
+
+    def close(self):
+        for p in self.started:
+            if p.poll() is None:
+                p.kill()
+                p.communicate()
+        with contextlib.suppress(AssertionError):
+            self.zlayer("daemon", "stop", code=None, timeout=20)
+        def gone():
+            rest = self.processes()
+            for pid in rest:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            return not rest
+        until(gone, f"the end of {self.processes()}")
+        for cg in self.cgroups():
+            for d in sorted(cg.rglob("*"), reverse=True):
+                if d.is_dir():
+                    d.rmdir()
+            cg.rmdir()
