@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * libfyaml's events, made into nodes. Its own document tree is not used: it stops at the first
+ * repeated key, looks for repetitions in quadratic time and has no bound on aliases.
+ *
+ * A container under construction keeps its children on one shared stack; when it ends, they move
+ * into an array of the right size. Nothing here recurses, so nesting cannot exhaust the stack.
+ */
+#include "base/doc.h"
+
+#include <libfyaml.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/hash.h"
+
+struct anchor {
+    const char *name;
+    struct doc_node *node;
+    bool open; /* its node has not ended: an alias now would be a cycle */
+    uint64_t weight;
+    unsigned height;
+};
+
+struct level { /* a container under construction */
+    struct doc_node *node;
+    size_t first;    /* of its children on the stack */
+    uint64_t weight; /* nodes in it, aliases expanded */
+    unsigned height; /* levels of containers, its own included, aliases expanded */
+    size_t anchor;   /* index + 1 of its own anchor; 0: none */
+};
+
+struct builder {
+    struct zl_arena *arena;
+    struct doc_error *error;
+    struct fy_parser *parser;
+    struct fy_diag *diag;
+    struct level levels[DOC_MAX_DEPTH];
+    unsigned depth;
+    struct doc_node **stack; /* children of the open containers */
+    size_t n_stack, cap_stack;
+    struct anchor *anchors;
+    size_t n_anchors, cap_anchors;
+    struct doc_node *root;
+    uint64_t events, expanded;
+    unsigned documents;
+    int line, column; /* of the last token: where a blank value is said to be */
+};
+
+static int fail_at(struct builder *b, enum doc_problem problem, int line, int column,
+                   const char *fmt, ...) ZL_PRINTF(5, 6);
+
+static int fail_at(struct builder *b, enum doc_problem problem, int line, int column,
+                   const char *fmt, ...)
+{
+    va_list ap;
+    *b->error = (struct doc_error){ .problem = problem, .line = line, .column = column };
+    va_start(ap, fmt);
+    (void)vsnprintf(b->error->text, sizeof b->error->text, fmt, ap); /* cut: still a sentence */
+    va_end(ap);
+    return -1;
+}
+
+static int no_memory(struct builder *b)
+{
+    return fail_at(b, DOC_NO_MEMORY, 0, 0, "out of memory");
+}
+
+/* ---- encoding -------------------------------------------------------------------------------- */
+
+/* Length of the well-formed sequence at s, of at most n bytes; 0: none. RFC 3629, section 4. */
+static size_t utf8_length(const unsigned char *s, size_t n)
+{
+    static const struct {
+        unsigned char lo, hi, second_lo, second_hi, length;
+    } forms[] = {
+        { 0x01, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+        { 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
+        { 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
+    };
+    for (size_t i = 0; i < ZL_ARRAY_LEN(forms); i++) {
+        if (s[0] < forms[i].lo || s[0] > forms[i].hi)
+            continue;
+        size_t length = forms[i].length;
+        if (length > n || (length > 1 && (s[1] < forms[i].second_lo || s[1] > forms[i].second_hi)))
+            return 0;
+        for (size_t k = 2; k < length; k++) {
+            if (s[k] < 0x80 || s[k] > 0xbf)
+                return 0;
+        }
+        return length;
+    }
+    return 0;
+}
+
+size_t zl_utf8_check(const char *s, size_t n)
+{
+    const unsigned char *p = (const unsigned char *)s;
+    size_t i = 0;
+    while (i < n) {
+        size_t length = p[i] >= 0x01 && p[i] <= 0x7f ? 1 : utf8_length(p + i, n - i);
+        if (!length)
+            return i;
+        i += length;
+    }
+    return n;
+}
+
+static int check_encoding(struct builder *b, const char *text, size_t len)
+{
+    size_t bad = zl_utf8_check(text, len);
+    if (bad == len)
+        return 0;
+    int line = 1, column = 1;
+    for (size_t i = 0; i < bad; i++) {
+        if (text[i] == '\n') {
+            line++;
+            column = 1;
+        } else if (((unsigned char)text[i] & 0xc0) != 0x80) {
+            column++;
+        }
+    }
+    return fail_at(b, DOC_BAD_UTF8, line, column, "byte %zu (0x%02x) is not %s", bad + 1,
+                   (unsigned char)text[bad], text[bad] ? "UTF-8" : "allowed: NUL in a text");
+}
+
+/* ---- the tree -------------------------------------------------------------------------------- */
+
+static int push_child(struct builder *b, struct doc_node *n)
+{
+    if (b->n_stack == b->cap_stack) {
+        size_t cap = b->cap_stack ? b->cap_stack * 2 : 64;
+        struct doc_node **grown = reallocarray(b->stack, cap, sizeof *grown);
+        if (!grown)
+            return no_memory(b);
+        b->stack = grown;
+        b->cap_stack = cap;
+    }
+    b->stack[b->n_stack++] = n;
+    return 0;
+}
+
+/* n, with all below it, becomes the next child of the innermost open container, or the root. */
+static int add_node(struct builder *b, struct doc_node *n, uint64_t weight, unsigned height)
+{
+    if (!b->depth) {
+        b->root = n;
+        return 0;
+    }
+    struct level *up = &b->levels[b->depth - 1];
+    up->weight += weight;
+    if (up->height < height + 1)
+        up->height = height + 1;
+    if (b->depth + height > DOC_MAX_DEPTH)
+        return fail_at(b, DOC_LIMIT, n->line, n->column, "nested deeper than %d levels",
+                       DOC_MAX_DEPTH);
+    return push_child(b, n);
+}
+
+static uint64_t key_hash(const char *text, size_t len)
+{
+    return zl_hash_bytes(ZL_HASH_START, text, len);
+}
+
+static bool same_key(const struct doc_node *key, const char *text, size_t len)
+{
+    return key->kind == DOC_SCALAR && key->scalar.len == len &&
+           memcmp(key->scalar.text, text, len) == 0;
+}
+
+/* The slot of this key: it holds index + 1, or 0 where it would be put. */
+static uint32_t *find_slot(const struct doc_node *map, const char *text, size_t len)
+{
+    size_t mask = map->map.n_slots - 1;
+    size_t i = key_hash(text, len) & mask;
+    while (map->map.slots[i] && !same_key(map->map.v[map->map.slots[i] - 1].key, text, len))
+        i = (i + 1) & mask;
+    return &map->map.slots[i];
+}
+
+static int end_map(struct builder *b, struct doc_node *map, struct doc_node **children, size_t n)
+{
+    size_t n_slots = 4;
+    while (n_slots < n) /* n counts keys and values: at most half of the slots are taken */
+        n_slots *= 2;
+    map->map.n = n / 2;
+    map->map.v = zl_arena_array(b->arena, n / 2, sizeof *map->map.v);
+    map->map.n_slots = n_slots;
+    map->map.slots = zl_arena_array(b->arena, n_slots, sizeof *map->map.slots);
+    if (!map->map.v || !map->map.slots)
+        return no_memory(b);
+    for (size_t i = 0; i < n / 2; i++) {
+        struct doc_pair *p = &map->map.v[i];
+        *p = (struct doc_pair){ .key = children[2 * i], .value = children[2 * i + 1] };
+        if (p->key->kind != DOC_SCALAR)
+            continue;
+        uint32_t *slot = find_slot(map, p->key->scalar.text, p->key->scalar.len);
+        if (*slot)
+            p->first = map->map.v[*slot - 1].key;
+        else
+            *slot = (uint32_t)i + 1;
+    }
+    return 0;
+}
+
+static int end_seq(struct builder *b, struct doc_node *seq, struct doc_node **children, size_t n)
+{
+    seq->seq.n = n;
+    seq->seq.v = zl_arena_array(b->arena, n, sizeof *seq->seq.v);
+    if (!seq->seq.v)
+        return no_memory(b);
+    if (n)
+        memcpy(seq->seq.v, children, n * sizeof *children);
+    return 0;
+}
+
+/* ---- anchors --------------------------------------------------------------------------------- */
+
+/* A later anchor of the same name replaces the earlier one (YAML 1.2.2, 3.2.2.2). */
+static struct anchor *find_anchor(struct builder *b, const char *name, size_t len)
+{
+    for (size_t i = b->n_anchors; i > 0; i--) {
+        struct anchor *a = &b->anchors[i - 1];
+        if (strncmp(a->name, name, len) == 0 && !a->name[len])
+            return a;
+    }
+    return NULL;
+}
+
+/* Notes an anchor at n, if its event has one. Returns its index + 1, 0 for none, -1 on failure. */
+static ssize_t note_anchor(struct builder *b, struct fy_event *e, struct doc_node *n)
+{
+    enum { MAX_ANCHORS = 1000 }; /* they are searched one by one */
+    size_t len = 0;
+    struct fy_token *token = fy_event_get_anchor_token(e);
+    const char *name = token ? fy_token_get_text(token, &len) : NULL;
+    if (!name)
+        return 0;
+    if (b->n_anchors == MAX_ANCHORS)
+        return fail_at(b, DOC_LIMIT, n->line, n->column, "more than %d anchors", MAX_ANCHORS);
+    if (b->n_anchors == b->cap_anchors) {
+        size_t cap = b->cap_anchors ? b->cap_anchors * 2 : 8;
+        struct anchor *grown = reallocarray(b->anchors, cap, sizeof *grown);
+        if (!grown)
+            return no_memory(b);
+        b->anchors = grown;
+        b->cap_anchors = cap;
+    }
+    char *copy = zl_arena_strndup(b->arena, name, len);
+    if (!copy)
+        return no_memory(b);
+    b->anchors[b->n_anchors++] =
+        (struct anchor){ .name = copy, .node = n, .open = n->kind != DOC_SCALAR, .weight = 1 };
+    return (ssize_t)b->n_anchors;
+}
+
+static int on_alias(struct builder *b, struct fy_event *e)
+{
+    size_t len = 0;
+    const char *name = fy_token_get_text(e->alias.anchor, &len);
+    struct anchor *a = name ? find_anchor(b, name, len) : NULL;
+    if (!a)
+        return fail_at(b, DOC_BAD_SYNTAX, b->line, b->column, "alias '*%.*s' has no anchor",
+                       (int)len, name ? name : "");
+    if (a->open)
+        return fail_at(b, DOC_BAD_SYNTAX, b->line, b->column, "alias '*%s' contains itself",
+                       a->name);
+    b->expanded += a->weight; /* no overflow: the bound below stops at 100 x 8 M events */
+    if (b->expanded > DOC_ALIAS_FACTOR * b->events)
+        return fail_at(b, DOC_LIMIT, b->line, b->column,
+                       "aliases expand to more than %d times the document", DOC_ALIAS_FACTOR);
+    return add_node(b, a->node, a->weight, a->height);
+}
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+static const char *node_tag(struct builder *b, struct fy_event *e)
+{
+    struct fy_token *token = fy_event_get_tag_token(e);
+    if (!token)
+        return NULL;
+    size_t len = 0;
+    const char *full = fy_token_get_text(token, &len);
+    static const char core[] = "tag:yaml.org,2002:";
+    if (full && len > sizeof core - 1 && memcmp(full, core, sizeof core - 1) == 0)
+        return NULL; /* what they say is what the decoder decides anyway */
+    return full ? zl_arena_strndup(b->arena, full, len) : "!";
+}
+
+static struct doc_node *new_node(struct builder *b, enum doc_kind kind, struct fy_event *e)
+{
+    struct doc_node *n = zl_arena_alloc(b->arena, sizeof *n);
+    if (!n) {
+        (void)no_memory(b); /* answered by NULL */
+        return NULL;
+    }
+    *n = (struct doc_node){ .kind = kind, .line = b->line, .column = b->column };
+    n->tag = node_tag(b, e);
+    return n;
+}
+
+static int on_scalar(struct builder *b, struct fy_event *e)
+{
+    struct doc_node *n = new_node(b, DOC_SCALAR, e);
+    if (!n)
+        return -1;
+    size_t len = 0;
+    struct fy_token *token = e->scalar.value;
+    const char *text = token ? fy_token_get_text(token, &len) : NULL;
+    n->plain = !token || fy_token_scalar_style(token) == FYSS_PLAIN;
+    n->scalar.len = text ? len : 0;
+    n->scalar.text = zl_arena_strndup(b->arena, text ? text : "", n->scalar.len);
+    if (!n->scalar.text)
+        return no_memory(b);
+    if (zl_utf8_check(n->scalar.text, n->scalar.len) != n->scalar.len) /* by an escape: "\0" */
+        return fail_at(b, DOC_BAD_UTF8, n->line, n->column, "an escape makes NUL or invalid UTF-8");
+    if (note_anchor(b, e, n) < 0)
+        return -1;
+    return add_node(b, n, 1, 0);
+}
+
+static int on_start(struct builder *b, struct fy_event *e, enum doc_kind kind)
+{
+    if (b->depth == DOC_MAX_DEPTH)
+        return fail_at(b, DOC_LIMIT, b->line, b->column, "nested deeper than %d levels",
+                       DOC_MAX_DEPTH);
+    struct doc_node *n = new_node(b, kind, e);
+    ssize_t anchor = n ? note_anchor(b, e, n) : -1;
+    if (anchor < 0)
+        return -1;
+    b->levels[b->depth++] = (struct level){
+        .node = n, .first = b->n_stack, .weight = 1, .height = 1, .anchor = (size_t)anchor
+    };
+    return 0;
+}
+
+static int on_end(struct builder *b)
+{
+    struct level *l = &b->levels[--b->depth];
+    struct doc_node **children = b->stack ? b->stack + l->first : NULL;
+    size_t n = b->n_stack - l->first;
+    int rc = l->node->kind == DOC_MAP ? end_map(b, l->node, children, n)
+                                      : end_seq(b, l->node, children, n);
+    if (rc < 0)
+        return rc;
+    b->n_stack = l->first;
+    if (l->anchor) {
+        struct anchor *a = &b->anchors[l->anchor - 1];
+        a->open = false;
+        a->weight = l->weight;
+        a->height = l->height;
+    }
+    return add_node(b, l->node, l->weight, l->height);
+}
+
+static int on_document(struct builder *b)
+{
+    if (++b->documents > 1)
+        return fail_at(b, DOC_MULTI, b->line, b->column,
+                       "a second document begins here; a file holds one deployment");
+    return 0;
+}
+
+static int on_event(struct builder *b, struct fy_event *e)
+{
+    const struct fy_mark *mark = fy_event_start_mark(e);
+    if (mark && e->type != FYET_STREAM_START) {
+        b->line = mark->line + 1;
+        b->column = mark->column + 1;
+    }
+    b->events++;
+    switch (e->type) {
+    case FYET_DOCUMENT_START:
+        return on_document(b);
+    case FYET_SCALAR:
+        return on_scalar(b, e);
+    case FYET_ALIAS:
+        return on_alias(b, e);
+    case FYET_MAPPING_START:
+        return on_start(b, e, DOC_MAP);
+    case FYET_SEQUENCE_START:
+        return on_start(b, e, DOC_SEQ);
+    case FYET_MAPPING_END:
+    case FYET_SEQUENCE_END:
+        return on_end(b);
+    default: /* stream start and end, document end: nothing to note */
+        return 0;
+    }
+}
+
+static int syntax_error(struct builder *b)
+{
+    void *at = NULL;
+    struct fy_diag_error *first = fy_diag_errors_iterate(b->diag, &at);
+    if (!first)
+        return fail_at(b, DOC_BAD_SYNTAX, b->line, b->column, "not YAML");
+    return fail_at(b, DOC_BAD_SYNTAX, first->line, first->column, "%s", first->msg);
+}
+
+static int build(struct builder *b, const char *text, size_t len)
+{
+    struct fy_diag_cfg diag_cfg;
+    fy_diag_cfg_default(&diag_cfg);
+    diag_cfg.fp = NULL;
+    b->diag = fy_diag_create(&diag_cfg);
+    if (!b->diag)
+        return no_memory(b);
+    fy_diag_set_collect_errors(b->diag, true);
+    struct fy_parse_cfg cfg = {
+        .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG | FYPCF_DISABLE_DEPTH_LIMIT /* ours is lower */ |
+                 FYPCF_DEFAULT_VERSION_1_2 | FYPCF_JSON_NONE,
+        .diag = b->diag,
+    };
+    b->parser = fy_parser_create(&cfg);
+    if (!b->parser || fy_parser_set_string(b->parser, text, len) < 0)
+        return no_memory(b);
+
+    struct fy_event *e;
+    while ((e = fy_parser_parse(b->parser))) {
+        int rc = on_event(b, e);
+        fy_parser_event_free(b->parser, e);
+        if (rc < 0)
+            return -1;
+    }
+    return fy_parser_get_stream_error(b->parser) ? syntax_error(b) : 0;
+}
+
+int doc_parse(const char *text, size_t len, struct zl_arena *arena, const struct doc_node **ret,
+              struct doc_error *error)
+{
+    struct builder b = { .arena = arena, .error = error, .line = 1, .column = 1 };
+    if (len > DOC_MAX_TEXT)
+        return fail_at(&b, DOC_LIMIT, 0, 0, "longer than %d bytes", DOC_MAX_TEXT);
+    if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+        text += 3;
+        len -= 3;
+    }
+    if (check_encoding(&b, text, len) < 0)
+        return -1;
+    int rc = len ? build(&b, text, len) : 0;
+    if (b.parser)
+        fy_parser_destroy(b.parser);
+    if (b.diag)
+        fy_diag_destroy(b.diag);
+    free(b.stack);
+    free(b.anchors);
+    if (rc == 0)
+        *ret = b.root;
+    return rc;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+bool doc_is_blank(const struct doc_node *n)
+{
+    return n->kind == DOC_SCALAR && n->plain && n->scalar.len == 0;
+}
+
+bool doc_is_null(const struct doc_node *n)
+{
+    static const char *const words[] = { "", "~", "null", "Null", "NULL" };
+    if (n->kind != DOC_SCALAR || !n->plain)
+        return false;
+    for (size_t i = 0; i < ZL_ARRAY_LEN(words); i++) {
+        if (strcmp(n->scalar.text, words[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+const struct doc_pair *doc_find(const struct doc_node *n, const char *key)
+{
+    if (!n || n->kind != DOC_MAP)
+        return NULL;
+    uint32_t slot = *find_slot(n, key, strlen(key));
+    return slot ? &n->map.v[slot - 1] : NULL;
+}
+
+const char *doc_kind_name(const struct doc_node *n)
+{
+    static const char *const names[] = {
+        [DOC_SCALAR] = "text", [DOC_MAP] = "a mapping", [DOC_SEQ] = "a list"
+    };
+    return names[n->kind];
+}
