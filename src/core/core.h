@@ -157,9 +157,10 @@ struct effect {
         struct row_standalone standalone;
         struct { const char *type, *deployment, *service, *text; struct inst_id inst; } event;
         struct { const char *image; enum spec_pull policy; } pull;
-        struct { struct inst_label label; const struct spec_service *service; bool hold; } create;
+        /* spec: the one that service is of, so that who carries the effect out later can keep it */
+        struct { struct inst_label label; const struct spec_service *service; bool hold; const struct spec *spec; } create;
         struct { int signal; uint64_t grace_ms; } stop; /* signal 0: the image's */
-        struct { const struct spec_service *service; struct inst_label label; } probe;
+        struct { const struct spec_service *service; struct inst_label label; const struct spec *spec; } probe;
     };
 };
 
