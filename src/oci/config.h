@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * config.json of the OCI runtime-spec 1.2, as structs. The members have the names and meanings of
+ * the spec (config.md, config-linux.md); unknown properties are ignored, as the spec demands, and
+ * known ones are checked for type and range here, for meaning by sandbox/plan. Everything borrows
+ * from the document and is valid until oci_config_free().
+ */
+#ifndef ZL_OCI_CONFIG_H
+#define ZL_OCI_CONFIG_H
+
+#include "base/json.h"
+
+struct oci_user {
+    uint32_t uid, gid;
+    struct zl_opt_u64 umask;
+    struct {
+        uint32_t *v;
+        size_t n;
+    } additional_gids;
+};
+
+struct oci_capabilities { /* names as "CAP_CHOWN" */
+    struct zl_strs bounding, effective, permitted, inheritable, ambient;
+};
+
+struct oci_rlimit {
+    const char *type; /* "RLIMIT_NOFILE" */
+    uint64_t soft, hard;
+};
+
+struct oci_process {
+    bool terminal;
+    struct {
+        uint32_t height, width;
+    } console_size;
+    struct oci_user user;
+    struct zl_strs args, env; /* env: "NAME=value" */
+    const char *cwd;
+    struct oci_capabilities *capabilities; /* NULL: none are named */
+    struct {
+        struct oci_rlimit *v;
+        size_t n;
+    } rlimits;
+    bool no_new_privileges;
+    struct zl_opt_i64 oom_score_adj;
+    const char *apparmor_profile, *selinux_label;
+    bool scheduler, io_priority, exec_cpu_affinity; /* there; not carried out */
+};
+
+struct oci_mount {
+    const char *destination, *type, *source;
+    struct zl_strs options;
+    bool uid_mappings, gid_mappings; /* there; not carried out */
+};
+
+enum oci_ns {
+    OCI_NS_PID,
+    OCI_NS_NETWORK,
+    OCI_NS_MOUNT,
+    OCI_NS_IPC,
+    OCI_NS_UTS,
+    OCI_NS_USER,
+    OCI_NS_CGROUP,
+    OCI_NS_TIME,
+};
+struct oci_namespace {
+    int type;         /* enum oci_ns */
+    const char *path; /* NULL: a new one */
+};
+
+struct oci_device {
+    const char *path, *type; /* type: "c", "u", "b", "p" */
+    int64_t major, minor;
+    struct zl_opt_u64 file_mode, uid, gid;
+};
+
+struct oci_device_rule {
+    bool allow;
+    const char *type;               /* NULL, "a", "c", "b" */
+    struct zl_opt_i64 major, minor; /* absent or -1: all */
+    const char *access;             /* NULL: "rwm" */
+};
+
+struct oci_memory {
+    struct zl_opt_i64 limit, reservation, swap,
+        kernel_tcp; /* bytes; -1: no limit; swap: with memory */
+    struct zl_opt_u64 swappiness;
+    bool disable_oom_killer, use_hierarchy;
+};
+
+struct oci_cpu {
+    struct zl_opt_u64 shares, period, realtime_period; /* periods in microseconds */
+    struct zl_opt_i64 quota, realtime_runtime, idle;
+    struct zl_opt_u64 burst;
+    const char *cpus, *mems;
+};
+
+struct oci_resources {
+    struct {
+        struct oci_device_rule *v;
+        size_t n;
+    } devices;
+    struct oci_memory memory;
+    struct oci_cpu cpu;
+    struct {
+        struct zl_opt_i64 limit; /* -1 and 0: no limit */
+    } pids;
+    struct zl_pairs unified;                       /* file of cgroup v2 → value */
+    bool block_io, hugepage_limits, network, rdma; /* there; not carried out */
+};
+
+enum oci_seccomp_action {
+    OCI_ACT_KILL_PROCESS,
+    OCI_ACT_KILL_THREAD,
+    OCI_ACT_TRAP,
+    OCI_ACT_ERRNO,
+    OCI_ACT_TRACE,
+    OCI_ACT_ALLOW,
+    OCI_ACT_LOG,
+    OCI_ACT_NOTIFY,
+};
+enum oci_seccomp_op {
+    OCI_OP_NE,
+    OCI_OP_LT,
+    OCI_OP_LE,
+    OCI_OP_EQ,
+    OCI_OP_GE,
+    OCI_OP_GT,
+    OCI_OP_MASKED_EQ,
+};
+struct oci_seccomp_arg {
+    uint32_t index;            /* 0 to 5 */
+    uint64_t value, value_two; /* MASKED_EQ: (argument & value) == value_two */
+    int op;                    /* enum oci_seccomp_op */
+};
+struct oci_seccomp_rule {
+    struct zl_strs names;
+    int action; /* enum oci_seccomp_action */
+    struct zl_opt_u64 errno_ret;
+    struct {
+        struct oci_seccomp_arg *v;
+        size_t n;
+    } args; /* all must hold */
+};
+struct oci_seccomp {
+    int default_action;
+    struct zl_opt_u64 default_errno_ret;
+    struct zl_strs architectures; /* "SCMP_ARCH_X86_64"; empty: the native one */
+    struct zl_strs flags;         /* "SECCOMP_FILTER_FLAG_LOG" */
+    const char *listener_path;
+    struct {
+        struct oci_seccomp_rule *v;
+        size_t n;
+    } syscalls;
+};
+
+struct oci_hook {
+    const char *path;
+    struct zl_strs args, env;
+    struct zl_opt_i64 timeout; /* seconds */
+};
+struct oci_hook_list {
+    struct oci_hook *v;
+    size_t n;
+};
+struct oci_hooks {
+    struct oci_hook_list prestart, create_runtime, create_container, start_container, poststart,
+        poststop;
+};
+
+struct oci_linux {
+    struct {
+        struct oci_namespace *v;
+        size_t n;
+    } namespaces;
+    struct {
+        struct oci_device *v;
+        size_t n;
+    } devices;
+    const char *cgroups_path;
+    struct oci_resources resources;
+    const char *rootfs_propagation;
+    struct oci_seccomp *seccomp; /* NULL: none */
+    struct zl_pairs sysctl;
+    struct zl_strs masked_paths, readonly_paths;
+    const char *mount_label;
+    bool uid_mappings, gid_mappings, intel_rdt, personality,
+        time_offsets; /* there; not carried out */
+};
+
+struct oci_config {
+    const char *oci_version;
+    struct oci_process *process; /* NULL: create works, start does not */
+    struct {
+        const char *path; /* relative to the bundle, or absolute */
+        bool readonly;
+    } root;
+    const char *hostname, *domainname;
+    struct {
+        struct oci_mount *v;
+        size_t n;
+    } mounts;
+    struct oci_hooks hooks;
+    struct zl_pairs annotations;
+    struct oci_linux linux_; /* "linux" is a macro of gcc in gnu17 */
+    struct zl_json document; /* what all of this borrows from */
+};
+
+/* Decodes n bytes; `what` names them in errors ("config.json") and must outlive the result. */
+int oci_config_parse(const char *bytes, size_t n, const char *what, struct oci_config **ret,
+                     struct zl_error *err);
+/* bundle_fd/config.json, at most 8 MiB. */
+int oci_config_load(int bundle_fd, struct oci_config **ret, struct zl_error *err);
+void oci_config_free(struct oci_config *c);
+ZL_DEFINE_CLEANUP(struct oci_config *, oci_config_free)
+#define autociconfig ZL_CLEANUP(oci_config_freep)
+
+/* A process.json of its own (`exec --process`). Borrows from doc, which the caller ends. */
+int oci_process_parse(struct zl_json *doc, const char *bytes, size_t n, const char *what,
+                      struct oci_process **ret, struct zl_error *err);
+
+/* Whether hooks are configured: who cannot run them must refuse the container. */
+bool oci_config_has_hooks(const struct oci_config *c);
+
+#endif
