@@ -36,8 +36,8 @@ struct mon_frame_reader {
 
 void mon_frame_reader_init(struct mon_frame_reader *r);
 /*
- * The next piece of a frame from `fd`: reads at most once when it has something, so after a poll it
- * does not block; call it until it says EAGAIN (non-blocking fd) or while mon_frame_pending().
+ * The next piece of a frame, from what was read before or from `fd`, which may block or not. Who
+ * polls calls it until it says EAGAIN, since pieces may be left in the reader.
  * 1 a piece; 0 end-of-file between two frames; -1 an error, EAGAIN in errnum when nothing is there,
  * ZL_ERR_PROTOCOL when the stream ends inside a frame.
  */

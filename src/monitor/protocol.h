@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The messages between a monitor (zlayer-shim, one per container; later zlayer-wasm) and whoever
- * talks to it: the agent, the command line, an older or newer version of either. docs/protocol.md is
- * the same in words. A connection is AF_UNIX SOCK_SEQPACKET, packets as in base/msg.h. Fields are
- * only appended, numbers never reused; an unknown type is answered by MON_ERROR (UNSUPPORTED).
+ * talks to it: the agent, the command line, an older or newer version of either. docs/protocol.md
+ * is the same in words. A connection is AF_UNIX SOCK_SEQPACKET, packets as in base/msg.h. Fields
+ * are only appended, numbers never reused; an unknown type is answered by MON_ERROR (UNSUPPORTED).
  *
  * The first message of a connection is MON_HELLO. A peer with the monitor's own uid, or root, may
  * ask anything; others need a token of MON_GRANT and may do only what it was granted for.
@@ -33,13 +33,13 @@ enum mon_type {
     MON_EXEC = 9,     /* struct mon_exec + fds: exec plan; answered by struct mon_exec_made */
     MON_EXEC_START = 10, /* struct mon_exec_ref; answered with one fd, see below, or with struct
                           * mon_exec_done at the end of one that captures */
-    MON_RESIZE = 11,  /* struct mon_resize; empty answer */
-    MON_SOCKET = 12,  /* struct mon_socket; answered with one fd: a socket born in the container's
-                       * network namespace, not connected */
-    MON_GRANT = 13,   /* struct mon_grant: makes a one-use token valid; empty answer */
-    MON_STATE = 14,   /* empty; answered by struct mon_state */
-    MON_FORGET = 15,  /* frees all, deletes the run directory and ends the monitor; empty answer */
-    MON_WAIT = 16,    /* empty; answered by struct mon_exit, at once when it has ended already */
+    MON_RESIZE = 11,     /* struct mon_resize; empty answer */
+    MON_SOCKET = 12, /* struct mon_socket; answered with one fd: a socket born in the container's
+                      * network namespace, not connected */
+    MON_GRANT = 13,  /* struct mon_grant: makes a one-use token valid; empty answer */
+    MON_STATE = 14,  /* empty; answered by struct mon_state */
+    MON_FORGET = 15, /* frees all, deletes the run directory and ends the monitor; empty answer */
+    MON_WAIT = 16,   /* empty; answered by struct mon_exit, at once when it has ended already */
     /* Room for MON_PAUSE, MON_UPDATE, … (part of the same numbering). */
     MON_EV_EXIT = 256, /* event, to connections that said want_events: struct mon_exit */
     MON_EV_OOM = 257,  /* event: empty */
@@ -54,17 +54,22 @@ enum mon_type {
 enum { MON_STREAM_STDOUT = 1, MON_STREAM_STDERR = 2, MON_STREAM_EXIT = 3, MON_FRAME_HEAD = 8 };
 
 struct mon_error {
-    uint32_t kind;   /* enum zl_err_kind */
+    uint32_t kind; /* enum zl_err_kind */
     int32_t errnum;
     char text[MON_TEXT_MAX]; /* NUL-terminated; sent as far as it goes */
 };
 
 struct mon_hello {
-    uint32_t want_events; /* 1: send MON_EV_… on this connection */
+    uint32_t want_events;      /* 1: send MON_EV_… on this connection */
     char token[MON_TOKEN_LEN]; /* zeros: by peer credentials */
 };
 
-enum mon_phase { MON_PHASE_NEW = 0, MON_PHASE_CREATED = 1, MON_PHASE_RUNNING = 2, MON_PHASE_EXITED = 3 };
+enum mon_phase {
+    MON_PHASE_NEW = 0,
+    MON_PHASE_CREATED = 1,
+    MON_PHASE_RUNNING = 2,
+    MON_PHASE_EXITED = 3
+};
 
 struct mon_exit {
     int32_t code;   /* 0-255, 128 + signal */
@@ -77,10 +82,10 @@ struct mon_exit {
 
 struct mon_state {
     uint32_t phase;
-    int32_t pid; /* of the first process, 0: none */
+    int32_t pid;        /* of the first process, 0: none */
     uint64_t pid_start; /* field 22 of /proc/PID/stat */
     int64_t started_wall_ns;
-    struct mon_exit exit; /* when MON_PHASE_EXITED */
+    struct mon_exit exit;    /* when MON_PHASE_EXITED */
     uint64_t log_bytes_lost; /* output that could not be written (full disk) */
     int32_t monitor_pid;     /* as the monitor sees itself */
     uint32_t create_flags;   /* of the MON_CREATE */
@@ -105,27 +110,67 @@ struct mon_create {
     uint32_t flags;
     uint32_t n_plan_fds;
     char id[16];
-    char log_name[256];      /* file name in the log directory, "default-1.log" */
-    uint64_t log_max_bytes;  /* total over all rotated files; 0: 30 MiB */
-    int32_t stop_signal;     /* what MON_STOP sends when it names none */
-    uint16_t rows, cols;     /* of the pty; 0: 24, 80 */
+    char log_name[256];     /* file name in the log directory, "default-1.log" */
+    uint64_t log_max_bytes; /* total over all rotated files; 0: 30 MiB */
+    int32_t stop_signal;    /* what MON_STOP sends when it names none */
+    uint16_t rows, cols;    /* of the pty; 0: 24, 80 */
 };
 
-struct mon_start { uint32_t pad; };
-struct mon_started { int32_t pid; uint32_t pad; int64_t started_wall_ns; };
-struct mon_signal { int32_t signal; uint32_t pad; uint64_t exec_id; /* 0: the first process */ };
-struct mon_stop { int32_t signal; /* 0: the create's */ uint32_t pad; uint64_t grace_ms; };
-struct mon_exec { uint32_t flags; /* MON_CREATE_TTY, _STDIN */ uint16_t rows, cols; uint32_t capture; /* keep the
-    last 4 KiB of output and answer MON_EXEC_START by struct mon_exec_done at the end
-    instead of a stream: health commands */ uint32_t pad; uint64_t timeout_ms; /* 0: none; kills its processes */ };
-struct mon_exec_made { uint64_t exec_id; };
-struct mon_exec_ref { uint64_t exec_id; /* 0: the one that the token was granted for */ };
-struct mon_exec_done { struct mon_exit exit; uint32_t timed_out; uint32_t length; char output[4096]; };
-struct mon_resize { uint64_t exec_id; /* 0: the first process */ uint16_t rows, cols; uint32_t pad; };
-struct mon_socket { int32_t domain, type, protocol; }; /* AF_INET or AF_INET6, SOCK_STREAM or
-                                                              * SOCK_DGRAM */
+struct mon_start {
+    uint32_t pad;
+};
+struct mon_started {
+    int32_t pid;
+    uint32_t pad;
+    int64_t started_wall_ns;
+};
+struct mon_signal {
+    int32_t signal;
+    uint32_t pad;
+    uint64_t exec_id; /* 0: the first process */
+};
+struct mon_stop {
+    int32_t signal; /* 0: the create's */
+    uint32_t pad;
+    uint64_t grace_ms;
+};
+struct mon_exec {
+    uint32_t flags; /* MON_CREATE_TTY, _STDIN */
+    uint16_t rows, cols;
+    uint32_t capture; /* keep the
+last 4 KiB of output and answer MON_EXEC_START by struct mon_exec_done at the end
+instead of a stream: health commands */
+    uint32_t pad;
+    uint64_t timeout_ms; /* 0: none; kills its processes */
+};
+struct mon_exec_made {
+    uint64_t exec_id;
+};
+struct mon_exec_ref {
+    uint64_t exec_id; /* 0: the one that the token was granted for */
+};
+struct mon_exec_done {
+    struct mon_exit exit;
+    uint32_t timed_out;
+    uint32_t length;
+    char output[4096];
+};
+struct mon_resize {
+    uint64_t exec_id; /* 0: the first process */
+    uint16_t rows, cols;
+    uint32_t pad;
+};
+struct mon_socket {
+    int32_t domain, type, protocol;
+}; /* AF_INET or AF_INET6, SOCK_STREAM or
+    * SOCK_DGRAM */
 enum { MON_GRANT_ATTACH = 1, MON_GRANT_EXEC = 2 };
-struct mon_grant { char token[MON_TOKEN_LEN]; uint32_t what; uint32_t pad; uint64_t exec_id; };
+struct mon_grant {
+    char token[MON_TOKEN_LEN];
+    uint32_t what;
+    uint32_t pad;
+    uint64_t exec_id;
+};
 
 /* Names in the run directory and the state directory. */
 #define MON_CTL "ctl"

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "monitor/exitrec.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "monitor/logformat.h"
+
+enum { RECORD_MAX = 512 };
+
+int exitrec_write(int dir_fd, const struct mon_exit *e, bool durable, struct zl_error *err)
+{
+    char started[ZL_RFC3339_SIZE], finished[ZL_RFC3339_SIZE], text[RECORD_MAX];
+
+    (void)zl_format_rfc3339(e->started_wall_ns, 9, started);
+    (void)zl_format_rfc3339(e->finished_wall_ns, 9, finished);
+    int n = snprintf(text, sizeof text,
+                     "{\"code\":%d,\"signal\":%d,\"oom\":%s,\"oom_peak\":%llu,"
+                     "\"started_at\":\"%s\",\"finished_at\":\"%s\"}\n",
+                     e->code, e->signal, e->oom ? "true" : "false",
+                     (unsigned long long)e->oom_peak_bytes, started, finished);
+    return zl_write_atomic(dir_fd, MON_EXIT_RECORD, text, (size_t)n, 0600, durable, err);
+}
+
+static bool skip(const char **p, const char *text)
+{
+    size_t n = strlen(text);
+
+    if (strncmp(*p, text, n) != 0)
+        return false;
+    *p += n;
+    return true;
+}
+
+static bool take_number(const char **p, uint64_t max, uint64_t *ret)
+{
+    uint64_t value = 0;
+    const char *start = *p;
+
+    for (; **p >= '0' && **p <= '9'; (*p)++) {
+        uint64_t digit = (uint64_t)(**p - '0');
+        if (value > (max - digit) / 10)
+            return false;
+        value = value * 10 + digit;
+    }
+    *ret = value;
+    return *p > start;
+}
+
+static bool take_bool(const char **p, uint32_t *ret)
+{
+    *ret = skip(p, "true");
+    return *ret || skip(p, "false");
+}
+
+static bool take_time(const char **p, int64_t *ret)
+{
+    if (!skip(p, "\""))
+        return false;
+    size_t n = log_parse_time(*p, strlen(*p), ret);
+    *p += n;
+    return n > 0 && skip(p, "\"");
+}
+
+static bool parse(const char *p, struct mon_exit *ret)
+{
+    uint64_t code, signal;
+    struct mon_exit e = { 0 };
+
+    bool good = skip(&p, "{\"code\":") && take_number(&p, 255, &code) && skip(&p, ",\"signal\":") &&
+                take_number(&p, 64, &signal) && skip(&p, ",\"oom\":") && take_bool(&p, &e.oom) &&
+                skip(&p, ",\"oom_peak\":") && take_number(&p, UINT64_MAX, &e.oom_peak_bytes) &&
+                skip(&p, ",\"started_at\":") && take_time(&p, &e.started_wall_ns) &&
+                skip(&p, ",\"finished_at\":") && take_time(&p, &e.finished_wall_ns) &&
+                skip(&p, "}\n") && *p == '\0';
+    if (!good)
+        return false;
+    e.code = (int32_t)code;
+    e.signal = (int32_t)signal;
+    *ret = e;
+    return true;
+}
+
+int exitrec_read(int dir_fd, struct mon_exit *ret, struct zl_error *err)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(RECORD_MAX);
+
+    if (zl_read_file(dir_fd, MON_EXIT_RECORD, &text, err) < 0) {
+        if (errno == ENOENT && err)
+            err->kind = ZL_ERR_NOT_FOUND;
+        return zl_wrap(err, "read the exit record");
+    }
+    if (strlen(text.data) != text.len || !parse(text.data, ret))
+        return zl_fail(err, ZL_ERR_INVALID, "the exit record is torn: '%.100s'", text.data);
+    return 0;
+}
