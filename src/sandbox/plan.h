@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The plan: all that is to be done for one container, decided before anything is made. plan/ builds
+ * it from a config.json; carry/ carries it out, in another process (zlayer-shim gets it as a memfd)
+ * or the same (zlayer-oci).
+ *
+ * One flat buffer: struct plan, then tables and texts, which are reached by offsets from its start,
+ * so that it can lie anywhere. plan_check() looks at every offset, count and enumeration; a plan
+ * that passed it is read without further care, whoever wrote it. Native byte order: it never leaves
+ * the machine. A reader takes only its own PLAN_VERSION.
+ *
+ * Descriptors come beside the plan and are named by number: fds[0 .. n_lower) are the layers,
+ * uppermost first, then, with PLAN_HAS_UPPER, the upper and the work directory. O_PATH is enough;
+ * each must still be reachable under the path that /proc/self/fd tells (overlayfs takes directories
+ * of the container's own mount namespace only, so they are opened again there, and compared).
+ */
+#ifndef ZL_SANDBOX_PLAN_H
+#define ZL_SANDBOX_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+
+enum {
+    PLAN_MAGIC = 0x6e6c707a, /* "zpln" */
+    PLAN_EXEC_MAGIC = 0x78657a7a,
+    PLAN_VERSION = 1,
+    PLAN_MAX = 4 << 20, /* bytes */
+    PLAN_LOWER_MAX = 120,
+};
+
+typedef uint32_t plan_str; /* offset of a NUL-terminated text; 0: none */
+struct plan_tab {          /* n elements at off, aligned to 8 */
+    uint32_t off, n;
+};
+
+struct plan_join { /* a namespace to enter instead of a new one */
+    uint32_t ns;   /* a CLONE_NEW… bit */
+    plan_str path;
+};
+
+enum plan_mount_kind {
+    PLAN_MOUNT_FS,      /* mount(type, source, data, flags) */
+    PLAN_MOUNT_BIND,    /* source is a path on the host */
+    PLAN_MOUNT_SYMLINK, /* target is made a link to source: /sys/fs/cgroup/cpu */
+    PLAN_MOUNT_REMOUNT, /* flags of what is mounted at target already are changed */
+    PLAN_MOUNT_KINDS
+};
+struct plan_mount {
+    uint32_t kind;
+    plan_str source, target, type, data;
+    uint32_t recursive;                    /* BIND: with all mounts below source */
+    uint64_t flags;                        /* FS: MS_… of mount(2) */
+    uint64_t attr_set, attr_clear;         /* BIND, REMOUNT: MOUNT_ATTR_… of mount_setattr(2) */
+    uint64_t rec_attr_set, rec_attr_clear; /* the same for it and all below ("rro") */
+    uint64_t propagation;                  /* MS_SHARED, … | MS_REC; 0: as it comes */
+};
+
+struct plan_device {
+    plan_str path;
+    uint32_t mode; /* S_IFCHR | 0666 */
+    uint32_t uid, gid;
+    uint64_t rdev;
+};
+
+struct plan_link {
+    plan_str path, target;
+};
+
+struct plan_file { /* a value for a control file or sysctl */
+    plan_str path; /* cgroup: the file's name; sysctl: below /proc/sys, with '/' */
+    plan_str value;
+    uint32_t optional; /* a missing file, or one that refuses, is no error */
+    uint32_t pad;
+};
+
+enum plan_cgroup_kind { PLAN_CGROUP_V1, PLAN_CGROUP_V2, PLAN_CGROUP_KINDS };
+struct plan_cgroup { /* one hierarchy */
+    uint32_t kind;
+    plan_str mount;      /* "/sys/fs/cgroup/memory" */
+    plan_str path;       /* below it, no leading '/': "zlayer/c/2k7q…" */
+    plan_str controller; /* v1: "memory"; v2: "" */
+    plan_str enable;     /* v2: for cgroup.subtree_control of each folder above: "+memory +pids" */
+    uint32_t pad;
+    struct plan_tab files; /* struct plan_file, in order */
+    struct plan_tab
+        device_bpf; /* v2: uint64_t, a BPF_PROG_TYPE_CGROUP_DEVICE program; empty: none */
+};
+
+struct plan_rlimit {
+    uint32_t resource, pad;
+    uint64_t soft, hard;
+};
+
+enum {
+    PLAN_CAP_BOUNDING,
+    PLAN_CAP_EFFECTIVE,
+    PLAN_CAP_PERMITTED,
+    PLAN_CAP_INHERITABLE,
+    PLAN_CAP_AMBIENT,
+    PLAN_CAP_SETS
+};
+enum { /* plan_process.flags */
+       PLAN_NO_NEW_PRIVS = 1,
+       PLAN_TERMINAL = 2,
+       PLAN_HAS_OOM_ADJ = 4,
+       PLAN_HAS_UMASK = 8,
+};
+struct plan_process {
+    struct plan_tab argv,
+        env;                 /* plan_str; argv has one at least, or none: create without process */
+    struct plan_tab groups;  /* uint32_t */
+    struct plan_tab rlimits; /* struct plan_rlimit */
+    struct plan_tab seccomp; /* struct sock_filter: uint64_t each; empty: none */
+    plan_str cwd;
+    uint32_t flags, uid, gid, umask, seccomp_flags;
+    int32_t oom_score_adj;
+    uint16_t rows, cols;          /* of the terminal; 0: not known */
+    uint64_t caps[PLAN_CAP_SETS]; /* bit n: capability n */
+};
+
+enum plan_root_kind { PLAN_ROOT_BIND, PLAN_ROOT_OVERLAY, PLAN_ROOT_KINDS };
+enum { /* plan.flags */
+       PLAN_ROOT_READONLY = 1,
+       PLAN_HAS_UPPER = 2, /* OVERLAY: writable; the fds of upper and work follow the layers' */
+       PLAN_OVERLAY_VOLATILE =
+           4,              /* no syncs; what is in upper after a crash of the host is worthless */
+       PLAN_SETUP_DEV = 8, /* devices, links and /dev/console are wanted: /dev is the container's */
+       PLAN_NO_PIVOT = 16, /* MS_MOVE and chroot instead of pivot_root: for a ramfs */
+};
+struct plan {
+    uint32_t magic, version, size, n_fds;
+    uint32_t flags;
+    uint32_t namespaces; /* CLONE_NEW… of the new ones */
+    uint32_t root_kind;
+    uint32_t n_lower;
+    plan_str root_path; /* BIND: the directory; OVERLAY: where it is mounted, in the container's own
+                         * mount namespace: any existing directory */
+    uint32_t root_propagation_before; /* of "/", before anything is mounted: MS_PRIVATE|MS_REC, … */
+    uint32_t root_propagation_after; /* of the container's "/", at the end; 0: none */
+    plan_str hostname, domainname;
+    struct plan_tab joins;       /* struct plan_join */
+    struct plan_tab cgroups;     /* struct plan_cgroup; [0] is where all processes are found */
+    struct plan_tab mounts;      /* struct plan_mount, in order */
+    struct plan_tab devices;     /* struct plan_device */
+    struct plan_tab links;       /* struct plan_link */
+    struct plan_tab late_mounts; /* struct plan_mount, after devices: read-only /dev */
+    struct plan_tab masked;      /* plan_str */
+    struct plan_tab readonly;    /* plan_str */
+    struct plan_tab sysctls;     /* struct plan_file */
+    struct plan_process process;
+};
+
+struct plan_exec { /* a further process in a container */
+    uint32_t magic, version, size, pad;
+    struct plan_process process;
+};
+
+/* Whether the n bytes are a plan of this version in which nothing points outside; libc only. */
+int plan_check(const void *bytes, size_t n, const struct plan **ret, struct zl_error *err);
+int plan_exec_check(const void *bytes, size_t n, const struct plan_exec **ret,
+                    struct zl_error *err);
+
+/* Of a checked plan, or exec plan: base is its start. */
+static inline const char *plan_text(const void *base, plan_str s)
+{
+    return s ? (const char *)base + s : NULL;
+}
+static inline const void *plan_table(const void *base, struct plan_tab t)
+{
+    return (const char *)base + t.off;
+}
+
+/* ---- building; not for the shim ---- */
+
+struct oci_config;
+struct oci_process;
+
+enum plan_seccomp {
+    PLAN_SECCOMP_CONFIG,  /* what linux.seccomp says; nothing when it says nothing */
+    PLAN_SECCOMP_DEFAULT, /* our default profile, unless linux.seccomp is there */
+};
+
+struct plan_options {
+    const char *id;
+    const char *bundle;        /* absolute; root.path and relative mount sources start here */
+    const char *cgroup_parent; /* NULL: "/zlayer"; the container's is <parent>/c/<id>, unless
+                                * linux.cgroupsPath says another */
+    bool join_all;             /* memory, cpu, cpuacct and pids are joined though nothing limits
+                                * them: for statistics */
+    enum plan_seccomp seccomp;
+    uint32_t n_lower;        /* >0: an overlay of the plan's fds instead of root.path */
+    bool has_upper;          /* the upper's and the work directory's fds follow */
+    bool upper_volatile;     /* for what need not survive: --rm, jobs */
+    const char *mount_point; /* with n_lower: an existing directory, absolute */
+    bool no_pivot;
+    struct zl_buf *notes; /* what was left out and why, a line each; NULL: not asked for */
+};
+
+/*
+ * Builds the plan into out (initialised by the caller, max at least PLAN_MAX). INVALID, UNSUPPORTED
+ * name the property of config.json; CONFIGURATION what the host lacks.
+ */
+int plan_build(const struct oci_config *config, const struct plan_options *o, struct zl_buf *out,
+               struct zl_error *err);
+
+/*
+ * The plan of a further process. p says what (args, env, cwd, user, terminal); what it does not say
+ * (capabilities: NULL, rlimits, no_new_privileges, seccomp) is the container's. Uid 0 keeps the
+ * container's capabilities; another uid has none effective but those in `ambient`.
+ */
+int plan_exec_build(const struct oci_config *config, const struct plan_options *o,
+                    const struct oci_process *p, struct zl_buf *out, struct zl_error *err);
+
+#endif
