@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/store_schema.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Version n is made from version n - 1 by upgrades[n]. Never changed once released, only added to.
+ * 64-bit ids are stored as SQLite's signed integers, bit by bit. */
+static const char *const upgrades[STORE_VERSION + 1] = {
+    [1] = "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+          "CREATE TABLE deployment(name TEXT PRIMARY KEY, revision INTEGER NOT NULL,"
+          " text TEXT NOT NULL, base_dir TEXT, removing INTEGER NOT NULL, stopped TEXT NOT NULL,"
+          " created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL);"
+          "CREATE TABLE execution(id INTEGER PRIMARY KEY, deployment TEXT NOT NULL,"
+          " job TEXT NOT NULL, revision INTEGER NOT NULL, status TEXT NOT NULL,"
+          " reason TEXT NOT NULL, exit_code INTEGER NOT NULL, created_ms INTEGER NOT NULL,"
+          " started_ms INTEGER NOT NULL, finished_ms INTEGER NOT NULL);"
+          "CREATE TABLE standalone(name TEXT PRIMARY KEY, id INTEGER NOT NULL, text TEXT NOT NULL,"
+          " remove_wanted INTEGER NOT NULL, stop_wanted INTEGER NOT NULL, exited INTEGER NOT NULL,"
+          " exit_code INTEGER NOT NULL, exit_signal INTEGER NOT NULL, exit_oom INTEGER NOT NULL,"
+          " exit_lost INTEGER NOT NULL, exit_ms INTEGER NOT NULL, error TEXT NOT NULL,"
+          " created_ms INTEGER NOT NULL, started_ms INTEGER NOT NULL);"
+          "CREATE TABLE event(seq INTEGER PRIMARY KEY AUTOINCREMENT, wall_ms INTEGER NOT NULL,"
+          " type TEXT NOT NULL, deployment TEXT, service TEXT, id INTEGER NOT NULL,"
+          " text TEXT NOT NULL);",
+};
+
+static const char *const statements[STORE_STMTS] = {
+    [STORE_PUT_DEPLOYMENT] = "INSERT OR REPLACE INTO deployment(name, revision, text, base_dir,"
+                             " removing, stopped, created_ms, updated_ms)"
+                             " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [STORE_DEL_DEPLOYMENT] = "DELETE FROM deployment WHERE name = ?1",
+    [STORE_PUT_EXECUTION] =
+        "INSERT OR REPLACE INTO execution(id, deployment, job, revision, status,"
+        " reason, exit_code, created_ms, started_ms, finished_ms)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [STORE_DEL_EXECUTION] = "DELETE FROM execution WHERE id = ?1",
+    [STORE_PUT_STANDALONE] = "INSERT OR REPLACE INTO standalone(name, id, text, remove_wanted,"
+                             " stop_wanted, exited, exit_code, exit_signal, exit_oom, exit_lost,"
+                             " exit_ms, error, created_ms, started_ms)"
+                             " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+    [STORE_DEL_STANDALONE] = "DELETE FROM standalone WHERE name = ?1",
+    [STORE_PUT_EVENT] = "INSERT INTO event(wall_ms, type, deployment, service, id, text)"
+                        " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+    [STORE_TRIM_EVENTS] = "DELETE FROM event WHERE seq <= (SELECT max(seq) FROM event) - ?1",
+    [STORE_PUT_META] = "INSERT OR REPLACE INTO meta(key, value) VALUES(?1, ?2)",
+    [STORE_BEGIN] = "BEGIN IMMEDIATE",
+    [STORE_COMMIT] = "COMMIT",
+    [STORE_ROLLBACK] = "ROLLBACK",
+    [STORE_ALL_DEPLOYMENTS] =
+        "SELECT name, revision, text, base_dir, removing, stopped, created_ms,"
+        " updated_ms FROM deployment ORDER BY name",
+    [STORE_ALL_EXECUTIONS] = "SELECT id, deployment, job, revision, status, reason, exit_code,"
+                             " created_ms, started_ms, finished_ms FROM execution"
+                             " ORDER BY created_ms, id",
+    [STORE_ALL_STANDALONES] =
+        "SELECT name, id, text, remove_wanted, stop_wanted, exited, exit_code,"
+        " exit_signal, exit_oom, exit_lost, exit_ms, error, created_ms,"
+        " started_ms FROM standalone ORDER BY name",
+    [STORE_ALL_META] = "SELECT key, value FROM meta",
+};
+
+/* FULL: the WAL is synced at each commit, so a power cut loses nothing that was answered for. The
+ * cache is small because rows are few and read once. */
+static const char settings[] = "PRAGMA journal_mode = WAL;"
+                               "PRAGMA synchronous = FULL;"
+                               "PRAGMA cache_size = -256;"
+                               "PRAGMA wal_autocheckpoint = 256;"
+                               "PRAGMA journal_size_limit = 1048576;";
+
+int store_db_fail(const struct store_db *d, const char *what, struct zl_error *err)
+{
+    int code = sqlite3_errcode(d->db);
+    bool damaged = code == SQLITE_NOTADB || code == SQLITE_CORRUPT;
+    return zl_fail(err, damaged ? ZL_ERR_INVALID : ZL_ERR_SYSTEM, "%s '%s': %s", what, d->path,
+                   sqlite3_errmsg(d->db));
+}
+
+int store_db_run(struct store_db *d, enum store_stmt which, struct zl_error *err)
+{
+    sqlite3_stmt *stmt = d->stmt[which];
+    int rc = sqlite3_step(stmt) == SQLITE_DONE ? 0 : store_db_fail(d, "write", err);
+    (void)sqlite3_reset(stmt); /* repeats the step's answer, which is known */
+    (void)sqlite3_clear_bindings(stmt);
+    return rc;
+}
+
+/* One word that a PRAGMA answers. */
+static int ask(const struct store_db *d, const char *sql, char *out, size_t size,
+               struct zl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = 0;
+    if (sqlite3_prepare_v2(d->db, sql, -1, &stmt, NULL) != SQLITE_OK ||
+        sqlite3_step(stmt) != SQLITE_ROW)
+        rc = store_db_fail(d, "read", err);
+    else
+        (void)snprintf(out, size, "%s", (const char *)sqlite3_column_text(stmt, 0));
+    (void)sqlite3_finalize(stmt);
+    return rc;
+}
+
+static int check(const struct store_db *d, struct zl_error *err)
+{
+    char answer[256];
+    if (ask(d, "PRAGMA quick_check(1)", answer, sizeof answer, err) < 0)
+        return -1;
+    if (strcmp(answer, "ok") != 0)
+        return zl_fail(
+            err, ZL_ERR_INVALID,
+            "the database '%s' is damaged (%s): restore a copy of it, or move it away to "
+            "start with nothing deployed",
+            d->path, answer);
+    return 0;
+}
+
+static int upgrade_to(const struct store_db *d, int version, struct zl_error *err)
+{
+    char mark[64];
+    (void)snprintf(mark, sizeof mark, "PRAGMA user_version = %d; COMMIT", version);
+    if (sqlite3_exec(d->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK &&
+        sqlite3_exec(d->db, upgrades[version], NULL, NULL, NULL) == SQLITE_OK &&
+        sqlite3_exec(d->db, mark, NULL, NULL, NULL) == SQLITE_OK)
+        return 0;
+    return store_db_fail(d, "bring the schema up to date in", err);
+}
+
+static int upgrade(const struct store_db *d, struct zl_error *err)
+{
+    char answer[32];
+    if (ask(d, "PRAGMA user_version", answer, sizeof answer, err) < 0)
+        return -1;
+    long found = strtol(answer, NULL, 10); /* SQLite's own integer */
+    if (found > STORE_VERSION)
+        return zl_fail(err, ZL_ERR_UNSUPPORTED,
+                       "the database '%s' is of version %ld and this zlayer knows %d: a newer one "
+                       "wrote it",
+                       d->path, found, STORE_VERSION);
+    for (int v = (int)found + 1; v <= STORE_VERSION; v++)
+        if (upgrade_to(d, v, err) < 0)
+            return -1;
+    return 0;
+}
+
+static int prepare(struct store_db *d, struct zl_error *err)
+{
+    for (int i = 0; i < STORE_STMTS; i++)
+        if (sqlite3_prepare_v3(d->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &d->stmt[i],
+                               NULL) != SQLITE_OK)
+            return store_db_fail(d, "prepare a statement for", err);
+    return 0;
+}
+
+/* Made here, because SQLite would let everybody read it; its side files copy the mode. */
+static int make_private(const char *path, struct zl_error *err)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return zl_fail_errno(err, "open '%s'", path);
+    (void)close(fd); /* nothing was written */
+    return 0;
+}
+
+int store_db_open(const char *path, struct store_db *ret, struct zl_error *err)
+{
+    /* NOMUTEX: the loop's thread until store_load is over, then the writer's; never both. */
+    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    struct store_db d = { .path = path };
+    int rc = 0;
+
+    if (make_private(path, err) < 0)
+        return -1;
+    if (sqlite3_open_v2(path, &d.db, flags, NULL) != SQLITE_OK)
+        rc = d.db ? store_db_fail(&d, "open", err)
+                  : zl_fail(err, ZL_ERR_SYSTEM, "open '%s': out of memory", path);
+    /* The version first: nothing may be changed in a newer database, not even its journal mode. */
+    if (rc == 0 && (check(&d, err) < 0 || upgrade(&d, err) < 0))
+        rc = -1;
+    if (rc == 0 && sqlite3_exec(d.db, settings, NULL, NULL, NULL) != SQLITE_OK)
+        rc = store_db_fail(&d, "set up", err);
+    if (rc == 0)
+        rc = prepare(&d, err);
+    if (rc < 0)
+        store_db_close(&d);
+    else
+        *ret = d;
+    return rc;
+}
+
+void store_db_close(struct store_db *d)
+{
+    for (int i = 0; i < STORE_STMTS; i++)
+        (void)sqlite3_finalize(d->stmt[i]); /* repeats an error that was told */
+    (void)sqlite3_close(d->db);
+    *d = (struct store_db){ 0 };
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The database itself: its schema and versions, every statement that is ever run on it. */
+#ifndef ZL_AGENT_STORE_SCHEMA_H
+#define ZL_AGENT_STORE_SCHEMA_H
+
+#include <sqlite3.h>
+
+#include <stdbool.h>
+
+#include "base/error.h"
+
+enum { STORE_VERSION = 1 }; /* PRAGMA user_version */
+
+enum store_stmt {
+    STORE_PUT_DEPLOYMENT,
+    STORE_DEL_DEPLOYMENT,
+    STORE_PUT_EXECUTION,
+    STORE_DEL_EXECUTION,
+    STORE_PUT_STANDALONE,
+    STORE_DEL_STANDALONE,
+    STORE_PUT_EVENT,
+    STORE_TRIM_EVENTS,
+    STORE_PUT_META,
+    STORE_BEGIN,
+    STORE_COMMIT,
+    STORE_ROLLBACK,
+    STORE_ALL_DEPLOYMENTS,
+    STORE_ALL_EXECUTIONS,
+    STORE_ALL_STANDALONES,
+    STORE_ALL_META,
+    STORE_STMTS
+};
+
+struct store_db {
+    sqlite3 *db;
+    sqlite3_stmt *stmt[STORE_STMTS];
+    const char *path; /* borrowed; for messages */
+};
+
+/* Opens, checks, brings the schema up to STORE_VERSION and prepares every statement. */
+int store_db_open(const char *path, struct store_db *ret, struct zl_error *err);
+void store_db_close(struct store_db *d);
+/* "<what>: <SQLite's message>"; INVALID for damage, else SYSTEM. -1. */
+int store_db_fail(const struct store_db *d, const char *what, struct zl_error *err);
+/* Runs a statement without rows, whose parameters are bound, and resets it. */
+int store_db_run(struct store_db *d, enum store_stmt which, struct zl_error *err);
+
+#endif

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The store on a real database in a scratch directory. */
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "agent/store.h"
+#include "base/fd.h"
+
+struct scratch {
+    char dir[64];
+};
+
+static int make_scratch(void **state)
+{
+    struct scratch *s = calloc(1, sizeof *s);
+    (void)snprintf(s->dir, sizeof s->dir, "/tmp/zlayer-unit.XXXXXX");
+    *state = s;
+    return mkdtemp(s->dir) ? 0 : -1;
+}
+
+static int drop_scratch(void **state)
+{
+    struct scratch *s = *state;
+    int rc = zl_remove_tree(AT_FDCWD, s->dir, NULL);
+    free(s);
+    return rc;
+}
+
+static struct store *open_store(const char *dir)
+{
+    struct store *s = NULL;
+    struct zl_error err = { 0 };
+    if (store_open(dir, &s, &err) < 0)
+        fail_msg("%s", err.msg);
+    return s;
+}
+
+static void count_done(void *arg)
+{
+    ++*(int *)arg;
+}
+
+/* Waits until `wanted` transactions are durable. */
+static void reap_until(struct store *s, const int *done, int wanted)
+{
+    while (*done < wanted) {
+        struct pollfd p = { .fd = store_fd(s), .events = POLLIN };
+        assert_true(poll(&p, 1, 10000) == 1);
+        store_reap(s);
+    }
+}
+
+static void commit(struct store *s, const struct effect *v, size_t n, int *done)
+{
+    struct zl_error err = { 0 };
+    if (store_commit(s, v, n, 1000, count_done, done, &err) < 0)
+        fail_msg("%s", err.msg);
+}
+
+static void commit_and_wait(struct store *s, const struct effect *v, size_t n)
+{
+    int done = 0;
+    commit(s, v, n, &done);
+    reap_until(s, &done, 1);
+}
+
+static struct stored *load(struct store *s)
+{
+    struct stored *st = NULL;
+    struct zl_error err = { 0 };
+    if (store_load(s, &st, &err) < 0)
+        fail_msg("%s", err.msg);
+    return st;
+}
+
+static struct spec some_spec = { .deployment = "shop", .text = "version: v1\n", .text_len = 12 };
+static const char *const stopped[] = { "web", "with \"quotes\"" };
+
+static struct effect put_deployment(void)
+{
+    return (struct effect){
+        .kind = EFF_PUT_DEPLOYMENT,
+        .deployment = { .name = "shop",
+                        .revision = 3,
+                        .spec = &some_spec,
+                        .base_dir = "/srv",
+                        .removing = true,
+                        .stopped = stopped,
+                        .n_stopped = 2,
+                        .created_ms = 11,
+                        .updated_ms = 12 },
+    };
+}
+
+static struct effect put_execution(uint64_t id, enum execution_status status)
+{
+    return (struct effect){
+        .kind = EFF_PUT_EXECUTION,
+        .execution = { .id = id,
+                       .deployment = "shop",
+                       .job = "backup",
+                       .revision = 3,
+                       .status = status,
+                       .reason = "",
+                       .exit_code = -1,
+                       .created_ms = (int64_t)(id & 0xffff) },
+    };
+}
+
+static void what_was_committed_is_there_after_a_restart(void **state)
+{
+    const struct scratch *sc = *state;
+    const uint64_t big = UINT64_MAX - 5; /* ids use all 64 bits */
+    const struct effect v[] = {
+        put_deployment(),
+        put_execution(big, EXEC_FAILED),
+        { .kind = EFF_PUT_STANDALONE,
+          .standalone = { .id = { big - 1 },
+                          .name = "box",
+                          .text = "image: {}",
+                          .stop_wanted = true,
+                          .exited = true,
+                          .exit = { 137, 9, true, false, 77 },
+                          .created_ms = 5 } },
+        { .kind = EFF_EVENT, .event = { "exit", "shop", "web", "exited 0", { 7 } } },
+    };
+    struct store *s = open_store(sc->dir);
+    commit_and_wait(s, v, 4);
+    store_free(s);
+
+    s = open_store(sc->dir);
+    struct stored *st = load(s);
+    assert_int_equal(st->n_deployments, 1);
+    assert_string_equal(st->deployments[0].name, "shop");
+    assert_int_equal(st->deployments[0].revision, 3);
+    assert_string_equal(st->deployments[0].base_dir, "/srv");
+    assert_true(st->deployments[0].removing);
+    assert_int_equal(st->deployments[0].n_stopped, 2);
+    assert_string_equal(st->deployments[0].stopped[1], "with \"quotes\"");
+    assert_int_equal(st->deployments[0].updated_ms, 12);
+    assert_string_equal(st->texts[0], some_spec.text);
+    assert_int_equal(st->n_executions, 1);
+    assert_true(st->executions[0].id == big);
+    assert_int_equal(st->executions[0].status, EXEC_FAILED);
+    assert_int_equal(st->executions[0].exit_code, -1);
+    assert_int_equal(st->n_standalones, 1);
+    assert_true(st->standalones[0].id.v == big - 1);
+    assert_true(st->standalones[0].exit.oom);
+    assert_int_equal(st->standalones[0].exit.signal, 9);
+    assert_false(st->standalones[0].remove_wanted);
+    stored_free(st);
+    store_free(s);
+}
+
+static void what_was_deleted_stays_away(void **state)
+{
+    const struct scratch *sc = *state;
+    const struct effect put[] = { put_deployment(), put_execution(9, EXEC_RUNNING) };
+    const struct effect del[] = {
+        { .kind = EFF_DEL_DEPLOYMENT, .deployment = { .name = "shop" } },
+        { .kind = EFF_DEL_EXECUTION, .execution = { .id = 9 } },
+    };
+    struct store *s = open_store(sc->dir);
+    commit_and_wait(s, put, 2);
+    commit_and_wait(s, del, 2);
+    struct stored *st = load(s); /* the writer is idle: nothing is queued */
+    assert_int_equal(st->n_deployments + st->n_executions, 0);
+    stored_free(st);
+    store_free(s);
+}
+
+static void many_transactions_become_durable_in_order(void **state)
+{
+    const struct scratch *sc = *state;
+    struct store *s = open_store(sc->dir);
+    int done = 0;
+    for (uint64_t i = 1; i <= 300; i++) {
+        const struct effect e = put_execution(i, EXEC_PENDING);
+        commit(s, &e, 1, &done);
+    }
+    reap_until(s, &done, 300);
+    store_free(s);
+    s = open_store(sc->dir);
+    struct stored *st = load(s);
+    assert_int_equal(st->n_executions, 300);
+    for (uint64_t i = 1; i <= 300; i++)
+        assert_true(st->executions[i - 1].id == i);
+    stored_free(st);
+    store_free(s);
+}
+
+static void only_recent_events_are_kept(void **state)
+{
+    const struct scratch *sc = *state;
+    const struct effect e = { .kind = EFF_EVENT, .event = { "exit", NULL, NULL, "x", { 7 } } };
+    struct store *s = open_store(sc->dir);
+    int done = 0;
+    for (int i = 0; i < STORE_EVENTS_KEPT + 50; i++)
+        commit(s, &e, 1, &done);
+    reap_until(s, &done, STORE_EVENTS_KEPT + 50);
+    store_free(s);
+
+    char path[96];
+    sqlite3 *db;
+    sqlite3_stmt *stmt;
+    (void)snprintf(path, sizeof path, "%s/" STORE_FILE, sc->dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "SELECT count(*), max(seq) FROM event", -1, &stmt, 0),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    assert_int_equal(sqlite3_column_int(stmt, 0), STORE_EVENTS_KEPT);
+    assert_int_equal(sqlite3_column_int(stmt, 1), STORE_EVENTS_KEPT + 50);
+    (void)sqlite3_finalize(stmt);
+    (void)sqlite3_close(db);
+}
+
+/* Commits for ever, telling each durable execution by one byte, until it is killed. */
+static _Noreturn void commit_until_killed(const char *dir, int tell)
+{
+    struct store *s = open_store(dir);
+    int done = 0, told = 0;
+    for (uint64_t id = 1;; id++) {
+        const struct effect e[] = { put_execution(id, EXEC_PENDING), put_deployment() };
+        commit(s, e, 2, &done);
+        if (id % 7 == 0) /* batches of several, and the kill comes anywhere in them */
+            reap_until(s, &done, told + 1);
+        for (; told < done; told++)
+            if (write(tell, "x", 1) != 1)
+                _exit(1);
+    }
+}
+
+static void what_was_told_durable_survives_a_kill_at_any_point(void **state)
+{
+    const struct scratch *sc = *state;
+    for (int round = 0; round < 8; round++) {
+        int told[2];
+        char byte;
+        assert_int_equal(pipe2(told, O_CLOEXEC), 0);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            (void)close(told[0]);
+            commit_until_killed(sc->dir, told[1]);
+        }
+        (void)close(told[1]);
+        int heard = 0, until = 3 + 11 * round;
+        while (heard < until && read(told[0], &byte, 1) == 1)
+            heard++;
+        assert_int_equal(kill(child, SIGKILL), 0);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        while (read(told[0], &byte, 1) == 1)
+            heard++;
+        (void)close(told[0]);
+        assert_true(heard >= until);
+
+        struct store *s = open_store(sc->dir);
+        struct stored *st = load(s);
+        assert_true(st->n_executions >= (size_t)heard);
+        assert_int_equal(st->n_deployments, 1);
+        stored_free(st);
+        store_free(s);
+    }
+}
+
+static void a_newer_database_is_refused_and_left_alone(void **state)
+{
+    const struct scratch *sc = *state;
+    char path[96], wanted[256];
+    sqlite3 *db;
+    struct store *s = NULL;
+    struct zl_error err = { 0 };
+    (void)snprintf(path, sizeof path, "%s/" STORE_FILE, sc->dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 99; CREATE TABLE t(x)", 0, 0, 0),
+                     SQLITE_OK);
+    (void)sqlite3_close(db);
+
+    assert_int_equal(store_open(sc->dir, &s, &err), -1);
+    assert_int_equal(err.kind, ZL_ERR_UNSUPPORTED);
+    (void)snprintf(wanted, sizeof wanted,
+                   "the database '%s' is of version 99 and this zlayer knows 1: a newer one wrote "
+                   "it",
+                   path);
+    assert_string_equal(err.msg, wanted);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "SELECT x FROM t", 0, 0, 0), SQLITE_OK);
+    (void)sqlite3_close(db);
+}
+
+static void a_file_that_is_no_database_is_refused_and_left_alone(void **state)
+{
+    const struct scratch *sc = *state;
+    static const char text[] = "this is a poem, not a database, and long enough to be read as one";
+    struct store *s = NULL;
+    struct zl_error err = { 0 };
+    zl_autoclose int dir = zl_open_dir(AT_FDCWD, sc->dir, &err);
+    assert_int_equal(zl_write_atomic(dir, STORE_FILE, text, sizeof text, 0600, false, &err), 0);
+    assert_int_equal(store_open(sc->dir, &s, &err), -1);
+    assert_int_equal(err.kind, ZL_ERR_INVALID);
+    assert_non_null(strstr(err.msg, "file is not a database"));
+    zl_autobuf struct zl_buf found = ZL_BUF(4096);
+    assert_int_equal(zl_read_file(dir, STORE_FILE, &found, &err), 0);
+    assert_memory_equal(found.data, text, sizeof text);
+}
+
+static void the_boot_is_remembered(void **state)
+{
+    const struct scratch *sc = *state;
+    struct store *s = open_store(sc->dir);
+    struct stored *st = load(s);
+    assert_string_equal(st->boot_id, "");
+    stored_free(st);
+    assert_int_equal(store_put_boot_id(s, "b1", NULL), 0);
+    store_free(s);
+    s = open_store(sc->dir);
+    st = load(s);
+    assert_string_equal(st->boot_id, "b1");
+    stored_free(st);
+    store_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_was_committed_is_there_after_a_restart, make_scratch,
+                                        drop_scratch),
+        cmocka_unit_test_setup_teardown(what_was_deleted_stays_away, make_scratch, drop_scratch),
+        cmocka_unit_test_setup_teardown(many_transactions_become_durable_in_order, make_scratch,
+                                        drop_scratch),
+        cmocka_unit_test_setup_teardown(only_recent_events_are_kept, make_scratch, drop_scratch),
+        cmocka_unit_test_setup_teardown(what_was_told_durable_survives_a_kill_at_any_point,
+                                        make_scratch, drop_scratch),
+        cmocka_unit_test_setup_teardown(a_newer_database_is_refused_and_left_alone, make_scratch,
+                                        drop_scratch),
+        cmocka_unit_test_setup_teardown(a_file_that_is_no_database_is_refused_and_left_alone,
+                                        make_scratch, drop_scratch),
+        cmocka_unit_test_setup_teardown(the_boot_is_remembered, make_scratch, drop_scratch),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
