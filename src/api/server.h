@@ -32,8 +32,8 @@ struct api_info {
     bool ready; /* restore is over */
 };
 
-/* Once, on the loop, never from inside the call. failed NULL: success. id and where as the operation
- * says, else 0 and NULL; all borrowed for the time of the call. */
+/* Once, on the loop, never from inside the call. failed NULL: success. id and where as the
+ * operation says, else 0 and NULL; all borrowed for the time of the call. */
 typedef void (*api_done_fn)(void *arg, const struct zl_error *failed, uint64_t id,
                             const struct api_where *where);
 /* One line of progress of an import, as zlayer-fetch prints it: a JSON object. */
@@ -42,15 +42,19 @@ typedef void (*api_progress_fn)(void *arg, const char *line);
 struct api_ops {
     const struct core *(*core)(void *agent);
     void (*info)(void *agent, struct api_info *ret);
-    /* Gives the event to core. done: when it is durable (id: given_id), or with what core refused. */
+    /* Gives the event to core. done: when it is durable (id: given_id), or with what core refused.
+     */
     void (*submit)(void *agent, const struct event *ev, api_done_fn done, void *arg);
-    /* EV_RUN whose start waits for an attach client; done when the container is created, with where. */
+    /* EV_RUN whose start waits for an attach client; done when the container is created, with
+     * where. */
     void (*run_attached)(void *agent, const struct event *ev, api_done_fn done, void *arg);
     void (*attach)(void *agent, struct inst_id id, api_done_fn done, void *arg);
-    void (*exec)(void *agent, struct inst_id id, const struct api_exec *x, api_done_fn done, void *arg);
+    void (*exec)(void *agent, struct inst_id id, const struct api_exec *x, api_done_fn done,
+                 void *arg);
     void (*kill)(void *agent, struct inst_id id, int signal, api_done_fn done, void *arg);
     /* Absolute path of the log that this container (or its slot) writes; false: no log. */
-    bool (*log_path)(void *agent, const struct inst_label *label, struct inst_id id, struct zl_buf *ret);
+    bool (*log_path)(void *agent, const struct inst_label *label, struct inst_id id,
+                     struct zl_buf *ret);
     struct image_store *(*images)(void *agent);
     int (*image_remove)(void *agent, const char *reference, bool force, struct zl_error *err);
     /* source: "/abs/rootfs.tar", "oci:/abs/dir[:tag]". */
@@ -59,11 +63,16 @@ struct api_ops {
     void (*shutdown)(void *agent); /* lets go of the containers and ends the agent */
 };
 
-/* Listens on listen_fd (AF_UNIX, bound, listening; taken over on success). */
+/*
+ * Listens on listen_fd (AF_UNIX, bound, listening; taken over, closed on failure too). The process
+ * must ignore SIGPIPE: a client may go away at any time.
+ */
 int api_server_new(struct event_base *base, int listen_fd, const struct api_ops *ops, void *agent,
                    struct api_server **ret, struct zl_error *err);
-void api_server_free(struct api_server *s); /* cuts open requests off */
-/* To be called after core_step changed something: wakes the requests that wait for a state. */
+/* Cuts open requests off. No api_done_fn or api_progress_fn of theirs may be called afterwards. */
+void api_server_free(struct api_server *s);
+/* To be called after core_step changed something: wakes the requests that wait for a state, in a
+ * later turn of the loop, once however often it was called. */
 void api_server_changed(struct api_server *s);
 /* An EFF_EVENT that became durable, for those who follow events. */
 void api_server_event(struct api_server *s, const struct effect *event, int64_t wall_ms);

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * One request being answered; internal to src/api. A handler gets a call, and either answers it at
+ * once, or gives an operation to the agent and answers when that is done, or waits for a state of
+ * core, or keeps it open as a stream of lines. Whatever it does, the call is answered once and
+ * frees itself then; a client that goes away earlier takes its call along.
+ */
+#ifndef ZL_API_CALL_H
+#define ZL_API_CALL_H
+
+#include <sys/queue.h> /* before libevent's, which brings a part of it along */
+
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+
+#include "api/server.h"
+#include "base/json.h"
+
+enum {
+    API_BODY_MAX = 8 * 1024 * 1024,
+    API_HEAD_MAX = 64 * 1024,
+    API_PARAMS = 2,               /* placeholders in a path */
+    API_SLOW_CLIENT_S = 30,       /* without progress in reading or writing a request */
+    API_STREAM_LAG = 1024 * 1024, /* unsent bytes after which a follower is cut off */
+};
+
+struct api_call;
+typedef void (*api_handler_fn)(struct api_call *c);
+/* After an operation succeeded: id and where as struct api_ops says. */
+typedef void (*api_then_fn)(struct api_call *c, uint64_t id, const struct api_where *where);
+
+struct api_route {
+    const char *method, *path; /* "/api/v1/deployments/{d}" */
+    api_handler_fn handle;
+    const char *role;    /* who may call it once there are tokens: "reader", "operator", "admin" */
+    const char *summary; /* of docs/api.md and the OpenAPI document */
+};
+
+struct api_call {
+    TAILQ_ENTRY(api_call) link;
+    struct api_server *server;
+    struct evhttp_request *req; /* NULL: the client has gone */
+    const struct api_route *route;
+    char *params[API_PARAMS]; /* values of the path's placeholders, decoded */
+    struct evkeyvalq query;
+    struct zl_json body;
+    bool busy;      /* an operation of the agent is under way: the call outlives its client */
+    bool streaming; /* the head of the answer is sent */
+    api_then_fn then;
+    bool (*wake)(struct api_call *c); /* waits for a state; true: it has answered */
+    void (*on_timeout)(struct api_call *c);
+    struct event *closed, *timer;
+    void *state; /* of the handler */
+    void (*free_state)(void *state);
+};
+
+TAILQ_HEAD(api_calls, api_call);
+TAILQ_HEAD(api_kept_events, api_kept_event);
+
+struct api_server {
+    struct event_base *base;
+    struct evhttp *http;
+    const struct api_ops *ops;
+    void *agent;
+    struct api_calls calls;
+    struct event *wake; /* made active by api_server_changed */
+    struct api_kept_events kept;
+    size_t n_kept;
+    uint64_t next_event;
+};
+
+/* ---- route.c ---- */
+/* Every route there is, in the order of docs/api.md; false ends the walk. */
+void api_each_route(bool (*fn)(void *arg, const struct api_route *r), void *arg);
+/*
+ * Finds the route of a method and a raw path and fills c->route and c->params. NOT_FOUND when no
+ * route has the path; UNSUPPORTED when one has but not the method, whose names then are in allow.
+ */
+int api_route_find(struct api_call *c, const char *method, const char *path, struct zl_buf *allow,
+                   struct zl_error *err);
+
+/* ---- call.c: what handlers read ---- */
+const struct core *call_core(const struct api_call *c);
+const char *call_query(const struct api_call *c, const char *key); /* NULL: absent */
+/* Absent, "0" and "false" are false. */
+bool call_query_bool(const struct api_call *c, const char *key);
+uint64_t call_query_u64(const struct api_call *c, const char *key, uint64_t absent);
+/* The JSON body by a table, unknown keys refused. An absent body is {}. On -1 it is answered. */
+int call_decode(struct api_call *c, const struct zl_field *fields, void *out);
+/* Memory that lives as long as the call. */
+void call_keep(struct api_call *c, void *state, void (*free_state)(void *state));
+
+/* ---- call.c: how handlers go on ---- */
+/* Gives ev to core; then is called when it is durable, an error is answered by itself. */
+void call_submit(struct api_call *c, struct event ev, api_then_fn then);
+/* For the other operations: pass it and c, after setting c->then and c->busy. */
+void call_op_done(void *arg, const struct zl_error *failed, uint64_t id,
+                  const struct api_where *where);
+/* Calls wake now and after each change, until it answers; after timeout_ms (0: never) on_timeout,
+ * which must answer. */
+void call_wait(struct api_call *c, bool (*wake)(struct api_call *c), uint64_t timeout_ms,
+               void (*on_timeout)(struct api_call *c));
+/* For a call that is not answered soon: notices when its client goes, lifts the read timeout, and
+ * closes the connection after the answer. Implied by call_wait and stream_begin. */
+void call_stay_open(struct api_call *c);
+
+/* ---- reply.c: each answers and frees c ---- */
+void reply_json(struct api_call *c, int status, json_t *body); /* consumes body; NULL: no memory */
+void reply_empty(struct api_call *c);                          /* 204 */
+void reply_error(struct api_call *c, const struct zl_error *err);
+void reply_fail(struct api_call *c, enum zl_err_kind kind, const char *fmt, ...) ZL_PRINTF(3, 4);
+/* 422 with the findings as details.diagnostics. */
+void reply_diags(struct api_call *c, const struct spec_diags *diags);
+json_t *diags_to_json(const struct spec_diags *diags);
+/* A stream of NDJSON lines. After stream_line the call may be gone: false says so. */
+void stream_begin(struct api_call *c);
+bool stream_line(struct api_call *c, json_t *line); /* consumes line */
+void stream_end(struct api_call *c);
+
+/* ---- call.c: lifetime, for server.c and reply.c ---- */
+void call_dispatch(struct evhttp_request *req, void *server);
+void call_free(struct api_call *c);
+/* The request without its call, to be answered by the caller; frees the call. NULL: client gone. */
+struct evhttp_request *call_finish(struct api_call *c);
+
+/* Handlers whose route stands in another file's table. */
+void get_progress(struct api_call *c);           /* progress.c */
+void get_service_containers(struct api_call *c); /* containers.c */
+
+/* ---- events.c ---- */
+void events_keep(struct api_server *s, const struct effect *event, int64_t wall_ms);
+void events_free(struct api_server *s);
+
+extern const struct api_route system_routes[], deployment_routes[], container_routes[],
+    job_routes[], image_routes[], event_routes[];
+
+#endif

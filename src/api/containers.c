@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Containers: standalone ones are made, stopped and removed here; looking, exec, attach, kill and
+ * logs are for every container. Where a stream is needed, the answer says where the monitor offers
+ * it; no byte of it passes through the agent.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/call.h"
+#include "api/find.h"
+#include "api/shape.h"
+#include "base/id.h"
+
+enum { WAIT_DEFAULT_MS = 10 * 60 * 1000, START_WAIT_MS = 60 * 1000 };
+
+static void no_memory(struct api_call *c)
+{
+    reply_fail(c, ZL_ERR_SYSTEM, "no memory for the request");
+}
+
+/* ---- looking ------------------------------------------------------------------------------- */
+
+static json_t *container_json(struct api_call *c, const struct view_container *v)
+{
+    zl_autobuf struct zl_buf log = ZL_BUF(4096);
+    const struct api_server *s = c->server;
+    bool has_log = s->ops->log_path(s->agent, &v->label, v->id, &log) && !log.failed;
+    return shape_container(v, has_log ? log.data : NULL);
+}
+
+struct listing {
+    struct api_call *call;
+    const char *service; /* NULL: all */
+    json_t *list;
+};
+
+static bool list_container(void *arg, const struct view_container *v)
+{
+    struct listing *l = arg;
+    if (l->service && strcmp(l->service, v->label.service) != 0)
+        return true;
+    return json_array_append_new(l->list, container_json(l->call, v)) == 0;
+}
+
+static void list_containers(struct api_call *c, const char *deployment, const char *service)
+{
+    struct listing l = { c, service, json_array() };
+    if (l.list)
+        core_each_container(call_core(c), deployment, list_container, &l);
+    reply_json(c, 200, l.list);
+}
+
+static void get_containers(struct api_call *c)
+{
+    list_containers(c, call_query(c, "deployment"), call_query(c, "service"));
+}
+
+void get_service_containers(struct api_call *c)
+{
+    struct view_service v;
+    struct zl_error err = { 0 };
+    if (find_service(call_core(c), c->params[0], c->params[1], &v, &err) < 0)
+        reply_error(c, &err);
+    else
+        list_containers(c, c->params[0], c->params[1]);
+}
+
+/* The container of the path; -1: answered. */
+static int path_container(struct api_call *c, struct view_container *ret)
+{
+    struct zl_error err = { 0 };
+    if (find_container(call_core(c), c->params[0], ret, &err) == 0)
+        return 0;
+    reply_error(c, &err);
+    return -1;
+}
+
+/* The same for what needs an incarnation: a slot between two of them has none. */
+static int path_instance(struct api_call *c, struct view_container *ret)
+{
+    if (path_container(c, ret) < 0)
+        return -1;
+    if (ret->id.v != 0)
+        return 0;
+    reply_fail(c, ZL_ERR_CONFLICT, "'%s' has no container at the moment: %s", ret->name,
+               ret->why[0] ? ret->why : inst_state_name(ret->state));
+    return -1;
+}
+
+static void get_container(struct api_call *c)
+{
+    struct view_container v;
+    if (path_container(c, &v) == 0)
+        reply_json(c, 200, container_json(c, &v));
+}
+
+static void get_log(struct api_call *c)
+{
+    struct view_container v;
+    if (path_container(c, &v) < 0)
+        return;
+    zl_autobuf struct zl_buf log = ZL_BUF(4096);
+    if (!c->server->ops->log_path(c->server->agent, &v.label, v.id, &log) || log.failed)
+        reply_fail(c, ZL_ERR_NOT_FOUND, "'%s' has no log", v.name);
+    else
+        reply_json(c, 200, json_pack("{s:s, s:s}", "name", v.name, "path", log.data));
+}
+
+/* ---- run ----------------------------------------------------------------------------------- */
+
+struct run {
+    const char *name;
+    const json_t *mapping; /* the service, as text or as an object */
+    bool attach;
+    char generated[24];
+    char *text;
+    struct spec *spec;
+    struct inst_id id;
+};
+
+static void run_free(void *state)
+{
+    struct run *r = state;
+    free(r->text);
+    spec_unref(r->spec);
+    free(r);
+}
+
+/* const json_t *: text or an object */
+static int decode_mapping(const struct zl_json_at *at, const struct zl_field *f, void *out,
+                          struct zl_error *err)
+{
+    (void)f;
+    if (!json_is_string(at->value) && !json_is_object(at->value))
+        return zl_json_fail_type(at, "a service as text or as an object", err);
+    *(const json_t **)out = at->value;
+    return 0;
+}
+
+static const struct zl_field run_fields[] = {
+    { "name", zl_json_string, offsetof(struct run, name), 0 },
+    { "spec", decode_mapping, offsetof(struct run, mapping), ZL_REQUIRED },
+    { "attach", zl_json_bool, offsetof(struct run, attach), 0 },
+    { 0 },
+};
+
+static json_t *run_json(const struct run *r)
+{
+    return json_pack("{s:o, s:s}", "id", shape_id(r->id.v), "name", r->spec->services[0].name);
+}
+
+static bool when_started(struct api_call *c)
+{
+    const struct run *r = c->state;
+    struct view_container v;
+    bool exists = find_container_id(call_core(c), r->id, &v) == 0;
+    if (exists && v.state < INST_UP)
+        return false;
+    json_t *body = run_json(r);
+    if (body && exists) /* else it has ended and was removed: delete_on_exit */
+        (void)json_object_set_new(body, "container", container_json(c, &v));
+    reply_json(c, 201, body);
+    return true;
+}
+
+static void not_yet_started(struct api_call *c)
+{
+    reply_json(c, 201, run_json(c->state));
+}
+
+static void run_accepted(struct api_call *c, uint64_t id, const struct api_where *where)
+{
+    struct run *r = c->state;
+    r->id.v = id;
+    json_t *body = where ? run_json(r) : NULL;
+    if (where) {
+        if (body)
+            (void)json_object_set_new(
+                body, "where",
+                json_pack("{s:s, s:s}", "socket", where->socket, "token", where->token));
+        reply_json(c, 201, body);
+    } else if (call_query_bool(c, "wait")) {
+        call_wait(c, when_started, call_query_u64(c, "timeout_ms", START_WAIT_MS), not_yet_started);
+    } else {
+        not_yet_started(c);
+    }
+}
+
+static const char *run_name(struct run *r)
+{
+    char id[ZL_ID_LEN + 1];
+    if (r->name)
+        return r->name;
+    zl_id_format(zl_id_random(), id);
+    (void)snprintf(r->generated, sizeof r->generated, "run-%.8s", id);
+    return r->generated;
+}
+
+static void post_container(struct api_call *c)
+{
+    struct run *r = calloc(1, sizeof *r);
+    if (!r) {
+        no_memory(c);
+        return;
+    }
+    call_keep(c, r, run_free);
+    if (call_decode(c, run_fields, r) < 0)
+        return;
+    r->text = json_is_string(r->mapping) ? strdup(json_string_value(r->mapping))
+                                         : json_dumps(r->mapping, JSON_COMPACT);
+    if (!r->text) {
+        no_memory(c);
+        return;
+    }
+    autodiags struct spec_diags diags;
+    spec_diags_init(&diags);
+    r->spec = spec_parse_service(r->text, strlen(r->text), run_name(r), &diags);
+    if (!r->spec) {
+        reply_diags(c, &diags);
+        return;
+    }
+    struct event ev = { .kind = EV_RUN, .run = { .spec = r->spec, .text = r->text } };
+    if (!r->attach) {
+        call_submit(c, ev, run_accepted);
+        return;
+    }
+    c->then = run_accepted;
+    c->busy = true;
+    c->server->ops->run_attached(c->server->agent, &ev, call_op_done, c);
+}
+
+/* ---- stop, wait, remove -------------------------------------------------------------------- */
+
+struct halt {
+    struct inst_id id;
+    uint64_t grace_ms;
+    bool force;
+    bool gone; /* waits for its removal, not only its end */
+};
+
+static const char *exit_reason(const struct inst_exit *e)
+{
+    return e->lost ? "lost" : e->oom ? "oom_killed" : e->signal ? "signal" : "exited";
+}
+
+static json_t *ended_json(struct api_call *c, const struct view_container *v)
+{
+    bool failed = !v->has_exit;
+    return json_pack("{s:o, s:o, s:s, s:s, s:o}", "id", shape_id(v->id.v), "exit",
+                     failed ? json_null() : shape_exit(&v->exit), "reason",
+                     failed ? "runtime_error" : exit_reason(&v->exit), "why", v->why, "container",
+                     container_json(c, v));
+}
+
+/* Answers once the container of c->state has ended. It is looked at while it is being removed too:
+ * a container that deletes itself may never be seen in INST_EXITED. */
+static bool when_ended(struct api_call *c)
+{
+    const struct halt *h = c->state;
+    struct view_container v;
+    if (find_container_id(call_core(c), h->id, &v) < 0) {
+        if (h->gone)
+            reply_empty(c);
+        else
+            reply_json(c, 200,
+                       json_pack("{s:o, s:n, s:s, s:s}", "id", shape_id(h->id.v), "exit", "reason",
+                                 "removed", "why", ""));
+        return true;
+    }
+    if (h->gone || v.state < INST_REMOVING)
+        return false;
+    reply_json(c, 200, ended_json(c, &v));
+    return true;
+}
+
+static void still_running(struct api_call *c)
+{
+    const struct halt *h = c->state;
+    struct view_container v;
+    if (find_container_id(call_core(c), h->id, &v) == 0)
+        reply_json(c, 202, container_json(c, &v));
+    else
+        (void)when_ended(c);
+}
+
+static void halt_begun(struct api_call *c, uint64_t id, const struct api_where *where)
+{
+    (void)id;
+    (void)where;
+    if (call_query_bool(c, "wait"))
+        call_wait(c, when_ended, call_query_u64(c, "timeout_ms", WAIT_DEFAULT_MS), still_running);
+    else if (!when_ended(c))
+        still_running(c);
+}
+
+static const struct zl_field halt_fields[] = {
+    { "grace_ms", zl_json_u64, offsetof(struct halt, grace_ms), 0 },
+    { "force", zl_json_bool, offsetof(struct halt, force), 0 },
+    { 0 },
+};
+
+/* The state of a call about one container; NULL: answered. */
+static struct halt *halt_new(struct api_call *c)
+{
+    struct view_container v;
+    struct halt *h = calloc(1, sizeof *h);
+    if (!h) {
+        no_memory(c);
+        return NULL;
+    }
+    call_keep(c, h, free);
+    if (call_decode(c, halt_fields, h) < 0 || path_instance(c, &v) < 0)
+        return NULL;
+    h->id = v.id;
+    return h;
+}
+
+static void submit_halt(struct api_call *c, enum event_kind kind, const struct halt *h)
+{
+    call_submit(
+        c,
+        (struct event){ .kind = kind,
+                        .inst = { .id = h->id, .grace_ms = h->grace_ms, .force = h->force } },
+        halt_begun);
+}
+
+static void post_stop(struct api_call *c)
+{
+    struct halt *h = halt_new(c);
+    if (h)
+        submit_halt(c, EV_INST_STOP, h);
+}
+
+static void delete_container(struct api_call *c)
+{
+    struct halt *h = halt_new(c);
+    if (!h)
+        return;
+    h->gone = true;
+    h->force = h->force || call_query_bool(c, "force");
+    submit_halt(c, EV_INST_REMOVE, h);
+}
+
+static void post_wait(struct api_call *c)
+{
+    if (halt_new(c))
+        call_wait(c, when_ended, call_query_u64(c, "timeout_ms", 0), still_running);
+}
+
+/* ---- kill, attach, exec -------------------------------------------------------------------- */
+
+/* "KILL", "SIGKILL" or "9"; 0: no such signal. */
+static int signal_of(const char *word)
+{
+    char number[4];
+    if (strncmp(word, "SIG", 3) == 0)
+        word += 3;
+    for (int s = 1; s < NSIG; s++) {
+        const char *name = sigabbrev_np(s);
+        (void)snprintf(number, sizeof number, "%d", s);
+        if ((name && strcmp(name, word) == 0) || strcmp(number, word) == 0)
+            return s;
+    }
+    return 0;
+}
+
+struct kill_request {
+    const char *signal;
+};
+
+static const struct zl_field kill_fields[] = {
+    { "signal", zl_json_string, offsetof(struct kill_request, signal), 0 },
+    { 0 },
+};
+
+static void done_empty(struct api_call *c, uint64_t id, const struct api_where *where)
+{
+    (void)id;
+    (void)where;
+    reply_empty(c);
+}
+
+static void post_kill(struct api_call *c)
+{
+    struct view_container v;
+    struct kill_request k = { .signal = "KILL" };
+    if (call_decode(c, kill_fields, &k) < 0 || path_instance(c, &v) < 0)
+        return;
+    int signal = signal_of(k.signal);
+    if (signal == 0) {
+        reply_fail(c, ZL_ERR_INVALID, "'%s' is not a signal", k.signal);
+        return;
+    }
+    c->then = done_empty;
+    c->busy = true;
+    c->server->ops->kill(c->server->agent, v.id, signal, call_op_done, c);
+}
+
+static void answer_where(struct api_call *c, uint64_t id, const struct api_where *where)
+{
+    (void)id;
+    if (where)
+        reply_json(
+            c, 200,
+            json_pack("{s:{s:s, s:s}}", "where", "socket", where->socket, "token", where->token));
+    else
+        reply_fail(c, ZL_ERR_UNSUPPORTED, "this runtime offers no stream of its own");
+}
+
+static void post_attach(struct api_call *c)
+{
+    struct view_container v;
+    if (path_instance(c, &v) < 0)
+        return;
+    c->then = answer_where;
+    c->busy = true;
+    c->server->ops->attach(c->server->agent, v.id, call_op_done, c);
+}
+
+struct exec_request {
+    struct zl_strs command, env;
+    const char *user, *cwd;
+    bool tty, stdin_open;
+    uint32_t rows, cols;
+};
+
+static const struct zl_field exec_fields[] = {
+    { "command", zl_json_strs, offsetof(struct exec_request, command), ZL_REQUIRED },
+    { "env", zl_json_strs, offsetof(struct exec_request, env), 0 },
+    { "user", zl_json_string, offsetof(struct exec_request, user), 0 },
+    { "cwd", zl_json_abs_path, offsetof(struct exec_request, cwd), 0 },
+    { "tty", zl_json_bool, offsetof(struct exec_request, tty), 0 },
+    { "stdin", zl_json_bool, offsetof(struct exec_request, stdin_open), 0 },
+    { "rows", zl_json_u32, offsetof(struct exec_request, rows), 0 },
+    { "cols", zl_json_u32, offsetof(struct exec_request, cols), 0 },
+    { 0 },
+};
+
+static void post_exec(struct api_call *c)
+{
+    struct view_container v;
+    struct exec_request x = { 0 };
+    static const char *const nothing[] = { NULL };
+    if (call_decode(c, exec_fields, &x) < 0 || path_instance(c, &v) < 0)
+        return;
+    if (x.command.n == 0) {
+        reply_fail(c, ZL_ERR_INVALID, "request body: command: there is no command to execute");
+        return;
+    }
+    struct api_exec exec = {
+        .argv = (const char *const *)x.command.v,
+        .env = x.env.v ? (const char *const *)x.env.v : nothing,
+        .user = x.user,
+        .cwd = x.cwd,
+        .tty = x.tty,
+        .stdin_open = x.stdin_open,
+        .rows = x.rows > UINT16_MAX ? UINT16_MAX : (uint16_t)x.rows,
+        .cols = x.cols > UINT16_MAX ? UINT16_MAX : (uint16_t)x.cols,
+    };
+    c->then = answer_where;
+    c->busy = true;
+    c->server->ops->exec(c->server->agent, v.id, &exec, call_op_done, c);
+}
+
+/* clang-format off */
+const struct api_route container_routes[] = {
+    { "GET",    "/api/v1/containers",             get_containers,   "reader",   "every container; query: deployment, service" },
+    { "POST",   "/api/v1/containers",             post_container,   "operator", "runs a standalone container: 201 {id, name, where?}; query: wait, timeout_ms" },
+    { "GET",    "/api/v1/containers/{id}",        get_container,    "reader",   "one container, by id, unique prefix of it, name, or deployment/name" },
+    { "DELETE", "/api/v1/containers/{id}",        delete_container, "operator", "removes a standalone container; query: force, wait, timeout_ms" },
+    { "POST",   "/api/v1/containers/{id}/stop",   post_stop,        "operator", "stops it in order; query: wait, timeout_ms" },
+    { "POST",   "/api/v1/containers/{id}/kill",   post_kill,        "operator", "sends a signal" },
+    { "POST",   "/api/v1/containers/{id}/wait",   post_wait,        "reader",   "answers when it has ended, with its exit; query: timeout_ms" },
+    { "POST",   "/api/v1/containers/{id}/attach", post_attach,      "admin",    "where its monitor offers its streams" },
+    { "POST",   "/api/v1/containers/{id}/exec",   post_exec,        "admin",    "prepares a command: where its monitor offers the streams" },
+    { "GET",    "/api/v1/containers/{id}/log",    get_log,          "reader",   "path of its log file" },
+    { 0 },
+};
+/* clang-format on */

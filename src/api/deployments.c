@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Deployments and their services: deploy, look, stop, remove. */
+#include <string.h>
+
+#include "api/call.h"
+#include "api/find.h"
+#include "api/shape.h"
+
+enum { WAIT_DEFAULT_MS = 10 * 60 * 1000 };
+
+/* ---- looking ------------------------------------------------------------------------------- */
+
+struct listing {
+    const struct core *core;
+    json_t *list;
+};
+
+static bool list_deployment(void *arg, const struct view_deployment *v)
+{
+    struct listing *l = arg;
+    return json_array_append_new(l->list, shape_deployment(l->core, v)) == 0;
+}
+
+static void get_deployments(struct api_call *c)
+{
+    struct listing l = { call_core(c), json_array() };
+    if (l.list)
+        core_each_deployment(l.core, list_deployment, &l);
+    reply_json(c, 200, l.list);
+}
+
+/* The deployment of the path; -1: answered. */
+static int path_deployment(struct api_call *c, struct view_deployment *ret)
+{
+    struct zl_error err = { 0 };
+    if (find_deployment(call_core(c), c->params[0], ret, &err) == 0)
+        return 0;
+    reply_error(c, &err);
+    return -1;
+}
+
+static int path_service(struct api_call *c, struct view_service *ret)
+{
+    struct zl_error err = { 0 };
+    if (find_service(call_core(c), c->params[0], c->params[1], ret, &err) == 0)
+        return 0;
+    reply_error(c, &err);
+    return -1;
+}
+
+static void get_deployment(struct api_call *c)
+{
+    struct view_deployment v;
+    if (path_deployment(c, &v) == 0)
+        reply_json(c, 200, shape_deployment(call_core(c), &v));
+}
+
+static void get_spec(struct api_call *c)
+{
+    struct view_deployment v;
+    if (path_deployment(c, &v) < 0)
+        return;
+    reply_json(c, 200,
+               json_pack("{s:s, s:I, s:s, s:s?}", "name", v.row->name, "revision",
+                         (json_int_t)v.row->revision, "spec", v.row->spec->text, "base_dir",
+                         v.row->base_dir));
+}
+
+static bool list_service(void *arg, const struct view_service *v)
+{
+    return json_array_append_new(arg, shape_service(v)) == 0;
+}
+
+static void get_services(struct api_call *c)
+{
+    struct view_deployment v;
+    if (path_deployment(c, &v) < 0)
+        return;
+    json_t *list = json_array();
+    if (list)
+        core_each_service(call_core(c), v.row->name, list_service, list);
+    reply_json(c, 200, list);
+}
+
+static void get_all_services(struct api_call *c)
+{
+    json_t *list = json_array();
+    if (list)
+        core_each_service(call_core(c), NULL, list_service, list);
+    reply_json(c, 200, list);
+}
+
+static void get_service(struct api_call *c)
+{
+    struct view_service v;
+    if (path_service(c, &v) == 0)
+        reply_json(c, 200, shape_service(&v));
+}
+
+/* ---- deploying ----------------------------------------------------------------------------- */
+
+struct deploy {
+    const char *text, *name, *base_dir; /* of the call's body */
+    struct spec *spec;
+};
+
+static const struct zl_field deploy_fields[] = {
+    { "spec", zl_json_string, offsetof(struct deploy, text), ZL_REQUIRED },
+    { "name", zl_json_string, offsetof(struct deploy, name), 0 },
+    { "base_dir", zl_json_abs_path, offsetof(struct deploy, base_dir), 0 },
+    { 0 },
+};
+
+static void deploy_free(void *state)
+{
+    struct deploy *d = state;
+    spec_unref(d->spec);
+    free(d);
+}
+
+static void deployed(struct api_call *c, uint64_t id, const struct api_where *where)
+{
+    const struct deploy *d = c->state;
+    struct view_deployment v;
+    (void)id;
+    (void)where;
+    struct zl_error err = { 0 };
+    if (find_deployment(call_core(c), d->spec->deployment, &v, &err) < 0)
+        reply_error(c, &err); /* it was removed again meanwhile */
+    else
+        reply_json(
+            c, 201,
+            json_pack("{s:s, s:I}", "name", v.row->name, "revision", (json_int_t)v.row->revision));
+}
+
+static void post_deployment(struct api_call *c)
+{
+    struct deploy *d = calloc(1, sizeof *d);
+    if (!d) {
+        reply_fail(c, ZL_ERR_SYSTEM, "no memory for a deployment");
+        return;
+    }
+    call_keep(c, d, deploy_free);
+    d->name = "<api>";
+    if (call_decode(c, deploy_fields, d) < 0)
+        return;
+    autodiags struct spec_diags diags;
+    spec_diags_init(&diags);
+    d->spec = spec_parse(d->text, strlen(d->text), d->name, d->base_dir, &diags);
+    if (!d->spec) {
+        reply_diags(c, &diags);
+        return;
+    }
+    call_submit(
+        c,
+        (struct event){ .kind = EV_DEPLOY, .deploy = { .spec = d->spec, .base_dir = d->base_dir } },
+        deployed);
+}
+
+/* ---- stopping and removing ----------------------------------------------------------------- */
+
+struct halt { /* of DELETE by query, of POST …/stop by body */
+    const char *service;
+    uint64_t grace_ms;
+    bool force;
+};
+
+static bool when_removed(struct api_call *c)
+{
+    struct view_deployment v;
+    if (find_deployment(call_core(c), c->params[0], &v, NULL) == 0)
+        return false;
+    reply_empty(c);
+    return true;
+}
+
+static void still_there(struct api_call *c)
+{
+    struct view_deployment v;
+    if (path_deployment(c, &v) == 0)
+        reply_json(c, 202, shape_deployment(call_core(c), &v));
+}
+
+static void down_begun(struct api_call *c, uint64_t id, const struct api_where *where)
+{
+    (void)id;
+    (void)where;
+    if (call_query_bool(c, "wait"))
+        call_wait(c, when_removed, call_query_u64(c, "timeout_ms", WAIT_DEFAULT_MS), still_there);
+    else if (!when_removed(c))
+        still_there(c);
+}
+
+static void delete_deployment(struct api_call *c)
+{
+    struct view_deployment v;
+    if (path_deployment(c, &v) < 0)
+        return;
+    call_submit(c,
+                (struct event){ .kind = EV_DOWN,
+                                .down = { .deployment = c->params[0],
+                                          .grace_ms = call_query_u64(c, "grace_ms", 0),
+                                          .force = call_query_bool(c, "force") } },
+                down_begun);
+}
+
+static const struct zl_field stop_fields[] = {
+    { "service", zl_json_string, offsetof(struct halt, service), 0 },
+    { "grace_ms", zl_json_u64, offsetof(struct halt, grace_ms), 0 },
+    { "force", zl_json_bool, offsetof(struct halt, force), 0 },
+    { 0 },
+};
+
+struct stop_sum {
+    const char *service; /* NULL: all */
+    uint32_t running;
+    json_t *list;
+};
+
+static bool sum_service(void *arg, const struct view_service *v)
+{
+    struct stop_sum *s = arg;
+    if (s->service && strcmp(s->service, v->service->name) != 0)
+        return true;
+    if (!s->service && !v->stopped) /* a job, which `stop` of all does not touch */
+        return true;
+    s->running += v->running;
+    return json_array_append_new(s->list, shape_service(v)) == 0;
+}
+
+static bool answer_stop(struct api_call *c, bool even_if_running)
+{
+    const struct halt *h = c->state;
+    struct stop_sum sum = { .service = h->service, .list = json_array() };
+    if (sum.list)
+        core_each_service(call_core(c), c->params[0], sum_service, &sum);
+    if (sum.running > 0 && !even_if_running) {
+        json_decref(sum.list);
+        return false;
+    }
+    reply_json(c, sum.running ? 202 : 200, sum.list);
+    return true;
+}
+
+static bool when_stopped(struct api_call *c)
+{
+    return answer_stop(c, false);
+}
+
+static void still_running(struct api_call *c)
+{
+    (void)answer_stop(c, true);
+}
+
+static void stop_begun(struct api_call *c, uint64_t id, const struct api_where *where)
+{
+    (void)id;
+    (void)where;
+    if (call_query_bool(c, "wait"))
+        call_wait(c, when_stopped, call_query_u64(c, "timeout_ms", WAIT_DEFAULT_MS), still_running);
+    else
+        still_running(c);
+}
+
+static void post_stop(struct api_call *c)
+{
+    struct view_deployment v;
+    struct halt *h = calloc(1, sizeof *h);
+    if (!h) {
+        reply_fail(c, ZL_ERR_SYSTEM, "no memory to stop");
+        return;
+    }
+    call_keep(c, h, free);
+    if (call_decode(c, stop_fields, h) < 0 || path_deployment(c, &v) < 0)
+        return;
+    struct view_service s;
+    struct zl_error err = { 0 };
+    if (h->service && find_service(call_core(c), c->params[0], h->service, &s, &err) < 0) {
+        reply_error(c, &err);
+        return;
+    }
+    call_submit(c,
+                (struct event){ .kind = EV_STOP,
+                                .stop = { .deployment = c->params[0],
+                                          .service = h->service,
+                                          .grace_ms = h->grace_ms,
+                                          .force = h->force } },
+                stop_begun);
+}
+
+/* clang-format off */
+const struct api_route deployment_routes[] = {
+    { "GET",    "/api/v1/deployments",                         get_deployments,   "reader",   "every deployment with its services" },
+    { "POST",   "/api/v1/deployments",                         post_deployment,   "deployer", "deploys a document: 201 {name, revision}, or 422 with the findings" },
+    { "GET",    "/api/v1/deployments/{d}",                     get_deployment,    "reader",   "one deployment" },
+    { "DELETE", "/api/v1/deployments/{d}",                     delete_deployment, "operator", "stops and removes it; query: wait, timeout_ms, grace_ms, force" },
+    { "GET",    "/api/v1/deployments/{d}/spec",                get_spec,          "reader",   "the document as it was deployed" },
+    { "GET",    "/api/v1/deployments/{d}/events",              get_progress,      "reader",   "NDJSON: its state now, then changes until ready or failed; query: follow" },
+    { "POST",   "/api/v1/deployments/{d}/stop",                post_stop,         "operator", "stops a service, or all, until the next deploy; query: wait, timeout_ms" },
+    { "GET",    "/api/v1/deployments/{d}/services",            get_services,      "reader",   "its services" },
+    { "GET",    "/api/v1/deployments/{d}/services/{s}",        get_service,       "reader",   "one service" },
+    { "GET",    "/api/v1/deployments/{d}/services/{s}/containers", get_service_containers, "reader", "the containers of a service" },
+    { "GET",    "/api/v1/services",                            get_all_services,  "reader",   "the services of all deployments" },
+    { 0 },
+};
+/* clang-format on */

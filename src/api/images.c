@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Images of the store; the agent imports them by zlayer-fetch, whose progress passes through. */
+#include <string.h>
+
+#include "api/call.h"
+#include "api/shape.h"
+
+static int list_image(void *arg, const struct image *i)
+{
+    return json_array_append_new(arg, shape_image(i));
+}
+
+static void get_images(struct api_call *c)
+{
+    struct zl_error err = { 0 };
+    json_t *list = json_array();
+    struct image_store *store = c->server->ops->images(c->server->agent);
+    if (list && image_each(store, list_image, list, &err) < 0) {
+        json_decref(list);
+        reply_error(c, &err);
+        return;
+    }
+    reply_json(c, 200, list);
+}
+
+static void delete_image(struct api_call *c)
+{
+    struct zl_error err = { 0 };
+    const struct api_server *s = c->server;
+    if (s->ops->image_remove(s->agent, c->params[0], call_query_bool(c, "force"), &err) < 0)
+        reply_error(c, &err);
+    else
+        reply_empty(c);
+}
+
+struct import {
+    const char *source, *reference;
+};
+
+static const struct zl_field import_fields[] = {
+    { "source", zl_json_string, offsetof(struct import, source), ZL_REQUIRED },
+    { "reference", zl_json_string, offsetof(struct import, reference), ZL_REQUIRED },
+    { 0 },
+};
+
+static void on_progress(void *arg, const char *line)
+{
+    struct api_call *c = arg;
+    json_t *v = json_loads(line, 0, NULL);
+    if (!v)
+        v = json_pack("{s:s}", "message", line);
+    if (c->req)
+        (void)stream_line(c, v); /* the call is busy: it stays when its client does not */
+    else
+        json_decref(v);
+}
+
+static void imported(struct api_call *c, uint64_t id, const struct api_where *where)
+{
+    (void)id;
+    (void)where;
+    const struct import *i = c->state;
+    if (stream_line(c, json_pack("{s:s, s:s}", "event", "done", "reference", i->reference)))
+        stream_end(c);
+}
+
+static void post_import(struct api_call *c)
+{
+    struct import *i = calloc(1, sizeof *i);
+    if (!i) {
+        reply_fail(c, ZL_ERR_SYSTEM, "no memory for an import");
+        return;
+    }
+    call_keep(c, i, free);
+    if (call_decode(c, import_fields, i) < 0)
+        return;
+    c->then = imported;
+    c->busy = true;
+    stream_begin(c);
+    c->server->ops->image_import(c->server->agent, i->source, i->reference, on_progress,
+                                 call_op_done, c);
+}
+
+/* clang-format off */
+const struct api_route image_routes[] = {
+    { "GET",    "/api/v1/images",        get_images,   "reader",   "every image of the store" },
+    { "POST",   "/api/v1/images/import", post_import,  "operator", "NDJSON: progress, then {event: done} or an error" },
+    { "DELETE", "/api/v1/images/{ref}",  delete_image, "operator", "forgets a reference (its slashes as %2F); query: force" },
+    { 0 },
+};
+/* clang-format on */

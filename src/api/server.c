@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/server.h"
+
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <fcntl.h>
+
+#include "api/call.h"
+
+/* Runs the waiting calls, in a turn of the loop of its own: never inside the agent's core_step. */
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    struct api_server *s = arg;
+    (void)fd;
+    (void)what;
+    struct api_call *next;
+    for (struct api_call *c = TAILQ_FIRST(&s->calls); c; c = next) {
+        next = TAILQ_NEXT(c, link); /* wake() frees no call but its own */
+        if (c->wake)
+            (void)c->wake(c);
+    }
+}
+
+static int listen_http(struct api_server *s, int listen_fd, struct zl_error *err)
+{
+    int flags = fcntl(listen_fd, F_GETFL);
+    if (flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return zl_fail_errno(err, "make the API's socket non-blocking");
+
+    s->http = evhttp_new(s->base);
+    s->wake = event_new(s->base, -1, 0, on_wake, s);
+    if (!s->http || !s->wake)
+        return zl_fail(err, ZL_ERR_SYSTEM, "set up the HTTP server: no memory");
+    evhttp_set_max_body_size(s->http, API_BODY_MAX);
+    evhttp_set_max_headers_size(s->http, API_HEAD_MAX);
+    evhttp_set_timeout(s->http, API_SLOW_CLIENT_S);
+    evhttp_set_allowed_methods(s->http, UINT16_MAX); /* the route table answers 405 itself */
+    evhttp_set_gencb(s->http, call_dispatch, s);
+
+    struct evconnlistener *l = evconnlistener_new(
+        s->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, listen_fd);
+    if (!l)
+        return zl_fail(err, ZL_ERR_SYSTEM, "listen on the API's socket: no memory");
+    if (!evhttp_bind_listener(s->http, l)) {
+        evconnlistener_free(l);
+        return zl_fail(err, ZL_ERR_SYSTEM, "listen on the API's socket: no memory");
+    }
+    return 0;
+}
+
+int api_server_new(struct event_base *base, int listen_fd, const struct api_ops *ops, void *agent,
+                   struct api_server **ret, struct zl_error *err)
+{
+    struct api_server *s = calloc(1, sizeof *s);
+    if (!s)
+        return zl_fail_errno(err, "set up the API");
+    s->base = base;
+    s->ops = ops;
+    s->agent = agent;
+    TAILQ_INIT(&s->calls);
+    TAILQ_INIT(&s->kept);
+    if (listen_http(s, listen_fd, err) < 0) {
+        api_server_free(s);
+        return -1;
+    }
+    *ret = s;
+    return 0;
+}
+
+void api_server_free(struct api_server *s)
+{
+    if (!s)
+        return;
+    if (s->http)
+        evhttp_free(
+            s->http); /* closes the connections, and with them the calls that are not busy */
+    struct api_call *next;
+    for (struct api_call *c = TAILQ_FIRST(&s->calls); c; c = next) {
+        next = TAILQ_NEXT(c, link);
+        call_free(c);
+    }
+    if (s->wake)
+        event_free(s->wake);
+    events_free(s);
+    free(s);
+}
+
+void api_server_changed(struct api_server *s)
+{
+    event_active(s->wake, EV_TIMEOUT, 0);
+}
+
+void api_server_event(struct api_server *s, const struct effect *event, int64_t wall_ms)
+{
+    events_keep(s, event, wall_ms);
+}

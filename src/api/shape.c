@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/shape.h"
+
+#include "base/clock.h"
+#include "base/id.h"
+
+json_t *shape_time(int64_t wall_ms)
+{
+    char text[ZL_RFC3339_SIZE];
+    if (wall_ms == 0)
+        return json_null();
+    (void)zl_format_rfc3339(wall_ms * 1000000, 3, text);
+    return json_string(text);
+}
+
+json_t *shape_id(uint64_t id)
+{
+    char text[ZL_ID_LEN + 1];
+    if (id == 0)
+        return json_null();
+    zl_id_format(id, text);
+    return json_string(text);
+}
+
+json_t *shape_exit(const struct inst_exit *e)
+{
+    return json_pack("{s:i, s:i, s:b, s:b, s:o}", "code", e->code, "signal", e->signal, "oom",
+                     e->oom, "lost", e->lost, "at", shape_time(e->wall_ms));
+}
+
+static const char *owner_name(enum owner_kind owner)
+{
+    static const char *const names[] = {
+        [OWNER_REPLICA] = "replica",
+        [OWNER_EXECUTION] = "execution",
+        [OWNER_STANDALONE] = "standalone",
+    };
+    return names[owner];
+}
+
+json_t *shape_container(const struct view_container *v, const char *log)
+{
+    return json_pack(
+        "{s:o, s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:s?, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:i, "
+        "s:b, "
+        "s:o, s:s?}",
+        "id", shape_id(v->id.v), "name", v->name, "owner", owner_name(v->label.owner), "deployment",
+        v->label.deployment, "service", v->label.service, "role", v->label.role, "index",
+        (int)v->label.index, "execution", shape_id(v->label.execution), "image",
+        v->service ? v->service->image.name : NULL, "state", inst_state_name(v->state), "health",
+        health_state_name(v->health), "health_reason", v->health_reason, "why", v->why, "pid",
+        v->pid ? json_integer(v->pid) : json_null(), "created_at", shape_time(v->created_ms),
+        "started_at", shape_time(v->started_ms), "restarts", (int)v->restarts, "crash_loop",
+        v->crash_loop, "exit", v->has_exit ? shape_exit(&v->exit) : json_null(), "log", log);
+}
+
+static json_t *shape_endpoints(const struct spec_service *s)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < s->n_endpoints; i++) {
+        const struct spec_endpoint *e = &s->endpoints[i];
+        (void)json_array_append_new(list,
+                                    json_pack("{s:s, s:s, s:i}", "name", e->name, "protocol",
+                                              spec_protocol_name(e->protocol), "port", e->port));
+    }
+    return list;
+}
+
+json_t *shape_service(const struct view_service *v)
+{
+    const struct spec_service *s = v->service;
+    return json_pack("{s:s, s:s, s:s, s:s?, s:s, s:s, s:i, s:i, s:i, s:b, s:b, s:o, s:o}",
+                     "deployment", v->deployment, "name", s->name, "rtype",
+                     spec_rtype_name(s->rtype), "image", s->image.name, "status", v->status, "why",
+                     v->why, "desired", (int)v->desired, "running", (int)v->running, "healthy",
+                     (int)v->healthy, "health_check", s->health.written, "stopped", v->stopped,
+                     "endpoints", shape_endpoints(s), "created_at", shape_time(v->created_ms));
+}
+
+static bool add_service(void *list, const struct view_service *v)
+{
+    return json_array_append_new(list, shape_service(v)) == 0;
+}
+
+json_t *shape_deployment(const struct core *core, const struct view_deployment *v)
+{
+    const struct row_deployment *row = v->row;
+    json_t *services = json_array();
+    if (services)
+        core_each_service(core, row->name, add_service, services);
+    return json_pack("{s:s, s:I, s:s, s:s, s:b, s:s?, s:o, s:o, s:o}", "name", row->name,
+                     "revision", (json_int_t)row->revision, "status",
+                     deployment_status_name(v->status), "message", v->message ? v->message : "",
+                     "ready", v->ready, "base_dir", row->base_dir, "created_at",
+                     shape_time(row->created_ms), "updated_at", shape_time(row->updated_ms),
+                     "services", services);
+}
+
+json_t *shape_execution(const struct row_execution *v)
+{
+    return json_pack("{s:o, s:s, s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:o}", "id", shape_id(v->id),
+                     "deployment", v->deployment, "job", v->job, "revision",
+                     (json_int_t)v->revision, "status", execution_status_name(v->status), "reason",
+                     v->reason ? v->reason : "", "exit_code",
+                     v->exit_code < 0 ? json_null() : json_integer(v->exit_code), "created_at",
+                     shape_time(v->created_ms), "started_at", shape_time(v->started_ms),
+                     "finished_at", shape_time(v->finished_ms));
+}
+
+json_t *shape_image(const struct image *i)
+{
+    return json_pack("{s:s, s:s, s:s, s:i, s:I, s:o}", "reference", i->reference, "normalized",
+                     i->normalized, "digest", i->digest, "layers", (int)i->n_layers, "size",
+                     (json_int_t)i->size, "created_at", shape_time(i->created_ms));
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The JSON shapes of docs/api.md, made from views of core. All return a new reference, NULL when
+ * there is no memory. Times are RFC 3339 in UTC with milliseconds, or null.
+ */
+#ifndef ZL_API_SHAPE_H
+#define ZL_API_SHAPE_H
+
+#include <jansson.h>
+
+#include "core/view.h"
+#include "image/store.h"
+
+json_t *shape_time(int64_t wall_ms); /* 0: null */
+json_t *shape_id(uint64_t id);       /* 0: null */
+json_t *shape_exit(const struct inst_exit *e);
+/* log: path of its log file, or NULL */
+json_t *shape_container(const struct view_container *v, const char *log);
+json_t *shape_service(const struct view_service *v);
+/* With its services. */
+json_t *shape_deployment(const struct core *core, const struct view_deployment *v);
+json_t *shape_execution(const struct row_execution *v);
+json_t *shape_image(const struct image *i);
+
+#endif
