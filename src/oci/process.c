@@ -115,7 +115,7 @@ static void env_default(struct env *e, const char *key, const char *value)
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-static json_t *make_env(const struct oci_bundle *b, const struct oci_user *user,
+static json_t *make_env(const struct oci_bundle *b, const struct oci_account *user,
                         struct zl_error *err)
 {
     struct env e = { .list = json_array(), .err = err };
@@ -154,7 +154,7 @@ static json_t *make_cwd(const struct oci_bundle *b, struct zl_error *err)
     return oci_part_text("the image's working directory", rooted, err);
 }
 
-static json_t *make_user(const struct oci_user *user, struct zl_error *err)
+static json_t *make_user(const struct oci_account *user, struct zl_error *err)
 {
     json_t *groups = json_array();
     for (size_t i = 0; groups && i < user->n_groups; i++) {
@@ -177,7 +177,7 @@ static const char *const default_capabilities[] = {
 
 /* Who is not root holds none, but may get those of the bounding set by a set-user-ID program;
  * inheritable and ambient stay empty, so that no exec adds any. */
-static json_t *make_capabilities(const struct oci_user *user, struct zl_error *err)
+static json_t *make_capabilities(const struct oci_account *user, struct zl_error *err)
 {
     size_t n = ZL_ARRAY_LEN(default_capabilities), held = user->uid == 0 ? n : 0;
     return oci_part_checked(
@@ -231,7 +231,7 @@ json_t *oci_process_make(const struct oci_bundle *b, struct zl_error *err)
         { "noNewPrivileges", make_no_new_privileges },
         { 0 },
     };
-    struct oci_user user;
+    struct oci_account user;
     const char *who = b->service->user ? b->service->user : b->image.user;
     if (oci_user_find(who, b->open_file, b->arg, &user, err) < 0)
         return NULL;

@@ -75,7 +75,7 @@ static int read_table(const char *path, oci_open_fn open_file, void *arg, struct
 }
 
 /* Fills uid, gid, home and the name of the entry that is meant ("" when there is none). */
-static int find_user(const struct who *user, char *passwd, struct oci_user *u,
+static int find_user(const struct who *user, char *passwd, struct oci_account *u,
                      const char **ret_name, struct zl_error *err)
 {
     char *f[FIELDS];
@@ -101,7 +101,7 @@ static int find_user(const struct who *user, char *passwd, struct oci_user *u,
     return 0;
 }
 
-static int find_group(const struct who *group, char *table, struct oci_user *u,
+static int find_group(const struct who *group, char *table, struct oci_account *u,
                       struct zl_error *err)
 {
     char *f[FIELDS];
@@ -128,7 +128,7 @@ static bool lists(char *members, const char *name)
     return false;
 }
 
-static int find_supplementary(const char *name, char *table, struct oci_user *u,
+static int find_supplementary(const char *name, char *table, struct oci_account *u,
                               struct zl_error *err)
 {
     char *f[FIELDS];
@@ -145,7 +145,7 @@ static int find_supplementary(const char *name, char *table, struct oci_user *u,
     return 0;
 }
 
-int oci_user_find(const char *text, oci_open_fn open_file, void *arg, struct oci_user *ret,
+int oci_user_find(const char *text, oci_open_fn open_file, void *arg, struct oci_account *ret,
                   struct zl_error *err)
 {
     zl_autofree char *user_text = strdup(text && *text ? text : "0");
@@ -156,7 +156,7 @@ int oci_user_find(const char *text, oci_open_fn open_file, void *arg, struct oci
         *group_text++ = '\0';
     struct who user = who_of(*user_text ? user_text : "0");
     struct who group = who_of(group_text ? group_text : "");
-    struct oci_user u = { 0 };
+    struct oci_account u = { 0 };
 
     if (user.is_number && group.is_number) {
         u.uid = user.number;

@@ -20,7 +20,7 @@ typedef int (*oci_open_fn)(void *arg, const char *path, struct zl_error *err);
 
 enum { OCI_USER_GROUPS = 64 }; /* supplementary groups beyond these are an error */
 
-struct oci_user {
+struct oci_account {
     uint32_t uid, gid;
     uint32_t groups[OCI_USER_GROUPS]; /* supplementary */
     size_t n_groups;
@@ -36,7 +36,7 @@ struct oci_user {
  * An unknown name is NOT_FOUND and named. text NULL is "". No names are looked up, and no file
  * opened, when text is "uid:gid" in digits (home is "" then).
  */
-int oci_user_find(const char *text, oci_open_fn open_file, void *arg, struct oci_user *ret,
+int oci_user_find(const char *text, oci_open_fn open_file, void *arg, struct oci_account *ret,
                   struct zl_error *err);
 
 #endif
