@@ -4,7 +4,6 @@
  * logs are for every container. Where a stream is needed, the answer says where the monitor offers
  * it; no byte of it passes through the agent.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +11,7 @@
 #include "api/find.h"
 #include "api/shape.h"
 #include "base/id.h"
+#include "spec/signal.h"
 
 enum { WAIT_DEFAULT_MS = 10 * 60 * 1000, START_WAIT_MS = 60 * 1000 };
 
@@ -351,21 +351,6 @@ static void post_wait(struct api_call *c)
 
 /* ---- kill, attach, exec -------------------------------------------------------------------- */
 
-/* "KILL", "SIGKILL" or "9"; 0: no such signal. */
-static int signal_of(const char *word)
-{
-    char number[4];
-    if (strncmp(word, "SIG", 3) == 0)
-        word += 3;
-    for (int s = 1; s < NSIG; s++) {
-        const char *name = sigabbrev_np(s);
-        (void)snprintf(number, sizeof number, "%d", s);
-        if ((name && strcmp(name, word) == 0) || strcmp(number, word) == 0)
-            return s;
-    }
-    return 0;
-}
-
 struct kill_request {
     const char *signal;
 };
@@ -388,8 +373,8 @@ static void post_kill(struct api_call *c)
     struct kill_request k = { .signal = "KILL" };
     if (call_decode(c, kill_fields, &k) < 0 || path_instance(c, &v) < 0)
         return;
-    int signal = signal_of(k.signal);
-    if (signal == 0) {
+    int signal = spec_parse_signal(k.signal);
+    if (signal < 0) {
         reply_fail(c, ZL_ERR_INVALID, "'%s' is not a signal", k.signal);
         return;
     }

@@ -295,7 +295,7 @@ const struct api_route deployment_routes[] = {
     { "GET",    "/api/v1/deployments/{d}",                     get_deployment,    "reader",   "one deployment" },
     { "DELETE", "/api/v1/deployments/{d}",                     delete_deployment, "operator", "stops and removes it; query: wait, timeout_ms, grace_ms, force" },
     { "GET",    "/api/v1/deployments/{d}/spec",                get_spec,          "reader",   "the document as it was deployed" },
-    { "GET",    "/api/v1/deployments/{d}/events",              get_progress,      "reader",   "NDJSON: its state now, then changes until ready or failed; query: follow" },
+    { "GET",    "/api/v1/deployments/{d}/events",              get_progress,      "reader",   "NDJSON: its state now, then changes until ready or failed; query: follow, timeout_ms" },
     { "POST",   "/api/v1/deployments/{d}/stop",                post_stop,         "operator", "stops a service, or all, until the next deploy; query: wait, timeout_ms" },
     { "GET",    "/api/v1/deployments/{d}/services",            get_services,      "reader",   "its services" },
     { "GET",    "/api/v1/deployments/{d}/services/{s}",        get_service,       "reader",   "one service" },

@@ -100,6 +100,11 @@ static bool send_progress(struct api_call *c)
     return !alive || over;
 }
 
+static void too_late(struct api_call *c)
+{
+    (void)end_with(c, "timeout");
+}
+
 void get_progress(struct api_call *c)
 {
     struct view_deployment v;
@@ -119,5 +124,5 @@ void get_progress(struct api_call *c)
     p->follow = call_query_bool(c, "follow");
     call_keep(c, p, progress_free);
     stream_begin(c);
-    call_wait(c, send_progress, 0, NULL);
+    call_wait(c, send_progress, call_query_u64(c, "timeout_ms", 0), too_late);
 }

@@ -23,8 +23,9 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 
 static int listen_http(struct api_server *s, int listen_fd, struct zl_error *err)
 {
-    int flags = fcntl(listen_fd, F_GETFL);
-    if (flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) < 0)
+    zl_autoclose int fd = listen_fd;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return zl_fail_errno(err, "make the API's socket non-blocking");
 
     s->http = evhttp_new(s->base);
@@ -38,9 +39,10 @@ static int listen_http(struct api_server *s, int listen_fd, struct zl_error *err
     evhttp_set_gencb(s->http, call_dispatch, s);
 
     struct evconnlistener *l = evconnlistener_new(
-        s->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, listen_fd);
+        s->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
     if (!l)
         return zl_fail(err, ZL_ERR_SYSTEM, "listen on the API's socket: no memory");
+    (void)zl_take_fd(&fd); /* goes with the listener, which goes with s->http */
     if (!evhttp_bind_listener(s->http, l)) {
         evconnlistener_free(l);
         return zl_fail(err, ZL_ERR_SYSTEM, "listen on the API's socket: no memory");
