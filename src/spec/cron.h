@@ -18,8 +18,8 @@
  *   0 0/10 2 * * *  on 29 March fires once, at 03:00: the six skipped times are one instant;
  *   0 0 3 * * *     on 29 March fires once, at 03:00, which is its own time as well.
  *
- * An expression that allows all 24 hours ("*", "0-23") does not wait for an hour of the day; it asks
- * for a rhythm, and a rhythm must not pause for an hour because a clock is set back. Such an
+ * An expression that allows all 24 hours ("*", "0-23") does not wait for an hour of the day; it
+ * asks for a rhythm, and a rhythm must not pause for an hour because a clock is set back. Such an
  * expression fires in the repeated hour again, at each instant whose local time it names:
  *
  *   0 * * * * *     fires at every real minute, through both changes;
@@ -38,7 +38,13 @@
 #include "spec/tzif.h"
 
 enum cron_field_id {
-    CRON_SECOND, CRON_MINUTE, CRON_HOUR, CRON_DAY, CRON_MONTH, CRON_WEEKDAY, CRON_YEAR,
+    CRON_SECOND,
+    CRON_MINUTE,
+    CRON_HOUR,
+    CRON_DAY,
+    CRON_MONTH,
+    CRON_WEEKDAY,
+    CRON_YEAR,
     CRON_FIELDS
 };
 enum { CRON_YEAR_MIN = 1970, CRON_YEAR_MAX = 2100 };

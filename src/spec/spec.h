@@ -22,22 +22,54 @@ enum spec_pull { SPEC_PULL_IF_NOT_PRESENT, SPEC_PULL_ALWAYS, SPEC_PULL_NEWER, SP
 enum spec_check { SPEC_CHECK_TCP, SPEC_CHECK_HTTP, SPEC_CHECK_COMMAND };
 enum spec_condition { SPEC_STARTED, SPEC_HEALTHY, SPEC_READY };
 enum spec_on_timeout { SPEC_TIMEOUT_FAIL, SPEC_TIMEOUT_WARN, SPEC_TIMEOUT_CONTINUE };
-enum spec_restart { SPEC_RESTART_NONE_WRITTEN, SPEC_RESTART_NO, SPEC_RESTART_ALWAYS,
-                    SPEC_RESTART_UNLESS_STOPPED, SPEC_RESTART_ON_FAILURE };
+enum spec_restart {
+    SPEC_RESTART_NONE_WRITTEN,
+    SPEC_RESTART_NO,
+    SPEC_RESTART_ALWAYS,
+    SPEC_RESTART_UNLESS_STOPPED,
+    SPEC_RESTART_ON_FAILURE
+};
 enum spec_panic { SPEC_PANIC_RESTART, SPEC_PANIC_SHUTDOWN, SPEC_PANIC_ISOLATE };
 enum spec_protocol { SPEC_HTTP, SPEC_HTTPS, SPEC_TCP, SPEC_UDP, SPEC_WEBSOCKET };
 enum spec_expose { SPEC_INTERNAL, SPEC_PUBLIC };
-enum spec_net { SPEC_NET_DEFAULT, SPEC_NET_HOST, SPEC_NET_NONE, SPEC_NET_BRIDGE, SPEC_NET_CONTAINER };
-enum spec_mount { SPEC_MOUNT_BIND, SPEC_MOUNT_NAMED, SPEC_MOUNT_ANONYMOUS, SPEC_MOUNT_TMPFS, SPEC_MOUNT_S3 };
+enum spec_net {
+    SPEC_NET_DEFAULT,
+    SPEC_NET_HOST,
+    SPEC_NET_NONE,
+    SPEC_NET_BRIDGE,
+    SPEC_NET_CONTAINER
+};
+enum spec_mount {
+    SPEC_MOUNT_BIND,
+    SPEC_MOUNT_NAMED,
+    SPEC_MOUNT_ANONYMOUS,
+    SPEC_MOUNT_TMPFS,
+    SPEC_MOUNT_S3
+};
 
-struct spec_pair { const char *key, *value; };
-struct spec_strings { const char *const *v; size_t n; bool written; };
-struct spec_pairs { const struct spec_pair *v; size_t n; };
+struct spec_pair {
+    const char *key, *value;
+};
+struct spec_strings {
+    const char *const *v;
+    size_t n;
+    bool written;
+};
+struct spec_pairs {
+    const struct spec_pair *v;
+    size_t n;
+};
 
-struct spec_image { const char *name; enum spec_pull pull; };
-struct spec_command { struct spec_strings entrypoint, args; const char *workdir; /* NULL: not said */ };
+struct spec_image {
+    const char *name;
+    enum spec_pull pull;
+};
+struct spec_command {
+    struct spec_strings entrypoint, args;
+    const char *workdir; /* NULL: not said */
+};
 
-struct spec_resources { /* 0 or NULL: not said */
+struct spec_resources {          /* 0 or NULL: not said */
     double cpu;                  /* cores */
     uint64_t memory;             /* bytes */
     uint64_t memory_reservation; /* bytes */
@@ -52,12 +84,12 @@ struct spec_resources { /* 0 or NULL: not said */
 struct spec_health {
     bool written;
     enum spec_check check;
-    uint16_t port;       /* tcp: 0 picks an endpoint */
-    const char *url;     /* http */
+    uint16_t port;   /* tcp: 0 picks an endpoint */
+    const char *url; /* http */
     uint16_t expect_status;
     const char *command; /* command: for sh -c in the container */
     uint64_t start_grace_ms, interval_ms, timeout_ms;
-    uint32_t retries;    /* at least 1 */
+    uint32_t retries; /* at least 1 */
 };
 
 struct spec_depends {
@@ -79,6 +111,7 @@ struct spec_endpoint {
     enum spec_protocol protocol;
     uint16_t port, target_port;
     enum spec_expose expose;
+    const char *path, *host; /* of L7 protocols; NULL: not said */
 };
 
 struct spec_storage {

@@ -1,0 +1,550 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spec/decode.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/imageref.h"
+#include "spec/duration.h"
+#include "spec/name.h"
+#include "spec/signal.h"
+#include "spec/size.h"
+#include "spec/spec.h"
+
+#define DIGITS "0123456789"
+
+DECODE(decode_later)
+{
+    (void)owner;
+    walk_error(w, "E-NOT-SUPPORTED", w->path->at ? w->path->at : n,
+               "the field '%s' is known, but this version does not support it", f->name);
+}
+
+/* ---- text ------------------------------------------------------------------------------------ */
+
+DECODE(decode_text)
+{
+    const char *text = walk_text(w, n);
+    if (text)
+        *DECODE_MEMBER(const char *, f, owner) = text;
+}
+
+DECODE(decode_checked)
+{
+    const struct decode_checked *c = f->detail;
+    struct spec_flaw flaw;
+    const char *text = walk_text(w, n);
+    if (!text)
+        return;
+    if (c->check(text, &flaw) < 0)
+        walk_error(w, c->id, n, "the %s %s is not valid: %s (at byte %zu)", c->what,
+                   walk_show(w, text), flaw.why, flaw.at + 1);
+    else
+        *DECODE_MEMBER(const char *, f, owner) = text;
+}
+
+DECODE(decode_enum)
+{
+    int value;
+    if (walk_enum(w, f->detail, n, &value))
+        *DECODE_MEMBER(int, f, owner) = value;
+}
+
+DECODE(decode_image)
+{
+    char normalized[ZL_IMAGEREF_MAX];
+    const char *why, *text = walk_text(w, n);
+    if (!text)
+        return;
+    if (zl_imageref_normalize(text, normalized, &why) < 0)
+        walk_error(w, "E-IMAGE-REF", n, "%s is not an image reference: %s", walk_show(w, text),
+                   why);
+    else
+        *DECODE_MEMBER(const char *, f, owner) = text;
+}
+
+DECODE(decode_signal)
+{
+    const char *text = walk_text(w, n);
+    int number = text ? spec_parse_signal(text) : 0;
+    if (number < 0)
+        walk_error(w, "E-SIGNAL", n,
+                   "%s is not a signal; a name such as SIGTERM or TERM, or 1 to 64, is expected",
+                   walk_show(w, text));
+    else if (text)
+        *DECODE_MEMBER(int, f, owner) = number;
+}
+
+DECODE(decode_source)
+{
+    struct spec_flaw flaw;
+    const char *text = walk_text(w, n);
+    if (!text)
+        return;
+    bool relative = text[0] != '/';
+    if (!*text)
+        walk_error(w, "E-MOUNT-SOURCE", n, "the source is empty");
+    else if (!relative && spec_check_abs_path(text, &flaw) < 0)
+        walk_error(w, "E-MOUNT-SOURCE", n, "the source %s is not valid: %s", walk_show(w, text),
+                   flaw.why);
+    else if (relative && !w->base_dir)
+        walk_error(w, "E-MOUNT-SOURCE", n,
+                   "the source %s is relative, and there is no file whose "
+                   "directory it could start from",
+                   walk_show(w, text));
+    else
+        *DECODE_MEMBER(const char *, f, owner) =
+            relative ? zl_arena_printf(w->arena, "%s/%s", w->base_dir, text) : text;
+}
+
+/* ---- network mode ---------------------------------------------------------------------------- */
+
+/* "bridge:<name>", "container:<id>": known, refused until there is a network to join. */
+static void network_later(struct walk *w, const struct doc_node *n, const char *what)
+{
+    walk_error(w, "E-NOT-SUPPORTED", n,
+               "network_mode '%s' is known, but this version supports default, host and none only",
+               what);
+}
+
+static void bad_network(struct walk *w, const struct doc_node *n, const char *why)
+{
+    walk_error(w, "E-NETWORK-MODE", n,
+               "%s; default, host, none, bridge, bridge:<name> and "
+               "container:<id> are allowed",
+               why);
+}
+
+DECODE(decode_network)
+{
+    static const struct walk_word words[] = { { "default", SPEC_NET_DEFAULT, false },
+                                              { "host", SPEC_NET_HOST, false },
+                                              { "none", SPEC_NET_NONE, false },
+                                              { 0 } };
+    struct spec_service *s = owner;
+    (void)f;
+    if (n->tag || n->kind == DOC_MAP) {
+        const char *form =
+            n->tag && (strcmp(n->tag, "!bridge") == 0 || strcmp(n->tag, "!container") == 0)
+                ? n->tag + 1
+            : doc_find(n, "bridge") ? "bridge"
+                                    : NULL;
+        if (form)
+            network_later(w, n, form);
+        else
+            bad_network(w, n, "neither !bridge nor !container");
+        return;
+    }
+    const char *text = walk_text(w, n);
+    if (!text)
+        return;
+    for (const struct walk_word *x = words; x->name; x++) {
+        if (strcmp(x->name, text) == 0) {
+            s->network = (enum spec_net)x->value;
+            return;
+        }
+    }
+    if (strcmp(text, "container:") == 0)
+        bad_network(w, n, "the id after 'container:' is missing");
+    else if (strcmp(text, "bridge") == 0 || strncmp(text, "bridge:", 7) == 0 ||
+             strncmp(text, "container:", 10) == 0)
+        network_later(w, n, text);
+    else
+        bad_network(w, n, walk_show(w, text));
+}
+
+/* ---- numbers --------------------------------------------------------------------------------- */
+
+DECODE(decode_bool)
+{
+    static const struct {
+        const char *text;
+        bool value;
+    } words[] = {
+        { "true", true },   { "True", true },   { "TRUE", true },
+        { "false", false }, { "False", false }, { "FALSE", false },
+    };
+    for (size_t i = 0; n->kind == DOC_SCALAR && n->plain && i < ZL_ARRAY_LEN(words); i++) {
+        if (strcmp(n->scalar.text, words[i].text) == 0) {
+            *DECODE_MEMBER(bool, f, owner) = words[i].value;
+            return;
+        }
+    }
+    walk_type_error(w, n, "true or false", NULL);
+}
+
+bool decode_integer_text(const char *text, bool *negative, uint64_t *magnitude, bool *too_big)
+{
+    static const struct {
+        const char *prefix, *digits;
+        unsigned base;
+    } forms[] = {
+        { "0x", "0123456789abcdefABCDEF", 16 },
+        { "0o", "01234567", 8 },
+        { "0b", "01", 2 },
+        { "", DIGITS, 10 },
+    };
+    *negative = *text == '-';
+    text += *text == '-' || *text == '+';
+    *magnitude = 0;
+    *too_big = false;
+    for (size_t i = 0; i < ZL_ARRAY_LEN(forms); i++) {
+        size_t skip = strlen(forms[i].prefix);
+        if (strncmp(text, forms[i].prefix, skip) != 0)
+            continue;
+        text += skip;
+        size_t n = strspn(text, forms[i].digits);
+        if (!n || text[n] || (forms[i].base == 10 && n > 1 && text[0] == '0'))
+            return false;
+        for (size_t k = 0; k < n; k++) {
+            char c = text[k];
+            unsigned digit = c <= '9' ? (unsigned)(c - '0') : ((unsigned)c | 0x20) - 'a' + 10;
+            *too_big |= __builtin_mul_overflow(*magnitude, forms[i].base, magnitude);
+            *too_big |= __builtin_add_overflow(*magnitude, digit, magnitude);
+        }
+        return true;
+    }
+    return false;
+}
+
+/* Whether the number -magnitude or magnitude lies in lo to hi. */
+static bool in_range(bool negative, uint64_t magnitude, int64_t lo, uint64_t hi)
+{
+    if (negative && magnitude)
+        return lo < 0 && magnitude <= (uint64_t) - (lo + 1) + 1 && magnitude <= (uint64_t)1 << 63;
+    return magnitude <= hi && (lo <= 0 || magnitude >= (uint64_t)lo);
+}
+
+static void store_integer(void *out, size_t size, uint64_t bits)
+{
+    uint16_t u16 = (uint16_t)bits;
+    uint32_t u32 = (uint32_t)bits;
+    const void *from = size == sizeof u16   ? (const void *)&u16
+                       : size == sizeof u32 ? &u32
+                                            : (void *)&bits;
+    memcpy(out, from, size);
+}
+
+DECODE(decode_integer)
+{
+    const struct decode_integer *c = f->detail;
+    bool negative, too_big;
+    uint64_t magnitude;
+    if (n->kind != DOC_SCALAR || !n->plain ||
+        !decode_integer_text(n->scalar.text, &negative, &magnitude, &too_big)) {
+        walk_type_error(w, n, "a whole number without quotes", NULL);
+        return;
+    }
+    unsigned bits = (unsigned)c->size * CHAR_BIT - c->is_signed;
+    uint64_t type_hi = bits == 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1;
+    int64_t type_lo = c->is_signed ? -(int64_t)type_hi - 1 : 0;
+    bool fits = !too_big && in_range(negative, magnitude, type_lo, type_hi);
+    if (!fits || !in_range(negative, magnitude, c->lo, c->hi))
+        walk_error(w, fits ? c->id : "E-RANGE", n, "%s is out of range; %lld to %llu are allowed",
+                   walk_show(w, n->scalar.text), (long long)c->lo, (unsigned long long)c->hi);
+    else
+        store_integer(DECODE_MEMBER(char, f, owner), c->size, negative ? -magnitude : magnitude);
+}
+
+/* YAML's own numbers: [-+]? ( "." digits | digits [ "." digits? ] ) ( [eE] [-+]? digits )? */
+static bool is_decimal(const char *s)
+{
+    s += *s == '-' || *s == '+';
+    size_t whole = strspn(s, DIGITS), fraction = 0;
+    s += whole;
+    if (*s == '.') {
+        fraction = strspn(++s, DIGITS);
+        s += fraction;
+    }
+    if (!whole && !fraction)
+        return false;
+    if (*s == 'e' || *s == 'E') {
+        s++;
+        s += *s == '-' || *s == '+';
+        size_t exponent = strspn(s, DIGITS);
+        if (!exponent)
+            return false;
+        s += exponent;
+    }
+    return !*s;
+}
+
+static bool is_not_finite(const char *s)
+{
+    static const char *const words[] = { ".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF" };
+    s += *s == '-' || *s == '+';
+    for (size_t i = 0; i < ZL_ARRAY_LEN(words); i++) {
+        if (strcmp(s, words[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+DECODE(decode_cpu)
+{
+    static const double least = 0.01; /* the kernel takes no quota below 1 ms in 100 ms */
+    bool odd = n->kind == DOC_SCALAR && n->plain && is_not_finite(n->scalar.text);
+    if (!odd && (n->kind != DOC_SCALAR || !n->plain || !is_decimal(n->scalar.text))) {
+        walk_type_error(w, n, "a number of cores without unit and quotes, such as 0.5", NULL);
+        return;
+    }
+    double cores = odd ? -1 : strtod(n->scalar.text, NULL); /* nobody here sets a locale */
+    if (!(cores > 0) || isinf(cores)) {
+        walk_error(w, "E-CPU", n, "%s cores: the number must be more than 0",
+                   walk_show(w, n->scalar.text));
+        return;
+    }
+    if (cores < least) {
+        walk_warn(w, "W-CPU-RAISED", n,
+                  "%s cores is less than the kernel can limit to; 0.01 is "
+                  "used",
+                  walk_show(w, n->scalar.text));
+        cores = least;
+    }
+    *DECODE_MEMBER(double, f, owner) = cores;
+}
+
+DECODE(decode_size)
+{
+    struct spec_flaw flaw;
+    const char *text = walk_text(w, n);
+    uint64_t bytes;
+    if (!text)
+        return;
+    if (spec_parse_size(text, &bytes, &flaw) < 0)
+        walk_error(w, f->detail, n, "%s is not a size: %s, such as 512Mi", walk_show(w, text),
+                   flaw.why);
+    else
+        *DECODE_MEMBER(uint64_t, f, owner) = bytes;
+}
+
+DECODE(decode_swap)
+{
+    struct spec_flaw flaw;
+    const char *text = walk_text(w, n);
+    uint64_t bytes;
+    if (!text)
+        return;
+    if (strcmp(text, "-1") == 0)
+        *DECODE_MEMBER(int64_t, f, owner) = -1;
+    else if (spec_parse_size(text, &bytes, &flaw) < 0 || bytes > INT64_MAX)
+        walk_error(w, "E-MEMORY", n, "%s is neither -1 (unlimited) nor a size such as 512Mi",
+                   walk_show(w, text));
+    else
+        *DECODE_MEMBER(int64_t, f, owner) = (int64_t)bytes;
+}
+
+/* Milliseconds, rounded up so that what was written never becomes 0. */
+static bool duration_ms(struct walk *w, const struct doc_node *n, uint64_t *ret)
+{
+    struct spec_flaw flaw;
+    uint64_t ns;
+    const char *text = walk_text(w, n);
+    if (!text)
+        return false;
+    if (spec_parse_duration(text, &ns, &flaw) < 0) {
+        walk_error(w, "E-DURATION", n, "%s is not a duration: %s (at byte %zu)", walk_show(w, text),
+                   flaw.why, flaw.at + 1);
+        return false;
+    }
+    *ret = ns / 1000000 + (ns % 1000000 != 0);
+    return true;
+}
+
+DECODE(decode_duration)
+{
+    uint64_t ms;
+    if (duration_ms(w, n, &ms))
+        *DECODE_MEMBER(uint64_t, f, owner) = ms;
+}
+
+DECODE(decode_positive)
+{
+    uint64_t ms;
+    if (!duration_ms(w, n, &ms))
+        return;
+    if (!ms)
+        walk_error(w, f->detail, n, "%s: it must be more than 0", walk_show(w, n->scalar.text));
+    else
+        *DECODE_MEMBER(uint64_t, f, owner) = ms;
+}
+
+DECODE(decode_tmpfs_mode)
+{
+    bool negative, too_big, octal;
+    uint64_t mode = 0;
+    const char *text = n->kind == DOC_SCALAR && n->plain ? n->scalar.text : "";
+    octal = *text && !text[strspn(text, "01234567")] && strlen(text) <= 8;
+    for (const char *p = text; octal && *p; p++)
+        mode = mode * 8 + (uint64_t)(*p - '0');
+    if (!octal)
+        octal = strncmp(text, "0o", 2) == 0 &&
+                decode_integer_text(text, &negative, &mode, &too_big) && !too_big;
+    if (!octal || mode > 07777)
+        walk_error(w, "E-TMPFS-MODE", n,
+                   "the mode must be octal digits without quotes, at most 7777, such as 1777");
+    else
+        *DECODE_MEMBER(uint32_t, f, owner) = (uint32_t)mode;
+}
+
+/* ---- lists, mappings ------------------------------------------------------------------------- */
+
+static void text_item(struct walk *w, const struct doc_node *n, void *arg, size_t i)
+{
+    const char **texts = arg;
+    if (doc_is_null(n))
+        walk_type_error(w, n, "text", NULL);
+    else
+        texts[i] = walk_text(w, n);
+}
+
+DECODE(decode_texts)
+{
+    if (n->kind != DOC_SEQ) {
+        walk_type_error(w, n, "a list of texts", NULL);
+        return;
+    }
+    const char **texts = zl_arena_array(w->arena, n->seq.n + 1, sizeof *texts);
+    if (!texts)
+        return;
+    walk_items(w, n, text_item, texts);
+    *DECODE_MEMBER(struct spec_strings, f, owner) =
+        (struct spec_strings){ .v = texts, .n = n->seq.n, .written = true };
+}
+
+DECODE(decode_struct)
+{
+    walk_struct(w, f->detail, n, DECODE_MEMBER(char, f, owner));
+}
+
+DECODE(decode_here)
+{
+    walk_struct(w, f->detail, n, owner);
+}
+
+struct list_arg {
+    const struct walk_list *list;
+    char *items;
+};
+
+static void struct_item(struct walk *w, const struct doc_node *n, void *arg, size_t i)
+{
+    const struct list_arg *a = arg;
+    void *item = a->items + i * a->list->item_size;
+    if (a->list->initial)
+        memcpy(item, a->list->initial, a->list->item_size);
+    if (a->list->variants)
+        (void)walk_variant(w, a->list->variants, n, item, item); /* the kind is its first member */
+    else
+        walk_struct(w, a->list->shape, n, item);
+}
+
+DECODE(decode_list)
+{
+    const struct walk_list *list = f->detail;
+    struct list_arg arg = { .list = list };
+    if (n->kind != DOC_SEQ) {
+        walk_type_error(w, n, "a list of mappings", NULL);
+        return;
+    }
+    arg.items = zl_arena_array(w->arena, n->seq.n, list->item_size);
+    if (!arg.items)
+        return;
+    walk_items(w, n, struct_item, &arg);
+    *DECODE_MEMBER(const void *, f, owner) = arg.items;
+    memcpy((char *)owner + list->count_offset, &n->seq.n, sizeof n->seq.n);
+}
+
+/* The text of a map's value: a blank is empty, a written null is refused. */
+static const char *member_text(struct walk *w, const struct doc_pair *p)
+{
+    if (doc_is_null(p->value) && !doc_is_blank(p->value)) {
+        walk_error(w, "E-ENV-NULL", p->value,
+                   "%s: quote it to mean that text, or leave it blank "
+                   "to mean the empty one",
+                   walk_show(w, p->value->scalar.text));
+        return NULL;
+    }
+    return walk_text(w, p->value);
+}
+
+struct pairs_arg {
+    struct spec_pair *v; /* room for every member */
+    size_t n;
+};
+
+static void add_pair(struct walk *w, const struct doc_pair *p, struct pairs_arg *a)
+{
+    const char *value = member_text(w, p);
+    const char *key = value ? zl_arena_strdup(w->arena, p->key->scalar.text) : NULL;
+    if (key)
+        a->v[a->n++] = (struct spec_pair){ .key = key, .value = value };
+}
+
+static void label_member(struct walk *w, const struct doc_pair *p, void *arg, size_t i)
+{
+    (void)i;
+    add_pair(w, p, arg);
+}
+
+/* References are refused until they can be resolved: a container that starts with the text "$S:…"
+ * as its password would be worse. Their shape is judged all the same. */
+static bool env_value_ok(struct walk *w, const struct doc_node *n)
+{
+    if (n->kind != DOC_SCALAR)
+        return true; /* reported with the type */
+    const char *text = n->scalar.text;
+    bool host = strncmp(text, "$E:", 3) == 0;
+    if (host || strncmp(text, "$S:", 3) == 0) {
+        const char *id = host ? "E-ENV-HOST-REF" : "E-ENV-SECRET-REF";
+        if (!text[3])
+            walk_error(w, id, n, "%s: a name is missing after the ':'", walk_show(w, text));
+        else
+            walk_error(w, id, n, "%s: %s are known, but this version does not resolve them",
+                       walk_show(w, text),
+                       host ? "references to the agent's environment" : "references to secrets");
+        return false;
+    }
+    if (strstr(text, "$E:") || strstr(text, "$S:"))
+        walk_warn(w, "W-ENV-EMBEDDED-REF", n,
+                  "a reference is one only at the beginning of a value; this stays as it is");
+    return true;
+}
+
+static void env_member(struct walk *w, const struct doc_pair *p, void *arg, size_t i)
+{
+    (void)i;
+    struct spec_flaw flaw;
+    const char *name = p->key->scalar.text;
+    if (spec_check_env_name(name, &flaw) < 0)
+        walk_error(w, "E-ENV-NAME", p->key, "%s is not a name of a variable: %s",
+                   walk_show(w, name), flaw.why);
+    else if (env_value_ok(w, p->value))
+        add_pair(w, p, arg);
+}
+
+static void decode_pairs(struct walk *w, const struct walk_field *f, const struct doc_node *n,
+                         void *owner, walk_member_fn member)
+{
+    if (n->kind != DOC_MAP) {
+        walk_type_error(w, n, "a mapping", "NAME: value");
+        return;
+    }
+    struct pairs_arg arg = { .v = zl_arena_array(w->arena, n->map.n, sizeof *arg.v) };
+    if (!arg.v)
+        return;
+    walk_members(w, n, member, &arg);
+    *DECODE_MEMBER(struct spec_pairs, f, owner) = (struct spec_pairs){ .v = arg.v, .n = arg.n };
+}
+
+DECODE(decode_labels)
+{
+    decode_pairs(w, f, n, owner, label_member);
+}
+
+DECODE(decode_env)
+{
+    decode_pairs(w, f, n, owner, env_member);
+}

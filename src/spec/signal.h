@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Signals by name or number: "SIGTERM", "TERM", "15", "SIGRTMIN+3". */
+#ifndef ZL_SPEC_SIGNAL_H
+#define ZL_SPEC_SIGNAL_H
+
+/* The number, 1 to 64; -1: no such signal. Names are upper case. */
+int spec_parse_signal(const char *text);
+
+#endif

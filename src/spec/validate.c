@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spec/validate.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "spec/claims.h"
+#include "spec/fields.h"
+#include "spec/order.h"
+#include "spec/suggest.h"
+
+/* ---- where things stand ---------------------------------------------------------------------- */
+
+/* The node of a field of a mapping, or the mapping itself. */
+static const struct doc_node *field_node(const struct doc_node *map, const char *name)
+{
+    const struct doc_pair *p = doc_find(map, name);
+    return p ? p->value : map;
+}
+
+static const struct doc_node *item_node(const struct doc_node *service, const char *list, size_t i)
+{
+    const struct doc_node *n = field_node(service, list);
+    return n->kind == DOC_SEQ && i < n->seq.n ? n->seq.v[i] : n;
+}
+
+/* Paths for reports about what was decoded before: services.<name>.<list>[i].<field>. */
+struct place {
+    struct walk_path service_list, service, list, item, field;
+};
+
+static void push(struct walk *w, struct walk_path *p, const char *key, size_t index)
+{
+    *p = (struct walk_path){ .up = w->path, .key = key, .index = index };
+    w->path = p;
+}
+
+static void report_in_item(struct walk *w, enum spec_severity severity, const char *id,
+                           const struct doc_node *at, const char *list, size_t i, const char *field,
+                           const char *text)
+{
+    struct place p;
+    const struct walk_path *saved = w->path;
+    push(w, &p.list, list, 0);
+    push(w, &p.item, NULL, i);
+    if (field)
+        push(w, &p.field, field, 0);
+    walk_report(w, severity, id, at, "%s", text);
+    w->path = saved;
+}
+
+static void report_in_field(struct walk *w, enum spec_severity severity, const char *id,
+                            const struct doc_node *map, const char *field, const char *text)
+{
+    struct walk_path p;
+    push(w, &p, field, 0);
+    const struct doc_pair *pair = doc_find(map, field);
+    walk_report(w, severity, id, pair ? pair->key : map, "%s", text);
+    w->path = p.up;
+}
+
+/* ---- one service ----------------------------------------------------------------------------- */
+
+struct service_claims {
+    struct walk *w;
+    const struct spec_source *source;
+    const char *id, *list, *field;
+};
+
+static void claimed_in_service(void *arg, const struct claim *first, const struct claim *again)
+{
+    const struct service_claims *c = arg;
+    char text[512];
+    (void)snprintf(text, sizeof text, "%s stands here and in line %d", walk_show(c->w, again->what),
+                   first->node->line);
+    report_in_item(c->w, SPEC_ERROR, c->id, again->node, c->list, again->index, c->field, text);
+}
+
+static void check_endpoint_names(struct walk *w, const struct spec_source *s)
+{
+    struct claims claims = { .arena = w->arena };
+    struct service_claims arg = { w, s, "E-DUP-ENDPOINT", "endpoints", "name" };
+    for (size_t i = 0; i < s->service->n_endpoints; i++) {
+        const char *name = s->service->endpoints[i].name;
+        if (name)
+            claims_add(&claims, name, 0, i, field_node(item_node(s->node, "endpoints", i), "name"));
+    }
+    claims_check(&claims, claimed_in_service, &arg);
+}
+
+static void check_dependency_names(struct walk *w, const struct spec_source *s)
+{
+    struct claims claims = { .arena = w->arena };
+    struct service_claims arg = { w, s, "E-DEP-DUP", "depends", "service" };
+    for (size_t i = 0; i < s->service->n_depends; i++) {
+        const char *name = s->service->depends[i].service;
+        if (name)
+            claims_add(&claims, name, 0, i,
+                       field_node(item_node(s->node, "depends", i), "service"));
+    }
+    claims_check(&claims, claimed_in_service, &arg);
+}
+
+/* The path without empty and "." components, so that /a/ and //a/. are one target. */
+static const char *tidy_path(struct zl_arena *arena, const char *path)
+{
+    char *out = zl_arena_alloc(arena, strlen(path) + 2), *end = out;
+    if (!out)
+        return path;
+    for (const char *p = path; *p;) {
+        size_t n = strcspn(p, "/");
+        if (n && !(n == 1 && *p == '.')) {
+            *end++ = '/';
+            end = (char *)memcpy(end, p, n) + n;
+        }
+        p += n + (p[n] == '/');
+    }
+    return out;
+}
+
+static void check_mount_targets(struct walk *w, const struct spec_source *s)
+{
+    struct claims claims = { .arena = w->arena };
+    struct service_claims arg = { w, s, "E-DUP-MOUNT", "storage", "target" };
+    for (size_t i = 0; i < s->service->n_storage; i++) {
+        const char *target = s->service->storage[i].target;
+        if (target)
+            claims_add(&claims, tidy_path(w->arena, target), 0, i,
+                       field_node(item_node(s->node, "storage", i), "target"));
+    }
+    claims_check(&claims, claimed_in_service, &arg);
+}
+
+static bool is_l7(enum spec_protocol p)
+{
+    return p == SPEC_HTTP || p == SPEC_HTTPS || p == SPEC_WEBSOCKET;
+}
+
+static void check_endpoints(struct walk *w, const struct spec_source *s)
+{
+    for (size_t i = 0; i < s->service->n_endpoints; i++) {
+        const struct spec_endpoint *e = &s->service->endpoints[i];
+        const struct doc_node *n = item_node(s->node, "endpoints", i);
+        if (!is_l7(e->protocol) && (e->path || e->host))
+            report_in_item(w, SPEC_WARNING, "W-L7-FIELD-ON-STREAM",
+                           field_node(n, e->path ? "path" : "host"), "endpoints", i,
+                           e->path ? "path" : "host",
+                           "only http, https and websocket are routed by path and host");
+    }
+    if (s->service->n_endpoints)
+        report_in_field(w, SPEC_WARNING, "W-NOT-ACTED-ON", s->node, "endpoints",
+                        "endpoints are checked, and pick the port of a tcp health check, but this "
+                        "version does not listen on them");
+}
+
+static void check_resources(struct walk *w, const struct spec_source *s)
+{
+    const struct spec_resources *r = &s->service->resources;
+    const struct doc_node *n = field_node(s->node, "resources");
+    struct walk_path p;
+    push(w, &p, "resources", 0);
+    if (r->memory && r->memory_swap > 0 && (uint64_t)r->memory_swap < r->memory)
+        report_in_field(w, SPEC_ERROR, "E-MEMORY", n, "memory_swap",
+                        "memory_swap counts memory and swap together: it must be at least memory");
+    if (r->memory && r->memory_reservation > r->memory)
+        report_in_field(w, SPEC_ERROR, "E-MEMORY", n, "memory_reservation",
+                        "memory_reservation must not be more than memory");
+    w->path = p.up;
+}
+
+static void check_health(struct walk *w, const struct spec_source *s)
+{
+    const struct spec_health *h = &s->service->health;
+    const struct doc_node *n = field_node(field_node(s->node, "health"), "check");
+    struct walk_path health, check;
+    if (!h->written)
+        return;
+    push(w, &health, "health", 0);
+    push(w, &check, "check", 0);
+    if (h->check == SPEC_CHECK_HTTP && h->url) {
+        if (strncmp(h->url, "https://", 8) == 0)
+            report_in_field(w, SPEC_ERROR, "E-NOT-SUPPORTED", n, "url",
+                            "https is known, but this version probes http:// only");
+        else if (strncmp(h->url, "http://", 7) != 0 && h->url[0] != '/')
+            report_in_field(w, SPEC_ERROR, "E-HEALTH-URL", n, "url",
+                            "the url must begin with http://, https:// or '/'");
+    }
+    if (h->check == SPEC_CHECK_COMMAND && h->command && !*h->command)
+        report_in_field(w, SPEC_ERROR, "E-HEALTH-COMMAND", n, "command", "the command is empty");
+    w->path = health.up;
+}
+
+static void check_job(struct walk *w, const struct spec_source *s)
+{
+    static const char *const ignored[] = { "scale", "health", "endpoints" };
+    if (s->service->rtype != SPEC_JOB)
+        return;
+    for (size_t i = 0; i < ZL_ARRAY_LEN(ignored); i++) {
+        const struct doc_pair *p = doc_find(s->node, ignored[i]);
+        if (p && !doc_is_null(p->value))
+            report_in_field(w, SPEC_WARNING, "W-IGNORED-FOR-JOB", s->node, ignored[i],
+                            "this has no effect on a job");
+    }
+}
+
+void spec_validate_service(struct walk *w, const struct spec_source *s)
+{
+    check_endpoint_names(w, s);
+    check_endpoints(w, s);
+    check_dependency_names(w, s);
+    check_mount_targets(w, s);
+    check_resources(w, s);
+    check_health(w, s);
+    check_job(w, s);
+    if (s->service->hostname && s->service->network == SPEC_NET_HOST)
+        report_in_field(w, SPEC_WARNING, "W-HOST-NET-PORTS", s->node, "hostname",
+                        "the host name is ignored with network_mode: host");
+    const struct spec_restart_policy *r = &s->service->restart;
+    if (r->max_attempts && r->kind && r->kind != SPEC_RESTART_ON_FAILURE)
+        report_in_field(w, SPEC_WARNING, "W-RESTART-ATTEMPTS", s->node, "restart_policy",
+                        "max_attempts has an effect with kind: on_failure only");
+}
+
+/* ---- between services ------------------------------------------------------------------------ */
+
+struct document {
+    struct walk *w;
+    const struct doc_node *services;
+    const struct spec_source *sources;
+    size_t n;
+};
+
+/* Reports at element i of a list of a service. */
+static void report_in_service(const struct document *d, enum spec_severity severity, const char *id,
+                              const struct doc_node *at, size_t service, const char *list, size_t i,
+                              const char *field, const char *text)
+{
+    struct place p;
+    const struct walk_path *saved = d->w->path;
+    push(d->w, &p.service_list, "services", 0);
+    push(d->w, &p.service, d->sources[service].service->name, 0);
+    report_in_item(d->w, severity, id, at, list, i, field, text);
+    d->w->path = saved;
+}
+
+static const struct doc_node *dependency_node(const struct document *d, size_t service, size_t i)
+{
+    return field_node(item_node(d->sources[service].node, "depends", i), "service");
+}
+
+static void unknown_dependency(const struct document *d, size_t service, size_t i)
+{
+    enum { NAMED = 20 }; /* of the services there are */
+    zl_autobuf struct zl_buf text = ZL_BUF(8192);
+    const char *wanted = d->sources[service].service->depends[i].service;
+    struct spec_nearest near = { .typed = wanted };
+    zl_buf_addf(&text, "'%s' depends on %s, which is not among the services",
+                d->sources[service].service->name, walk_show(d->w, wanted));
+    for (size_t k = 0; k < d->n && k < NAMED; k++) {
+        const char *name = d->sources[k].service->name;
+        zl_buf_addf(&text, "%s%s", k ? ", " : ": ", name);
+        spec_nearest_try(&near, name);
+    }
+    zl_buf_adds(&text, d->n > NAMED ? ", …" : "");
+    if (near.word)
+        zl_buf_addf(&text, "; did you mean '%s'?", near.word);
+    report_in_service(d, SPEC_ERROR, "E-DEP-UNKNOWN", dependency_node(d, service, i), service,
+                      "depends", i, "service", text.data);
+}
+
+/* The edges of all services, and the index of each dependency. */
+static size_t resolve_dependencies(const struct document *d, struct order_edge *edges)
+{
+    size_t n_edges = 0;
+    for (size_t s = 0; s < d->n; s++) {
+        /* decoded into memory of ours; const for everybody else */
+        struct spec_depends *depends =
+            (struct spec_depends *)(uintptr_t)d->sources[s].service->depends;
+        for (size_t i = 0; i < d->sources[s].service->n_depends; i++) {
+            const struct doc_pair *p =
+                depends[i].service ? doc_find(d->services, depends[i].service) : NULL;
+            if (!depends[i].service)
+                continue; /* reported already */
+            if (!p) {
+                unknown_dependency(d, s, i);
+                continue;
+            }
+            depends[i].index = (size_t)(p - d->services->map.v);
+            if (depends[i].index == s)
+                report_in_service(d, SPEC_ERROR, "E-DEP-SELF", dependency_node(d, s, i), s,
+                                  "depends", i, "service", "a service cannot depend on itself");
+            else
+                edges[n_edges++] = (struct order_edge){ .from = s, .to = depends[i].index };
+        }
+    }
+    return n_edges;
+}
+
+static void report_cycle(void *arg, const size_t *members, size_t n)
+{
+    enum { NAMED = 20 };
+    const struct document *d = arg;
+    zl_autobuf struct zl_buf text = ZL_BUF(8192);
+    const struct spec_service *first = d->sources[members[0]].service;
+    zl_buf_adds(&text, "the dependencies run in a circle: ");
+    for (size_t i = 0; i < n && i < NAMED; i++)
+        zl_buf_addf(&text, "%s -> ", d->sources[members[i]].service->name);
+    zl_buf_addf(&text, "%s%s", n > NAMED ? "… -> " : "", first->name);
+    size_t i = 0;
+    while (first->depends[i].index != members[1] || !first->depends[i].service)
+        i++;
+    report_in_service(d, SPEC_ERROR, "E-DEP-CYCLE", dependency_node(d, members[0], i), members[0],
+                      "depends", i, "service", text.data);
+}
+
+static const size_t *start_order(const struct document *d)
+{
+    size_t n_edges = 0;
+    for (size_t s = 0; s < d->n; s++)
+        n_edges += d->sources[s].service->n_depends;
+    struct order_edge *edges = zl_arena_array(d->w->arena, n_edges, sizeof *edges);
+    size_t *order = zl_arena_array(d->w->arena, d->n, sizeof *order);
+    if (!edges || !order)
+        return NULL;
+    n_edges = resolve_dependencies(d, edges);
+    struct document copy = *d;
+    enum order_result rc = order_compute(edges, n_edges, d->n, order, report_cycle, &copy);
+    if (rc == ORDER_NO_MEMORY)
+        d->w->arena->failed = true;
+    return rc == ORDER_OK ? order : NULL;
+}
+
+/* ---- shared ports ---------------------------------------------------------------------------- */
+
+static void clash_in_document(void *arg, const struct claim *first, const struct claim *again)
+{
+    const struct document *d = arg;
+    const struct spec_endpoint *e = &d->sources[again->owner].service->endpoints[again->index];
+    char text[512];
+    bool route = again->what[0] == 'r';
+    (void)snprintf(text, sizeof text, "%s %u is already taken in line %d by '%s' of '%s'",
+                   route ? "the same route on port" : "the public port", e->port, first->node->line,
+                   d->sources[first->owner].service->endpoints[first->index].name,
+                   d->sources[first->owner].service->name);
+    report_in_service(d, SPEC_ERROR, route ? "E-ROUTE-CLASH" : "E-PORT-CLASH", again->node,
+                      again->owner, "endpoints", again->index, "port", text);
+}
+
+/*
+ * Public endpoints bind the same address. A tcp or udp port is one endpoint's; L7 endpoints share
+ * theirs if all are https or none is, and differ in host or path. In claims: tcp takes the port for
+ * itself, and so does the first endpoint of each L7 family against the other and against tcp.
+ */
+static const char *port_claim(struct walk *w, const struct spec_endpoint *e)
+{
+    return zl_arena_printf(w->arena, "p%s:%u", e->protocol == SPEC_UDP ? "udp" : "tcp", e->port);
+}
+
+static const char *route_claim(struct walk *w, const struct spec_endpoint *e)
+{
+    return zl_arena_printf(w->arena, "r%u %s %s", e->port, e->host ? e->host : "",
+                           e->path ? e->path : "/");
+}
+
+static void check_ports(const struct document *d)
+{
+    static const enum {
+        FAMILY_PLAIN = 1,
+        FAMILY_TLS = 2
+    } families[] = {
+        [SPEC_HTTP] = FAMILY_PLAIN,
+        [SPEC_WEBSOCKET] = FAMILY_PLAIN,
+        [SPEC_HTTPS] = FAMILY_TLS,
+        [SPEC_TCP] = 0,
+        [SPEC_UDP] = 0,
+    };
+    struct claims claims = { .arena = d->w->arena };
+    zl_autofree unsigned char *shared = calloc(UINT16_MAX + 1, 1); /* families seen on a port */
+    if (!shared) {
+        d->w->arena->failed = true;
+        return;
+    }
+    for (size_t s = 0; s < d->n; s++) {
+        for (size_t i = 0; i < d->sources[s].service->n_endpoints; i++) {
+            const struct spec_endpoint *e = &d->sources[s].service->endpoints[i];
+            unsigned family = families[e->protocol];
+            const struct doc_node *n =
+                field_node(item_node(d->sources[s].node, "endpoints", i), "port");
+            const char *port = port_claim(d->w, e), *route = route_claim(d->w, e);
+            if (e->expose != SPEC_PUBLIC || !e->port || !e->name || !port || !route)
+                continue;
+            if (!family || !(shared[e->port] & family)) /* the first of a family speaks for it */
+                claims_add(&claims, port, s, i, n);
+            shared[e->port] |= (unsigned char)family;
+            if (family)
+                claims_add(&claims, route, s, i, n);
+        }
+    }
+    claims_check(&claims, clash_in_document,
+                 &(struct document){ d->w, d->services, d->sources, d->n });
+}
+
+const size_t *spec_validate_services(struct walk *w, const struct doc_node *services,
+                                     const struct spec_source *sources, size_t n)
+{
+    struct document d = { w, services, sources, n };
+    check_ports(&d);
+    return start_order(&d);
+}

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spec/walk.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "spec/suggest.h"
+
+/* ---- paths and reports ----------------------------------------------------------------------- */
+
+static bool is_plain_key(const char *key)
+{
+    size_t n = strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
+    return n && !key[n];
+}
+
+static void add_path(const struct walk_path *p, struct zl_buf *out)
+{
+    if (!p)
+        return;
+    add_path(p->up, out); /* as deep as the tables nest, not as the document does */
+    if (!p->key)
+        zl_buf_addf(out, "[%zu]", p->index);
+    else if (is_plain_key(p->key))
+        zl_buf_addf(out, "%s%s", out->len ? "." : "", p->key);
+    else
+        zl_buf_addf(out, "[\"%s\"]", p->key);
+}
+
+const char *walk_path_text(struct walk *w)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(4096);
+    add_path(w->path, &text);
+    const char *copy = zl_arena_strdup(w->arena, text.data);
+    return copy ? copy : "";
+}
+
+void walk_report(struct walk *w, enum spec_severity severity, const char *id,
+                 const struct doc_node *n, const char *fmt, ...)
+{
+    zl_autobuf struct zl_buf path = ZL_BUF(4096), text = ZL_BUF(16384);
+    add_path(w->path, &path);
+    va_list ap;
+    va_start(ap, fmt);
+    zl_buf_vaddf(&text, fmt, ap);
+    va_end(ap);
+    spec_diags_add(w->diags, severity, id, n->line, n->column, path.data, "%s", text.data);
+}
+
+const char *walk_show(struct walk *w, const char *text)
+{
+    enum { SHOWN = 80 };
+    zl_autobuf struct zl_buf out = ZL_BUF(SHOWN * 4 + 8);
+    size_t n = strlen(text), shown = n;
+    if (n > SHOWN) {
+        shown = SHOWN;
+        while (((unsigned char)text[shown] & 0xc0) == 0x80) /* not in the middle of a character */
+            shown--;
+    }
+    zl_buf_addc(&out, '\'');
+    for (size_t i = 0; i < shown; i++) {
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+            zl_buf_addf(&out, "\\x%02x", (unsigned char)text[i]);
+        else
+            zl_buf_addc(&out, text[i]);
+    }
+    zl_buf_adds(&out, shown < n ? "'…" : "'");
+    const char *copy = zl_arena_strdup(w->arena, out.data);
+    return copy ? copy : "'…'";
+}
+
+static const char *show_node(struct walk *w, const struct doc_node *n)
+{
+    if (n->kind != DOC_SCALAR)
+        return doc_kind_name(n);
+    if (doc_is_null(n))
+        return "nothing";
+    const char *shown = walk_show(w, n->scalar.text);
+    return n->plain ? shown : zl_arena_printf(w->arena, "the text %s", shown);
+}
+
+void walk_type_error(struct walk *w, const struct doc_node *n, const char *wanted,
+                     const char *shorthand)
+{
+    walk_error(w, "E-TYPE", n, "expected %s, found %s%s%s", wanted, show_node(w, n),
+               shorthand ? "; write " : "", shorthand ? shorthand : "");
+}
+
+/* ---- keys ------------------------------------------------------------------------------------ */
+
+static struct walk_path member_path(const struct walk *w, const struct doc_pair *p)
+{
+    return (struct walk_path){ .up = w->path, .key = p->key->scalar.text, .at = p->key };
+}
+
+/* Whether the pair may be looked at: its key is text, no merge key, and comes for the first time.
+ */
+static bool key_is_usable(struct walk *w, const struct doc_pair *p)
+{
+    if (p->key->kind != DOC_SCALAR) {
+        walk_type_error(w, p->key, "text as a key", NULL);
+        return false;
+    }
+    if (p->key->plain && strcmp(p->key->scalar.text, "<<") == 0) {
+        walk_error(w, "E-MERGE-KEY", p->key,
+                   "merge keys (<<) are not supported; write the "
+                   "fields out or give the whole mapping by an alias");
+        return false;
+    }
+    if (p->first) {
+        struct walk_path at = member_path(w, p);
+        w->path = &at;
+        walk_error(w, "E-DUP-KEY", p->key, "the key %s stands here and in line %d",
+                   walk_show(w, p->key->scalar.text), p->first->line);
+        w->path = at.up;
+        return false;
+    }
+    return true;
+}
+
+static bool tag_is_usable(struct walk *w, const struct doc_node *n)
+{
+    if (!n->tag)
+        return true;
+    walk_error(w, "E-TAG", n, "the tag %s has no meaning here; leave it out", walk_show(w, n->tag));
+    return false;
+}
+
+/* ---- structs --------------------------------------------------------------------------------- */
+
+static const struct walk_field *find_field(const struct walk_shape *shape, const char *name)
+{
+    for (const struct walk_field *f = shape->fields; f->name; f++) {
+        if (strcmp(f->name, name) == 0)
+            return f;
+    }
+    return NULL;
+}
+
+static const char *find_habit(const struct walk_shape *shape, const char *name)
+{
+    for (const struct walk_habit *h = shape->habits; h && h->name; h++) {
+        if (strcmp(h->name, name) == 0)
+            return h->instead;
+    }
+    return NULL;
+}
+
+static void unknown_field(struct walk *w, const struct walk_shape *shape,
+                          const struct doc_node *key)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(8192);
+    struct spec_nearest near = { .typed = key->scalar.text };
+    const char *habit = find_habit(shape, key->scalar.text);
+    zl_buf_addf(&text, "%s has no field %s", shape->noun, walk_show(w, key->scalar.text));
+    for (const struct walk_field *f = shape->fields; f->name; f++)
+        spec_nearest_try(&near, f->name);
+    if (habit)
+        zl_buf_addf(&text, "; write %s", habit);
+    else if (near.word)
+        zl_buf_addf(&text, "; did you mean '%s'?", near.word);
+    zl_buf_adds(&text, habit || !near.word ? "; allowed: " : " Allowed: ");
+    if (shape->discriminator)
+        zl_buf_addf(&text, "%s%s", shape->discriminator, shape->fields->name ? ", " : "");
+    for (const struct walk_field *f = shape->fields; f->name; f++)
+        zl_buf_addf(&text, "%s%s", f == shape->fields ? "" : ", ", f->name);
+    walk_error(w, "E-UNKNOWN-FIELD", key, "%s", text.data);
+}
+
+static void walk_pair(struct walk *w, const struct walk_shape *shape, const struct doc_pair *p,
+                      void *owner)
+{
+    const char *name = p->key->scalar.text;
+    if (shape->discriminator && strcmp(name, shape->discriminator) == 0)
+        return;
+    struct walk_path at = member_path(w, p);
+    w->path = &at;
+    const struct walk_field *f = find_field(shape, name);
+    if (!f)
+        unknown_field(w, shape, p->key);
+    else if (!doc_is_null(p->value) && (f->flags & WALK_TAGGED || tag_is_usable(w, p->value)))
+        f->decode(w, f, p->value, owner); /* null is absent */
+    w->path = at.up;
+}
+
+static void report_missing(struct walk *w, const struct walk_shape *shape, const struct doc_node *n,
+                           const char *name)
+{
+    const struct doc_pair *written = doc_find(n, name);
+    const struct doc_node *at = written ? written->key : w->path && w->path->at ? w->path->at : n;
+    walk_error(w, "E-MISSING-FIELD", at, "%s needs the field '%s'%s", shape->noun, name,
+               written ? ", which is blank here" : "");
+}
+
+void walk_struct(struct walk *w, const struct walk_shape *shape, const struct doc_node *n,
+                 void *owner)
+{
+    if (n->kind != DOC_MAP) {
+        walk_type_error(w, n, "a mapping", shape->shorthand);
+        return;
+    }
+    for (size_t i = 0; i < n->map.n; i++) {
+        if (key_is_usable(w, &n->map.v[i]))
+            walk_pair(w, shape, &n->map.v[i], owner);
+    }
+    for (const struct walk_field *f = shape->fields; f->name; f++) {
+        const struct doc_pair *p = f->flags & WALK_REQUIRED ? doc_find(n, f->name) : NULL;
+        if (f->flags & WALK_REQUIRED && (!p || doc_is_null(p->value)))
+            report_missing(w, shape, n, f->name);
+    }
+}
+
+static bool variant_kind(struct walk *w, const struct walk_variants *v, const struct doc_pair *p,
+                         int *kind)
+{
+    struct walk_path at = member_path(w, p);
+    w->path = &at;
+    bool ok = tag_is_usable(w, p->value) && walk_enum(w, v->words, p->value, kind);
+    w->path = at.up;
+    return ok;
+}
+
+bool walk_variant(struct walk *w, const struct walk_variants *v, const struct doc_node *n,
+                  void *owner, int *kind)
+{
+    if (n->kind != DOC_MAP) {
+        walk_type_error(w, n, "a mapping", v->shapes[0].shorthand);
+        return false;
+    }
+    const struct doc_pair *p = doc_find(n, v->key);
+    if (!p || doc_is_null(p->value)) {
+        report_missing(w, &v->shapes[0], n, v->key);
+        return false;
+    }
+    if (!variant_kind(w, v, p, kind))
+        return false;
+    walk_struct(w, &v->shapes[*kind], n, owner);
+    return true;
+}
+
+/* ---- values ---------------------------------------------------------------------------------- */
+
+const char *walk_text(struct walk *w, const struct doc_node *n)
+{
+    if (n->kind != DOC_SCALAR) {
+        walk_type_error(w, n, "text", NULL);
+        return NULL;
+    }
+    const char *copy = zl_arena_strndup(w->arena, n->scalar.text, n->scalar.len);
+    return copy;
+}
+
+static const struct walk_word *find_word(const struct walk_word *words, const char *text)
+{
+    for (; words->name; words++) {
+        if (strcmp(words->name, text) == 0)
+            return words;
+    }
+    return NULL;
+}
+
+static void unknown_word(struct walk *w, const struct walk_word *words, const struct doc_node *n)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(2048);
+    struct spec_nearest near = { .typed = n->scalar.text };
+    for (const struct walk_word *x = words; x->name; x++)
+        spec_nearest_try(&near, x->name);
+    zl_buf_addf(&text, "%s is not one of ", walk_show(w, n->scalar.text));
+    for (const struct walk_word *x = words; x->name; x++)
+        zl_buf_addf(&text, "%s%s", x == words ? "" : ", ", x->name);
+    if (near.word)
+        zl_buf_addf(&text, "; did you mean '%s'?", near.word);
+    walk_error(w, "E-ENUM", n, "%s", text.data);
+}
+
+bool walk_enum(struct walk *w, const struct walk_word *words, const struct doc_node *n, int *ret)
+{
+    if (n->kind != DOC_SCALAR) {
+        walk_type_error(w, n, "one word", NULL);
+        return false;
+    }
+    const struct walk_word *x = find_word(words, n->scalar.text);
+    if (!x) {
+        unknown_word(w, words, n);
+        return false;
+    }
+    if (x->later) {
+        walk_error(w, "E-NOT-SUPPORTED", n, "'%s' is known, but this version does not support it",
+                   x->name);
+        return false;
+    }
+    *ret = x->value;
+    return true;
+}
+
+void walk_items(struct walk *w, const struct doc_node *list, walk_item_fn item, void *arg)
+{
+    for (size_t i = 0; i < list->seq.n; i++) {
+        const struct doc_node *n = list->seq.v[i];
+        struct walk_path at = { .up = w->path, .index = i, .at = n };
+        w->path = &at;
+        if (tag_is_usable(w, n))
+            item(w, n, arg, i);
+        w->path = at.up;
+    }
+}
+
+void walk_members(struct walk *w, const struct doc_node *map, walk_member_fn member, void *arg)
+{
+    for (size_t i = 0; i < map->map.n; i++) {
+        const struct doc_pair *p = &map->map.v[i];
+        if (!key_is_usable(w, p))
+            continue;
+        struct walk_path at = member_path(w, p);
+        w->path = &at;
+        if (tag_is_usable(w, p->value))
+            member(w, p, arg, i);
+        w->path = at.up;
+    }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * From a tree of the document to structs, driven by tables: one table per struct, one walker for
+ * all of them. It knows unknown, missing and repeated keys, null, tags and positions; what a single
+ * value means is up to the decode function of its row.
+ */
+#ifndef ZL_SPEC_WALK_H
+#define ZL_SPEC_WALK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/doc.h"
+#include "spec/diag.h"
+#include "spec/flaw.h"
+
+struct walk_path {              /* lives on the stack of the walker */
+    const struct walk_path *up; /* NULL: the document */
+    const char *key;            /* of a mapping's member, or NULL and */
+    size_t index;               /* of a list's element */
+    const struct doc_node *at;  /* what a missing field of it is reported at: its key */
+};
+
+struct walk {
+    struct zl_arena *arena; /* of what is decoded */
+    struct spec_diags *diags;
+    const struct walk_path *path;
+    const char *base_dir; /* relative host paths start here; NULL: they are refused */
+};
+
+struct walk_field;
+/* Puts the value n into the struct `owner`, at f->offset. Reports what is wrong with it. */
+typedef void (*walk_fn)(struct walk *w, const struct walk_field *f, const struct doc_node *n,
+                        void *owner);
+
+enum {
+    WALK_REQUIRED = 1, /* absent and null are errors */
+    WALK_TAGGED = 2,   /* the decode function judges the tag itself */
+};
+
+struct walk_field {
+    const char *name;
+    walk_fn decode;
+    size_t offset;
+    unsigned flags;
+    const void *detail; /* what the decode function needs: stated at each */
+};
+
+struct walk_habit { /* a name that people expect, and what it is called here */
+    const char *name, *instead;
+};
+
+struct walk_shape {
+    const char *noun;                /* "a service" */
+    const struct walk_field *fields; /* ends with a NULL name */
+    const struct walk_habit *habits; /* ends with a NULL name; NULL: none */
+    const char *shorthand;           /* what to write where people put text or a list; NULL: none */
+    const char *discriminator;       /* a key that was decoded before; NULL: none */
+};
+
+struct walk_word { /* ends with a NULL name */
+    const char *name;
+    int value;
+    bool later; /* a known spelling that this version does not act on: refused */
+};
+
+struct walk_variants {
+    const char *key; /* "type", "mode" */
+    const struct walk_word *words;
+    const struct walk_shape *shapes; /* by the word's value */
+};
+
+struct walk_list { /* of structs: the field is a pointer to the first */
+    const struct walk_shape *shape;
+    const struct walk_variants *variants; /* instead of shape */
+    size_t item_size, count_offset;
+    const void *initial; /* what an element is before it is decoded; NULL: zeros */
+};
+
+/* Reports at the position of n, with the present path. */
+void walk_report(struct walk *w, enum spec_severity severity, const char *id,
+                 const struct doc_node *n, const char *fmt, ...) ZL_PRINTF(5, 6);
+#define walk_error(w, id, n, ...) walk_report(w, SPEC_ERROR, id, n, __VA_ARGS__)
+#define walk_warn(w, id, n, ...) walk_report(w, SPEC_WARNING, id, n, __VA_ARGS__)
+/* E-TYPE: "expected <wanted>, found …". */
+void walk_type_error(struct walk *w, const struct doc_node *n, const char *wanted,
+                     const char *shorthand);
+/* "services.web", allocated in the arena; "" when there is no memory. */
+const char *walk_path_text(struct walk *w);
+/* The value as messages show it: quoted, at most 80 bytes, control characters escaped. */
+const char *walk_show(struct walk *w, const char *text);
+
+/* A struct in place, by its table; key is where missing fields are reported. */
+void walk_struct(struct walk *w, const struct walk_shape *shape, const struct doc_node *n,
+                 void *owner);
+/* A struct whose table is chosen by one of its keys, whose value goes to *kind. False: unknown. */
+bool walk_variant(struct walk *w, const struct walk_variants *v, const struct doc_node *n,
+                  void *owner, int *kind);
+/* The value of a spelling, by table; false after a report. */
+bool walk_enum(struct walk *w, const struct walk_word *words, const struct doc_node *n, int *ret);
+/* The text of a scalar; NULL after a report. */
+const char *walk_text(struct walk *w, const struct doc_node *n);
+/* Calls decode for each element, with its index in the path. */
+typedef void (*walk_item_fn)(struct walk *w, const struct doc_node *n, void *arg, size_t i);
+void walk_items(struct walk *w, const struct doc_node *list, walk_item_fn item, void *arg);
+/* The same for the members of a free mapping: keys that are no text, repeated or << are reported.
+ */
+typedef void (*walk_member_fn)(struct walk *w, const struct doc_pair *p, void *arg, size_t i);
+void walk_members(struct walk *w, const struct doc_node *map, walk_member_fn member, void *arg);
+
+#endif
