@@ -15,13 +15,6 @@
 
 #define DIGITS "0123456789"
 
-DECODE(decode_later)
-{
-    (void)owner;
-    walk_error(w, "E-NOT-SUPPORTED", w->path->at ? w->path->at : n,
-               "the field '%s' is known, but this version does not support it", f->name);
-}
-
 /* ---- text ------------------------------------------------------------------------------------ */
 
 DECODE(decode_text)

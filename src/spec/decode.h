@@ -22,7 +22,6 @@ struct decode_checked { /* detail of decode_checked */
     const char *id, *what; /* "E-USER", "user" */
 };
 
-DECODE(decode_later);      /* a field of v1 that this version refuses, saying so */
 DECODE(decode_text);       /* [const char *] */
 DECODE(decode_checked);    /* [const char *]; detail: struct decode_checked */
 DECODE(decode_bool);       /* [bool] */

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * One table per mapping of the document, in the order in which docs/spec.md explains the fields. A
- * row with decode_later is a field of v1 that this version does not implement: it is refused, never
- * ignored. To implement it, give the row its decode function.
+ * LATER row is a field of v1 that this version does not implement: it is refused, never ignored. To
+ * implement it, give the row its decode function.
  */
 #include "spec/fields.h"
 
 #include "spec/decode.h"
 #include "spec/name.h"
 
+#define LATER(name)                                                                                \
+    {                                                                                              \
+        name, NULL, 0, 0, NULL                                                                     \
+    }
 #define SHAPE(rows, ...) (&(const struct walk_shape){ .fields = (rows), __VA_ARGS__ })
 
 static const struct decode_integer any_u32 = { 4, false, 0, UINT32_MAX, "E-RANGE" };
@@ -31,7 +35,7 @@ static const struct walk_word pull_words[] = {
 static const struct walk_field image_fields[] = {
     { "name",          decode_image, offsetof(struct spec_image, name), WALK_REQUIRED, NULL },
     { "pull_policy",   decode_enum,  offsetof(struct spec_image, pull), 0, pull_words },
-    { "source_policy", decode_later, 0, 0, NULL },
+    LATER("source_policy"),
     { 0 },
 };
 
@@ -61,14 +65,14 @@ static const struct walk_field resources_fields[] = {
     { "memory",             decode_size,    offsetof(struct spec_resources, memory),             0, "E-MEMORY" },
     { "memory_swap",        decode_swap,    offsetof(struct spec_resources, memory_swap),        0, NULL },
     { "memory_reservation", decode_size,    offsetof(struct spec_resources, memory_reservation), 0, "E-MEMORY" },
-    { "memory_swappiness",  decode_later,   0, 0, NULL },
+    LATER("memory_swappiness"),
     { "pids_limit",         decode_integer, offsetof(struct spec_resources, pids_limit),         0, &pids },
     { "cpuset",             decode_checked, offsetof(struct spec_resources, cpuset),             0, &cpuset },
     { "cpu_shares",         decode_integer, offsetof(struct spec_resources, cpu_shares),         0, &shares },
     { "oom_score_adj",      decode_oom_score, offsetof(struct spec_resources, oom_score_adj),    0, &oom_adj },
-    { "oom_kill_disable",   decode_later,   0, 0, NULL },
-    { "blkio_weight",       decode_later,   0, 0, NULL },
-    { "gpu",                decode_later,   0, 0, NULL },
+    LATER("oom_kill_disable"),
+    LATER("blkio_weight"),
+    LATER("gpu"),
     { 0 },
 };
 
@@ -119,7 +123,7 @@ static const struct walk_field health_fields[] = {
     { "interval",     decode_positive, offsetof(struct spec_health, interval_ms), 0, "E-HEALTH-INTERVAL" },
     { "timeout",      decode_positive, offsetof(struct spec_health, timeout_ms),  0, "E-HEALTH-INTERVAL" },
     { "retries",      decode_integer,  offsetof(struct spec_health, retries),     0, &any_u32 },
-    { "on_unhealthy", decode_later, 0, 0, NULL },
+    LATER("on_unhealthy"),
     { 0 },
 };
 
@@ -206,8 +210,8 @@ static const struct walk_field restart_fields[] = {
     { "kind",         decode_enum,     offsetof(struct spec_restart_policy, kind), WALK_REQUIRED, restart_words },
     { "max_attempts", decode_integer,  offsetof(struct spec_restart_policy, max_attempts), 0, &any_u32 },
     { "delay",        decode_duration, offsetof(struct spec_restart_policy, delay_ms), 0, NULL },
-    { "max_delay",    decode_later, 0, 0, NULL },
-    { "reset_after",  decode_later, 0, 0, NULL },
+    LATER("max_delay"),
+    LATER("reset_after"),
     { 0 },
 };
 
@@ -222,7 +226,7 @@ static const struct walk_field panic_fields[] = {
     { 0 },
 };
 static const struct walk_field errors_fields[] = {
-    { "on_init_failure", decode_later, 0, 0, NULL },
+    LATER("on_init_failure"),
     { "on_panic",        decode_here,  0, 0, SHAPE(panic_fields, .noun = "on_panic",
                                                    .shorthand = "on_panic: {action: restart}") },
     { 0 },
@@ -258,9 +262,9 @@ static const struct walk_field endpoint_fields[] = {
     { "path",        decode_checked, offsetof(struct spec_endpoint, path), 0, &endpoint_path },
     { "host",        decode_checked, offsetof(struct spec_endpoint, host), 0, &endpoint_host },
     { "expose",      decode_enum,    offsetof(struct spec_endpoint, expose), 0, expose_words },
-    { "stream",      decode_later, 0, 0, NULL },
-    { "target_role", decode_later, 0, 0, NULL },
-    { "tunnel",      decode_later, 0, 0, NULL },
+    LATER("stream"),
+    LATER("target_role"),
+    LATER("tunnel"),
     { 0 },
 };
 static const struct walk_shape endpoint_shape = {
@@ -329,16 +333,16 @@ static const struct walk_field service_fields[] = {
     { "image",       decode_struct, offsetof(struct spec_service, image), WALK_REQUIRED,
       SHAPE(image_fields, .noun = "image", .shorthand = "image: {name: REFERENCE}") },
     { "rtype",       decode_enum,   offsetof(struct spec_service, rtype), 0, spec_rtype_words },
-    { "schedule",    decode_later, 0, 0, NULL },
-    { "schedule_options", decode_later, 0, 0, NULL },
-    { "job_options", decode_later, 0, 0, NULL },
-    { "update",      decode_later, 0, 0, NULL },
-    { "service_type", decode_later, 0, 0, NULL },
-    { "wasm",        decode_later, 0, 0, NULL },
-    { "wasm_http",   decode_later, 0, 0, NULL },
-    { "platform",    decode_later, 0, 0, NULL },
+    LATER("schedule"),
+    LATER("schedule_options"),
+    LATER("job_options"),
+    LATER("update"),
+    LATER("service_type"),
+    LATER("wasm"),
+    LATER("wasm_http"),
+    LATER("platform"),
     { "labels",      decode_labels, offsetof(struct spec_service, labels), 0, NULL },
-    { "logs",        decode_later, 0, 0, NULL },
+    LATER("logs"),
     { "lifecycle",   decode_here,   0, 0, SHAPE(lifecycle_fields, .noun = "lifecycle") },
     /* process */
     { "command",     decode_struct, offsetof(struct spec_service, command), 0,
@@ -346,11 +350,11 @@ static const struct walk_field service_fields[] = {
             .shorthand = "command: {entrypoint: [PROGRAM], args: [ARGUMENT]}") },
     { "env",         decode_env,    offsetof(struct spec_service, env), 0, NULL },
     { "user",        decode_checked, offsetof(struct spec_service, user), 0, &user },
-    { "extra_groups", decode_later, 0, 0, NULL },
+    LATER("extra_groups"),
     { "hostname",    decode_checked, offsetof(struct spec_service, hostname), 0, &hostname },
     { "tty",         decode_bool,   offsetof(struct spec_service, tty), 0, NULL },
     { "stdin_open",  decode_bool,   offsetof(struct spec_service, stdin_open), 0, NULL },
-    { "init_container", decode_later, 0, 0, NULL },
+    LATER("init_container"),
     { "stop_signal", decode_signal, offsetof(struct spec_service, stop_signal), 0, NULL },
     { "stop_grace_period", decode_duration, offsetof(struct spec_service, stop_grace_ms), 0, NULL },
     { "restart_policy", decode_struct, offsetof(struct spec_service, restart), 0,
@@ -359,46 +363,46 @@ static const struct walk_field service_fields[] = {
     /* resources, devices, security */
     { "resources",   decode_struct, offsetof(struct spec_service, resources), 0,
       SHAPE(resources_fields, .noun = "resources") },
-    { "devices",     decode_later, 0, 0, NULL },
-    { "privileged",  decode_later, 0, 0, NULL },
-    { "capabilities", decode_later, 0, 0, NULL },
-    { "cap_add",     decode_later, 0, 0, NULL },
-    { "cap_drop",    decode_later, 0, 0, NULL },
-    { "security_opt", decode_later, 0, 0, NULL },
+    LATER("devices"),
+    LATER("privileged"),
+    LATER("capabilities"),
+    LATER("cap_add"),
+    LATER("cap_drop"),
+    LATER("security_opt"),
     { "read_only_root_fs", decode_bool, offsetof(struct spec_service, read_only_root_fs), 0, NULL },
-    { "ulimits",     decode_later, 0, 0, NULL },
-    { "sysctls",     decode_later, 0, 0, NULL },
-    { "userns_mode", decode_later, 0, 0, NULL },
-    { "cgroup_parent", decode_later, 0, 0, NULL },
-    { "isolation",   decode_later, 0, 0, NULL },
+    LATER("ulimits"),
+    LATER("sysctls"),
+    LATER("userns_mode"),
+    LATER("cgroup_parent"),
+    LATER("isolation"),
     /* network */
     { "endpoints",   decode_list,   offsetof(struct spec_service, endpoints), 0, &endpoint_list },
-    { "port_mappings", decode_later, 0, 0, NULL },
-    { "expose",      decode_later, 0, 0, NULL },
+    LATER("port_mappings"),
+    LATER("expose"),
     { "network_mode", decode_network, 0, WALK_TAGGED, NULL },
-    { "host_network", decode_later, 0, 0, NULL },
-    { "network",     decode_later, 0, 0, NULL },
-    { "overlay",     decode_later, 0, 0, NULL },
-    { "dns",         decode_later, 0, 0, NULL },
-    { "extra_hosts", decode_later, 0, 0, NULL },
-    { "localhost_reachability", decode_later, 0, 0, NULL },
-    { "pid_mode",    decode_later, 0, 0, NULL },
-    { "ipc_mode",    decode_later, 0, 0, NULL },
+    LATER("host_network"),
+    LATER("network"),
+    LATER("overlay"),
+    LATER("dns"),
+    LATER("extra_hosts"),
+    LATER("localhost_reachability"),
+    LATER("pid_mode"),
+    LATER("ipc_mode"),
     /* scale, order, health */
     { "scale",       decode_scale,  0, 0, NULL },
-    { "replica_groups", decode_later, 0, 0, NULL },
+    LATER("replica_groups"),
     { "depends",     decode_list,   offsetof(struct spec_service, depends), 0, &depends_list },
     { "health",      decode_health, offsetof(struct spec_service, health), 0,
       SHAPE(health_fields, .noun = "health",
             .shorthand = "health: {check: {type: tcp, port: 80}}") },
-    { "init",        decode_later, 0, 0, NULL },
+    LATER("init"),
     { "errors",      decode_here,   0, 0,
       SHAPE(errors_fields, .noun = "errors", .shorthand = "errors: {on_panic: {action: restart}}") },
     { "storage",     decode_list,   offsetof(struct spec_service, storage), 0, &storage_list },
     /* placement */
-    { "node_mode",   decode_later, 0, 0, NULL },
-    { "node_selector", decode_later, 0, 0, NULL },
-    { "affinity",    decode_later, 0, 0, NULL },
+    LATER("node_mode"),
+    LATER("node_selector"),
+    LATER("affinity"),
     { 0 },
 };
 
@@ -454,9 +458,9 @@ static const struct walk_field document_fields[] = {
     { "version",    decode_checked,  offsetof(struct spec_document, version), WALK_REQUIRED, &version },
     { "deployment", decode_checked,  offsetof(struct spec_document, deployment), WALK_REQUIRED, &deployment },
     { "services",   decode_services, offsetof(struct spec_document, services), 0, NULL },
-    { "externals",  decode_later, 0, 0, NULL },
-    { "tunnels",    decode_later, 0, 0, NULL },
-    { "api",        decode_later, 0, 0, NULL },
+    LATER("externals"),
+    LATER("tunnels"),
+    LATER("api"),
     { 0 },
 };
 static const struct walk_habit document_habits[] = {

@@ -161,10 +161,14 @@ static void unknown_field(struct walk *w, const struct walk_shape *shape,
     else if (near.word)
         zl_buf_addf(&text, "; did you mean '%s'?", near.word);
     zl_buf_adds(&text, habit || !near.word ? "; allowed: " : " Allowed: ");
-    if (shape->discriminator)
-        zl_buf_addf(&text, "%s%s", shape->discriminator, shape->fields->name ? ", " : "");
-    for (const struct walk_field *f = shape->fields; f->name; f++)
-        zl_buf_addf(&text, "%s%s", f == shape->fields ? "" : ", ", f->name);
+    zl_buf_adds(&text, shape->discriminator ? shape->discriminator : "");
+    const char *comma = shape->discriminator ? ", " : "";
+    for (const struct walk_field *f = shape->fields; f->name; f++) {
+        if (!f->decode)
+            continue;
+        zl_buf_addf(&text, "%s%s", comma, f->name);
+        comma = ", ";
+    }
     walk_error(w, "E-UNKNOWN-FIELD", key, "%s", text.data);
 }
 
@@ -179,6 +183,9 @@ static void walk_pair(struct walk *w, const struct walk_shape *shape, const stru
     const struct walk_field *f = find_field(shape, name);
     if (!f)
         unknown_field(w, shape, p->key);
+    else if (!f->decode && !doc_is_null(p->value))
+        walk_error(w, "E-NOT-SUPPORTED", p->key,
+                   "the field '%s' is known, but this version does not support it", name);
     else if (!doc_is_null(p->value) && (f->flags & WALK_TAGGED || tag_is_usable(w, p->value)))
         f->decode(w, f, p->value, owner); /* null is absent */
     w->path = at.up;

@@ -41,7 +41,7 @@ enum {
 
 struct walk_field {
     const char *name;
-    walk_fn decode;
+    walk_fn decode; /* NULL: a field of v1 that this version refuses, saying so */
     size_t offset;
     unsigned flags;
     const void *detail; /* what the decode function needs: stated at each */
