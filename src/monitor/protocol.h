@@ -98,6 +98,7 @@ enum {
     MON_CREATE_ATTACH_FIRST = 4, /* MON_START waits until a client attached, at most 30 s */
     MON_CREATE_DURABLE_EXIT = 8, /* the exit record is written to the state directory too, synced */
     MON_CREATE_NO_LOG = 16,
+    MON_EXEC_KEEP = 32, /* exec only: it goes on when its client leaves; else it is killed */
 };
 
 /*

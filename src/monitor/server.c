@@ -70,7 +70,9 @@ int server_grant(struct server *s, const struct mon_grant *g, struct zl_error *e
 {
     uint64_t now = zl_mono_ms();
 
-    if (is_blank(g->token) || (g->what != MON_GRANT_ATTACH && g->what != MON_GRANT_EXEC))
+    bool attach = g->what == MON_GRANT_ATTACH && g->exec_id == 0;
+    bool exec = g->what == MON_GRANT_EXEC && g->exec_id != 0;
+    if (is_blank(g->token) || (!attach && !exec))
         return zl_fail(err, ZL_ERR_INVALID, "grant: an empty token, or for nothing that exists");
     for (size_t i = 0; i < SERVER_GRANTS_MAX; i++) {
         struct grant *slot = &s->grants[i];

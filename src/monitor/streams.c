@@ -40,6 +40,7 @@ struct streams {
     struct loop_source stdin_source;
     struct loop_timer hold_timer;
     bool paused, finished;
+    struct mon_exit exit; /* when finished */
     struct zl_buf capture;
 };
 
@@ -249,6 +250,8 @@ int streams_attach(struct streams *s, struct zl_error *err)
 
     if (fd >= 0)
         s->attached++;
+    if (fd >= 0 && s->finished)
+        attach_finish(&s->clients, &s->exit);
     return fd;
 }
 
@@ -414,6 +417,7 @@ void streams_finish(struct streams *s, const struct mon_exit *exit)
     if (s->finished)
         return;
     s->finished = true;
+    s->exit = *exit;
     loop_disarm(s->loop, &s->hold_timer);
     for (int i = 0; i < LOG_STREAMS; i++)
         end_output(&s->out[i]);

@@ -41,7 +41,8 @@ void streams_child_ends(const struct streams *s, int ret_stdio[3], int *ret_cons
 /* The process has them: ours of its ends are closed, the pty's master is taken, reading begins. */
 int streams_started(struct streams *s, struct zl_error *err);
 
-/* A new client: the end of its socket that goes to it, the caller's to close, or -1. */
+/* A new client: the end of its socket that goes to it, the caller's to close, or -1. After
+ * streams_finish it gets the exit frame only. */
 int streams_attach(struct streams *s, struct zl_error *err);
 unsigned streams_clients(const struct streams *s);
 int streams_resize(struct streams *s, uint16_t rows, uint16_t cols, struct zl_error *err);
