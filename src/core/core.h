@@ -76,8 +76,12 @@ struct event {
         } deploy;
         struct { const char *deployment, *service; uint64_t grace_ms; /* 0: the spec's */ bool force; } down, stop;
         struct { const char *deployment, *job; } job_run; /* deployment NULL: the only one that has it */
-        struct { struct spec *spec; /* of spec_parse_service */ const char *text; } run;
-        struct { struct inst_id id; uint64_t grace_ms; bool force; } inst;
+        struct {
+            struct spec *spec; /* of spec_parse_service */
+            const char *text;
+            bool hold; /* EFF_CREATE says so: start waits for the first attach client */
+        } run;
+        struct { struct inst_id id; /* of a container, or of an execution */ uint64_t grace_ms; bool force; } inst;
         struct {
             uint64_t op;
             struct zl_error *failed;   /* NULL: success */
@@ -93,6 +97,7 @@ struct event {
             int64_t pid, started_wall_ms;
             struct inst_exit exit; /* of FOUND_EXITED */
         } found; /* FOUND_DEBRIS: a record without a living monitor or a known end */
+        struct { bool rebooted; /* the host has, since the rows were stored */ } found_end;
     };
 };
 
@@ -106,7 +111,8 @@ enum effect_kind {
     EFF_EVENT, /* a line of `zlayer events` */
     /* requests to the runtime: v[commit..n), begun when the transaction is durable; answered by
      * EV_ANSWER with the same op, once, late, doubled or never */
-    EFF_PULL, EFF_CREATE, EFF_START, EFF_STOP, EFF_KILL, EFF_REMOVE,
+    EFF_PULL, EFF_CREATE, EFF_START, EFF_STOP, EFF_KILL, EFF_REMOVE, /* EFF_REMOVE ends whatever else
+                       * is under way for that container: nothing of it may take effect later */
     EFF_PROBE,        /* answered by EV_PROBE */
     EFF_PROBE_CANCEL, /* nobody waits for op any more */
     EFF_KINDS
@@ -118,7 +124,7 @@ enum execution_status { EXEC_PENDING, EXEC_RUNNING, EXEC_COMPLETED, EXEC_FAILED,
 struct row_deployment {
     const char *name;
     uint64_t revision; /* 1, 2, … */
-    struct spec *spec; /* borrowed in an effect; text is what the store keeps */
+    struct spec *spec; /* borrowed in an effect; text is what the store keeps; never NULL in stored_rows */
     const char *base_dir;
     bool removing;     /* `down` has begun: finish it after a restart */
     const char *const *stopped; /* names of services that `stop` stopped */
@@ -142,7 +148,7 @@ struct row_standalone {
     struct spec *spec; /* borrowed in an effect; of text in stored_rows */
     bool remove_wanted, stop_wanted;
     bool exited;
-    struct inst_exit exit;
+    struct inst_exit exit; /* of one that could not start: code 127, 126 or 125, as error says why */
     const char *error; /* why it could not start, else "" */
     int64_t created_ms, started_ms;
 };
@@ -159,7 +165,8 @@ struct effect {
         struct { const char *image; enum spec_pull policy; } pull;
         /* spec: the one that service is of, so that who carries the effect out later can keep it */
         struct { struct inst_label label; const struct spec_service *service; bool hold; const struct spec *spec; } create;
-        struct { int signal; uint64_t grace_ms; } stop; /* signal 0: the image's */
+        struct { int signal; uint64_t grace_ms; } stop; /* signal 0: the image's; grace_ms as it is
+                       * to be used, 0: SIGKILL at once. EFF_KILL: signal, to all processes */
         struct { const struct spec_service *service; struct inst_label label; const struct spec *spec; } probe;
     };
 };
@@ -195,10 +202,11 @@ struct core_limits { /* 0: the default that stands behind it */
 struct core *core_new(const struct core_limits *limits); /* NULL: no memory */
 void core_free(struct core *c);
 /* Loads what was stored, before the first step; then EV_FOUND for each container and EV_FOUND_END.
- * Until EV_FOUND_END nothing is started or removed. */
+ * Until EV_FOUND_END nothing is started or removed, and users are refused. Without a restore a core
+ * begins empty and at once. -1: no memory; the core may only be freed. */
 int core_restore(struct core *c, const struct stored_rows *rows, struct core_now now,
                  struct zl_error *err);
-/* out is reset first; effects_done frees it at last. */
+/* out is reset first (zeroed before its first use); effects_done frees it at last. */
 void core_step(struct core *c, struct core_now now, const struct event *ev, struct effects *out);
 /* When EV_TIME is due, in mono_ms; UINT64_MAX: never. */
 uint64_t core_next_deadline(const struct core *c);

@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/deployment.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/dependency.h"
+#include "core/emit.h"
+#include "core/execution.h"
+#include "core/health.h"
+#include "core/instance.h"
+#include "core/service.h"
+#include "core/slot.h"
+
+enum { STABILIZE_MARGIN_MS = 10 * 1000 };
+
+static const struct inst_id no_inst;
+
+struct deployment *deployment_find(const struct core *c, const char *name)
+{
+    struct deployment *d;
+    TAILQ_FOREACH(d, &c->deployments, link)
+    if (strcmp(d->name, name) == 0)
+        return d;
+    return NULL;
+}
+
+/* The only writer of d->status. */
+static void set_status(struct core *c, struct deployment *d, enum deployment_status status,
+                       const char *message)
+{
+    if (d->status == status && strcmp(d->message, message) == 0)
+        return;
+    d->status = status;
+    why_set(d->message, "%s", message);
+    emit_event(c, deployment_status_name(status), d->name, "", no_inst, "%s%s%s", d->name,
+               *message ? ": " : "", message);
+    c->changed = true;
+}
+
+/* ---- life of the object ------------------------------------------------------------------- */
+
+static void free_deployment(struct grave *g)
+{
+    struct deployment *d = (struct deployment *)g;
+    spec_unref(d->spec);
+    free(d->stopped);
+    free(d->base_dir);
+    free(d->name);
+    free(d);
+}
+
+static struct deployment *allocate(const char *name)
+{
+    struct deployment *d = calloc(1, sizeof *d);
+    if (!d)
+        return NULL;
+    d->grave.free = free_deployment;
+    TAILQ_INIT(&d->services);
+    TAILQ_INIT(&d->executions);
+    d->steady_since = NEVER;
+    d->name = strdup(name);
+    if (!d->name) {
+        free_deployment(&d->grave);
+        return NULL;
+    }
+    return d;
+}
+
+static void free_contents(struct deployment *d)
+{
+    struct service *s;
+    struct slot *slot;
+    struct execution *x;
+    while ((s = TAILQ_FIRST(&d->services))) {
+        while ((slot = TAILQ_FIRST(&s->slots)))
+            slot_free(slot);
+        TAILQ_REMOVE(&d->services, s, link);
+        s->grave.free(&s->grave);
+    }
+    while ((x = TAILQ_FIRST(&d->executions))) {
+        TAILQ_REMOVE(&d->executions, x, link);
+        x->grave.free(&x->grave);
+    }
+}
+
+void deployment_free_all(struct core *c)
+{
+    struct deployment *d;
+    while ((d = TAILQ_FIRST(&c->deployments))) {
+        TAILQ_REMOVE(&c->deployments, d, link);
+        free_contents(d);
+        free_deployment(&d->grave);
+    }
+}
+
+const struct row_deployment *deployment_row(struct deployment *d)
+{
+    const struct service *s;
+    size_t n = 0;
+    TAILQ_FOREACH(s, &d->services, link)
+    if (s->stopped && !s->absent)
+        d->stopped[n++] = s->name;
+    d->row = (struct row_deployment){
+        .name = d->name,
+        .revision = d->revision,
+        .spec = d->spec,
+        .base_dir = d->base_dir,
+        .removing = d->removing,
+        .stopped = d->stopped,
+        .n_stopped = n,
+        .created_ms = d->created_ms,
+        .updated_ms = d->updated_ms,
+    };
+    return &d->row;
+}
+
+/* ---- deploy ------------------------------------------------------------------------------- */
+
+static const struct spec_service *in_spec(const struct spec *spec, const char *name)
+{
+    for (size_t k = 0; k < spec->n_services; k++)
+        if (strcmp(spec->services[k].name, name) == 0)
+            return &spec->services[k];
+    return NULL;
+}
+
+static bool changes_anything(const struct deployment *d, const struct spec *spec)
+{
+    const struct service *s;
+    size_t present = 0;
+    TAILQ_FOREACH(s, &d->services, link)
+    {
+        if (s->absent)
+            continue;
+        const struct spec_service *now = in_spec(spec, s->name);
+        if (!now || now->full_hash != s->target.service->full_hash)
+            return true;
+        present++;
+    }
+    return present != spec->n_services;
+}
+
+/* The same name with another type is another service. */
+static struct service *same_service(const struct deployment *d, const struct spec_service *service)
+{
+    struct service *s;
+    TAILQ_FOREACH(s, &d->services, link)
+    if (strcmp(s->name, service->name) == 0 && s->target.service->rtype == service->rtype)
+        return s;
+    return NULL;
+}
+
+/* Failed executions that others wait for are tried again by a deploy. */
+static void rerun_failed(struct deployment *d)
+{
+    struct execution *x;
+    TAILQ_FOREACH(x, &d->executions, link)
+    if (x->status == EXEC_FAILED || x->status == EXEC_CANCELLED)
+        x->interrupted = true;
+}
+
+static bool retarget_services(struct core *c, struct deployment *d, struct spec *spec)
+{
+    struct service *s;
+    TAILQ_FOREACH(s, &d->services, link)
+    s->absent = true;
+    for (size_t k = 0; k < spec->n_services; k++) {
+        s = same_service(d, &spec->services[k]);
+        if (s ? !service_retarget(c, s, spec, &spec->services[k])
+              : !service_new(c, d, spec, &spec->services[k]))
+            return false;
+        s = same_service(d, &spec->services[k]);
+        TAILQ_REMOVE(&d->services, s, link); /* file order; what is absent stays in front */
+        TAILQ_INSERT_TAIL(&d->services, s, link);
+    }
+    return true;
+}
+
+/* The memory that a deploy needs for d itself: all or nothing. */
+static bool make_room(struct deployment *d, const struct spec *spec, const char *base_dir)
+{
+    char *dir = base_dir ? strdup(base_dir) : NULL;
+    const char **stopped = calloc(spec->n_services + 1, sizeof *stopped);
+    if (!stopped || (base_dir && !dir)) {
+        free(dir);
+        free(stopped);
+        return false;
+    }
+    free(d->base_dir);
+    free(d->stopped);
+    d->base_dir = dir;
+    d->stopped = stopped;
+    return true;
+}
+
+static void take_spec(struct deployment *d, struct spec *spec)
+{
+    struct spec *old = d->spec;
+    d->spec = spec_ref(spec);
+    spec_unref(old);
+}
+
+static void begin_again(struct core *c, struct deployment *d)
+{
+    d->stable = false;
+    d->steady_since = NEVER;
+    d->progress_at = c->now.mono_ms;
+    d->status = d->removing ? DEP_STOPPING : DEP_DEPLOYING;
+    d->message[0] = '\0';
+    c->changed = true;
+}
+
+int deployment_deploy(struct core *c, struct spec *spec, const char *base_dir, struct zl_error *err)
+{
+    struct deployment *d = deployment_find(c, spec->deployment), *fresh = NULL;
+    if (d && d->removing)
+        return zl_fail(err, ZL_ERR_CONFLICT, "deploy '%s': it is being removed", d->name);
+    if (!d)
+        d = fresh = allocate(spec->deployment);
+    if (!d || !make_room(d, spec, base_dir)) {
+        if (fresh)
+            free_deployment(&fresh->grave);
+        return zl_fail(err, ZL_ERR_SYSTEM, "deploy '%s': no memory", spec->deployment);
+    }
+    d->revision += fresh || changes_anything(d, spec);
+    rerun_failed(d);
+    take_spec(d, spec);
+    d->updated_ms = c->now.wall_ms;
+    if (fresh) {
+        d->created_ms = c->now.wall_ms;
+        TAILQ_INSERT_TAIL(&c->deployments, d, link);
+    }
+    bool whole = retarget_services(c, d, spec);
+    begin_again(c, d);
+    d->dirty = true;
+    emit_event(c, "deploy", d->name, "", no_inst, "revision %llu", (unsigned long long)d->revision);
+    if (!whole)
+        return zl_fail(err, ZL_ERR_SYSTEM, "deploy '%s': no memory; deploy it again", d->name);
+    return 0;
+}
+
+static void mark_stopped(struct deployment *d, const struct row_deployment *row)
+{
+    for (size_t k = 0; k < row->n_stopped; k++) {
+        struct service *s = service_find(d, row->stopped[k]);
+        if (s)
+            s->stopped = true;
+    }
+}
+
+struct deployment *deployment_load(struct core *c, const struct row_deployment *row)
+{
+    struct deployment *d = allocate(row->name);
+    if (!d)
+        return NULL;
+    TAILQ_INSERT_TAIL(&c->deployments, d, link); /* from here core_free frees it */
+    d->revision = row->revision;
+    d->created_ms = row->created_ms;
+    d->updated_ms = row->updated_ms;
+    d->removing = row->removing;
+    if (!make_room(d, row->spec, row->base_dir))
+        return NULL;
+    take_spec(d, row->spec);
+    if (!retarget_services(c, d, row->spec))
+        return NULL;
+    mark_stopped(d, row);
+    begin_again(c, d);
+    return d;
+}
+
+/* ---- removal ------------------------------------------------------------------------------ */
+
+void deployment_remove(struct core *c, struct deployment *d, const struct stop_how *how)
+{
+    d->dirty |= !d->removing;
+    d->removing = true;
+    d->remove_how = *how;
+    set_status(c, d, DEP_STOPPING, "");
+    c->changed = true;
+}
+
+static bool has_instances(const struct core *c, const struct deployment *d)
+{
+    const struct instance *i;
+    TAILQ_FOREACH(i, &c->instances, link)
+    if (i->label.owner != OWNER_STANDALONE && strcmp(i->label.deployment, d->name) == 0)
+        return true;
+    return false;
+}
+
+static void finish_removal(struct core *c, struct deployment *d)
+{
+    struct service *s;
+    struct execution *x;
+    TAILQ_FOREACH(s, &d->services, link)
+    if (!TAILQ_EMPTY(&s->slots))
+        return;
+    if (has_instances(c, d))
+        return;
+    while ((x = TAILQ_FIRST(&d->executions)))
+        execution_delete(c, x);
+    while ((s = TAILQ_FIRST(&d->services)))
+        service_bury(c, s);
+    emit_store(c, EFF_DEL_DEPLOYMENT)->deployment.name = d->name;
+    emit_event(c, "remove", d->name, "", no_inst, "%s", d->name);
+    TAILQ_REMOVE(&c->deployments, d, link);
+    core_bury(c, &d->grave);
+    c->changed = true;
+}
+
+static bool has_running_executions(const struct deployment *d, const char *job)
+{
+    const struct execution *x;
+    TAILQ_FOREACH(x, &d->executions, link)
+    if (x->inst && strcmp(x->job, job) == 0)
+        return true;
+    return false;
+}
+
+/* Services that the document has no more, and executions of jobs that it has no more. */
+static void bury_absent(struct core *c, struct deployment *d)
+{
+    struct service *s, *next;
+    struct execution *x, *after;
+    for (s = TAILQ_FIRST(&d->services); s; s = next) {
+        next = TAILQ_NEXT(s, link);
+        bool gone = service_is_job(s) ? !has_running_executions(d, s->name) : service_unwanted(s);
+        if (s->absent && gone && TAILQ_EMPTY(&s->slots)) {
+            emit_event(c, "remove", d->name, s->name, no_inst, "%s is not in the document any more",
+                       s->name);
+            service_bury(c, s);
+            c->changed = true;
+        }
+    }
+    for (x = TAILQ_FIRST(&d->executions); x; x = after) {
+        after = TAILQ_NEXT(x, link);
+        const struct service *job = service_find(d, x->job);
+        if (job && service_is_job(job))
+            continue;
+        if (!execution_terminal(x))
+            execution_cancel(c, x, &(struct stop_how){ 0 });
+        if (!x->inst)
+            execution_delete(c, x);
+    }
+}
+
+/* ---- is all as asked for ------------------------------------------------------------------ */
+
+bool deployment_ready(const struct deployment *d)
+{
+    const struct service *s;
+    TAILQ_FOREACH(s, &d->services, link)
+    if (!s->absent && !service_complete(s))
+        return false;
+    return !d->removing;
+}
+
+static uint64_t settle_ms(const struct deployment *d)
+{
+    uint64_t ms = 0;
+    const struct service *s;
+    TAILQ_FOREACH(s, &d->services, link)
+    {
+        if (s->absent || service_is_job(s) || s->stopped || !s->desired)
+            continue;
+        uint64_t one = slot_settle_ms(s->target.service);
+        ms = one > ms ? one : ms;
+    }
+    return ms;
+}
+
+static uint64_t stabilize_ms(const struct core *c, const struct deployment *d)
+{
+    uint64_t ms = c->limits.stabilize_timeout_ms;
+    const struct service *s;
+    TAILQ_FOREACH(s, &d->services, link)
+    {
+        const struct spec_health *h = &s->target.service->health;
+        if (s->absent || service_is_job(s) || !health_has_check(s->target.service))
+            continue;
+        uint64_t one =
+            h->start_grace_ms + h->retries * (h->interval_ms + h->timeout_ms) + STABILIZE_MARGIN_MS;
+        ms = one > ms ? one : ms;
+    }
+    return ms;
+}
+
+static bool in_progress(const struct deployment *d)
+{
+    const struct service *s;
+    TAILQ_FOREACH(s, &d->services, link)
+    if (!s->absent && service_in_progress(s))
+        return true;
+    return false;
+}
+
+/* "web 2 of 3 running, 1 healthy (exit code 1); db …", or "" when no service fails. */
+static void describe(const struct deployment *d, bool failed_only, char *out, size_t size)
+{
+    const struct service *s;
+    size_t n = 0;
+    out[0] = '\0';
+    TAILQ_FOREACH(s, &d->services, link)
+    {
+        if (s->absent || n >= size || (failed_only ? !service_failed(s) : service_complete(s)))
+            continue;
+        struct service_counts k = service_count(s);
+        const struct slot *slot;
+        const char *why = s->why;
+        TAILQ_FOREACH(slot, &s->slots, link)
+        if (!*why)
+            why = slot->why;
+        if (service_failed(s))
+            n += (size_t)snprintf(out + n, size - n, "%s%.300s", n ? "; " : "", why);
+        else
+            n += (size_t)snprintf(out + n, size - n,
+                                  "%s%.80s: %u of %u running, %u healthy%s%.200s", n ? "; " : "",
+                                  s->name, k.running, s->desired, k.healthy, *why ? ", " : "", why);
+    }
+}
+
+static void note_steady(struct core *c, struct deployment *d)
+{
+    if (d->steady_since == NEVER) {
+        d->steady_since = c->now.mono_ms;
+        c->changed = true;
+    }
+    if (c->now.mono_ms < d->steady_since + settle_ms(d))
+        return;
+    d->stable = true;
+    set_status(c, d, DEP_RUNNING, "");
+}
+
+static void check_status(struct core *c, struct deployment *d)
+{
+    char text[WHY_MAX];
+    if (deployment_ready(d)) {
+        note_steady(c, d);
+        return;
+    }
+    d->steady_since = NEVER;
+    describe(d, true, text, sizeof text);
+    if (*text) {
+        set_status(c, d, DEP_FAILED, text);
+        return;
+    }
+    if (d->status != DEP_DEPLOYING)
+        return;
+    if (in_progress(d)) {
+        d->progress_at = c->now.mono_ms;
+    } else if (c->now.mono_ms >= d->progress_at + stabilize_ms(c, d)) {
+        describe(d, false, text, sizeof text);
+        set_status(c, d, DEP_FAILED, text);
+    }
+}
+
+void deployment_reconcile(struct core *c, struct deployment *d)
+{
+    struct service *s;
+    TAILQ_FOREACH(s, &d->services, link)
+    service_reconcile(c, s);
+    if (d->removing) {
+        finish_removal(c, d);
+        return;
+    }
+    bury_absent(c, d);
+    check_status(c, d);
+}
+
+uint64_t deployment_deadline(const struct core *c, const struct deployment *d)
+{
+    uint64_t at = NEVER;
+    const struct service *s;
+    const struct execution *x;
+    TAILQ_FOREACH(s, &d->services, link)
+    earlier(&at, service_deadline(s, c->now.mono_ms));
+    TAILQ_FOREACH(x, &d->executions, link)
+    earlier(&at, execution_deadline(x, c->now.mono_ms));
+    if (d->removing)
+        return at;
+    if (d->steady_since != NEVER && !d->stable)
+        earlier(&at, d->steady_since + settle_ms(d));
+    if (d->steady_since == NEVER && d->status == DEP_DEPLOYING && !in_progress(d))
+        earlier(&at, d->progress_at + stabilize_ms(c, d));
+    return at;
+}

@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/execution.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/id.h"
+#include "core/dependency.h"
+#include "core/emit.h"
+#include "core/instance.h"
+#include "core/service.h"
+
+enum { MAX_CONCURRENT = 10 };
+
+/* clang-format off */
+static const struct { bool terminal; } traits[] = {
+    [EXEC_PENDING]   = { false },
+    [EXEC_RUNNING]   = { false },
+    [EXEC_COMPLETED] = { true },
+    [EXEC_FAILED]    = { true },
+    [EXEC_CANCELLED] = { true },
+};
+/* clang-format on */
+
+static const char lost[] = "lost: nothing is known of its end";
+static const char rebooted_reason[] = "host restarted";
+
+bool execution_terminal(const struct execution *x)
+{
+    return traits[x->status].terminal;
+}
+
+/* The only writer of x->status. */
+static void set_status(struct core *c, struct execution *x, enum execution_status status)
+{
+    x->status = status;
+    x->dirty = true;
+    c->changed = true;
+    if (!execution_terminal(x))
+        return;
+    x->finished_ms = c->now.wall_ms;
+    x->expires_at = c->now.mono_ms + c->limits.executions_kept_ms;
+    emit_event(c, "job_end", x->deployment->name, x->job, (struct inst_id){ x->id }, "%s: %s%s%s",
+               x->job, execution_status_name(status), x->reason[0] ? ": " : "", x->reason);
+}
+
+/* ---- life of the object ------------------------------------------------------------------- */
+
+static void free_execution(struct grave *g)
+{
+    struct execution *x = (struct execution *)g;
+    version_clear(&x->version);
+    free(x->job);
+    free(x->display);
+    free(x);
+}
+
+static struct execution *allocate(struct deployment *d, const char *job, uint64_t id)
+{
+    struct execution *x = calloc(1, sizeof *x);
+    if (!x)
+        return NULL;
+    x->grave.free = free_execution;
+    x->deployment = d;
+    x->id = id;
+    x->exit_code = -1;
+    x->expires_at = NEVER;
+    char text[ZL_ID_LEN + 1];
+    zl_id_format(id, text);
+    x->job = strdup(job);
+    if (!x->job || asprintf(&x->display, "%s-%s", job, text) < 0) {
+        x->display = NULL;
+        free_execution(&x->grave);
+        return NULL;
+    }
+    return x;
+}
+
+struct execution *execution_new(struct core *c, struct service *job, uint64_t id)
+{
+    struct execution *x = allocate(job->deployment, job->name, id);
+    if (!x)
+        return NULL;
+    x->revision = job->deployment->revision;
+    x->created_ms = c->now.wall_ms;
+    version_set(&x->version, job->target.spec, job->target.service);
+    TAILQ_INSERT_TAIL(&job->deployment->executions, x, link);
+    set_status(c, x, EXEC_PENDING);
+    return x;
+}
+
+static bool older(const struct execution *a, const struct row_execution *b)
+{
+    return a->created_ms != b->created_ms ? a->created_ms < b->created_ms : a->id < b->id;
+}
+
+static uint64_t time_left(const struct core *c, int64_t finished_ms)
+{
+    int64_t age = c->now.wall_ms - finished_ms;
+    if (age < 0)
+        return c->limits.executions_kept_ms;
+    return (uint64_t)age < c->limits.executions_kept_ms
+               ? c->limits.executions_kept_ms - (uint64_t)age
+               : 0;
+}
+
+struct execution *execution_load(struct core *c, struct deployment *d,
+                                 const struct row_execution *row)
+{
+    struct execution *x = allocate(d, row->job, row->id), *after;
+    if (!x)
+        return NULL;
+    x->revision = row->revision;
+    x->status = row->status;
+    x->exit_code = row->exit_code;
+    x->created_ms = row->created_ms;
+    x->started_ms = row->started_ms;
+    x->finished_ms = row->finished_ms;
+    why_set(x->reason, "%s", row->reason ? row->reason : "");
+    x->interrupted = strcmp(x->reason, lost) == 0 || strcmp(x->reason, rebooted_reason) == 0;
+    if (execution_terminal(x))
+        x->expires_at = c->now.mono_ms + time_left(c, x->finished_ms);
+    const struct service *job = service_find(d, x->job);
+    if (job)
+        version_set(&x->version, job->target.spec, job->target.service);
+
+    TAILQ_FOREACH_REVERSE(after, &d->executions, execution_list, link)
+    if (older(after, row))
+        break;
+    if (after)
+        TAILQ_INSERT_AFTER(&d->executions, after, x, link);
+    else
+        TAILQ_INSERT_HEAD(&d->executions, x, link);
+    return x;
+}
+
+void execution_delete(struct core *c, struct execution *x)
+{
+    emit_store(c, EFF_DEL_EXECUTION)->execution.id = x->id;
+    TAILQ_REMOVE(&x->deployment->executions, x, link);
+    core_bury(c, &x->grave);
+    c->changed = true;
+}
+
+struct execution *execution_find(const struct core *c, uint64_t id)
+{
+    struct deployment *d;
+    struct execution *x;
+    TAILQ_FOREACH(d, &c->deployments, link)
+    TAILQ_FOREACH(x, &d->executions, link)
+    if (x->id == id)
+        return x;
+    return NULL;
+}
+
+void execution_row(const struct execution *x, struct row_execution *ret)
+{
+    *ret = (struct row_execution){
+        .id = x->id,
+        .deployment = x->deployment->name,
+        .job = x->job,
+        .revision = x->revision,
+        .status = x->status,
+        .reason = x->reason,
+        .exit_code = x->exit_code,
+        .created_ms = x->created_ms,
+        .started_ms = x->started_ms,
+        .finished_ms = x->finished_ms,
+    };
+}
+
+uint64_t execution_deadline(const struct execution *x, uint64_t now)
+{
+    return x->expires_at > now ? x->expires_at : NEVER; /* later only when another one ends */
+}
+
+/* ---- ends --------------------------------------------------------------------------------- */
+
+void execution_fail(struct core *c, struct execution *x, int code, const char *fmt, ...)
+{
+    va_list ap;
+    if (execution_terminal(x))
+        return;
+    va_start(ap, fmt);
+    (void)vsnprintf(x->reason, sizeof x->reason, fmt, ap);
+    va_end(ap);
+    x->exit_code = code;
+    set_status(c, x, EXEC_FAILED);
+}
+
+void execution_cancel(struct core *c, struct execution *x, const struct stop_how *how)
+{
+    struct stop_how out = { .grace_ms = how->grace_ms, .force = how->force };
+    if (!execution_terminal(x))
+        set_status(c, x, EXEC_CANCELLED);
+    if (x->inst)
+        instance_stop(c, x->inst, &out);
+}
+
+static void take_exit(struct core *c, struct execution *x, const struct inst_exit *exit)
+{
+    if (execution_terminal(x))
+        return;
+    if (exit->lost) {
+        x->interrupted = true;
+        execution_fail(c, x, exit->code, "%s", lost);
+    } else if (exit->code) {
+        execution_fail(c, x, exit->code,
+                       exit->oom ? "exit code %d (out of memory)" : "exit code %d", exit->code);
+    } else {
+        x->exit_code = 0;
+        set_status(c, x, EXEC_COMPLETED);
+    }
+}
+
+/* ---- what its instance tells -------------------------------------------------------------- */
+
+static void when_up(struct core *c, struct instance *i)
+{
+    struct execution *x = i->execution;
+    if (execution_terminal(x))
+        return;
+    x->started_ms = i->started_ms;
+    set_status(c, x, EXEC_RUNNING);
+    emit_event(c, "job_start", x->deployment->name, x->job, (struct inst_id){ x->id }, "%s",
+               x->job);
+}
+
+static void when_exited(struct core *c, struct instance *i)
+{
+    struct execution *x = i->execution;
+    if (!x->started_ms)
+        x->started_ms = i->started_ms ? i->started_ms : i->exit.wall_ms;
+    take_exit(c, x, &i->exit);
+    instance_remove(c, i);
+}
+
+static void when_failed(struct core *c, struct instance *i, const struct start_failure *f)
+{
+    execution_fail(c, i->execution, -1, "%s: %s", start_failure_step(f), f->err->msg);
+}
+
+static void when_gone(struct core *c, struct instance *i)
+{
+    i->execution->inst = NULL;
+    c->changed = true;
+}
+
+const struct owner_ops execution_owner_ops = {
+    .up = when_up,
+    .exited = when_exited,
+    .failed = when_failed,
+    .gone = when_gone,
+};
+
+/* ---- restore ------------------------------------------------------------------------------ */
+
+void execution_adopt(struct core *c, struct execution *x, struct instance *i)
+{
+    x->inst = i;
+    i->execution = x;
+    if (i->state != INST_UP || x->status == EXEC_RUNNING)
+        return;
+    x->started_ms = i->started_ms;
+    set_status(c, x, EXEC_RUNNING);
+}
+
+void execution_settle_restored(struct core *c, struct execution *x, bool rebooted)
+{
+    if (execution_terminal(x) || x->inst)
+        return;
+    if (x->status == EXEC_PENDING && !rebooted && !x->left_debris)
+        return; /* not begun yet: a container that ended is removed after its end is stored */
+    x->interrupted = true;
+    execution_fail(c, x, -1, "%s", rebooted ? rebooted_reason : lost);
+}
+
+/* ---- what is to be done ------------------------------------------------------------------- */
+
+static bool belongs(const struct execution *x, const struct service *job)
+{
+    return strcmp(x->job, job->name) == 0;
+}
+
+/* Calls for executions of the present revision only. */
+static bool any_of_revision(const struct service *job, bool (*is)(const struct execution *x))
+{
+    const struct execution *x;
+    TAILQ_FOREACH(x, &job->deployment->executions, link)
+    if (belongs(x, job) && x->revision == job->deployment->revision && is(x))
+        return true;
+    return false;
+}
+
+static bool has_begun(const struct execution *x)
+{
+    return x->started_ms != 0;
+}
+
+static bool has_completed(const struct execution *x)
+{
+    return x->status == EXEC_COMPLETED;
+}
+
+static bool counts_as_run(const struct execution *x)
+{
+    return !x->interrupted;
+}
+
+bool execution_has_started(const struct service *job)
+{
+    return any_of_revision(job, has_begun);
+}
+
+bool execution_has_completed(const struct service *job)
+{
+    return any_of_revision(job, has_completed);
+}
+
+static void run_for_dependents(struct core *c, struct service *job)
+{
+    if (any_of_revision(job, counts_as_run) || !dependency_is_needed(job))
+        return;
+    if (!execution_new(c, job, core_random(c)))
+        c->starved = true;
+}
+
+static void start(struct core *c, struct execution *x)
+{
+    struct inst_label label = {
+        .owner = OWNER_EXECUTION,
+        .deployment = x->deployment->name,
+        .service = x->job,
+        .role = "default",
+        .execution = x->id,
+        .spec_hash = x->version.hash,
+    };
+    struct inst_id id = { core_random(c) };
+    x->inst = instance_new(c, id, &label, &x->version, x);
+    c->starved |= !x->inst;
+}
+
+static void start_pending(struct core *c, struct service *job)
+{
+    struct execution *x;
+    uint32_t busy = 0;
+    TAILQ_FOREACH(x, &job->deployment->executions, link)
+    busy += belongs(x, job) && x->inst;
+    TAILQ_FOREACH(x, &job->deployment->executions, link)
+    {
+        if (!belongs(x, job) || x->status != EXEC_PENDING || x->inst)
+            continue;
+        if (job->gave_up)
+            execution_fail(c, x, -1, "%s", job->why);
+        else if (job->released && busy++ < MAX_CONCURRENT)
+            start(c, x);
+    }
+}
+
+static bool any_pending(const struct service *job)
+{
+    const struct execution *x;
+    TAILQ_FOREACH(x, &job->deployment->executions, link)
+    if (belongs(x, job) && x->status == EXEC_PENDING)
+        return true;
+    return false;
+}
+
+/* The newest ones are kept, and whatever is younger than the retention time. */
+static void forget_old(struct core *c, struct service *job)
+{
+    struct execution *x, *before;
+    uint32_t kept = 0;
+    for (x = TAILQ_LAST(&job->deployment->executions, execution_list); x; x = before) {
+        before = TAILQ_PREV(x, execution_list, link);
+        if (!belongs(x, job) || !execution_terminal(x))
+            continue;
+        bool needed = x->revision == job->deployment->revision && has_completed(x) &&
+                      dependency_is_needed(job);
+        bool expired = c->now.mono_ms >= x->expires_at;
+        if (kept++ >= c->limits.executions_kept && expired && !needed && !x->inst)
+            execution_delete(c, x);
+    }
+}
+
+static void cancel_all(struct core *c, struct service *job, const struct stop_how *how)
+{
+    struct execution *x;
+    TAILQ_FOREACH(x, &job->deployment->executions, link)
+    if (belongs(x, job) && (!execution_terminal(x) || (x->inst && how->force)))
+        execution_cancel(c, x, how);
+}
+
+void execution_reconcile_job(struct core *c, struct service *job)
+{
+    const struct deployment *d = job->deployment;
+    if (d->removing || job->absent) {
+        cancel_all(c, job, &d->remove_how);
+        return;
+    }
+    if (!job->stopped)
+        run_for_dependents(c, job);
+    if (!job->released && !job->gave_up && (any_pending(job) || dependency_is_needed(job)))
+        dependency_tick(c, job);
+    start_pending(c, job);
+    forget_old(c, job);
+}

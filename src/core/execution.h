@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Executions of jobs: pending → running → one terminal status, once, never left again. At most ten
+ * of a job run at a time, the others wait in order. A container belongs to one execution and is
+ * made at most once for it.
+ */
+#ifndef ZL_CORE_EXECUTION_H
+#define ZL_CORE_EXECUTION_H
+
+#include "core/model.h"
+
+/* A new pending one of this job. NULL: no memory. */
+struct execution *execution_new(struct core *c, struct service *job, uint64_t id);
+/* One from the store; in its place by age. NULL: no memory. */
+struct execution *execution_load(struct core *c, struct deployment *d,
+                                 const struct row_execution *row);
+struct execution *execution_find(const struct core *c, uint64_t id); /* of any deployment */
+void execution_adopt(struct core *c, struct execution *x, struct instance *i);
+/* After a restore: what has left no trace has failed. */
+void execution_settle_restored(struct core *c, struct execution *x, bool rebooted);
+/* Removes it from memory and store; it has no instance. */
+void execution_delete(struct core *c, struct execution *x);
+bool execution_terminal(const struct execution *x);
+/* Terminal at once; its container is stopped afterwards. */
+void execution_cancel(struct core *c, struct execution *x, const struct stop_how *how);
+void execution_fail(struct core *c, struct execution *x, int code, const char *fmt, ...)
+    ZL_PRINTF(4, 5);
+void execution_row(const struct execution *x, struct row_execution *ret); /* borrows from x */
+uint64_t execution_deadline(const struct execution *x, uint64_t now);
+
+/* Starts what is pending, runs what others wait for, forgets what is old. */
+void execution_reconcile_job(struct core *c, struct service *job);
+/* Of the present revision: one has begun to run; one has completed. */
+bool execution_has_started(const struct service *job);
+bool execution_has_completed(const struct service *job);
+
+#endif

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What runs is never read from the store: it is found. A found container is adopted when its label
+ * names somebody who wants it; whatever nobody wants is stopped and removed, but not before all
+ * have been seen (restore_end), so that the better of two is kept whatever order they come in.
+ */
+#include "core/restore.h"
+
+#include "core/dependency.h"
+#include "core/deployment.h"
+#include "core/execution.h"
+#include "core/instance.h"
+#include "core/service.h"
+#include "core/slot.h"
+#include "core/standalone.h"
+
+int core_restore(struct core *c, const struct stored_rows *rows, struct core_now now,
+                 struct zl_error *err)
+{
+    c->now = now;
+    c->restoring = true;
+    for (size_t k = 0; k < rows->n_deployments; k++)
+        if (!deployment_load(c, &rows->deployments[k]))
+            return zl_fail(err, ZL_ERR_SYSTEM, "restore '%s': no memory",
+                           rows->deployments[k].name);
+    for (size_t k = 0; k < rows->n_executions; k++) {
+        const struct row_execution *row = &rows->executions[k];
+        struct deployment *d = deployment_find(c, row->deployment);
+        if (d && !execution_load(c, d, row))
+            return zl_fail(err, ZL_ERR_SYSTEM, "restore job '%s': no memory", row->job);
+    }
+    for (size_t k = 0; k < rows->n_standalones; k++)
+        if (!standalone_load(c, &rows->standalones[k]))
+            return zl_fail(err, ZL_ERR_SYSTEM, "restore '%s': no memory",
+                           rows->standalones[k].name);
+    return 0;
+}
+
+/* clang-format off */
+static const enum inst_state state_of[] = {
+    [FOUND_CREATED] = INST_CREATING,
+    [FOUND_RUNNING] = INST_UP,
+    [FOUND_EXITED]  = INST_EXITED,
+    [FOUND_DEBRIS]  = INST_EXITED,
+};
+/* clang-format on */
+
+/* Of two containers that claim the same slot, the one with the higher rank stays. */
+static int rank(const struct instance *i)
+{
+    bool present = i->label.spec_hash == i->slot->service->target.hash;
+    return (i->state == INST_UP ? 4 : 0) + (i->state == INST_CREATING ? 2 : 0) + (present ? 1 : 0);
+}
+
+static bool claim_slot(struct core *c, struct service *s, struct instance *i)
+{
+    struct slot *slot = slot_find(s, i->label.index);
+    if (!slot)
+        slot = slot_new(c, s, i->label.index);
+    if (!slot)
+        return false;
+    i->slot = slot;
+    if (slot->inst) {
+        if (rank(slot->inst) >= rank(i)) {
+            i->slot = NULL;
+            return false;
+        }
+        slot->inst->slot = NULL;
+    }
+    version_set(&slot->version, s->target.spec, s->target.service);
+    slot_adopt(c, slot, i);
+    return true;
+}
+
+/* False: nobody wants it. */
+static bool place_replica(struct core *c, struct instance *i, const struct event *ev)
+{
+    const struct deployment *d = deployment_find(c, i->label.deployment);
+    struct service *s = d ? service_find(d, i->label.service) : NULL;
+    if (!s || service_is_job(s) || i->label.index == 0 || ev->found.state == FOUND_DEBRIS)
+        return false;
+    if (i->label.spec_hash != s->target.hash && i->state != INST_UP)
+        return false;
+    version_set(&i->version, s->target.spec, s->target.service);
+    return claim_slot(c, s, i);
+}
+
+static bool place_execution(struct core *c, struct instance *i, const struct event *ev)
+{
+    struct execution *x = execution_find(c, i->label.execution);
+    if (!x || execution_terminal(x) || x->inst)
+        return false;
+    if (ev->found.state == FOUND_DEBRIS) {
+        x->left_debris = true;
+        return false;
+    }
+    version_set(&i->version, x->version.spec, x->version.service);
+    execution_adopt(c, x, i);
+    return true;
+}
+
+static bool place_standalone(struct core *c, struct instance *i, const struct event *ev)
+{
+    struct standalone *a = standalone_find(c, i->id);
+    if (!a || a->inst || (a->exited && i->state != INST_EXITED))
+        return false;
+    if (ev->found.state == FOUND_DEBRIS) {
+        i->has_exit = true;
+        i->exit = (struct inst_exit){ .code = 255, .lost = true, .wall_ms = c->now.wall_ms };
+    }
+    if (a->exited)
+        i->has_exit = false; /* known already, and told */
+    version_set(&i->version, a->spec, &a->spec->services[0]);
+    standalone_adopt(c, a, i);
+    return true;
+}
+
+void restore_found(struct core *c, const struct event *ev)
+{
+    static bool (*const place[])(struct core *, struct instance *, const struct event *) = {
+        [OWNER_REPLICA] = place_replica,
+        [OWNER_EXECUTION] = place_execution,
+        [OWNER_STANDALONE] = place_standalone,
+    };
+    if (instance_find(c, ev->found.id))
+        return;
+    struct instance *i = instance_new(c, ev->found.id, &ev->found.label, NULL, NULL);
+    if (!i)
+        return; /* it stays until the next restart of the agent finds it again */
+    if (ev->found.state == FOUND_EXITED) {
+        i->has_exit = true;
+        i->exit = ev->found.exit;
+    }
+    instance_adopt(c, i, state_of[ev->found.state], ev->found.pid, ev->found.started_wall_ms);
+    if (c->restoring)
+        (void)place[i->label.owner](c, i, ev);
+    else
+        instance_disown(c, i);
+}
+
+void restore_exit(struct core *c, struct instance *i, const struct inst_exit *exit)
+{
+    i->has_exit = true;
+    i->exit = *exit;
+    instance_adopt(c, i, INST_EXITED, 0, i->started_ms);
+}
+
+static void settle_deployment(struct core *c, struct deployment *d, bool rebooted)
+{
+    struct service *s;
+    struct slot *slot;
+    struct execution *x;
+    TAILQ_FOREACH(x, &d->executions, link)
+    execution_settle_restored(c, x, rebooted);
+    TAILQ_FOREACH(s, &d->services, link)
+    TAILQ_FOREACH(slot, &s->slots, link)
+    if (slot->inst && slot->inst->state == INST_UP && !s->released)
+        dependency_skip(c, s);
+}
+
+/* One that ended while it was being stopped has not crashed. */
+static bool to_be_judged(const struct instance *i)
+{
+    return !i->owner || i->label.owner != OWNER_REPLICA || !service_unwanted(i->slot->service);
+}
+
+void restore_end(struct core *c, bool rebooted)
+{
+    struct deployment *d;
+    struct standalone *a;
+    struct instance *i, *next;
+    if (!c->restoring)
+        return;
+    c->restoring = false;
+    c->changed = true;
+    TAILQ_FOREACH(d, &c->deployments, link)
+    settle_deployment(c, d, rebooted);
+    for (i = TAILQ_FIRST(&c->instances); i; i = next) {
+        next = TAILQ_NEXT(i, link);
+        if (to_be_judged(i))
+            instance_settle_restored(c, i);
+    }
+    TAILQ_FOREACH(a, &c->standalones, link)
+    standalone_settle_restored(c, a);
+}

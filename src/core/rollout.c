@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/rollout.h"
+
+#include <stdio.h>
+
+#include "core/emit.h"
+#include "core/slot.h"
+
+enum { GUARD_MIN_MS = 30 * 1000 };
+
+uint64_t rollout_guard_ms(const struct spec_service *s)
+{
+    const struct spec_health *h = &s->health;
+    uint64_t ms = h->start_grace_ms + ((uint64_t)h->retries + 1) * (h->interval_ms + h->timeout_ms);
+    return ms > GUARD_MIN_MS ? ms : GUARD_MIN_MS;
+}
+
+bool rollout_outdated(const struct slot *s)
+{
+    return s->version.hash != s->service->target.hash;
+}
+
+static struct slot *first_outdated(const struct service *s)
+{
+    struct slot *slot;
+    TAILQ_FOREACH(slot, &s->slots, link)
+    if (slot->index <= s->desired && rollout_outdated(slot))
+        return slot;
+    return NULL;
+}
+
+bool rollout_pending(const struct service *s)
+{
+    return first_outdated(s) != NULL;
+}
+
+bool rollout_busy(const struct service *s)
+{
+    struct slot *slot;
+    TAILQ_FOREACH(slot, &s->slots, link)
+    if (slot->guarded)
+        return true;
+    return false;
+}
+
+static bool all_ready(const struct service *s, uint64_t now)
+{
+    struct slot *slot;
+    uint32_t ready = 0;
+    TAILQ_FOREACH(slot, &s->slots, link)
+    ready += slot->index <= s->desired && slot_ready(slot, now);
+    return ready == s->desired;
+}
+
+bool rollout_wants_surge(const struct service *s, uint64_t now)
+{
+    const struct slot *surge = slot_find(s, s->desired + 1);
+    if (!surge || rollout_outdated(surge))
+        return false;
+    if (rollout_pending(s) && !s->rollout_failed)
+        return true;
+    return slot_healthy(surge) && !all_ready(s, now); /* it stands in for one that is missing */
+}
+
+void rollout_failed(struct core *c, struct slot *slot, const char *why)
+{
+    struct service *s = slot->service;
+    s->rollout_failed = true;
+    why_set(s->why, "the new version of %.80s was given up at %.80s-%u: %.300s", s->name, s->name,
+            slot->index, why);
+    emit_event(c, "rollout_failed", s->deployment->name, s->name, (struct inst_id){ 0 }, "%s",
+               s->why);
+}
+
+static void check_guarded(struct core *c, struct service *s)
+{
+    struct slot *slot;
+    TAILQ_FOREACH(slot, &s->slots, link)
+    {
+        if (!slot->guarded)
+            continue;
+        if (slot_ready(slot, c->now.mono_ms)) {
+            slot_keep(c, slot);
+        } else if (c->now.mono_ms >= slot->guard_end) {
+            rollout_failed(c, slot,
+                           slot->inst && slot->inst->health.reason[0] ? slot->inst->health.reason
+                                                                      : "not healthy in time");
+            slot_return(c, slot);
+        }
+    }
+}
+
+/* One of the present version is on its way: the next step waits for it. */
+static bool one_under_way(const struct service *s, uint64_t now)
+{
+    struct slot *slot;
+    TAILQ_FOREACH(slot, &s->slots, link)
+    if (slot->guarded ||
+        (!rollout_outdated(slot) && slot->index <= s->desired + 1 && !slot_ready(slot, now)))
+        return true;
+    return false;
+}
+
+/* A port of the host cannot be bound twice: the old one has to go first. */
+static bool cannot_surge(const struct spec_service *s)
+{
+    return s->network == SPEC_NET_HOST && s->n_endpoints > 0;
+}
+
+static void replace_all(struct core *c, struct service *s)
+{
+    struct slot *slot;
+    TAILQ_FOREACH(slot, &s->slots, link)
+    if (rollout_outdated(slot))
+        slot_replace(c, slot, false);
+}
+
+static struct slot *first_sick_outdated(const struct service *s)
+{
+    struct slot *slot;
+    TAILQ_FOREACH(slot, &s->slots, link)
+    if (slot->index <= s->desired && rollout_outdated(slot) && !slot_healthy(slot))
+        return slot;
+    return NULL;
+}
+
+static bool any_healthy_outdated(const struct service *s)
+{
+    struct slot *slot;
+    TAILQ_FOREACH(slot, &s->slots, link)
+    if (rollout_outdated(slot) && slot_healthy(slot))
+        return true;
+    return false;
+}
+
+static void add_surge(struct core *c, struct service *s)
+{
+    if (slot_find(s, s->desired + 1))
+        return; /* an older one that is on its way out */
+    struct slot *surge = slot_new(c, s, s->desired + 1);
+    c->starved |= !surge;
+    if (surge)
+        slot_guard(surge);
+}
+
+void rollout_step(struct core *c, struct service *s)
+{
+    check_guarded(c, s);
+    struct slot *outdated = first_outdated(s);
+    if (!outdated || s->rollout_failed || !s->released)
+        return;
+    if (!any_healthy_outdated(s)) { /* nothing to protect, nothing to return to */
+        replace_all(c, s);
+        return;
+    }
+    if (one_under_way(s, c->now.mono_ms))
+        return;
+    struct slot *sick = first_sick_outdated(s);
+    if (sick)
+        slot_replace(c, sick, true);
+    else if (slot_find(s, s->desired + 1) || cannot_surge(s->target.service))
+        slot_replace(c, outdated, true);
+    else
+        add_surge(c, s);
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/service.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/dependency.h"
+#include "core/emit.h"
+#include "core/execution.h"
+#include "core/health.h"
+#include "core/instance.h"
+#include "core/rollout.h"
+#include "core/slot.h"
+
+/* ---- life of the object ------------------------------------------------------------------- */
+
+static void free_service(struct grave *g)
+{
+    struct service *s = (struct service *)g;
+    version_clear(&s->target);
+    free(s->waived);
+    free(s->name);
+    free(s);
+}
+
+struct service *service_new(struct core *c, struct deployment *d, const struct spec *spec,
+                            const struct spec_service *service)
+{
+    struct service *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->grave.free = free_service;
+    s->deployment = d;
+    TAILQ_INIT(&s->slots);
+    version_set(&s->target, spec, service);
+    s->name = strdup(service->name);
+    if (!s->name || !dependency_wait(c, s, service->n_depends)) {
+        free_service(&s->grave);
+        return NULL;
+    }
+    s->desired = service->rtype == SPEC_SERVICE ? service->replicas : 0;
+    s->created_ms = c->now.wall_ms;
+    TAILQ_INSERT_TAIL(&d->services, s, link);
+    return s;
+}
+
+void service_bury(struct core *c, struct service *s)
+{
+    TAILQ_REMOVE(&s->deployment->services, s, link);
+    core_bury(c, &s->grave);
+}
+
+struct service *service_find(const struct deployment *d, const char *name)
+{
+    struct service *s, *old = NULL;
+    TAILQ_FOREACH(s, &d->services, link)
+    {
+        if (strcmp(s->name, name) != 0)
+            continue;
+        if (!s->absent)
+            return s;
+        old = s;
+    }
+    return old;
+}
+
+/* ---- a new document ----------------------------------------------------------------------- */
+
+static bool same_dependencies(const struct spec_service *a, const struct spec_service *b)
+{
+    if (a->n_depends != b->n_depends)
+        return false;
+    for (size_t k = 0; k < a->n_depends; k++)
+        if (strcmp(a->depends[k].service, b->depends[k].service) != 0 ||
+            a->depends[k].condition != b->depends[k].condition)
+            return false;
+    return true;
+}
+
+static bool same_health(const struct spec_service *a, const struct spec_service *b)
+{
+    const struct spec_health *x = &a->health, *y = &b->health;
+    bool same_url = strcmp(x->url ? x->url : "", y->url ? y->url : "") == 0;
+    bool same_command = strcmp(x->command ? x->command : "", y->command ? y->command : "") == 0;
+    return x->written == y->written && x->check == y->check && x->port == y->port && same_url &&
+           same_command && x->expect_status == y->expect_status &&
+           x->interval_ms == y->interval_ms && x->timeout_ms == y->timeout_ms &&
+           x->retries == y->retries;
+}
+
+/* The containers stay, what is said about them changes. */
+static void retarget_live(struct core *c, struct slot *slot, const struct version *target)
+{
+    struct instance *i = slot->inst;
+    version_set(&slot->version, target->spec, target->service);
+    if (!i || i->label.spec_hash != target->hash)
+        return;
+    bool health_changed = !same_health(i->version.service, target->service);
+    version_set(&i->version, target->spec, target->service);
+    if (health_changed && i->state == INST_UP)
+        health_reconfigure(c, i);
+}
+
+bool service_retarget(struct core *c, struct service *s, const struct spec *spec,
+                      const struct spec_service *service)
+{
+    bool rolled = s->target.hash != service->container_hash;
+    bool waits =
+        rolled || s->gave_up || s->stopped || !same_dependencies(s->target.service, service);
+    struct slot *slot;
+    if (waits && !dependency_wait(c, s, service->n_depends))
+        return false;
+    version_set(&s->target, spec, service);
+    s->desired = service->rtype == SPEC_SERVICE ? service->replicas : 0;
+    s->absent = s->stopped = s->shutdown = s->rollout_failed = s->pull_failed = false;
+    s->pulled = s->pulled && !rolled;
+    TAILQ_FOREACH(slot, &s->slots, link)
+    {
+        if (slot->version.hash == s->target.hash && slot->version.spec)
+            retarget_live(c, slot, &s->target);
+        if (rolled || slot_ended(slot) || slot->guarded)
+            slot_renew(c, slot);
+    }
+    c->changed = true;
+    return true;
+}
+
+void service_stop(struct core *c, struct service *s, const struct stop_how *how)
+{
+    s->stopped = true;
+    s->stop_how = *how;
+    c->changed = true;
+}
+
+/* ---- looks -------------------------------------------------------------------------------- */
+
+bool service_is_job(const struct service *s)
+{
+    return s->target.service->rtype != SPEC_SERVICE;
+}
+
+bool service_unwanted(const struct service *s)
+{
+    const struct deployment *d = s->deployment;
+    return d->removing || s->stopped || s->shutdown || (s->absent && d->stable);
+}
+
+struct service_counts service_count(const struct service *s)
+{
+    struct service_counts n = { 0 };
+    const struct slot *slot;
+    TAILQ_FOREACH(slot, &s->slots, link)
+    {
+        if (slot->index > s->desired)
+            continue;
+        n.running += slot_up(slot);
+        n.healthy += slot_healthy(slot);
+    }
+    return n;
+}
+
+bool service_complete(const struct service *s)
+{
+    if (service_is_job(s) || s->stopped)
+        return true;
+    bool surplus = slot_find(s, s->desired + 1) != NULL;
+    return !service_failed(s) && !rollout_pending(s) && !surplus &&
+           service_count(s).healthy == s->desired;
+}
+
+bool service_failed(const struct service *s)
+{
+    return s->gave_up || s->shutdown || s->rollout_failed;
+}
+
+bool service_in_progress(const struct service *s)
+{
+    const struct slot *slot;
+    if (service_is_job(s) || s->stopped || service_failed(s))
+        return false;
+    if (!s->released || rollout_busy(s))
+        return true;
+    TAILQ_FOREACH(slot, &s->slots, link)
+    if (slot->inst && slot->inst->state == INST_PULLING && !s->pull_failed)
+        return true;
+    return false;
+}
+
+/* ---- what is to be done ------------------------------------------------------------------- */
+
+static bool slot_wanted(const struct core *c, const struct slot *slot)
+{
+    const struct service *s = slot->service;
+    return slot->index <= s->desired ||
+           (slot->index == s->desired + 1 && rollout_wants_surge(s, c->now.mono_ms));
+}
+
+static void add_slots(struct core *c, struct service *s)
+{
+    for (uint32_t index = 1; index <= s->desired; index++)
+        if (!slot_find(s, index) && !slot_new(c, s, index)) {
+            c->starved = true;
+            return;
+        }
+}
+
+/* Highest index first. */
+static void drop_slots(struct core *c, struct service *s, bool all, const struct stop_how *how)
+{
+    struct slot *slot, *before;
+    for (slot = TAILQ_LAST(&s->slots, slot_list); slot; slot = before) {
+        before = TAILQ_PREV(slot, slot_list, link);
+        bool evidence = s->shutdown && !s->deployment->removing && !s->stopped && slot_ended(slot);
+        if (evidence || (!all && slot_wanted(c, slot)))
+            continue;
+        if (slot->inst) {
+            slot_leave(c, slot, how);
+            continue;
+        }
+        slot_free(slot);
+        c->changed = true;
+    }
+}
+
+static bool may_start(const struct core *c, const struct slot *slot)
+{
+    return slot->state == SLOT_WAITING && c->now.mono_ms >= slot->restart_at &&
+           (slot->service->released || (rollout_outdated(slot) && slot->version.spec));
+}
+
+static void start_slots(struct core *c, struct service *s)
+{
+    struct slot *slot;
+    TAILQ_FOREACH(slot, &s->slots, link)
+    if (may_start(c, slot))
+        slot_start(c, slot);
+}
+
+void service_reconcile(struct core *c, struct service *s)
+{
+    const struct deployment *d = s->deployment;
+    if (service_is_job(s)) {
+        execution_reconcile_job(c, s);
+        return;
+    }
+    if (service_unwanted(s)) {
+        if (!dependency_holds_back(s))
+            drop_slots(c, s, true, d->removing ? &d->remove_how : &s->stop_how);
+        return;
+    }
+    if (!s->absent && !s->released && !s->gave_up)
+        dependency_tick(c, s);
+    drop_slots(c, s, false, &(struct stop_how){ 0 });
+    add_slots(c, s);
+    rollout_step(c, s);
+    start_slots(c, s);
+}
+
+uint64_t service_deadline(const struct service *s, uint64_t now)
+{
+    const struct slot *slot;
+    uint64_t at = dependency_deadline(s);
+    TAILQ_FOREACH(slot, &s->slots, link)
+    earlier(&at, slot_deadline(slot, now));
+    return at;
+}

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Flat rows for the API, and the words of every enum that is shown. */
+#include "core/view.h"
+
+#include <string.h>
+
+#include "core/deployment.h"
+#include "core/execution.h"
+#include "core/instance.h"
+#include "core/names.h"
+#include "core/service.h"
+#include "core/slot.h"
+#include "core/standalone.h"
+
+/* clang-format off */
+static const char *const inst_state_names[INST_STATES] = {
+    [INST_WAITING] = "waiting",   [INST_PULLING] = "pulling",   [INST_CREATING] = "creating",
+    [INST_STARTING] = "starting", [INST_UP] = "running",        [INST_STOPPING] = "stopping",
+    [INST_REMOVING] = "removing", [INST_EXITED] = "exited",
+};
+static const char *const health_state_names[] = {
+    [HEALTH_UNKNOWN] = "unknown", [HEALTH_CHECKING] = "checking",
+    [HEALTH_HEALTHY] = "healthy", [HEALTH_UNHEALTHY] = "unhealthy",
+};
+static const char *const deployment_status_names[] = {
+    [DEP_DEPLOYING] = "deploying", [DEP_RUNNING] = "running",
+    [DEP_FAILED] = "failed",       [DEP_STOPPING] = "stopping",
+};
+static const char *const execution_status_names[] = {
+    [EXEC_PENDING] = "pending", [EXEC_RUNNING] = "running",     [EXEC_COMPLETED] = "completed",
+    [EXEC_FAILED] = "failed",   [EXEC_CANCELLED] = "cancelled",
+};
+static const char *const effect_kind_names[EFF_KINDS] = {
+    [EFF_PUT_DEPLOYMENT] = "put_deployment", [EFF_DEL_DEPLOYMENT] = "del_deployment",
+    [EFF_PUT_EXECUTION] = "put_execution",   [EFF_DEL_EXECUTION] = "del_execution",
+    [EFF_PUT_STANDALONE] = "put_standalone", [EFF_DEL_STANDALONE] = "del_standalone",
+    [EFF_EVENT] = "event",   [EFF_PULL] = "pull",     [EFF_CREATE] = "create",
+    [EFF_START] = "start",   [EFF_STOP] = "stop",     [EFF_KILL] = "kill",
+    [EFF_REMOVE] = "remove", [EFF_PROBE] = "probe",   [EFF_PROBE_CANCEL] = "probe_cancel",
+};
+/* clang-format on */
+
+static const char *name_of(const char *const *names, size_t n, unsigned value)
+{
+    return value < n && names[value] ? names[value] : "?";
+}
+
+const char *inst_state_name(enum inst_state s)
+{
+    return name_of(inst_state_names, ZL_ARRAY_LEN(inst_state_names), s);
+}
+
+const char *health_state_name(enum health_state s)
+{
+    return name_of(health_state_names, ZL_ARRAY_LEN(health_state_names), s);
+}
+
+const char *deployment_status_name(enum deployment_status s)
+{
+    return name_of(deployment_status_names, ZL_ARRAY_LEN(deployment_status_names), s);
+}
+
+const char *execution_status_name(enum execution_status s)
+{
+    return name_of(execution_status_names, ZL_ARRAY_LEN(execution_status_names), s);
+}
+
+const char *effect_kind_name(enum effect_kind k)
+{
+    return name_of(effect_kind_names, ZL_ARRAY_LEN(effect_kind_names), k);
+}
+
+/* ---- deployments and services ------------------------------------------------------------- */
+
+static bool is_asked(const char *asked, const char *name)
+{
+    return !asked || strcmp(asked, name) == 0;
+}
+
+void core_each_deployment(const struct core *c, view_deployment_fn fn, void *arg)
+{
+    struct deployment *d;
+    TAILQ_FOREACH(d, &c->deployments, link)
+    {
+        struct view_deployment v = {
+            .row = deployment_row(d),
+            .status = d->status,
+            .message = d->message,
+            .ready = deployment_ready(d),
+        };
+        if (!fn(arg, &v))
+            return;
+    }
+}
+
+static const char *service_status(const struct service *s, const struct service_counts *n)
+{
+    if (service_is_job(s))
+        return "registered";
+    if (service_failed(s))
+        return "failed";
+    if (s->stopped)
+        return "stopped";
+    if (service_unwanted(s) || s->absent)
+        return "removing";
+    if (n->running == s->desired)
+        return "running";
+    return n->running ? "scaling" : "pending";
+}
+
+/* The service's own reason, else that of the first replica that has one. */
+static const char *service_why(const struct service *s)
+{
+    const struct slot *slot;
+    if (s->why[0])
+        return s->why;
+    TAILQ_FOREACH(slot, &s->slots, link)
+    if (slot->why[0] && !slot_up(slot))
+        return slot->why;
+    return "";
+}
+
+void core_each_service(const struct core *c, const char *deployment, view_service_fn fn, void *arg)
+{
+    const struct deployment *d;
+    const struct service *s;
+    TAILQ_FOREACH(d, &c->deployments, link)
+    {
+        if (!is_asked(deployment, d->name))
+            continue;
+        TAILQ_FOREACH(s, &d->services, link)
+        {
+            struct service_counts n = service_count(s);
+            struct view_service v = {
+                .deployment = d->name,
+                .service = s->target.service,
+                .desired = s->stopped ? 0 : s->desired,
+                .running = n.running,
+                .healthy = n.healthy,
+                .stopped = s->stopped,
+                .status = service_status(s, &n),
+                .why = service_why(s),
+                .created_ms = s->created_ms,
+            };
+            if (!fn(arg, &v))
+                return;
+        }
+    }
+}
+
+/* ---- containers --------------------------------------------------------------------------- */
+
+static struct view_container of_instance(const struct instance *i)
+{
+    return (struct view_container){
+        .id = i->id,
+        .label = i->label,
+        .name = i->display,
+        .service = i->version.service,
+        .state = i->state,
+        .health = i->health.state,
+        .health_reason = i->health.reason,
+        .why = i->why,
+        .pid = i->state == INST_UP || i->state == INST_STOPPING ? i->pid : 0,
+        .created_ms = i->created_ms,
+        .started_ms = i->started_ms,
+        .has_exit = i->has_exit,
+        .exit = i->exit,
+    };
+}
+
+static const char *slot_why(const struct slot *s)
+{
+    if (s->inst && s->inst->why[0])
+        return s->inst->why;
+    if (s->why[0] || s->inst)
+        return slot_up(s) ? "" : s->why;
+    return s->service->why;
+}
+
+static struct view_container of_slot(const struct slot *s)
+{
+    struct view_container v = { .health_reason = "", .state = INST_WAITING };
+    if (s->inst)
+        v = of_instance(s->inst);
+    v.label = (struct inst_label){
+        .owner = OWNER_REPLICA,
+        .deployment = s->service->deployment->name,
+        .service = s->service->name,
+        .role = "default",
+        .index = s->index,
+        .spec_hash = s->inst ? s->inst->label.spec_hash : s->version.hash,
+    };
+    v.name = s->display;
+    if (!v.service)
+        v.service = s->version.service ? s->version.service : s->service->target.service;
+    v.why = slot_why(s);
+    v.restarts = s->restarts;
+    v.crash_loop = s->supervision.crash_loop && !slot_up(s);
+    if (!v.has_exit && s->has_exit) {
+        v.has_exit = true;
+        v.exit = s->exit;
+    }
+    return v;
+}
+
+static struct view_container of_standalone(const struct standalone *a)
+{
+    struct view_container v = {
+        .id = a->id,
+        .service = &a->spec->services[0],
+        .state = a->exited ? INST_EXITED : INST_WAITING,
+        .health_reason = "",
+    };
+    if (a->inst)
+        v = of_instance(a->inst);
+    v.label = (struct inst_label){
+        .owner = OWNER_STANDALONE,
+        .deployment = "-",
+        .service = a->name,
+        .role = "default",
+        .spec_hash = a->spec->services[0].container_hash,
+    };
+    v.name = a->name;
+    v.why = a->error;
+    v.created_ms = a->created_ms;
+    v.started_ms = a->started_ms;
+    v.has_exit = a->exited;
+    v.exit = a->exit;
+    return v;
+}
+
+static bool each_of_deployment(const struct deployment *d, view_container_fn fn, void *arg)
+{
+    const struct service *s;
+    const struct slot *slot;
+    const struct execution *x;
+    struct view_container v;
+    TAILQ_FOREACH(s, &d->services, link)
+    {
+        TAILQ_FOREACH(slot, &s->slots, link)
+        {
+            v = of_slot(slot);
+            if (!fn(arg, &v))
+                return false;
+        }
+    }
+    TAILQ_FOREACH(x, &d->executions, link)
+    {
+        if (!x->inst)
+            continue;
+        v = of_instance(x->inst);
+        if (!fn(arg, &v))
+            return false;
+    }
+    return true;
+}
+
+/* What nobody owns any more, but is still there. */
+static bool each_leftover(const struct core *c, const char *deployment, view_container_fn fn,
+                          void *arg)
+{
+    const struct instance *i;
+    TAILQ_FOREACH(i, &c->instances, link)
+    {
+        if (i->owner || !is_asked(deployment, i->label.deployment))
+            continue;
+        struct view_container v = of_instance(i);
+        if (!fn(arg, &v))
+            return false;
+    }
+    return true;
+}
+
+void core_each_container(const struct core *c, const char *deployment, view_container_fn fn,
+                         void *arg)
+{
+    const struct deployment *d;
+    const struct standalone *a;
+    TAILQ_FOREACH(d, &c->deployments, link)
+    if (is_asked(deployment, d->name) && !each_of_deployment(d, fn, arg))
+        return;
+    if (is_asked(deployment, "-")) {
+        TAILQ_FOREACH(a, &c->standalones, link)
+        {
+            struct view_container v = of_standalone(a);
+            if (!fn(arg, &v))
+                return;
+        }
+    }
+    (void)each_leftover(c, deployment, fn, arg);
+}
+
+/* ---- executions --------------------------------------------------------------------------- */
+
+void core_each_execution(const struct core *c, const char *deployment, const char *job,
+                         view_execution_fn fn, void *arg)
+{
+    const struct deployment *d;
+    const struct execution *x;
+    TAILQ_FOREACH(d, &c->deployments, link)
+    {
+        if (!is_asked(deployment, d->name))
+            continue;
+        TAILQ_FOREACH_REVERSE(x, &d->executions, execution_list, link)
+        {
+            struct row_execution row;
+            if (!is_asked(job, x->job))
+                continue;
+            execution_row(x, &row);
+            if (!fn(arg, &row))
+                return;
+        }
+    }
+}
