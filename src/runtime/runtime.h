@@ -13,8 +13,8 @@ enum rt_kind {
     RT_PULL,   /* makes the image usable; answers its digest */
     RT_CREATE, /* everything but the process; an existing container of that id is an error */
     RT_START,  /* answers when the command was executed; a missing command is an error here */
-    RT_STOP,   /* the stop signal to init, after grace_ms SIGKILL to all; answers when all are gone */
-    RT_KILL,   /* one signal to init; SIGKILL to all */
+    RT_STOP, /* the stop signal to init, after grace_ms SIGKILL to all; answers when all are gone */
+    RT_KILL, /* one signal to init; SIGKILL to all */
     RT_REMOVE, /* kills if need be, frees everything; an unknown id is success */
     RT_PROBE,  /* connects or asks inside the container's network; answers success or why not */
     RT_EXEC,   /* prepares an exec; answers where its client finds the stream */
@@ -36,15 +36,25 @@ struct rt_request {
     struct inst_id id;
     uint64_t deadline_ms; /* mono; 0: none */
     union {
-        struct { const char *image; enum spec_pull policy; } pull;
+        struct {
+            const char *image;
+            enum spec_pull policy;
+        } pull;
         struct {
             const struct inst_label *label;
             const struct spec_service *service; /* read during submit only */
-            bool attach_first; /* start waits for the first attach client */
+            bool attach_first;                  /* start waits for the first attach client */
         } create;
-        struct { int signal; uint64_t grace_ms; } stop; /* signal 0: the image's, else SIGTERM */
-        struct { int signal; } kill;
-        struct { const struct spec_service *service; } probe;
+        struct {
+            int signal;
+            uint64_t grace_ms;
+        } stop; /* signal 0: the image's, else SIGTERM */
+        struct {
+            int signal;
+        } kill;
+        struct {
+            const struct spec_service *service;
+        } probe;
         struct rt_exec exec;
     };
 };
@@ -62,8 +72,12 @@ struct rt_answer {
     enum rt_kind kind;
     struct zl_error err; /* kind ZL_OK: done */
     union {
-        struct { char digest[80]; } pull;
-        struct { int64_t pid, started_wall_ms; } start;
+        struct {
+            char digest[80];
+        } pull;
+        struct {
+            int64_t pid, started_wall_ms;
+        } start;
         struct rt_stream_where where; /* RT_EXEC, RT_ATTACH */
         struct rt_stats stats;
     };
@@ -80,7 +94,7 @@ struct rt_event {
 };
 
 struct runtime;
-struct rt_call;
+struct rt_call; /* runtime/call.h: what a backend keeps of a request */
 /* Once per request, on the loop, never from inside runtime_submit. */
 typedef void (*rt_done_fn)(void *arg, const struct rt_answer *a);
 typedef void (*rt_event_fn)(void *arg, const struct rt_event *ev);
@@ -88,16 +102,33 @@ typedef void (*rt_event_fn)(void *arg, const struct rt_event *ev);
 struct runtime_ops {
     const char *name; /* as written in a spec: "native", "docker", "wasm" */
     uint64_t can;     /* RT_CAN bits; runtime_submit answers UNSUPPORTED for the rest */
-    struct rt_call *(*submit)(struct runtime *rt, const struct rt_request *rq, rt_done_fn done, void *arg);
-    void (*cancel)(struct rt_call *c); /* done still comes: CANCELLED when what was begun is undone */
+    struct rt_call *(*submit)(struct runtime *rt, const struct rt_request *rq, rt_done_fn done,
+                              void *arg);
+    void (*cancel)(
+        struct rt_call *c); /* done still comes: CANCELLED when what was begun is undone */
     /* on_event gets one RT_EV_FOUND for each container that exists, RT_EV_FOUND_END, then what
      * happens: the only unasked messages. Called once. */
     int (*watch)(struct runtime *rt, rt_event_fn on_event, void *arg, struct zl_error *err);
     void (*free)(struct runtime *rt); /* lets go of containers, which go on */
 };
-struct runtime { const struct runtime_ops *ops; /* first member of a backend's own struct */ };
 
-struct rt_call *runtime_submit(struct runtime *rt, const struct rt_request *rq, rt_done_fn done, void *arg);
+struct event_base;
+struct runtime { /* first member of a backend's own struct; runtime_init() before anything else */
+    const struct runtime_ops *ops;
+    struct event_base *base;
+    struct rt_call *calls; /* that are not answered yet */
+};
+
+/*
+ * Hands the request to the backend, or refuses what it cannot do. NULL when there is no memory even
+ * for that: then no answer comes. Everything in rq is read before this returns.
+ */
+struct rt_call *runtime_submit(struct runtime *rt, const struct rt_request *rq, rt_done_fn done,
+                               void *arg);
+/* Of a call that is not answered yet. */
+void runtime_cancel(struct rt_call *c);
+/* No answers come after it. NULL is fine. */
+void runtime_free(struct runtime *rt);
 const char *rt_kind_verb(enum rt_kind k); /* "create", for messages */
 
 #endif

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+/* One container and the connection to its monitor. */
+#include <event2/event.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/id.h"
+#include "runtime/native/inner.h"
+
+struct container *container_new(struct native *n, struct inst_id id, struct zl_error *err)
+{
+    struct container *c = calloc(1, sizeof *c);
+    if (!c) {
+        (void)zl_fail_errno(err, "keep track of a container");
+        return NULL;
+    }
+    c->n = n;
+    c->id = id;
+    zl_id_format(id.v, c->id_text);
+    (void)snprintf(c->name, sizeof c->name, "%s", c->id_text);
+    c->next = n->containers;
+    c->link = &n->containers;
+    if (c->next)
+        c->next->link = &c->next;
+    n->containers = c;
+    return c;
+}
+
+struct container *container_find(const struct native *n, struct inst_id id)
+{
+    for (struct container *c = n->containers; c; c = c->next)
+        if (c->id.v == id.v && !c->doomed)
+            return c;
+    return NULL;
+}
+
+void container_set_record(struct container *c, struct record *r)
+{
+    record_done(&c->record);
+    c->record = *r;
+    *r = (struct record){ 0 };
+    record_name(&c->record.label, c->name, sizeof c->name);
+}
+
+void container_disconnect(struct container *c)
+{
+    if (c->readable)
+        event_free(c->readable);
+    c->readable = NULL;
+    mon_client_free(c->mon);
+    c->mon = NULL;
+}
+
+static void forget_calls(const struct container *c)
+{
+    for (struct rt_call *i = c->n->rt.calls; i; i = i->next) {
+        struct native_call *k = (struct native_call *)i;
+        if (k->c == c)
+            k->c = NULL;
+    }
+}
+
+void container_free(struct container *c)
+{
+    if (c->receiving) {
+        c->doomed = true;
+        return;
+    }
+    container_disconnect(c);
+    forget_calls(c);
+    *c->link = c->next;
+    if (c->next)
+        c->next->link = c->link;
+    record_done(&c->record);
+    free(c);
+}
+
+struct inst_exit exit_of(const struct mon_exit *e)
+{
+    return (struct inst_exit){
+        .code = e->code,
+        .signal = e->signal,
+        .oom = e->oom != 0,
+        .wall_ms = e->finished_wall_ns / 1000000,
+    };
+}
+
+static void tell_exit(struct container *c, const struct inst_exit *exit)
+{
+    if (c->has_exit)
+        return;
+    c->has_exit = true;
+    const struct rt_event ev = { .kind = RT_EV_EXIT, .id = c->id, .exit = *exit };
+    if (c->n->on_event)
+        c->n->on_event(c->n->on_event_arg, &ev);
+}
+
+static void receive_event(struct container *c, const struct mon_message *m)
+{
+    if (m->type == MON_EV_EXIT) {
+        const struct inst_exit exit = exit_of(&m->exit);
+        tell_exit(c, &exit);
+    } else if (m->type == MON_EV_OOM && c->n->on_event) {
+        const struct rt_event ev = { .kind = RT_EV_OOM, .id = c->id };
+        c->n->on_event(c->n->on_event_arg, &ev);
+    }
+}
+
+static void receive(int fd, short what, void *arg)
+{
+    struct container *c = arg;
+    struct mon_message m;
+    struct zl_error err = { 0 };
+    int got = 1;
+    (void)fd;
+    (void)what;
+
+    c->receiving = true;
+    while (c->mon && !c->doomed && (got = mon_client_recv(c->mon, &m, &err)) > 0) {
+        if (m.op == 0)
+            receive_event(c, &m);
+        else
+            native_reply(c, &m);
+    }
+    if (c->mon && !c->doomed && (got == 0 || err.errnum != EAGAIN))
+        container_lost(c);
+    c->receiving = false;
+    if (c->doomed)
+        container_free(c);
+}
+
+int container_connect(struct container *c, struct mon_client *mon, struct zl_error *err)
+{
+    struct event *readable =
+        event_new(c->n->rt.base, mon_client_fd(mon), EV_READ | EV_PERSIST, receive, c);
+    if (!readable || event_add(readable, NULL) < 0) {
+        if (readable)
+            event_free(readable);
+        mon_client_free(mon);
+        return zl_fail(err, ZL_ERR_SYSTEM, "listen to the monitor of '%s': out of memory", c->name);
+    }
+    c->mon = mon;
+    c->readable = readable;
+    return 0;
+}
+
+/* What a monitor leaves behind is nobody's: an unwatched container is ended, not kept. */
+void container_lost(struct container *c)
+{
+    const struct inst_exit lost = { .code = 255, .lost = true, .wall_ms = zl_wall_ms() };
+    container_disconnect(c);
+    cgroup_kill_all(&c->record);
+    native_calls_lost(c);
+    if (c->started && !c->doomed)
+        tell_exit(c, &lost);
+}
+
+static int open_dir(const struct container *c, int parent_fd, const char *what,
+                    struct zl_error *err)
+{
+    int fd = zl_open_dir(parent_fd, c->id_text, err);
+    return fd >= 0 ? fd : zl_wrap(err, "the %s directory of '%s'", what, c->name);
+}
+
+int container_open_run_dir(const struct container *c, struct zl_error *err)
+{
+    return open_dir(c, c->n->run_fd, "run", err);
+}
+
+int container_open_state_dir(const struct container *c, struct zl_error *err)
+{
+    return open_dir(c, c->n->containers_fd, "state", err);
+}

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * RT_CREATE: image, bundle, config.json, plan; directories and record; then a monitor is asked. The
+ * record is on disk before the monitor knows anything, so a kill of the agent at any point leaves
+ * something that the next one finds and removes.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "oci/bundle.h"
+#include "oci/config.h"
+#include "oci/etc.h"
+#include "runtime/native/inner.h"
+#include "sandbox/plan.h"
+#include "spec/signal.h"
+
+enum { CREATE_LIMIT_MS = 30000, CONFIG_MAX = 8 << 20 };
+
+/* What is made on the way to a created container. */
+struct making {
+    struct native *n;
+    struct container *c;
+    const struct inst_label *label;
+    const struct spec_service *service;
+    struct image *image;
+    int run_fd, state_fd, log_fd, plan_fd;
+    char log_path[1024], log_name[256];
+    int layer_fds[PLAN_LOWER_MAX + 2]; /* uppermost first, then upper and work */
+    size_t n_layer_fds;
+    struct zl_buf config; /* text of config.json */
+    struct zl_buf plan;
+};
+
+static void making_done(struct making *m)
+{
+    image_free(m->image);
+    zl_closep(&m->run_fd);
+    zl_closep(&m->state_fd);
+    zl_closep(&m->log_fd);
+    zl_closep(&m->plan_fd);
+    for (size_t i = 0; i < m->n_layer_fds; i++)
+        zl_closep(&m->layer_fds[i]);
+    zl_buf_done(&m->config);
+    zl_buf_done(&m->plan);
+}
+
+/* ---- the steps, in order ------------------------------------------------------------------ */
+
+static int find_image(struct making *m, struct zl_error *err)
+{
+    const char *name = m->service->image.name;
+    if (image_find(m->n->images, name, &m->image, err) < 0)
+        return -1;
+    if (m->image->n_layers > PLAN_LOWER_MAX)
+        return zl_fail(err, ZL_ERR_UNSUPPORTED,
+                       "image '%s' has %zu layers; at most %d can be mounted", name,
+                       m->image->n_layers, PLAN_LOWER_MAX);
+    return 0;
+}
+
+static int make_dir_at(int parent_fd, const char *name, mode_t mode, struct zl_error *err)
+{
+    if (mkdirat(parent_fd, name, mode) < 0)
+        return zl_fail_errno(err, "create directory '%s'", name);
+    return zl_open_dir(parent_fd, name, err);
+}
+
+static int make_directories(struct making *m, struct zl_error *err)
+{
+    const char *id = m->c->id_text;
+    m->state_fd = make_dir_at(m->n->containers_fd, id, 0711, err);
+    if (m->state_fd < 0)
+        return zl_wrap(err, "the state directory");
+    m->run_fd = make_dir_at(m->n->run_fd, id, 0700, err);
+    if (m->run_fd < 0)
+        return zl_wrap(err, "the run directory");
+    /* Where the overlay is mounted, in the container's own mount namespace only. */
+    zl_autoclose int rootfs = make_dir_at(m->state_fd, "rootfs", 0755, err);
+    if (rootfs < 0)
+        return zl_wrap(err, "the state directory");
+    return 0;
+}
+
+static int open_layers(struct making *m, struct zl_error *err)
+{
+    for (size_t i = m->image->n_layers; i > 0; i--) {
+        int fd = image_layer_fd(m->n->images, m->image->layers[i - 1], err);
+        if (fd < 0)
+            return -1;
+        m->layer_fds[m->n_layer_fds++] = fd;
+    }
+    static const char *const writable[] = { "upper", "work" };
+    for (size_t i = 0; i < ZL_ARRAY_LEN(writable); i++) {
+        int fd = make_dir_at(m->state_fd, writable[i], 0755, err);
+        if (fd < 0)
+            return -1;
+        m->layer_fds[m->n_layer_fds++] = fd;
+    }
+    return 0;
+}
+
+static int open_log(struct making *m, struct zl_error *err)
+{
+    zl_autobuf struct zl_buf path = ZL_BUF(sizeof m->log_path - 1);
+    native_log_path(m->n->root_dir, m->label, &path);
+    if (zl_buf_check(&path, "the path of the log", err) < 0)
+        return -1;
+    (void)memcpy(m->log_path, path.data, path.len + 1);
+    char *slash = strrchr(path.data, '/');
+    *slash = '\0';
+    if (snprintf(m->log_name, sizeof m->log_name, "%s", slash + 1) >= (int)sizeof m->log_name)
+        return zl_fail(err, ZL_ERR_INVALID, "the name of the log '%s' is too long", slash + 1);
+    m->log_fd = zl_mkdir_p(AT_FDCWD, path.data, 0755, err);
+    return m->log_fd < 0 ? -1 : 0;
+}
+
+static int open_image_file(void *arg, const char *path, struct zl_error *err)
+{
+    const struct making *m = arg;
+    return image_open_file(m->n->images, m->image, path, err);
+}
+
+static int write_etc(struct making *m, struct zl_error *err)
+{
+    char hostname[OCI_HOSTNAME_MAX + 1];
+    oci_bundle_hostname(m->service, m->c->name, hostname);
+    return oci_etc_write(m->state_fd, hostname, m->service->network == SPEC_NET_HOST, err);
+}
+
+static int make_config(struct making *m, struct zl_error *err)
+{
+    zl_autofree char *cgroups_path = NULL, *etc_dir = NULL;
+    if (asprintf(&cgroups_path, "%s/c/%s", m->n->cgroup_parent, m->c->id_text) < 0 ||
+        asprintf(&etc_dir, "%s/containers/%s", m->n->root_dir, m->c->id_text) < 0)
+        return zl_fail_errno(err, "make config.json");
+    const struct image_config *ic = &m->image->config;
+    const struct oci_bundle bundle = {
+        .service = m->service,
+        .image = { ic->entrypoint, ic->cmd, ic->env, ic->user, ic->workdir },
+        .name = m->c->name,
+        .cgroups_path = cgroups_path,
+        .etc_dir = etc_dir,
+        .nofile_max = m->n->nofile_max,
+        .open_file = open_image_file,
+        .arg = m,
+    };
+    json_t *config = NULL;
+    if (oci_bundle_make(&bundle, &config, err) < 0)
+        return -1;
+    int rc = zl_json_dump(config, JSON_COMPACT, &m->config, err);
+    json_decref(config);
+    if (rc < 0)
+        return -1;
+    /* On tmpfs, for root only: it holds the environment with its secrets. */
+    return zl_write_atomic(m->run_fd, "config.json", m->config.data, m->config.len, 0600, false,
+                           err);
+}
+
+static int seal_plan(struct making *m, struct zl_error *err)
+{
+    m->plan_fd = memfd_create("plan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (m->plan_fd < 0)
+        return zl_fail_errno(err, "hold the plan in memory");
+    if (zl_write_all(m->plan_fd, m->plan.data, m->plan.len, "plan", err) < 0)
+        return -1;
+    if (fcntl(m->plan_fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) <
+        0)
+        return zl_fail_errno(err, "seal the plan");
+    return 0;
+}
+
+static int make_plan(struct making *m, struct zl_error *err)
+{
+    autociconfig struct oci_config *config = NULL;
+    zl_autofree char *state_dir = NULL, *mount_point = NULL;
+    if (asprintf(&state_dir, "%s/containers/%s", m->n->root_dir, m->c->id_text) < 0 ||
+        asprintf(&mount_point, "%s/rootfs", state_dir) < 0)
+        return zl_fail_errno(err, "make the plan");
+    const struct plan_options options = {
+        .id = m->c->id_text,
+        .bundle = state_dir,
+        .cgroup_parent = m->n->cgroup_parent,
+        .join_all = true,
+        .seccomp = PLAN_SECCOMP_DEFAULT,
+        .n_lower = (uint32_t)m->image->n_layers,
+        .has_upper = true,
+        .upper_volatile = m->label->owner == OWNER_EXECUTION || m->service->delete_on_exit,
+        .mount_point = mount_point,
+    };
+    if (oci_config_parse(m->config.data, m->config.len, "config.json", &config, err) < 0 ||
+        plan_build(config, &options, &m->plan, err) < 0)
+        return -1;
+    return seal_plan(m, err);
+}
+
+static int stop_signal_of(const struct making *m)
+{
+    const char *of_image = m->image->config.stop_signal;
+    int found = of_image && *of_image ? spec_parse_signal(of_image) : -1;
+    if (m->service->stop_signal)
+        return m->service->stop_signal;
+    return found > 0 ? found : SIGTERM;
+}
+
+/* The directories that the plan will make, for those who clean up without a monitor. */
+static int list_cgroups(const struct plan *plan, const char **ret, size_t *ret_n,
+                        struct zl_error *err)
+{
+    const struct plan_cgroup *v = plan_table(plan, plan->cgroups);
+    for (uint32_t i = 0; i < plan->cgroups.n; i++) {
+        char *dir;
+        if (asprintf(&dir, "%s/%s", plan_text(plan, v[i].mount), plan_text(plan, v[i].path)) < 0)
+            return zl_fail_errno(err, "list the cgroups");
+        ret[(*ret_n)++] = dir;
+    }
+    return 0;
+}
+
+static int write_record(struct making *m, struct zl_error *err)
+{
+    const struct plan *plan = NULL;
+    if (plan_check(m->plan.data, m->plan.len, &plan, err) < 0)
+        return -1;
+    struct record r = {
+        .id = m->c->id_text,
+        .owner = m->n->owner,
+        .boot_id = m->n->boot_id,
+        .label = *m->label,
+        .image = m->image->digest,
+        .log = m->log_path,
+        .stop_signal = stop_signal_of(m),
+    };
+    r.layers.v = calloc(m->image->n_layers + 1, sizeof *r.layers.v);
+    r.cgroups.v = calloc(plan->cgroups.n + 1, sizeof *r.cgroups.v);
+    int rc = r.layers.v && r.cgroups.v ? 0 : zl_fail_errno(err, "write the record");
+    if (rc == 0) {
+        (void)memcpy(r.layers.v, m->image->layers, m->image->n_layers * sizeof *r.layers.v);
+        r.layers.n = m->image->n_layers;
+        rc = list_cgroups(plan, r.cgroups.v, &r.cgroups.n, err);
+    }
+    if (rc == 0)
+        rc = record_write(m->state_fd, &r, err);
+    for (size_t i = 0; i < r.cgroups.n; i++)
+        free((void *)(uintptr_t)r.cgroups.v[i]);
+    free(r.cgroups.v);
+    free(r.layers.v);
+    if (rc < 0)
+        return -1;
+    /* What was written is what counts from here on. */
+    autorecord struct record written = { 0 };
+    if (record_read(m->state_fd, &written, err) < 0)
+        return -1;
+    container_set_record(m->c, &written);
+    return 0;
+}
+
+/* ---- asking the monitor ------------------------------------------------------------------- */
+
+static unsigned flags_of(const struct making *m, bool attach_first)
+{
+    unsigned flags = 0;
+    if (m->service->tty)
+        flags |= MON_CREATE_TTY;
+    if (m->service->stdin_open)
+        flags |= MON_CREATE_STDIN;
+    if (attach_first)
+        flags |= MON_CREATE_ATTACH_FIRST;
+    if (m->label->owner == OWNER_EXECUTION) /* so that a finished job never runs twice */
+        flags |= MON_CREATE_DURABLE_EXIT;
+    return flags;
+}
+
+static int send_create(struct making *m, struct mon_client *mon, bool attach_first, uint64_t op,
+                       struct zl_error *err)
+{
+    int fds[4 + PLAN_LOWER_MAX + 2] = { m->plan_fd, m->run_fd, m->state_fd, m->log_fd };
+    struct mon_create create = {
+        .flags = flags_of(m, attach_first),
+        .n_plan_fds = (uint32_t)m->n_layer_fds,
+        .stop_signal = m->c->record.stop_signal,
+    };
+    (void)snprintf(create.id, sizeof create.id, "%s", m->c->id_text);
+    (void)snprintf(create.log_name, sizeof create.log_name, "%s", m->log_name);
+    (void)memcpy(fds + 4, m->layer_fds, m->n_layer_fds * sizeof *fds);
+    if (mon_client_send_hello(mon, ++m->n->last_op, true, NULL, err) < 0)
+        return -1;
+    return mon_client_send_create(mon, op, &create, fds, 4 + m->n_layer_fds, err);
+}
+
+static int ask_monitor(struct making *m, bool attach_first, uint64_t op, struct zl_error *err)
+{
+    struct mon_client *mon = NULL;
+    int sock = shim_pool_take(m->n->pool, err);
+    if (sock < 0 || mon_client_adopt(sock, &mon, err) < 0)
+        return -1;
+    if (send_create(m, mon, attach_first, op, err) < 0) {
+        mon_client_free(mon);
+        return -1;
+    }
+    return container_connect(m->c, mon, err);
+}
+
+static int make_all(struct making *m, struct zl_error *err)
+{
+    static int (*const steps[])(struct making *, struct zl_error *) = {
+        find_image, make_directories, open_layers, open_log,
+        write_etc,  make_config,      make_plan,   write_record,
+    };
+    for (size_t i = 0; i < ZL_ARRAY_LEN(steps); i++)
+        if (steps[i](m, err) < 0)
+            return -1;
+    return 0;
+}
+
+/* Nothing that was made stays: the monitor, if there is one, ends by the closed connection. */
+static void undo(struct container *c)
+{
+    struct native *n = c->n;
+    container_disconnect(c);
+    cgroup_kill_all(&c->record);
+    (void)cgroup_remove_all(&c->record);               /* the monitor removes what it made, too */
+    (void)zl_remove_tree(n->run_fd, c->id_text, NULL); /* the first failure is the one to tell */
+    (void)trash_take(n->trash, n->containers_fd, c->id_text, NULL);
+    container_free(c);
+}
+
+static void create_failed(struct native_call *k, struct zl_error *why)
+{
+    struct container *c = k->c;
+    (void)zl_wrap(why, "%s '%s'", rt_kind_verb(k->call.kind), c->name);
+    k->c = NULL;
+    undo(c);
+    rt_call_fail(&k->call, why);
+}
+
+struct rt_call *native_create(struct native *n, const struct rt_request *rq, rt_done_fn done,
+                              void *arg)
+{
+    struct zl_error err = { 0 };
+    struct native_call *k = native_call_new(n, NULL, rq, done, arg);
+    if (!k)
+        return NULL;
+    if (container_find(n, rq->id)) {
+        (void)zl_fail(&err, ZL_ERR_EXISTS, "create: this container exists already");
+        return native_call_refuse(k, &err);
+    }
+    struct making m = {
+        .n = n,
+        .label = rq->create.label,
+        .service = rq->create.service,
+        .run_fd = -1,
+        .state_fd = -1,
+        .log_fd = -1,
+        .plan_fd = -1,
+        .config = ZL_BUF(CONFIG_MAX),
+        .plan = ZL_BUF(PLAN_MAX),
+    };
+    m.c = container_new(n, rq->id, &err);
+    if (!m.c)
+        return native_call_refuse(k, &err);
+    record_name(m.label, m.c->name, sizeof m.c->name);
+    k->on_failed = create_failed;
+    int rc = make_all(&m, &err);
+    if (rc == 0)
+        rc = ask_monitor(&m, rq->create.attach_first, native_call_expect(k, reply_done), &err);
+    k->c = m.c;
+    making_done(&m);
+    if (rc == 0) {
+        native_call_limit(k, CREATE_LIMIT_MS);
+        return &k->call;
+    }
+    struct rt_call *refused = native_call_refuse(k, &err);
+    k->c = NULL;
+    undo(m.c);
+    return refused;
+}

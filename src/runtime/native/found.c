@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What exists when an agent starts: every directory of containers/ with a record of ours, and the
+ * monitor that answers for it, if one does. What the monitor says counts; without one, its exit
+ * record; without that, the container is debris. Runs once, before the agent serves, and may wait
+ * for monitors: all are asked first, then each is waited for.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/id.h"
+#include "monitor/exitrec.h"
+#include "runtime/native/inner.h"
+
+enum { ANSWER_MS = 3000 }; /* for all monitors together */
+
+/* A directory without a usable record: nothing was started from it, or a power cut tore it. */
+static void drop_unknown(struct native *n, const char *name)
+{
+    (void)zl_remove_tree(n->run_fd, name, NULL); /* what cannot be removed is met again next time */
+    (void)trash_take(n->trash, n->containers_fd, name, NULL);
+}
+
+static void ask(struct container *c)
+{
+    zl_autoclose int run_fd = container_open_run_dir(c, NULL);
+    struct mon_client *mon = NULL;
+    if (run_fd < 0 || mon_client_open(run_fd, &mon, NULL) < 0)
+        return;
+    /* The op of the hello is remembered in no call: collect() waits for it by number. */
+    if (mon_client_send_hello(mon, c->id.v, true, NULL, NULL) < 0) {
+        mon_client_free(mon);
+        return;
+    }
+    c->mon = mon;
+}
+
+static void adopt(struct native *n, const char *name)
+{
+    struct inst_id id;
+    autorecord struct record record = { 0 };
+    struct zl_error err = { 0 };
+    if (!zl_id_parse(name, &id.v))
+        return; /* not ours */
+    zl_autoclose int dir = zl_open_dir(n->containers_fd, name, NULL);
+    if (dir < 0)
+        return;
+    if (record_read(dir, &record, &err) < 0) {
+        drop_unknown(n, name);
+        return;
+    }
+    if (strcmp(record.owner, n->owner) != 0)
+        return;
+    struct container *c = container_new(n, id, NULL);
+    if (!c)
+        return;
+    container_set_record(c, &record);
+    /* Cgroups and sockets of another boot are gone; an equal path would be somebody else's. */
+    if (strcmp(c->record.boot_id, n->boot_id) == 0)
+        ask(c);
+}
+
+static bool read_exit(int parent_fd, const char *name, struct mon_exit *ret)
+{
+    zl_autoclose int dir = zl_open_dir(parent_fd, name, NULL);
+    return dir >= 0 && exitrec_read(dir, ret, NULL) == 0;
+}
+
+static void describe_dead(struct container *c, struct event *ev)
+{
+    struct mon_exit e;
+    bool same_boot = strcmp(c->record.boot_id, c->n->boot_id) == 0;
+    if (same_boot)
+        cgroup_kill_all(&c->record); /* nobody watches what may still run there */
+    if ((same_boot && read_exit(c->n->run_fd, c->id_text, &e)) ||
+        read_exit(c->n->containers_fd, c->id_text, &e)) {
+        ev->found.state = FOUND_EXITED;
+        ev->found.exit = exit_of(&e);
+        ev->found.started_wall_ms = e.started_wall_ns / 1000000;
+    } else {
+        ev->found.state = FOUND_DEBRIS;
+    }
+    c->has_exit = true;
+}
+
+static void describe_living(struct container *c, const struct mon_state *s, struct event *ev)
+{
+    static const enum found_state states[] = {
+        [MON_PHASE_NEW] = FOUND_DEBRIS,
+        [MON_PHASE_CREATED] = FOUND_CREATED,
+        [MON_PHASE_RUNNING] = FOUND_RUNNING,
+        [MON_PHASE_EXITED] = FOUND_EXITED,
+    };
+    ev->found.state = s->phase < ZL_ARRAY_LEN(states) ? states[s->phase] : FOUND_DEBRIS;
+    ev->found.pid = s->pid;
+    ev->found.started_wall_ms = s->started_wall_ns / 1000000;
+    if (ev->found.state == FOUND_EXITED)
+        ev->found.exit = exit_of(&s->exit);
+    c->has_exit = ev->found.state == FOUND_EXITED;
+    c->started = ev->found.state == FOUND_RUNNING;
+}
+
+/* Whether the monitor answered; then it is listened to from now on. */
+static bool collect(struct container *c, uint64_t deadline_ms, struct mon_state *ret)
+{
+    struct mon_message m;
+    struct mon_client *mon = zl_take_ptr(c->mon);
+    if (!mon)
+        return false;
+    if (mon_client_await(mon, c->id.v, deadline_ms, &m, NULL) < 0) {
+        mon_client_free(mon);
+        return false;
+    }
+    *ret = m.state;
+    return container_connect(c, mon, NULL) == 0;
+}
+
+static void tell(struct container *c, uint64_t deadline_ms)
+{
+    struct native *n = c->n;
+    struct mon_state state;
+    struct rt_event ev = { .kind = RT_EV_FOUND, .id = c->id };
+    ev.found.kind = EV_FOUND;
+    ev.found.found.id = c->id;
+    ev.found.found.label = c->record.label;
+    if (collect(c, deadline_ms, &state))
+        describe_living(c, &state, &ev.found);
+    else
+        describe_dead(c, &ev.found);
+    n->on_event(n->on_event_arg, &ev);
+}
+
+static int each_name(int dir_fd, struct native *n, void (*fn)(struct native *, const char *),
+                     struct zl_error *err)
+{
+    int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+    const struct dirent *d;
+    if (!dir) {
+        zl_closep(&copy);
+        return zl_fail_errno(err, "list the containers");
+    }
+    while ((d = readdir(dir)))
+        fn(n, d->d_name);
+    (void)closedir(dir);
+    return 0;
+}
+
+/* A run directory without a state directory: its container was removed but for that. */
+static void drop_stale_run_dir(struct native *n, const char *name)
+{
+    uint64_t id;
+    if (!zl_id_parse(name, &id) || faccessat(n->containers_fd, name, F_OK, 0) == 0)
+        return;
+    (void)zl_remove_tree(n->run_fd, name, NULL); /* met again next time */
+}
+
+int native_find_all(struct native *n, struct zl_error *err)
+{
+    if (each_name(n->containers_fd, n, adopt, err) < 0 ||
+        each_name(n->run_fd, n, drop_stale_run_dir, err) < 0)
+        return -1;
+    uint64_t deadline = zl_mono_ms() + ANSWER_MS;
+    for (struct container *c = n->containers, *next; c; c = next) {
+        next = c->next; /* told, one may be removed */
+        tell(c, deadline);
+    }
+    const struct rt_event end = { .kind = RT_EV_FOUND_END };
+    n->on_event(n->on_event_arg, &end);
+    return 0;
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The parts of the native runtime among themselves: one struct for the runtime, one for each
+ * container that exists, one for each request under way. A container's struct lives from create (or
+ * from being found) until remove; its monitor may be gone earlier.
+ */
+#ifndef ZL_RUNTIME_NATIVE_INNER_H
+#define ZL_RUNTIME_NATIVE_INNER_H
+
+#include "image/store.h"
+#include "monitor/client.h"
+#include "runtime/call.h"
+#include "runtime/native.h"
+#include "runtime/native/record.h"
+
+struct event;
+struct shim_pool;
+struct trash;
+struct native_call;
+
+struct container {
+    struct container *next, **link; /* in native.containers */
+    struct native *n;
+    struct inst_id id;
+    char id_text[16];
+    char name[192]; /* for messages */
+    struct record record;
+    struct mon_client *mon; /* NULL: gone */
+    struct event *readable;
+    bool has_exit; /* RT_EV_EXIT was told, or is known from the record */
+    bool started;
+    bool receiving, doomed; /* freed when the receiving loop is done with it */
+};
+
+struct native {
+    struct runtime rt;
+    char *root_dir, *run_dir, *cgroup_parent, *owner;
+    int root_fd, run_fd; /* run_fd: of run_dir/c */
+    int containers_fd;   /* of root_dir/containers */
+    char boot_id[40];
+    uint64_t nofile_max;
+    struct image_store *images;
+    struct shim_pool *pool;
+    struct trash *trash;
+    struct container *containers;
+    uint64_t last_op;
+    rt_event_fn on_event;
+    void *on_event_arg;
+};
+
+static inline struct native *native_of(struct runtime *rt)
+{
+    return (struct native *)rt; /* rt is the first member */
+}
+
+/* One request. on_reply continues it; it must answer the call or send a further message. */
+struct native_call {
+    struct rt_call call;
+    struct container *c; /* NULL: none (any more) */
+    uint64_t op;         /* of the message whose reply is waited for */
+    void (*on_reply)(struct native_call *k, const struct mon_message *m);
+    /* Instead of a reply: an error of the monitor's, its end (UNREACHABLE), too long a silence
+     * (TIMEOUT). NULL: native_call_fail(). */
+    void (*on_failed)(struct native_call *k, struct zl_error *why);
+    void (*release)(struct native_call *k); /* frees `more`; NULL: plain free */
+    struct event *timer;                    /* how long this may take */
+    void *more;
+};
+
+/* ---- container.c: the connection to one monitor ---- */
+
+struct container *container_new(struct native *n, struct inst_id id, struct zl_error *err);
+void container_free(struct container *c);
+struct container *container_find(const struct native *n, struct inst_id id);
+/* Takes the record over; sets the name. */
+void container_set_record(struct container *c, struct record *r);
+/* Takes the connection over and listens to it. */
+int container_connect(struct container *c, struct mon_client *mon, struct zl_error *err);
+/* The monitor is gone: its calls end, the cgroup is killed, the exit is told as lost. */
+void container_lost(struct container *c);
+void container_disconnect(struct container *c);
+/* Directories of it, opened; -1 with an error. */
+int container_open_run_dir(const struct container *c, struct zl_error *err);
+int container_open_state_dir(const struct container *c, struct zl_error *err);
+struct inst_exit exit_of(const struct mon_exit *e);
+
+/* ---- call.c: requests under way ---- */
+
+/* A call on the container; NULL: no memory. */
+struct native_call *native_call_new(struct native *n, struct container *c,
+                                    const struct rt_request *rq, rt_done_fn done, void *arg);
+/* The next message of k will carry this op, and its reply goes to on_reply. */
+uint64_t native_call_expect(struct native_call *k,
+                            void (*on_reply)(struct native_call *, const struct mon_message *));
+/* After this many milliseconds the call fails with TIMEOUT. */
+void native_call_limit(struct native_call *k, uint64_t ms);
+void native_call_unlimit(struct native_call *k);
+/* "<verb> '<name>': <why>" */
+void native_call_fail(struct native_call *k, struct zl_error *why);
+/* The same from inside submit. */
+struct rt_call *native_call_refuse(struct native_call *k, struct zl_error *why);
+/* Hands a reply to the call that waits for it. */
+void native_reply(struct container *c, const struct mon_message *m);
+/* Ends every call on the container whose monitor is gone. */
+void native_calls_lost(struct container *c);
+/* A reply without content means that it is done. */
+void reply_done(struct native_call *k, const struct mon_message *m);
+
+/* ---- the operations: one handler each, the types of native_ops.submit ---- */
+
+typedef struct rt_call *(*native_fn)(struct native *n, const struct rt_request *rq, rt_done_fn done,
+                                     void *arg);
+struct rt_call *native_pull(struct native *, const struct rt_request *, rt_done_fn, void *);
+struct rt_call *native_create(struct native *, const struct rt_request *, rt_done_fn, void *);
+struct rt_call *native_start(struct native *, const struct rt_request *, rt_done_fn, void *);
+struct rt_call *native_stop(struct native *, const struct rt_request *, rt_done_fn, void *);
+struct rt_call *native_kill(struct native *, const struct rt_request *, rt_done_fn, void *);
+struct rt_call *native_remove(struct native *, const struct rt_request *, rt_done_fn, void *);
+struct rt_call *native_probe(struct native *, const struct rt_request *, rt_done_fn, void *);
+struct rt_call *native_exec(struct native *, const struct rt_request *, rt_done_fn, void *);
+struct rt_call *native_attach(struct native *, const struct rt_request *, rt_done_fn, void *);
+struct rt_call *native_stats(struct native *, const struct rt_request *, rt_done_fn, void *);
+
+/* exec.c: sends a command to the monitor as k's next message. env is added to the container's. */
+int exec_send(struct native_call *k, const struct rt_exec *x, bool capture, uint64_t timeout_ms,
+              void (*on_made)(struct native_call *, const struct mon_message *),
+              struct zl_error *err);
+
+/* found.c: every container of this owner on disk is told by RT_EV_FOUND. */
+int native_find_all(struct native *n, struct zl_error *err);
+
+/* cgroup.c: the cgroups of a record, when no monitor does it. */
+void cgroup_kill_all(const struct record *r);
+bool cgroup_remove_all(const struct record *r); /* false: something still lives there */
+
+/* trash.c: directories that may be large are renamed away at once and removed bit by bit. */
+int trash_new(struct event_base *base, int root_fd, struct trash **ret, struct zl_error *err);
+void trash_free(struct trash *t);
+/* Moves dir_fd/name into the trash; a missing one is success. */
+int trash_take(struct trash *t, int dir_fd, const char *name, struct zl_error *err);
+
+/* shim.c: monitors ready to be used. */
+int shim_pool_new(struct event_base *base, struct shim_pool **ret, struct zl_error *err);
+void shim_pool_free(struct shim_pool *p); /* the spare one ends by itself */
+/* A fresh monitor: our end of the socket to it, the caller's. */
+int shim_pool_take(struct shim_pool *p, struct zl_error *err);
+
+#endif

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The operations that are one message to the monitor, or a few in a row. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "runtime/native/inner.h"
+
+enum {
+    ANSWER_LIMIT_MS = 30000,
+    START_LIMIT_MS = 60000, /* a start may wait 30 s for its first attach client */
+};
+
+/* A call on a container that exists and has a monitor; else NULL and *ret_refused. */
+static struct native_call *begin(struct native *n, const struct rt_request *rq, rt_done_fn done,
+                                 void *arg, struct rt_call **ret_refused)
+{
+    struct zl_error err = { 0 };
+    struct container *c = container_find(n, rq->id);
+    struct native_call *k = native_call_new(n, c, rq, done, arg);
+    *ret_refused = NULL;
+    if (!k)
+        return NULL;
+    if (c && c->mon) {
+        native_call_limit(k, ANSWER_LIMIT_MS);
+        return k;
+    }
+    if (c)
+        (void)zl_fail(&err, ZL_ERR_CONFLICT, "it has ended");
+    else
+        (void)zl_fail(&err, ZL_ERR_NOT_FOUND, "%s: no such container", rt_kind_verb(rq->kind));
+    *ret_refused = native_call_refuse(k, &err);
+    return NULL;
+}
+
+/* The end of every handler here: rc of the message that was sent. */
+static struct rt_call *sent(struct native_call *k, int rc, struct zl_error *err)
+{
+    return rc == 0 ? &k->call : native_call_refuse(k, err);
+}
+
+/* ---- pull --------------------------------------------------------------------------------- */
+
+struct rt_call *native_pull(struct native *n, const struct rt_request *rq, rt_done_fn done,
+                            void *arg)
+{
+    struct zl_error err = { 0 };
+    struct rt_answer a = { 0 };
+    autoimage struct image *image = NULL;
+    struct native_call *k = native_call_new(n, NULL, rq, done, arg);
+    if (!k)
+        return NULL;
+    if (image_find(n->images, rq->pull.image, &image, &err) == 0) {
+        (void)snprintf(a.pull.digest, sizeof a.pull.digest, "%s", image->digest);
+        rt_call_answer_soon(&k->call, &a);
+        return &k->call;
+    }
+    if (err.kind == ZL_ERR_NOT_FOUND)
+        (void)zl_fail(&err, ZL_ERR_NOT_FOUND,
+                      "image '%s' is not in the local store: `zlayer import` puts one there "
+                      "(registries come with pull)",
+                      rq->pull.image);
+    return native_call_refuse(k, &err);
+}
+
+/* ---- start, stop, kill -------------------------------------------------------------------- */
+
+static void on_started(struct native_call *k, const struct mon_message *m)
+{
+    struct rt_answer a = {
+        .start = { m->started.pid, m->started.started_wall_ns / 1000000 },
+    };
+    rt_call_answer(&k->call, &a);
+}
+
+static void start_failed(struct native_call *k, struct zl_error *why)
+{
+    k->c->started = false;
+    native_call_fail(k, why);
+}
+
+struct rt_call *native_start(struct native *n, const struct rt_request *rq, rt_done_fn done,
+                             void *arg)
+{
+    struct zl_error err = { 0 };
+    struct rt_call *refused;
+    struct native_call *k = begin(n, rq, done, arg, &refused);
+    if (!k)
+        return refused;
+    k->on_failed = start_failed;
+    k->c->started = true; /* from now on a lost monitor may mean a lost process */
+    native_call_limit(k, START_LIMIT_MS);
+    int rc = mon_client_send_start(k->c->mon, native_call_expect(k, on_started), &err);
+    return sent(k, rc, &err);
+}
+
+/* Whatever ended it, it is ended: by itself, or with its monitor. */
+static void stop_failed(struct native_call *k, struct zl_error *why)
+{
+    if (why->kind == ZL_ERR_CONFLICT || why->kind == ZL_ERR_UNREACHABLE)
+        rt_call_succeed(&k->call);
+    else
+        native_call_fail(k, why);
+}
+
+struct rt_call *native_stop(struct native *n, const struct rt_request *rq, rt_done_fn done,
+                            void *arg)
+{
+    struct zl_error err = { 0 };
+    struct container *c = container_find(n, rq->id);
+    struct native_call *k = native_call_new(n, c, rq, done, arg);
+    if (!k)
+        return NULL;
+    if (!c || !c->mon) { /* nothing runs without a monitor */
+        rt_call_answer_soon(&k->call, &(struct rt_answer){ 0 });
+        return &k->call;
+    }
+    k->on_failed = stop_failed;
+    native_call_limit(k, rq->stop.grace_ms + ANSWER_LIMIT_MS);
+    int rc = mon_client_send_stop(c->mon, native_call_expect(k, reply_done), rq->stop.signal,
+                                  rq->stop.grace_ms, &err);
+    return sent(k, rc, &err);
+}
+
+struct rt_call *native_kill(struct native *n, const struct rt_request *rq, rt_done_fn done,
+                            void *arg)
+{
+    struct zl_error err = { 0 };
+    struct rt_call *refused;
+    struct native_call *k = begin(n, rq, done, arg, &refused);
+    if (!k)
+        return refused;
+    uint64_t op = native_call_expect(k, reply_done);
+    int rc = rq->kill.signal == SIGKILL
+                 ? mon_client_send_kill_all(k->c->mon, op, &err)
+                 : mon_client_send_signal(k->c->mon, op, 0, rq->kill.signal, &err);
+    return sent(k, rc, &err);
+}
+
+/* ---- attach and exec: a token, and where to go with it ------------------------------------ */
+
+static void on_granted(struct native_call *k, const struct mon_message *m)
+{
+    (void)m;
+    struct rt_answer a = { 0 };
+    const char *token = k->more;
+    int n = snprintf(a.where.socket, sizeof a.where.socket, "%s/c/%s/" MON_CTL,
+                     native_of(k->call.rt)->run_dir, k->c->id_text);
+    if (n < 0 || (size_t)n >= sizeof a.where.socket) {
+        struct zl_error err = { 0 };
+        (void)zl_fail(&err, ZL_ERR_CONFIGURATION, "the path of the runtime directory is too long");
+        native_call_fail(k, &err);
+        return;
+    }
+    (void)snprintf(a.where.token, sizeof a.where.token, "%s", token);
+    rt_call_answer(&k->call, &a);
+}
+
+static int send_grant(struct native_call *k, uint32_t what, uint64_t exec_id, struct zl_error *err)
+{
+    struct mon_grant grant = { .what = what, .exec_id = exec_id };
+    char *token = malloc(MON_TOKEN_LEN + 1);
+    if (!token)
+        return zl_fail_errno(err, "make a token");
+    mon_token_make(token);
+    free(k->more);
+    k->more = token;
+    (void)memcpy(grant.token, token, MON_TOKEN_LEN);
+    return mon_client_send_grant(k->c->mon, native_call_expect(k, on_granted), &grant, err);
+}
+
+struct rt_call *native_attach(struct native *n, const struct rt_request *rq, rt_done_fn done,
+                              void *arg)
+{
+    struct zl_error err = { 0 };
+    struct rt_call *refused;
+    struct native_call *k = begin(n, rq, done, arg, &refused);
+    if (!k)
+        return refused;
+    return sent(k, send_grant(k, MON_GRANT_ATTACH, 0, &err), &err);
+}
+
+static void on_exec_made(struct native_call *k, const struct mon_message *m)
+{
+    struct zl_error err = { 0 };
+    if (send_grant(k, MON_GRANT_EXEC, m->exec_made.exec_id, &err) < 0)
+        native_call_fail(k, &err);
+}
+
+struct rt_call *native_exec(struct native *n, const struct rt_request *rq, rt_done_fn done,
+                            void *arg)
+{
+    struct zl_error err = { 0 };
+    struct rt_call *refused;
+    struct native_call *k = begin(n, rq, done, arg, &refused);
+    if (!k)
+        return refused;
+    return sent(k, exec_send(k, &rq->exec, false, 0, on_exec_made, &err), &err);
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * containers/<id>/record.json: what a container is and what it holds on the host, so that whoever
+ * comes later can adopt it or remove it without a trace. Written before anything else is made,
+ * never changed.
+ */
+#ifndef ZL_RUNTIME_NATIVE_RECORD_H
+#define ZL_RUNTIME_NATIVE_RECORD_H
+
+#include "base/json.h"
+#include "core/core.h"
+
+#define RECORD_FILE "record.json"
+
+struct record {
+    const char *id, *owner, *boot_id;
+    struct inst_label label;
+    const char *image; /* digest of its manifest */
+    struct {
+        uint32_t *v;
+        size_t n;
+    } layers;               /* short numbers */
+    struct zl_strs cgroups; /* absolute directories, the first is where its processes are found */
+    const char *log;        /* absolute path */
+    int stop_signal;
+    struct zl_json document; /* what all of this borrows from */
+};
+
+/* r->document is not looked at. */
+int record_write(int dir_fd, const struct record *r, struct zl_error *err);
+/* NOT_FOUND: there is none; INVALID: it is torn or of another kind. */
+int record_read(int dir_fd, struct record *ret, struct zl_error *err);
+void record_done(struct record *r);
+static inline void record_donep(struct record *r)
+{
+    record_done(r);
+}
+#define autorecord ZL_CLEANUP(record_donep)
+
+/* What people call a container of this label: "web-rep-1"; into out, cut to size. */
+void record_name(const struct inst_label *label, char *out, size_t size);
+
+#endif

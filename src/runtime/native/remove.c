@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * RT_REMOVE: with a monitor, it is told to free all and forget; without one we do it: kill, remove
+ * the cgroups as soon as they are empty, then the directories. Nothing of it can be refused: what
+ * is already gone is fine.
+ */
+#include <event2/event.h>
+#include <fcntl.h>
+
+#include "base/fd.h"
+#include "runtime/native/inner.h"
+
+enum { FORGET_LIMIT_MS = 15000, RETRY_MS = 10, RETRIES = 1000 };
+
+struct removal {
+    struct event *retry;
+    unsigned retries;
+};
+
+static void release(struct native_call *k)
+{
+    struct removal *r = k->more;
+    if (r->retry)
+        event_free(r->retry);
+    free(r);
+}
+
+static void remove_directories(struct native_call *k)
+{
+    struct zl_error err = { 0 };
+    struct container *c = k->c;
+    struct native *n = c->n;
+    if (zl_remove_tree(n->run_fd, c->id_text, &err) < 0 ||
+        trash_take(n->trash, n->containers_fd, c->id_text, &err) < 0) {
+        native_call_fail(k, &err);
+        return;
+    }
+    k->c = NULL;
+    container_free(c);
+    rt_call_succeed(&k->call);
+}
+
+static void remove_cgroups(int fd, short what, void *arg)
+{
+    const struct timeval pause = { 0, RETRY_MS * 1000 };
+    struct native_call *k = arg;
+    struct removal *r = k->more;
+    struct zl_error err = { 0 };
+    (void)fd;
+    (void)what;
+    if (!k->c) { /* another removal was faster */
+        rt_call_succeed(&k->call);
+        return;
+    }
+    if (cgroup_remove_all(&k->c->record)) {
+        remove_directories(k);
+        return;
+    }
+    if (++r->retries > RETRIES || evtimer_add(r->retry, &pause) < 0) {
+        (void)zl_fail(&err, ZL_ERR_TIMEOUT, "a process in its cgroup '%s' does not end",
+                      k->c->record.cgroups.n ? k->c->record.cgroups.v[0] : "");
+        native_call_fail(k, &err);
+        return;
+    }
+    cgroup_kill_all(&k->c->record); /* one may have been born while we killed */
+}
+
+static void without_monitor(struct native_call *k)
+{
+    const struct timeval now = { 0, 0 };
+    struct removal *r = k->more;
+    native_call_unlimit(k);
+    container_disconnect(k->c);
+    native_calls_lost(k->c); /* of others: k waits for nothing now */
+    cgroup_kill_all(&k->c->record);
+    (void)evtimer_add(r->retry, &now); /* the first add of a new timer takes no memory */
+}
+
+static void forget_failed(struct native_call *k, struct zl_error *why)
+{
+    (void)why; /* whatever the monitor could not do is tried without it */
+    without_monitor(k);
+}
+
+static void on_forgotten(struct native_call *k, const struct mon_message *m)
+{
+    (void)m;
+    without_monitor(k);
+}
+
+/* What nobody knows is gone: left-overs of an earlier agent were found at our start. */
+static struct rt_call *remove_unknown(struct native *n, const struct rt_request *rq,
+                                      rt_done_fn done, void *arg)
+{
+    struct native_call *k = native_call_new(n, NULL, rq, done, arg);
+    if (k)
+        rt_call_answer_soon(&k->call, &(struct rt_answer){ 0 });
+    return k ? &k->call : NULL;
+}
+
+struct rt_call *native_remove(struct native *n, const struct rt_request *rq, rt_done_fn done,
+                              void *arg)
+{
+    struct zl_error err = { 0 };
+    struct container *c = container_find(n, rq->id);
+    if (!c)
+        return remove_unknown(n, rq, done, arg);
+    struct native_call *k = native_call_new(n, c, rq, done, arg);
+    struct removal *r = calloc(1, sizeof *r);
+    if (!k) {
+        free(r);
+        return NULL;
+    }
+    k->more = r;
+    if (!r || !(r->retry = evtimer_new(n->rt.base, remove_cgroups, k))) {
+        errno = ENOMEM;
+        (void)zl_fail_errno(&err, "prepare the removal");
+        return native_call_refuse(k, &err);
+    }
+    k->release = release;
+    k->on_failed = forget_failed;
+    c->has_exit = true; /* an end that was asked for is not told as an exit */
+    native_call_limit(k, FORGET_LIMIT_MS);
+    if (!c->mon || mon_client_send_forget(c->mon, native_call_expect(k, on_forgotten), &err) < 0) {
+        k->op = 0;
+        without_monitor(k);
+    }
+    return &k->call;
+}
