@@ -152,6 +152,7 @@ static void send_probe(struct core *c, struct instance *i)
     uint64_t timeout = s->health.timeout_ms ? s->health.timeout_ms : DEFAULT_TIMEOUT_MS;
     struct effect *e = emit_request(c, EFF_PROBE, i->id);
     e->probe.service = s;
+    e->probe.spec = i->version.spec;
     e->probe.label = i->label;
     h->op = e->op;
     h->op_end = c->now.mono_ms + timeout + PROBE_MARGIN_MS;

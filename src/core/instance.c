@@ -214,6 +214,7 @@ static void enter_creating(struct core *c, struct instance *i, const struct outc
     struct effect *e = request(c, i, EFF_CREATE, traits[INST_CREATING].timeout_ms);
     e->create.label = i->label;
     e->create.service = i->version.service;
+    e->create.spec = i->version.spec;
     e->create.hold = i->hold;
 }
 
