@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Records are gathered in one buffer and leave it whole, with one write(2): for short lines that
+ * Records are gathered in one buffer and leave it whole, with one system call: for short lines that
  * costs less than an iovec per line, and the head of a record is formatted once per burst. Rotation
  * happens between two writes, so no record spans two files.
  */
@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -97,54 +98,53 @@ static void index_at(struct logfile *l, int64_t wall_ns)
     l->next_index = l->size + LOG_INDEX_EVERY;
 }
 
-/* All n bytes or none, so that a full disk leaves no torn record. */
-static int append(struct logfile *l, const char *bytes, size_t n)
+/* All bytes of both or none, so that a full disk leaves no torn record. */
+static int append(struct logfile *l, const char *first, size_t n_first, const char *bytes, size_t n)
 {
-    size_t done = 0;
+    struct iovec iov[2] = { { (void *)(uintptr_t)first, n_first },
+                            { (void *)(uintptr_t)bytes, n } };
+    ssize_t w;
 
-    while (done < n) {
-        ssize_t w = write(l->fd, bytes + done, n - done);
-        if (w < 0 && errno == EINTR)
-            continue;
-        if (w < 0) {
-            int saved = errno;
-            if (done > 0)
-                (void)!ftruncate(l->fd, (off_t)l->size); /* else the next opener ends it */
-            errno = saved;
-            return -1;
-        }
-        done += (size_t)w;
+    do {
+        w = writev(l->fd, iov, 2);
+    } while (w < 0 && errno == EINTR);
+    if (w == (ssize_t)(n_first + n)) {
+        l->size += (uint64_t)w;
+        return 0;
     }
-    l->size += n;
-    return 0;
+    if (w >= 0) { /* a file takes less only when there is no room for more */
+        (void)!ftruncate(l->fd, (off_t)l->size); /* else the next opener ends the torn record */
+        errno = ENOSPC;
+    }
+    return -1;
 }
 
-static int tell_loss(struct logfile *l, int64_t wall_ns)
+/* The record that tells of the loss; its length. */
+static size_t format_loss(const struct logfile *l, int64_t wall_ns, char line[256])
 {
-    char line[256];
     size_t head = log_format_head(line, wall_ns, LOG_STDERR, LOG_LINE);
-    int n = snprintf(line + head, sizeof line - head,
-                     "[zlayer] %llu bytes of output are missing here: %s\n",
-                     (unsigned long long)l->untold, strerror(l->lost_errno));
-
-    if (append(l, line, head + (size_t)n) < 0)
-        return -1;
-    l->untold = 0;
-    return 0;
+    int n =
+        snprintf(line + head, 256 - head, "[zlayer] %llu bytes of output are missing here: %s\n",
+                 (unsigned long long)l->untold, strerror(l->lost_errno));
+    return head + (size_t)n;
 }
 
 static int write_out(struct logfile *l, int64_t wall_ns)
 {
+    char loss[256];
+    size_t loss_n = l->untold ? format_loss(l, wall_ns, loss) : 0;
+
     if (l->fd < 0 && open_files(l, NULL) < 0)
         return -1;
-    if (l->size > 0 && l->size + l->out_n > l->file_max)
+    if (l->size > 0 && l->size + loss_n + l->out_n > l->file_max)
         rotate(l);
     if (l->fd < 0)
         return -1;
     index_at(l, wall_ns);
-    if (l->untold && tell_loss(l, wall_ns) < 0)
+    if (append(l, loss, loss_n, l->out, l->out_n) < 0)
         return -1;
-    return append(l, l->out, l->out_n);
+    l->untold = 0;
+    return 0;
 }
 
 static void flush(struct logfile *l, int64_t wall_ns)
@@ -282,7 +282,7 @@ static int mend(struct logfile *l, struct zl_error *err)
         return zl_fail_errno(err, "read log '%s'", l->name);
     if (n == 0)
         return 0;
-    if (tail[n - 1] != '\n' && append(l, "\n", 1) < 0)
+    if (tail[n - 1] != '\n' && append(l, "", 0, "\n", 1) < 0)
         return zl_fail_errno(err, "end a torn record of log '%s'", l->name);
     const char *p = tail, *end = tail + n;
     while (p < end) {

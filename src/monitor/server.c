@@ -356,8 +356,7 @@ static void listener_ready(void *arg, uint32_t events)
     (void)events;
     int sock = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (sock < 0)
-        return; /* the peer went away, or we are out of descriptors: it is told by a close or waits
-                 */
+        return; /* the peer went away meanwhile */
     bool own = is_own(sock);
     if (!make_room(s, own)) {
         (void)close(sock);
