@@ -19,8 +19,8 @@
 struct carry;
 
 struct carry_proc {
-    pid_t pid;  /* in the caller's PID namespace; 0 when there is none */
-    int pidfd;  /* the caller's to close */
+    pid_t pid; /* in the caller's PID namespace; 0 when there is none */
+    int pidfd; /* the caller's to close */
 };
 
 struct carry_start {
@@ -29,12 +29,18 @@ struct carry_start {
                          * (SCM_RIGHTS), as runc's --console-socket; -1: none */
     uint16_t rows, cols;
     /*
-     * -1: one piece, CLONE_VM|CLONE_VFORK, returns when exec happened (the fast path). Otherwise the
-     * child sets everything up, the call returns, and exec happens when gate becomes readable
+     * -1: one piece, CLONE_VM|CLONE_VFORK, returns when exec happened (the fast path). Otherwise
+     * the child sets everything up, the call returns, and exec happens when gate becomes readable
      * (`zlayer-oci create` … `start`).
      */
     int gate;
-    int report; /* with gate: where a failing exec is told to whoever opened the gate; -1: nobody */
+    int report; /* with gate: where a failing exec is told to whoever opened the gate, who hands the
+                 * bytes to carry_read_report(); -1: nobody */
+    unsigned preserve_fds; /* descriptors 3 … 2 + n stay open in the container */
+    /* with gate: called when all is mounted, before the container's root becomes "/" (hooks);
+     * -1 and *err: the start fails. NULL: nothing to do then */
+    int (*before_pivot)(void *arg, const struct carry_proc *proc, struct zl_error *err);
+    void *before_pivot_arg;
 };
 
 /* plan is borrowed; fds are the descriptors the plan counts as its own (borrowed as well). */
@@ -56,11 +62,15 @@ int carry_start(struct carry *c, const struct carry_start *how, struct carry_pro
                 struct zl_error *err);
 /* Runs a further process in the container of `init`, with the exec plan x. Forks, never shares
  * memory: whoever is in there could ptrace it. Same error kinds. */
-int carry_exec(struct carry *c, pid_t init, const struct plan_exec *x, const struct carry_start *how,
-               struct carry_proc *ret, struct zl_error *err);
+int carry_exec(struct carry *c, pid_t init, const struct plan_exec *x,
+               const struct carry_start *how, struct carry_proc *ret, struct zl_error *err);
 
-int carry_kill_all(struct carry *c, int signal, struct zl_error *err); /* every process of its cgroup */
-bool carry_is_empty(struct carry *c); /* no process left in its cgroup */
+/* What came over carry_start.report: fills *err and returns -1. */
+int carry_read_report(const void *bytes, size_t n, struct zl_error *err);
+
+int carry_kill_all(struct carry *c, int signal,
+                   struct zl_error *err); /* every process of its cgroup */
+bool carry_is_empty(struct carry *c);     /* no process left in its cgroup */
 /* How many processes the OOM killer ended, and the peak of memory (0: not known). */
 int carry_oom_kills(struct carry *c, uint64_t *ret_kills, uint64_t *ret_peak, struct zl_error *err);
 /* A pollable fd that tells of memory events (v2: memory.events, v1: eventfd), or -1. Borrowed. */

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+/* One container's life, from a plan: what carry.h promises, put together from the other files. */
+#include "sandbox/carry/carry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sandbox/carry/cgroup.h"
+#include "sandbox/carry/spawn.h"
+#include "sandbox/kernel.h"
+
+struct carry {
+    const struct plan *plan;
+    int *fds; /* the plan's; borrowed descriptors in an array of ours */
+    struct cgroup *cgroups;
+    bool own_netns; /* the caller lives in the container's network namespace */
+    bool tracing;
+    int oom_fd;
+};
+
+int carry_new(const struct plan *plan, const int *fds, size_t n_fds, struct carry **ret,
+              struct zl_error *err)
+{
+    const struct plan_cgroup *pc = plan_table(plan, plan->cgroups);
+    const char *trace = getenv("ZLAYER_TRACE");
+    autocarry struct carry *c = calloc(1, sizeof *c);
+
+    if (!c)
+        return zl_fail_errno(err, "carry out a plan");
+    if (n_fds != plan->n_fds)
+        return zl_fail(err, ZL_ERR_PROTOCOL, "carry out a plan: it wants %u descriptors, not %zu",
+                       plan->n_fds, n_fds);
+    c->plan = plan;
+    c->oom_fd = -1;
+    c->tracing = trace && strcmp(trace, "start") == 0;
+    c->fds = calloc(n_fds + 1, sizeof *c->fds);
+    c->cgroups = calloc(plan->cgroups.n + 1, sizeof *c->cgroups);
+    if (!c->fds || !c->cgroups)
+        return zl_fail_errno(err, "carry out a plan");
+    if (n_fds)
+        memcpy(c->fds, fds, n_fds * sizeof *fds);
+    for (uint32_t i = 0; i < plan->cgroups.n; i++)
+        cgroup_init(&c->cgroups[i], plan, &pc[i]);
+    *ret = zl_take_ptr(c);
+    return 0;
+}
+
+void carry_free(struct carry *c)
+{
+    if (!c)
+        return;
+    for (uint32_t i = 0; c->cgroups && i < c->plan->cgroups.n; i++)
+        cgroup_done(&c->cgroups[i]);
+    zl_closep(&c->oom_fd);
+    free(c->cgroups);
+    free(c->fds);
+    free(c);
+}
+
+/* ---- before the start ---- */
+
+static int enter_netns(struct carry *c, struct zl_error *err)
+{
+    if (unshare(CLONE_NEWNET) < 0)
+        return zl_fail_errno(err, "make a network namespace");
+    c->own_netns = true;
+    if (spawn_loopback_up() < 0)
+        return zl_fail_errno(err, "bring up the loopback interface");
+    return 0;
+}
+
+static int make_cgroups(struct carry *c, struct zl_error *err)
+{
+    for (uint32_t i = 0; i < c->plan->cgroups.n; i++)
+        if (cgroup_make(&c->cgroups[i], c->plan, err) < 0)
+            return -1;
+    return 0;
+}
+
+int carry_prepare(struct carry *c, bool own_netns, struct zl_error *err)
+{
+    bool wants = own_netns && c->plan->namespaces & CLONE_NEWNET;
+
+    if (make_cgroups(c, err) < 0 || (wants && enter_netns(c, err) < 0)) {
+        (void)carry_remove(c, NULL); /* the first failure is the story */
+        return -1;
+    }
+    return 0;
+}
+
+/* ---- starting ---- */
+
+/* NULL-terminated; the pointers lead into the plan. */
+static char **pointers(const void *base, struct plan_tab t, struct zl_error *err)
+{
+    const plan_str *v = plan_table(base, t);
+    char **out = calloc((size_t)t.n + 1, sizeof *out);
+
+    if (!out)
+        (void)zl_fail_errno(err, "start a process");
+    for (uint32_t i = 0; out && i < t.n; i++) {
+        const char *text = plan_text(base, v[i]);
+        memcpy(&out[i], &text, sizeof text); /* execve(2) takes no const, and changes nothing */
+    }
+    return out;
+}
+
+/* Where the child will join: v1 by writing, v2 by being born there. */
+static int open_cgroups(struct carry *c, int *tasks, struct spawn *s, struct zl_error *err)
+{
+    s->cgroup_fd = -1;
+    s->child.tasks = tasks;
+    for (uint32_t i = 0; i < c->plan->cgroups.n; i++) {
+        struct cgroup *cg = &c->cgroups[i];
+        if (cgroup_open_join(cg, err) < 0)
+            return -1;
+        if (cg->plan->kind == PLAN_CGROUP_V2)
+            s->cgroup_fd = cg->dir_fd;
+        else
+            tasks[s->child.n_tasks++] = cg->tasks_fd;
+    }
+    return 0;
+}
+
+/* Namespaces to join, opened before anything changes where their paths lead. */
+static int open_joins(struct carry *c, int *joins, struct spawn *s, struct zl_error *err)
+{
+    const struct plan_join *j = plan_table(c->plan, c->plan->joins);
+
+    s->child.joins = joins;
+    for (uint32_t i = 0; i < c->plan->joins.n; i++)
+        joins[i] = -1;
+    for (uint32_t i = 0; i < c->plan->joins.n; i++) {
+        const char *path = plan_text(c->plan, j[i].path);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            return zl_fail_errno(err, "open namespace '%s'", path);
+        if (j[i].ns == CLONE_NEWPID)
+            s->pid_ns_fd = fd;
+        else
+            joins[i] = fd;
+    }
+    return 0;
+}
+
+static void close_joins(struct carry *c, const int *joins, struct spawn *s)
+{
+    for (uint32_t i = 0; i < c->plan->joins.n; i++)
+        zl_closep(&joins[i]);
+    zl_closep(&s->pid_ns_fd);
+}
+
+/* Stack arrays of the two starts: how many hierarchies and kinds of namespaces can there be. */
+enum { TASKS_MAX = 32, JOINS_MAX = 16 };
+
+static int check_counts(const struct carry *c, struct zl_error *err)
+{
+    if (c->plan->cgroups.n > TASKS_MAX || c->plan->joins.n > JOINS_MAX)
+        return zl_fail(err, ZL_ERR_PROTOCOL, "carry out a plan: too many cgroups or namespaces");
+    return 0;
+}
+
+int carry_start(struct carry *c, const struct carry_start *how, struct carry_proc *ret,
+                struct zl_error *err)
+{
+    const struct plan *p = c->plan;
+    int tasks[TASKS_MAX], joins[JOINS_MAX];
+    zl_autofree char **argv = pointers(p, p->process.argv, err);
+    zl_autofree char **envp = pointers(p, p->process.env, err);
+    uint32_t later = CLONE_NEWCGROUP | (c->own_netns ? CLONE_NEWNET : 0);
+    bool alone = p->namespaces & CLONE_NEWPID; /* nobody else can see the child */
+    struct spawn s = {
+        .child = { .plan = p,
+                   .base = p,
+                   .process = &p->process,
+                   .argv = argv,
+                   .envp = envp,
+                   .how = how,
+                   .plan_fds = c->fds,
+                   .init_fd = -1,
+                   .dumpable = alone,
+                   .tracing = c->tracing },
+        .namespaces = p->namespaces & ~later,
+        .pid_ns_fd = -1,
+        .share_memory = alone && how->gate < 0,
+    };
+    int rc;
+
+    if (!argv || !envp || check_counts(c, err) < 0)
+        return -1;
+    if (!p->process.argv.n)
+        return zl_fail(err, ZL_ERR_INVALID, "start a container: it has no process to execute");
+    rc = open_cgroups(c, tasks, &s, err) < 0 || open_joins(c, joins, &s, err) < 0
+             ? -1
+             : spawn_run(&s, ret, err);
+    if (s.child.joins)
+        close_joins(c, joins, &s);
+    return rc;
+}
+
+/* exec: born in the PID namespace of init, which is this one's, or another. */
+static int open_pid_ns(struct carry *c, pid_t init, struct spawn *s, struct zl_error *err)
+{
+    char path[32];
+
+    if (!(c->plan->namespaces & CLONE_NEWPID) && !c->plan->joins.n)
+        return 0;
+    (void)snprintf(path, sizeof path, "/proc/%d/ns/pid", (int)init);
+    s->pid_ns_fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (s->pid_ns_fd < 0)
+        return zl_fail_errno(err, "open namespace '%s'", path);
+    return 0;
+}
+
+/* init_fd pins the process; that it lives still after its namespace was opened makes it the one. */
+static int still_alive(int init_fd, pid_t init, struct zl_error *err)
+{
+    if (k_pidfd_send_signal(init_fd, 0) < 0)
+        return zl_fail_errno(err, "find the container's process %d", (int)init);
+    return 0;
+}
+
+int carry_exec(struct carry *c, pid_t init, const struct plan_exec *x,
+               const struct carry_start *how, struct carry_proc *ret, struct zl_error *err)
+{
+    int tasks[TASKS_MAX];
+    zl_autofree char **argv = pointers(x, x->process.argv, err);
+    zl_autofree char **envp = pointers(x, x->process.env, err);
+    zl_autoclose int init_fd = k_pidfd_open(init);
+    struct spawn s = {
+        .child = { .base = x,
+                   .process = &x->process,
+                   .argv = argv,
+                   .envp = envp,
+                   .how = how,
+                   .init_fd = init_fd,
+                   .tracing = c->tracing },
+        .pid_ns_fd = -1,
+    };
+    int rc;
+
+    if (!argv || !envp || check_counts(c, err) < 0)
+        return -1;
+    if (init_fd < 0)
+        return zl_fail_errno(err, "find the container's process %d", (int)init);
+    rc = open_cgroups(c, tasks, &s, err) < 0 || open_pid_ns(c, init, &s, err) < 0 ||
+                 still_alive(init_fd, init, err) < 0
+             ? -1
+             : spawn_run(&s, ret, err);
+    zl_closep(&s.pid_ns_fd);
+    return rc;
+}
+
+/* ---- its processes, and the end ---- */
+
+int carry_kill_all(struct carry *c, int signal, struct zl_error *err)
+{
+    if (!c->plan->cgroups.n)
+        return zl_fail(err, ZL_ERR_UNSUPPORTED,
+                       "signal all processes: the container has no cgroup to find them in");
+    return cgroup_signal(&c->cgroups[0], signal, err);
+}
+
+bool carry_is_empty(struct carry *c)
+{
+    return !c->plan->cgroups.n || cgroup_empty(&c->cgroups[0]) == 1;
+}
+
+/* The hierarchy that counts memory; NULL: none of the plan's. */
+static struct cgroup *memory_cgroup(struct carry *c)
+{
+    for (uint32_t i = 0; i < c->plan->cgroups.n; i++) {
+        const struct plan_cgroup *pc = c->cgroups[i].plan;
+        const char *name = plan_text(c->plan, pc->controller);
+        if (pc->kind == PLAN_CGROUP_V2 || (name && strcmp(name, "memory") == 0))
+            return &c->cgroups[i];
+    }
+    return NULL;
+}
+
+int carry_oom_kills(struct carry *c, uint64_t *ret_kills, uint64_t *ret_peak, struct zl_error *err)
+{
+    struct cgroup *m = memory_cgroup(c);
+    bool v2 = m && m->plan->kind == PLAN_CGROUP_V2;
+    uint64_t kills;
+
+    if (!m)
+        return zl_fail(err, ZL_ERR_UNSUPPORTED, "count OOM kills: no memory cgroup is joined");
+    if (!cgroup_number(m, v2 ? "memory.events" : "memory.oom_control", "oom_kill", &kills))
+        return zl_fail(err, ZL_ERR_UNSUPPORTED, "count OOM kills: '%s/%s' does not tell", m->mount,
+                       m->path);
+    *ret_peak = 0;
+    (void)cgroup_number(m, v2 ? "memory.peak" : "memory.max_usage_in_bytes", NULL, ret_peak);
+    *ret_kills = kills;
+    return 0;
+}
+
+int carry_oom_fd(struct carry *c)
+{
+    struct cgroup *m = memory_cgroup(c);
+
+    if (c->oom_fd < 0 && m)
+        c->oom_fd = cgroup_watch_oom(m);
+    return c->oom_fd;
+}
+
+int carry_remove(struct carry *c, struct zl_error *err)
+{
+    int rc = 0;
+
+    for (uint32_t i = 0; i < c->plan->cgroups.n; i++)
+        if (cgroup_remove(&c->cgroups[i], rc == 0 ? err : NULL) < 0)
+            rc = -1; /* the others go nevertheless */
+    return rc;
+}

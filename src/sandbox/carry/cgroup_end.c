@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The end of a cgroup: who is in it, killing them, removing it; and what it counted. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "sandbox/carry/cgroup.h"
+#include "sandbox/kernel.h"
+
+enum { PROCS_MAX = 4 << 20, REMOVE_MS = 10000 };
+
+/* ---- who is in it ---- */
+
+static int read_procs(struct cgroup *c, struct zl_buf *out, struct zl_error *err)
+{
+    zl_buf_reset(out);
+    if (cgroup_dir(c) < 0)
+        return zl_fail_errno(err, "open cgroup '%s/%s'", c->mount, c->path);
+    return zl_read_file(c->dir_fd, "cgroup.procs", out, err);
+}
+
+int cgroup_empty(struct cgroup *c)
+{
+    uint64_t populated;
+    char some[16];
+
+    if (cgroup_dir(c) < 0)
+        return errno == ENOENT ? 1 : -1;
+    if (c->plan->kind == PLAN_CGROUP_V2)
+        return cgroup_number(c, "cgroup.events", "populated", &populated) ? !populated : -1;
+    zl_autoclose int fd = openat(c->dir_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, some, sizeof some);
+    if (n < 0)
+        return errno == ENODEV || errno == ENOENT ? 1 : -1; /* removed meanwhile */
+    return n == 0;
+}
+
+static bool lists(const struct zl_buf *procs, pid_t pid)
+{
+    for (const char *at = procs->data; *at; at += strcspn(at, "\n"), at += *at == '\n')
+        if (strtol(at, NULL, 10) == pid)
+            return true;
+    return false;
+}
+
+/* A pid may be another process by now: it is pinned first, and then must still be listed. */
+static int signal_listed(struct cgroup *c, const struct zl_buf *procs, int signal,
+                         struct zl_error *err)
+{
+    zl_autobuf struct zl_buf again = ZL_BUF(PROCS_MAX);
+
+    for (const char *at = procs->data; *at; at += strcspn(at, "\n"), at += *at == '\n') {
+        pid_t pid = (pid_t)strtol(at, NULL, 10);
+        zl_autoclose int pidfd = pid > 0 ? k_pidfd_open(pid) : -1;
+        if (pidfd < 0)
+            continue; /* it has ended, or (0) is out of our PID namespace */
+        if (read_procs(c, &again, err) < 0)
+            return -1;
+        if (lists(&again, pid) && k_pidfd_send_signal(pidfd, signal) < 0 && errno != ESRCH)
+            return zl_fail_errno(err, "send signal %d to process %d", signal, (int)pid);
+    }
+    return 0;
+}
+
+int cgroup_signal(struct cgroup *c, int signal, struct zl_error *err)
+{
+    zl_autobuf struct zl_buf procs = ZL_BUF(PROCS_MAX);
+
+    if (cgroup_dir(c) < 0 && errno == ENOENT)
+        return 0;
+    if (signal == SIGKILL && c->plan->kind == PLAN_CGROUP_V2 && c->dir_fd >= 0 &&
+        zl_write_file(c->dir_fd, "cgroup.kill", "1", NULL) == 0)
+        return 0; /* Linux 5.14: all at once, also those that fork meanwhile */
+    if (read_procs(c, &procs, err) < 0)
+        return -1;
+    return signal_listed(c, &procs, signal, err);
+}
+
+/* ---- removal ---- */
+
+/* What the container made below its own cgroup, deepest first. Not an error here: the removal of
+ * the folder itself will tell. */
+static void remove_below(int dir_fd)
+{
+    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *e;
+
+    if (!d) {
+        zl_closep(&fd);
+        return;
+    }
+    while ((e = readdir(d))) {
+        if (e->d_type != DT_DIR || strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        zl_autoclose int below = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (below >= 0)
+            remove_below(below);
+        (void)unlinkat(fd, e->d_name, AT_REMOVEDIR);
+    }
+    (void)closedir(d);
+}
+
+static int remove_once(struct cgroup *c)
+{
+    if (unlinkat(c->mount_fd, c->path, AT_REMOVEDIR) == 0 || errno == ENOENT)
+        return 0;
+    return -1;
+}
+
+/*
+ * EBUSY: a process is in it, or below. It is killed and waited for; v1 tells of neither, so this
+ * looks again in growing steps.
+ */
+static int kill_and_remove(struct cgroup *c, struct zl_error *err)
+{
+    uint64_t deadline = zl_mono_ms() + REMOVE_MS;
+    int pause_ms = 1;
+
+    while (remove_once(c) < 0) {
+        if (errno != EBUSY || zl_mono_ms() > deadline)
+            return zl_fail_errno(err, "remove cgroup '%s/%s'", c->mount, c->path);
+        if (cgroup_signal(c, SIGKILL, err) < 0)
+            return -1;
+        if (cgroup_dir(c) >= 0)
+            remove_below(c->dir_fd);
+        (void)poll(NULL, 0, pause_ms);
+        pause_ms = pause_ms < 64 ? pause_ms * 2 : 64;
+    }
+    return 0;
+}
+
+int cgroup_remove(struct cgroup *c, struct zl_error *err)
+{
+    if (c->mount_fd < 0)
+        c->mount_fd = open(c->mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (c->mount_fd < 0)
+        return errno == ENOENT ? 0 : zl_fail_errno(err, "open '%s'", c->mount);
+    return remove_once(c) == 0 ? 0 : kill_and_remove(c, err);
+}
+
+/* ---- what it counted ---- */
+
+bool cgroup_number(struct cgroup *c, const char *file, const char *key, uint64_t *ret)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(16384);
+    size_t n = key ? strlen(key) : 0;
+    const char *at;
+
+    if (cgroup_dir(c) < 0 || zl_read_file(c->dir_fd, file, &text, NULL) < 0)
+        return false;
+    for (at = text.data; n && *at; at += strcspn(at, "\n"), at += *at == '\n')
+        if (strncmp(at, key, n) == 0 && at[n] == ' ') {
+            at += n + 1;
+            break;
+        }
+    if (*at < '0' || *at > '9')
+        return false;
+    *ret = strtoull(at, NULL, 10);
+    return true;
+}
+
+/* memory.txt (v1), 10: an eventfd is told when the limit was hit and nothing could be reclaimed. */
+static int watch_v1(struct cgroup *c)
+{
+    zl_autoclose int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    zl_autoclose int control = openat(c->dir_fd, "memory.oom_control", O_RDONLY | O_CLOEXEC);
+    char line[32];
+
+    if (event < 0 || control < 0)
+        return -1;
+    (void)snprintf(line, sizeof line, "%d %d", event, control);
+    if (zl_write_file(c->dir_fd, "cgroup.event_control", line, NULL) < 0)
+        return -1;
+    return zl_take_fd(&event);
+}
+
+int cgroup_watch_oom(struct cgroup *c)
+{
+    if (cgroup_dir(c) < 0)
+        return -1;
+    if (c->plan->kind == PLAN_CGROUP_V2)
+        return openat(c->dir_fd, "memory.events", O_RDONLY | O_CLOEXEC);
+    return watch_v1(c);
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Inside carry/: the child between clone and exec. It may share its memory with the parent
+ * (CLONE_VM), so everything here is async-signal-safe, allocates nothing and leaves the parent's
+ * objects alone: what it writes to are `struct child` and `struct shared`, made for it.
+ */
+#ifndef ZL_SANDBOX_CARRY_CHILD_H
+#define ZL_SANDBOX_CARRY_CHILD_H
+
+#include "sandbox/carry/carry.h"
+
+/* What can go wrong, and what a trace is made of; the words are in step.c. */
+enum step {
+    STEP_NONE,
+    STEP_CGROUP_JOIN,
+    STEP_NS_JOIN,
+    STEP_CGROUP_NS,
+    STEP_SESSION,
+    STEP_LOOPBACK,
+    STEP_SYSCTL,
+    STEP_HOSTNAME,
+    STEP_DOMAINNAME,
+    STEP_OOM_ADJ,
+    STEP_PROPAGATION,
+    STEP_LAYER,
+    STEP_ROOT,
+    STEP_HOOKS,
+    STEP_TARGET,
+    STEP_MOUNT,
+    STEP_DEVICE,
+    STEP_LINK,
+    STEP_TERMINAL,
+    STEP_LATE_MOUNT,
+    STEP_READONLY,
+    STEP_MASK,
+    STEP_PIVOT,
+    STEP_RLIMIT,
+    STEP_CWD,
+    STEP_STDIO,
+    STEP_BOUNDING,
+    STEP_GROUPS,
+    STEP_USER,
+    STEP_CAPABILITIES,
+    STEP_NO_NEW_PRIVS,
+    STEP_SECCOMP,
+    STEP_FIND,
+    STEP_GATE,
+    STEP_EXEC,
+    STEPS
+};
+
+enum { OBJECT_MAX = 512, STACK_SIZE = 512 * 1024 };
+
+struct report { /* why the child ended; step is STEP_NONE while it did not */
+    int32_t step, errnum;
+    char object[OBJECT_MAX], source[OBJECT_MAX]; /* "mount 'source' on 'object'" */
+};
+
+struct shared { /* in memory that both processes see, whether or not they share the rest */
+    struct report report;
+    uint64_t spent_ns[STEPS]; /* ZLAYER_TRACE=start */
+};
+
+struct child {
+    const struct plan *plan; /* NULL: exec into a running container */
+    const void *base;        /* what texts are relative to: the plan or the exec plan */
+    const struct plan_process *process;
+    char *const *argv, *const *envp;
+    const struct carry_start *how;
+    struct shared *shared;
+    const int *plan_fds;
+    const int *tasks; /* open cgroup files; "0" goes into each */
+    size_t n_tasks;
+    const int *joins;    /* namespaces by fd, in the order of plan->joins; a pid namespace is -1 */
+    int init_fd;         /* exec: pidfd of the container's first process */
+    uint32_t namespaces; /* CLONE_NEW… that clone made */
+    int sync;            /* seqpacket to the parent, which waits for a byte; -1: vfork */
+    int parents_end;     /* of that socket: the child closes it, so that its parent's end shows */
+    bool dumpable;       /* false: PR_SET_DUMPABLE 0, for who lives among others */
+    bool tracing;
+
+    /* the child's own, as it goes */
+    uint64_t last_ns;
+    int root_fd;
+    int null_fd;
+    int slave_fd;    /* of the terminal */
+    int mask_fd;     /* the first masked directory: an empty tmpfs */
+    const char *dir; /* the last folder that a device or link was made in; of dir_len bytes, */
+    size_t dir_len;
+    int dir_fd; /* and open */
+};
+
+/* The whole way, up to exec; ends the process when that fails. */
+_Noreturn void child_run(struct child *k);
+
+/* Fills the report from errno; object and source are texts or NULL. Returns -1. */
+int child_fail(struct child *k, enum step step, const char *object, const char *source);
+/* Adds the time since the last call to this step. */
+void child_mark(struct child *k, enum step step);
+
+/* "/proc/self/fd/<fd>", for calls that take a path only. */
+enum { FD_PATH_SIZE = 32 };
+const char *child_fd_path(int fd, char out[FD_PATH_SIZE]);
+/* One write(2) of text into an existing file; -1 and errno. */
+int child_write_file(const char *path, const char *text);
+
+/* rootfs.c: each -1 with the report filled */
+int child_root(struct child *k);
+int child_mounts(struct child *k);
+int child_late_mounts(struct child *k);
+int child_mask(struct child *k);
+int child_readonly(struct child *k);
+int child_pivot(struct child *k);
+/* An O_PATH descriptor of path in the root, made if missing. -1 and errno, no report. */
+int child_target(struct child *k, const char *path, bool directory);
+enum { CHILD_PATH_RESOLVE = 0x10 | 0x02 /* RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS */ };
+
+/* device.c */
+int child_devices(struct child *k);
+int child_links(struct child *k);
+
+/* terminal.c */
+int child_terminal(struct child *k);
+int child_stdio(struct child *k);
+
+/* identity.c */
+int child_rlimits(struct child *k);
+int child_bounding(struct child *k);
+int child_user(struct child *k);
+int child_capabilities(struct child *k);
+int child_seccomp(struct child *k);
+
+/* command.c */
+int child_find(struct child *k);
+int child_exec(struct child *k);
+
+#endif

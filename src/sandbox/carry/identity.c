@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Who the process will be: limits, capabilities, user, seccomp. All by raw system calls: libc's
+ * setuid and friends would reach for other threads, which a vforked child must not.
+ */
+#include <errno.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include "sandbox/carry/child.h"
+
+/* Raising a hard limit wants CAP_SYS_RESOURCE: without it, as high as we may. */
+static int clamp(int resource, struct rlimit *l)
+{
+    struct rlimit now;
+
+    if (getrlimit(resource, &now) < 0)
+        return -1;
+    if (l->rlim_max > now.rlim_max)
+        l->rlim_max = now.rlim_max;
+    if (l->rlim_cur > l->rlim_max)
+        l->rlim_cur = l->rlim_max;
+    return setrlimit(resource, l);
+}
+
+int child_rlimits(struct child *k)
+{
+    const struct plan_rlimit *v = plan_table(k->base, k->process->rlimits);
+
+    for (uint32_t i = 0; i < k->process->rlimits.n; i++) {
+        struct rlimit l = { .rlim_cur = v[i].soft, .rlim_max = v[i].hard };
+        int resource = (int)v[i].resource;
+        if (setrlimit(resource, &l) < 0 && (errno != EPERM || clamp(resource, &l) < 0))
+            return child_fail(k, STEP_RLIMIT, NULL, NULL);
+    }
+    return 0;
+}
+
+/* Of what is not in the set; the kernel says EINVAL after its last capability. */
+int child_bounding(struct child *k)
+{
+    uint64_t keep = k->process->caps[PLAN_CAP_BOUNDING];
+
+    for (int cap = 0; cap < 64; cap++) {
+        if (keep >> cap & 1 || prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+            continue;
+        if (errno == EINVAL && cap > CAP_AUDIT_READ)
+            break;
+        return child_fail(k, STEP_BOUNDING, NULL, NULL);
+    }
+    return 0;
+}
+
+int child_user(struct child *k)
+{
+    const struct plan_process *p = k->process;
+
+    /* otherwise leaving uid 0 clears the permitted set, of which capset() could keep nothing */
+    if (p->uid && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+        return child_fail(k, STEP_USER, NULL, NULL);
+    if (syscall(SYS_setgroups, (size_t)p->groups.n, plan_table(k->base, p->groups)) < 0 ||
+        syscall(SYS_setresgid, p->gid, p->gid, p->gid) < 0)
+        return child_fail(k, STEP_GROUPS, NULL, NULL);
+    if (syscall(SYS_setresuid, p->uid, p->uid, p->uid) < 0)
+        return child_fail(k, STEP_USER, NULL, NULL);
+    return 0;
+}
+
+static int raise_ambient(uint64_t set)
+{
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+        return -1;
+    for (int cap = 0; cap < 64; cap++)
+        if (set >> cap & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
+            return -1;
+    return 0;
+}
+
+int child_capabilities(struct child *k)
+{
+    const uint64_t *caps = k->process->caps;
+    struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct data[2];
+
+    for (int half = 0; half < 2; half++)
+        data[half] = (struct __user_cap_data_struct){
+            .effective = (uint32_t)(caps[PLAN_CAP_EFFECTIVE] >> 32 * half),
+            .permitted = (uint32_t)(caps[PLAN_CAP_PERMITTED] >> 32 * half),
+            .inheritable = (uint32_t)(caps[PLAN_CAP_INHERITABLE] >> 32 * half),
+        };
+    if (syscall(SYS_capset, &head, data) < 0 || raise_ambient(caps[PLAN_CAP_AMBIENT]) < 0)
+        return child_fail(k, STEP_CAPABILITIES, NULL, NULL);
+    return 0;
+}
+
+int child_seccomp(struct child *k)
+{
+    const struct plan_process *p = k->process;
+    union { /* the kernel only reads; sock_fprog does not say so */
+        const void *in_plan;
+        struct sock_filter *out;
+    } filter = { .in_plan = plan_table(k->base, p->seccomp) };
+    struct sock_fprog program = { .len = (unsigned short)p->seccomp.n, .filter = filter.out };
+
+    if (!p->seccomp.n)
+        return 0;
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, p->seccomp_flags, &program) < 0)
+        return child_fail(k, STEP_SECCOMP, NULL, NULL);
+    return 0;
+}

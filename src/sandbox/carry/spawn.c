@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * clone3(2) in two manners. For a new container in a PID namespace of its own, the child borrows
+ * our memory and we stand still until it executed its command (CLONE_VM|CLONE_VFORK): no page
+ * tables are copied and its errors lie in memory. Where somebody else may already be looking (exec
+ * into a running container, a PID namespace that is shared), or where the child shall wait at a
+ * gate, it is a copy that does not share memory, and a seqpacket socket tells how far it came.
+ */
+#include "sandbox/carry/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "sandbox/kernel.h"
+
+#ifndef CLONE_PIDFD
+#define CLONE_PIDFD 0x00001000
+#endif
+#ifndef CLONE_CLEAR_SIGHAND
+#define CLONE_CLEAR_SIGHAND 0x100000000ULL
+#endif
+#ifndef CLONE_INTO_CGROUP
+#define CLONE_INTO_CGROUP 0x200000000ULL
+#endif
+
+struct clone3_args { /* struct clone_args of linux/sched.h, Linux 5.7 */
+    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
+        set_tid_size, cgroup;
+};
+
+/*
+ * The child calls fn(arg) on a->stack and never comes back here: with CLONE_VM it must not touch
+ * the frame that the parent returns through. Returns the pid, or -errno.
+ */
+static long clone3_call(const struct clone3_args *a, void (*fn)(struct child *), struct child *arg)
+{
+#if defined(__x86_64__)
+    register long ret __asm__("rax") = K_SYS_clone3;
+    register void (*r8)(struct child *) __asm__("r8") = fn;
+    register struct child *r9 __asm__("r9") = arg;
+    __asm__ volatile("syscall\n\t"
+                     "test %%rax, %%rax\n\t"
+                     "jnz 1f\n\t"
+                     "xor %%ebp, %%ebp\n\t"
+                     "mov %%r9, %%rdi\n\t"
+                     "call *%%r8\n\t"
+                     "hlt\n"
+                     "1:"
+                     : "+r"(ret)
+                     : "D"(a), "S"(sizeof *a), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return ret;
+#elif defined(__aarch64__)
+    register long x8 __asm__("x8") = K_SYS_clone3;
+    register long x0 __asm__("x0") = (long)a;
+    register long x1 __asm__("x1") = sizeof *a;
+    register void (*x2)(struct child *) __asm__("x2") = fn;
+    register struct child *x3 __asm__("x3") = arg;
+    __asm__ volatile("svc #0\n\t"
+                     "cbnz x0, 1f\n\t"
+                     "mov x29, xzr\n\t"
+                     "mov x0, x3\n\t"
+                     "blr x2\n\t"
+                     "brk #1\n"
+                     "1:"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3)
+                     : "memory", "x30");
+    return x0;
+#else
+#error "clone3_call is not written for this architecture"
+#endif
+}
+
+static void child_entry(struct child *k)
+{
+    child_run(k);
+}
+
+int spawn_loopback_up(void)
+{
+    struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int rc;
+
+    if (fd < 0)
+        return -1;
+    rc = ioctl(fd, SIOCSIFFLAGS, &lo);
+    (void)close(fd);
+    return rc;
+}
+
+/* Signals that we ignore: the command shall start with default dispositions. */
+static void reset_ignored(void)
+{
+    for (int s = 1; s < 65; s++) {
+        struct sigaction now;
+        if (sigaction(s, NULL, &now) == 0 && now.sa_handler == SIG_IGN)
+            (void)sigaction(s, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+    }
+}
+
+static void shared_entry(struct child *k)
+{
+    reset_ignored(); /* our own table: CLONE_SIGHAND is not set */
+    child_entry(k);
+}
+
+/* ---- what the parent does ---- */
+
+static int reap(struct carry_proc *p)
+{
+    siginfo_t info = { 0 };
+    int rc;
+
+    do
+        rc = waitid(P_PID, (id_t)p->pid, &info, WEXITED);
+    while (rc < 0 && errno == EINTR);
+    if (p->pidfd >= 0)
+        (void)close(p->pidfd);
+    *p = (struct carry_proc){ .pidfd = -1 };
+    return info.si_code == CLD_EXITED ? 0 : info.si_status;
+}
+
+static int failed(const struct shared *shared, struct carry_proc *p, struct zl_error *err)
+{
+    (void)k_pidfd_send_signal(p->pidfd, SIGKILL); /* it is ending anyway, or stuck */
+    int signal = reap(p);
+    if (shared->report.step != STEP_NONE)
+        return step_error(&shared->report, err);
+    return zl_fail(err, ZL_ERR_SYSTEM, "start the container's first process: signal %d ended it",
+                   signal);
+}
+
+/* Hears how far the child came; end-of-file is the exec (close-on-exec) or the child's end. */
+static int follow(struct spawn *s, int sync, struct carry_proc *p, struct zl_error *err)
+{
+    const struct carry_start *how = s->child.how;
+
+    for (;;) {
+        char word = 0;
+        ssize_t n = recv(sync, &word, 1, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return zl_fail_errno(err, "hear from the container's first process");
+        if (n == 0)
+            return s->child.shared->report.step == STEP_NONE && how->gate < 0
+                       ? 0
+                       : failed(s->child.shared, p, err);
+        if (word == STEP_GATE)
+            return 0;
+        if (how->before_pivot(how->before_pivot_arg, p, err) < 0) {
+            (void)failed(s->child.shared, p, NULL); /* the hook's own error is the story */
+            return -1;
+        }
+        if (send(sync, &word, 1, MSG_NOSIGNAL) != 1)
+            return failed(s->child.shared, p, err);
+    }
+}
+
+/* Signals are blocked around clone, so none can run a handler of ours in the child. */
+static long clone_quietly(struct clone3_args *a, struct child *k)
+{
+    sigset_t all, before;
+    long pid;
+
+    sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, &before);
+    pid = clone3_call(a, shared_entry, k);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    return pid;
+}
+
+/* The PID namespace of our next children, not of ourselves (setns(2)); put back afterwards. */
+static int lend_pid_ns(int fd, int *ret_own, struct zl_error *err)
+{
+    *ret_own = -1;
+    if (fd < 0)
+        return 0;
+    *ret_own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+    if (*ret_own < 0 || setns(fd, CLONE_NEWPID) < 0)
+        return zl_fail_errno(err, "join the PID namespace");
+    return 0;
+}
+
+static int clone_child(struct spawn *s, void *stack, struct carry_proc *p, struct zl_error *err)
+{
+    zl_autoclose int own_pid_ns = -1;
+    int pidfd = -1;
+    struct clone3_args a = {
+        .flags = s->namespaces | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+        .pidfd = (uint64_t)(uintptr_t)&pidfd,
+        .exit_signal = SIGCHLD,
+        .stack = (uint64_t)(uintptr_t)stack,
+        .stack_size = STACK_SIZE,
+    };
+    long pid;
+
+    if (s->share_memory)
+        a.flags |= CLONE_VM | CLONE_VFORK;
+    if (s->cgroup_fd >= 0) {
+        a.flags |= CLONE_INTO_CGROUP;
+        a.cgroup = (uint64_t)s->cgroup_fd;
+    }
+    if (lend_pid_ns(s->pid_ns_fd, &own_pid_ns, err) < 0)
+        return -1;
+    pid = clone_quietly(&a, &s->child);
+    if (own_pid_ns >= 0 && setns(own_pid_ns, CLONE_NEWPID) < 0)
+        return zl_fail_errno(err, "return to the own PID namespace");
+    if (pid < 0) {
+        errno = (int)-pid;
+        return zl_fail_errno(err, "clone the container's first process");
+    }
+    *p = (struct carry_proc){ .pid = (pid_t)pid, .pidfd = pidfd };
+    return 0;
+}
+
+/* A copy of us: hears from it by a socket. */
+static int run_copy(struct spawn *s, void *stack, struct carry_proc *p, struct zl_error *err)
+{
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return zl_fail_errno(err, "make a socket pair");
+    zl_autoclose int ours = pair[0];
+    zl_autoclose int theirs = pair[1];
+    s->child.sync = theirs;
+    s->child.parents_end = ours;
+    if (clone_child(s, stack, p, err) < 0)
+        return -1;
+    (void)close(zl_take_fd(&theirs)); /* so that the child's end is the only one */
+    return follow(s, ours, p, err);
+}
+
+static int run_shared(struct spawn *s, void *stack, struct carry_proc *p, struct zl_error *err)
+{
+    s->child.sync = -1;
+    if (clone_child(s, stack, p, err) < 0)
+        return -1;
+    return s->child.shared->report.step == STEP_NONE ? 0 : failed(s->child.shared, p, err);
+}
+
+int spawn_run(struct spawn *s, struct carry_proc *ret, struct zl_error *err)
+{
+    /* one mapping: the shared report below, the child's stack above */
+    const size_t below = 8192;
+    struct carry_proc p = { .pidfd = -1 };
+    void *map = mmap(NULL, below + STACK_SIZE, PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    int rc;
+
+    _Static_assert(sizeof(struct shared) <= 8192, "the report grew");
+    if (map == MAP_FAILED)
+        return zl_fail_errno(err, "map a stack for the container's first process");
+    s->child.shared = map;
+    s->child.namespaces = s->namespaces;
+    rc = (s->share_memory ? run_shared : run_copy)(s, (char *)map + below, &p, err);
+    if (s->child.tracing)
+        step_print_trace(s->child.shared);
+    (void)munmap(map, below + STACK_SIZE);
+    if (rc < 0)
+        return -1;
+    *ret = p;
+    return 0;
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Inside carry/: making the child, and hearing from it. */
+#ifndef ZL_SANDBOX_CARRY_SPAWN_H
+#define ZL_SANDBOX_CARRY_SPAWN_H
+
+#include "sandbox/carry/child.h"
+
+struct spawn {
+    struct child child;
+    uint32_t namespaces; /* CLONE_NEW… for clone3; without CLONE_NEWCGROUP */
+    int pid_ns_fd;       /* a PID namespace to be born in; -1: ours, or a new one */
+    int cgroup_fd;       /* v2: CLONE_INTO_CGROUP; -1: none */
+    bool share_memory;   /* CLONE_VM | CLONE_VFORK; only without gate */
+};
+
+/* Returns when the child executed its command, or waits at its gate. */
+int spawn_run(struct spawn *s, struct carry_proc *ret, struct zl_error *err);
+
+/* In the calling process's network namespace; -1 and errno. Async-signal-safe. */
+int spawn_loopback_up(void);
+
+/* step.c: *err from a report; -1. */
+int step_error(const struct report *r, struct zl_error *err);
+void step_print_trace(const struct shared *s);
+
+#endif

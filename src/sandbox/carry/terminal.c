@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What becomes 0, 1 and 2: descriptors that were handed in, or a terminal that is made in the
+ * container's own devpts, whose master goes to whoever listens on the console socket.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <termios.h>
+
+#include "sandbox/carry/child.h"
+#include "sandbox/kernel.h"
+
+#ifndef TIOCGPTPEER
+#define TIOCGPTPEER 0x5441 /* asm-generic/ioctls.h, Linux 4.13 */
+#endif
+
+/* The data is the master's name, as runc sends it; receivers may print it. */
+static int send_master(int socket, int master)
+{
+    static const char name[] = "/dev/ptmx";
+    union {
+        struct cmsghdr head;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control = { 0 };
+    char text[sizeof name];
+    struct iovec data = { text, sizeof name - 1 };
+    struct msghdr m = { .msg_iov = &data,
+                        .msg_iovlen = 1,
+                        .msg_control = control.space,
+                        .msg_controllen = sizeof control.space };
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+    memcpy(text, name, sizeof name);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(c), &master, sizeof master);
+    return sendmsg(socket, &m, MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+static int bind_console(struct child *k)
+{
+    char from[FD_PATH_SIZE], to[FD_PATH_SIZE];
+    int fd = child_target(k, "/dev/console", false);
+
+    if (fd < 0 ||
+        mount(child_fd_path(k->slave_fd, from), child_fd_path(fd, to), NULL, MS_BIND, NULL) < 0)
+        return -1;
+    return close(fd);
+}
+
+static int open_pty(struct child *k, int *ret_master)
+{
+    const struct plan_process *p = k->process;
+    struct winsize size = { .ws_row = k->how->rows ? k->how->rows : p->rows,
+                            .ws_col = k->how->cols ? k->how->cols : p->cols };
+    int locked = 0;
+
+    *ret_master = k_openat2(k->root_fd, "/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC, 0,
+                            CHILD_PATH_RESOLVE);
+    if (*ret_master < 0 || ioctl(*ret_master, TIOCSPTLCK, &locked) < 0)
+        return -1;
+    k->slave_fd = ioctl(*ret_master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (k->slave_fd < 0 || (p->uid && fchown(k->slave_fd, p->uid, (gid_t)-1) < 0))
+        return -1;
+    return size.ws_row && ioctl(*ret_master, TIOCSWINSZ, &size) < 0 ? -1 : 0;
+}
+
+int child_terminal(struct child *k)
+{
+    int master;
+
+    if (!(k->process->flags & PLAN_TERMINAL))
+        return 0;
+    if (open_pty(k, &master) < 0)
+        return child_fail(k, STEP_TERMINAL, "/dev/pts/ptmx", NULL);
+    if (k->plan && k->plan->flags & PLAN_SETUP_DEV && bind_console(k) < 0)
+        return child_fail(k, STEP_TERMINAL, "/dev/console", NULL);
+    if (k->how->console_socket >= 0 && send_master(k->how->console_socket, master) < 0)
+        return child_fail(k, STEP_TERMINAL, "the console socket", NULL);
+    return close(master);
+}
+
+/* Moves a source that is itself one of 0, 1, 2 out of the way of the others. */
+static int lift(int fd, int becomes)
+{
+    return fd < 0 || fd > 2 || fd == becomes ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
+int child_stdio(struct child *k)
+{
+    int from[3];
+
+    for (int i = 0; i < 3; i++) {
+        from[i] = k->slave_fd >= 0 ? k->slave_fd : k->how->stdio[i];
+        if (from[i] < 0)
+            from[i] = k->null_fd;
+        from[i] = lift(from[i], i);
+        if (from[i] < 0)
+            return child_fail(k, STEP_STDIO, NULL, NULL);
+    }
+    for (int i = 0; i < 3; i++)
+        if ((from[i] == i ? fcntl(i, F_SETFD, 0) : dup2(from[i], i)) < 0)
+            return child_fail(k, STEP_STDIO, NULL, NULL);
+    if (k->slave_fd >= 0 && ioctl(0, TIOCSCTTY, 0) < 0)
+        return child_fail(k, STEP_TERMINAL, "the controlling terminal", NULL);
+    if (k_close_range(3 + k->how->preserve_fds, ~0U, K_CLOSE_RANGE_CLOEXEC) < 0)
+        return child_fail(k, STEP_STDIO, NULL, NULL);
+    return 0;
+}
