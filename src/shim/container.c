@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The container's way through its phases. What others wait for comes first, cleaning up after it:
+ * when the first process has ended, its status is recorded and told, then cgroups are removed.
+ */
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "monitor/exitrec.h"
+#include "shim/shim.h"
+
+static void set_phase(struct shim *s, enum mon_phase phase)
+{
+    s->phase = phase;
+}
+
+/* --- create --- */
+
+enum { FD_PLAN, FD_RUN, FD_STATE, FD_LOG };
+
+static bool is_name(const char *text, size_t size)
+{
+    size_t n = strnlen(text, size);
+    return n > 0 && n < size && text[0] != '.' && !memchr(text, '/', n);
+}
+
+static int check_create(const struct mon_create *c, int n_fds, struct zl_error *err)
+{
+    int wanted = (c->flags & MON_CREATE_NO_LOG ? FD_LOG : FD_LOG + 1);
+
+    if (!is_name(c->id, sizeof c->id))
+        return zl_fail(err, ZL_ERR_INVALID, "create: no id of a container");
+    if (!(c->flags & MON_CREATE_NO_LOG) && !is_name(c->log_name, sizeof c->log_name))
+        return zl_fail(err, ZL_ERR_INVALID, "create: no name of a log");
+    if (c->n_plan_fds > ZL_MSG_FDS || n_fds != wanted + (int)c->n_plan_fds)
+        return zl_fail(err, ZL_ERR_PROTOCOL,
+                       "create: %d descriptors came, %d and %u of the plan expected", n_fds, wanted,
+                       c->n_plan_fds);
+    return 0;
+}
+
+static void take_fds(struct shim *s, struct zl_msg *m)
+{
+    int first = s->create.flags & MON_CREATE_NO_LOG ? FD_LOG : FD_LOG + 1;
+
+    s->run_fd = zl_take_fd(&m->fds[FD_RUN]);
+    s->state_fd = zl_take_fd(&m->fds[FD_STATE]);
+    s->n_plan_fds = s->create.n_plan_fds;
+    for (size_t i = 0; i < s->n_plan_fds; i++)
+        s->plan_fds[i] = zl_take_fd(&m->fds[first + (int)i]);
+}
+
+static const struct streams_events container_streams;
+
+static int open_streams(struct shim *s, struct zl_error *err)
+{
+    struct streams_opts opts = {
+        .tty = s->create.flags & MON_CREATE_TTY,
+        .stdin_open = s->create.flags & MON_CREATE_STDIN,
+        .first_holds = s->create.flags & MON_CREATE_ATTACH_FIRST,
+        .log = s->log,
+    };
+    return streams_open(&s->loop, &opts, &container_streams, s, &s->streams, err);
+}
+
+/* Everything that a create makes outside of this process comes last. */
+static int make_container(struct shim *s, struct zl_msg *m, struct zl_error *err)
+{
+    const struct plan *plan;
+
+    if (mapping_open(m->fds[FD_PLAN], &s->plan, err) < 0 ||
+        plan_check(s->plan.bytes, s->plan.size, &plan, err) < 0)
+        return -1;
+    if (!(s->create.flags & MON_CREATE_NO_LOG) &&
+        logfile_open(m->fds[FD_LOG], s->create.log_name, s->create.log_max_bytes, &s->log, err) < 0)
+        return -1;
+    take_fds(s, m);
+    if (open_streams(s, err) < 0 || carry_new(plan, s->plan_fds, s->n_plan_fds, &s->carry, err) < 0)
+        return -1;
+    if (carry_prepare(s->carry, true, err) < 0)
+        return -1;
+    if (server_listen(s->server, s->run_fd, err) < 0) {
+        (void)carry_remove(s->carry, NULL); /* the first failure is the one to report */
+        return -1;
+    }
+    return 0;
+}
+
+int container_create(struct shim *s, struct server_request *rq, struct zl_error *err)
+{
+    zl_msg_body(rq->msg, &s->create, sizeof s->create);
+    if (check_create(&s->create, rq->msg->n_fds, err) < 0)
+        return -1;
+    (void)setsid();   /* fails only for a leader, which is as good */
+    (void)chdir("/"); /* "/" always can be entered */
+    if (make_container(s, rq->msg, err) < 0) {
+        loop_stop(&s->loop); /* after the answer: a monitor serves one container or none */
+        return -1;
+    }
+    set_phase(s, MON_PHASE_CREATED);
+    server_answer(s->server, &rq->ticket, NULL, 0, -1);
+    return 0;
+}
+
+/* --- signals --- */
+
+int container_signal(struct shim *s, int signal, struct zl_error *err)
+{
+    if (signal < 1 || signal > SIGRTMAX)
+        return zl_fail(err, ZL_ERR_INVALID, "signal %d does not exist", signal);
+    if (s->init_ended)
+        return 0; /* it was gone before the signal could have any effect */
+    if (syscall(SYS_pidfd_send_signal, s->init.pidfd, signal, NULL, 0) < 0 && errno != ESRCH)
+        return zl_fail_errno(err, "send signal %d", signal);
+    return 0;
+}
+
+int container_kill(struct shim *s, struct zl_error *err)
+{
+    if (carry_kill_all(s->carry, SIGKILL, err) == 0)
+        return 0;
+    return container_signal(s, SIGKILL, err); /* no cgroup to find them in: the first at least */
+}
+
+/* --- start --- */
+
+static void oom_ready(void *arg, uint32_t events)
+{
+    struct shim *s = arg;
+    char seen[512];
+    uint64_t kills, peak;
+
+    (void)events;
+    /* eventfd(2) is emptied by a read, a cgroup file's event by reading it from its start */
+    if (read(s->oom.fd, seen, sizeof seen) < 0 || pread(s->oom.fd, seen, sizeof seen, 0) < 0) {
+        if (errno != ESPIPE && errno != EAGAIN)
+            loop_unwatch(&s->loop, &s->oom);
+    }
+    if (carry_oom_kills(s->carry, &kills, &peak, NULL) == 0 && kills > s->oom_kills) {
+        s->oom_kills = kills;
+        server_tell(s->server, MON_EV_OOM, NULL, 0);
+    }
+}
+
+static void watch_oom(struct shim *s)
+{
+    struct stat st;
+    int fd = carry_oom_fd(s->carry);
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return; /* the exit tells of it as well */
+    uint32_t events =
+        S_ISREG(st.st_mode) ? EPOLLPRI : EPOLLIN; /* a cgroup file is always readable */
+    (void)loop_watch(&s->loop, &s->oom, fd, events, oom_ready, s, NULL);
+}
+
+static int launch(struct shim *s, struct zl_error *err)
+{
+    struct carry_start how = {
+        .gate = -1, .report = -1, .rows = s->create.rows, .cols = s->create.cols
+    };
+
+    streams_child_ends(s->streams, how.stdio, &how.console_socket);
+    if (carry_start(s->carry, &how, &s->init, err) < 0)
+        return -1;
+    s->exit.started_wall_ns = zl_wall_ns();
+    set_phase(s, MON_PHASE_RUNNING);
+    if (streams_started(s->streams, err) < 0) {
+        (void)container_kill(s, NULL); /* its end is seen as any other */
+        return -1;
+    }
+    return 0;
+}
+
+static int start_now(struct shim *s, struct server_ticket *ticket, struct zl_error *err)
+{
+    if (launch(s, err) < 0)
+        return -1;
+    struct mon_started started = { .pid = s->init.pid, .started_wall_ns = s->exit.started_wall_ns };
+    server_answer(s->server, ticket, &started, sizeof started, -1);
+    watch_oom(s);
+    belong_to_monitors(s->plan.bytes); /* nobody waits for that */
+    return 0;
+}
+
+static void attach_is_late(void *arg)
+{
+    struct shim *s = arg;
+    struct zl_error err;
+
+    (void)zl_fail(&err, ZL_ERR_TIMEOUT, "start: no client attached within %d s",
+                  SHIM_ATTACH_FIRST_MS / 1000);
+    server_refuse(s->server, &s->start_ticket, &err);
+}
+
+int container_start(struct shim *s, struct server_request *rq, struct zl_error *err)
+{
+    if (s->start_ticket.type)
+        return zl_fail(err, ZL_ERR_CONFLICT, "start: it is being started");
+    if (s->create.flags & MON_CREATE_ATTACH_FIRST && streams_clients(s->streams) == 0) {
+        s->start_ticket = rq->ticket;
+        loop_arm(&s->loop, &s->attach_timer, SHIM_ATTACH_FIRST_MS, attach_is_late, s);
+        return 0;
+    }
+    return start_now(s, &rq->ticket, err);
+}
+
+/* A timer of no delay, so that the client has its answer before the start takes our time. */
+static void start_attached(void *arg)
+{
+    struct shim *s = arg;
+    struct zl_error err;
+
+    if (start_now(s, &s->start_ticket, &err) < 0)
+        server_refuse(s->server, &s->start_ticket, &err);
+}
+
+int container_attach(struct shim *s, int *ret_fd, struct zl_error *err)
+{
+    *ret_fd = streams_attach(s->streams, err);
+    if (*ret_fd < 0)
+        return -1;
+    if (s->start_ticket.type)
+        loop_arm(&s->loop, &s->attach_timer, 0, start_attached, s);
+    return 0;
+}
+
+/* --- running --- */
+
+static void grace_is_over(void *arg)
+{
+    (void)container_kill(arg, NULL); /* who waits for the end sees what came of it */
+}
+
+int container_wait(struct shim *s, struct server_request *rq, struct zl_error *err)
+{
+    if (s->phase == MON_PHASE_EXITED) {
+        server_answer(s->server, &rq->ticket, &s->exit, sizeof s->exit, -1);
+        return 0;
+    }
+    if (s->n_waiters == SHIM_WAITERS_MAX)
+        return zl_fail(err, ZL_ERR_CONFLICT, "%d wait for the end already", SHIM_WAITERS_MAX);
+    s->waiters[s->n_waiters++] = rq->ticket;
+    return 0;
+}
+
+static int stop_signal(const struct shim *s, const struct mon_stop *stop)
+{
+    if (stop->signal)
+        return stop->signal;
+    return s->create.stop_signal ? s->create.stop_signal : SIGTERM;
+}
+
+int container_stop(struct shim *s, struct server_request *rq, struct zl_error *err)
+{
+    struct mon_stop stop;
+
+    zl_msg_body(rq->msg, &stop, sizeof stop);
+    if (s->phase == MON_PHASE_RUNNING && container_signal(s, stop_signal(s, &stop), err) < 0)
+        return -1;
+    if (container_wait(s, rq, err) < 0)
+        return -1;
+    uint64_t deadline = zl_mono_ms() + stop.grace_ms;
+    if (s->phase == MON_PHASE_RUNNING && /* the most impatient one decides */
+        (!s->stop_timer.armed || s->stop_timer.at_ms > deadline))
+        loop_arm(&s->loop, &s->stop_timer, stop.grace_ms, grace_is_over, s);
+    return 0;
+}
+
+/* Field 22 of /proc/PID/stat; the command in field 2 may hold anything, so from its last ')'. */
+static uint64_t start_time(pid_t pid)
+{
+    char path[64];
+    zl_autobuf struct zl_buf text = ZL_BUF(4096);
+
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    if (zl_read_file(AT_FDCWD, path, &text, NULL) < 0)
+        return 0;
+    const char *p = strrchr(text.data, ')');
+    for (int field = 2; p && field < 22; field++)
+        p = strchr(p + 1, ' ');
+    return p ? strtoull(p, NULL, 10) : 0;
+}
+
+void container_state(struct shim *s, struct mon_state *ret)
+{
+    *ret = (struct mon_state){
+        .phase = s->phase,
+        .started_wall_ns = s->exit.started_wall_ns,
+        .monitor_pid = getpid(),
+        .create_flags = s->create.flags,
+        .log_bytes_lost = s->log ? logfile_bytes_lost(s->log) : 0,
+    };
+    if (s->phase == MON_PHASE_RUNNING && !s->init_ended) {
+        if (!s->init_start)
+            s->init_start = start_time(s->init.pid); /* not reaped, so it is that process */
+        ret->pid = s->init.pid;
+        ret->pid_start = s->init_start;
+    }
+    if (s->phase == MON_PHASE_EXITED)
+        ret->exit = s->exit;
+}
+
+/* --- the end --- */
+
+static void forget_if_asked(struct shim *s);
+
+static void record_exit(struct shim *s)
+{
+    uint64_t kills = 0, peak = 0;
+    struct zl_error err;
+
+    if (carry_oom_kills(s->carry, &kills, &peak, NULL) == 0) {
+        s->exit.oom = kills > 0;
+        s->exit.oom_peak_bytes = kills > 0 ? peak : 0;
+    }
+    s->exit.finished_wall_ns = zl_wall_ns();
+    if (exitrec_write(s->run_fd, &s->exit, false, &err) < 0)
+        (void)dprintf(2, "zlayer-shim %s: %s\n", s->create.id, err.msg);
+    if (s->create.flags & MON_CREATE_DURABLE_EXIT &&
+        exitrec_write(s->state_fd, &s->exit, true, &err) < 0)
+        (void)dprintf(2, "zlayer-shim %s: %s\n", s->create.id, err.msg);
+}
+
+static void answer_waiters(struct shim *s, uint16_t type)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < s->n_waiters; i++) {
+        if (s->waiters[i].type == type)
+            server_answer(s->server, &s->waiters[i], &s->exit, sizeof s->exit, -1);
+        else
+            s->waiters[kept++] = s->waiters[i];
+    }
+    s->n_waiters = kept;
+}
+
+static void finish(struct shim *s)
+{
+    struct zl_error err;
+
+    loop_disarm(&s->loop, &s->drain_timer);
+    loop_disarm(&s->loop, &s->stop_timer);
+    loop_unwatch(&s->loop, &s->oom);
+    record_exit(s);
+    set_phase(s, MON_PHASE_EXITED);
+    server_tell(s->server, MON_EV_EXIT, &s->exit, sizeof s->exit);
+    answer_waiters(s, MON_WAIT);
+    streams_finish(s->streams, &s->exit);
+    if (carry_remove(s->carry, &err) < 0) /* tried again by forget, which reports it */
+        (void)dprintf(2, "zlayer-shim %s: %s\n", s->create.id, err.msg);
+    answer_waiters(s, MON_STOP); /* these want every process gone */
+    forget_if_asked(s);
+}
+
+static void finish_now(void *arg)
+{
+    finish(arg);
+}
+
+static void output_ended(void *arg)
+{
+    struct shim *s = arg;
+
+    if (s->init_ended && s->phase == MON_PHASE_RUNNING)
+        finish(s);
+}
+
+bool container_reaped(struct shim *s, pid_t pid, int code, int signal)
+{
+    if (s->phase != MON_PHASE_RUNNING || s->init_ended || pid != s->init.pid)
+        return false;
+    s->init_ended = true;
+    s->exit.code = code;
+    s->exit.signal = signal;
+    const struct plan *plan = s->plan.bytes;
+    if (!(plan->namespaces & CLONE_NEWPID)) /* the end of a PID namespace is the end of all in it */
+        (void)carry_kill_all(s->carry, SIGKILL, NULL); /* carry_remove does it again and reports */
+    if (streams_drain(s->streams))
+        finish(s);
+    else
+        loop_arm(&s->loop, &s->drain_timer, SHIM_DRAIN_MS, finish_now, s);
+    return true;
+}
+
+/* --- forget --- */
+
+/* The run directory, by its name in its parent when that is still the same directory. */
+static int remove_run_directory(const struct shim *s, struct zl_error *err)
+{
+    struct stat mine, named;
+    zl_autoclose int parent = zl_open_dir(s->run_fd, "..", err);
+
+    if (parent < 0)
+        return -1;
+    if (fstat(s->run_fd, &mine) < 0 ||
+        fstatat(parent, s->create.id, &named, AT_SYMLINK_NOFOLLOW) < 0)
+        return zl_fail_errno(err, "find the run directory '%s'", s->create.id);
+    if (mine.st_dev != named.st_dev || mine.st_ino != named.st_ino)
+        return zl_fail(err, ZL_ERR_CONFLICT, "the run directory is not called '%s'", s->create.id);
+    return zl_remove_tree(parent, s->create.id, err);
+}
+
+static void linger_is_over(void *arg)
+{
+    struct shim *s = arg;
+    loop_stop(&s->loop);
+}
+
+bool container_end_if_quiet(struct shim *s)
+{
+    bool quiet = s->forgotten && streams_clients(s->streams) == 0 && s->n_execs == 0;
+
+    if (quiet)
+        loop_stop(&s->loop);
+    return quiet;
+}
+
+static void client_left(void *arg)
+{
+    (void)container_end_if_quiet(arg);
+}
+
+static const struct streams_events container_streams = { .ended = output_ended,
+                                                         .left = client_left };
+
+static void cancel_waiters(struct shim *s)
+{
+    struct zl_error err;
+
+    (void)zl_fail(&err, ZL_ERR_CANCELLED, "the container was removed before it ran");
+    for (size_t i = 0; i < s->n_waiters; i++)
+        server_refuse(s->server, &s->waiters[i], &err);
+    s->n_waiters = 0;
+    server_refuse(s->server, &s->start_ticket, &err);
+}
+
+static void forget_if_asked(struct shim *s)
+{
+    struct zl_error err;
+
+    if (!s->forgetting)
+        return;
+    if (carry_remove(s->carry, &err) < 0 || remove_run_directory(s, &err) < 0) {
+        s->forgetting = false; /* may be asked again */
+        server_refuse(s->server, &s->forget_ticket, &err);
+        return;
+    }
+    cancel_waiters(s);
+    loop_disarm(&s->loop, &s->attach_timer);
+    streams_finish(s->streams, &s->exit); /* of one that never ran; else done */
+    exec_drop_unused(s);
+    server_answer(s->server, &s->forget_ticket, NULL, 0, -1);
+    s->forgotten = true;
+    if (!container_end_if_quiet(s))
+        loop_arm(&s->loop, &s->linger_timer, SHIM_LINGER_MS, linger_is_over, s);
+}
+
+int container_forget(struct shim *s, struct server_request *rq, struct zl_error *err)
+{
+    if (s->forgetting)
+        return zl_fail(err, ZL_ERR_CONFLICT, "forget: it is being forgotten");
+    if (s->phase == MON_PHASE_RUNNING && container_kill(s, err) < 0)
+        return -1;
+    s->forgetting = true;
+    s->forget_ticket = rq->ticket;
+    if (s->phase != MON_PHASE_RUNNING) /* else when its end has been recorded */
+        forget_if_asked(s);
+    return 0;
+}
+
+void container_done(struct shim *s)
+{
+    streams_free(s->streams);
+    logfile_free(s->log);
+    carry_free(s->carry);
+    mapping_close(&s->plan);
+    for (size_t i = 0; i < s->n_plan_fds; i++)
+        zl_closep(&s->plan_fds[i]);
+    zl_closep(&s->init.pidfd);
+    zl_closep(&s->run_fd);
+    zl_closep(&s->state_fd);
+}

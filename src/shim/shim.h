@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * zlayer-shim holds one container: it carries out the plan that the agent made, keeps the
+ * container's streams, log and exit record, serves its control socket, and outlives the agent.
+ *
+ *   NEW --create--> CREATED --start--> RUNNING --first process ended--> EXITED --forget--> gone
+ *
+ * requests.c has the table of what may be asked in which phase, container.c the phases, exec.c the
+ * further processes. One thread, one loop; nothing here blocks but the start itself.
+ */
+#ifndef ZL_SHIM_SHIM_H
+#define ZL_SHIM_SHIM_H
+
+#include "monitor/logfile.h"
+#include "monitor/loop.h"
+#include "monitor/server.h"
+#include "monitor/streams.h"
+#include "sandbox/carry/carry.h"
+
+enum {
+    SHIM_WAITERS_MAX = 64,
+    SHIM_EXECS_MAX = 16,
+    SHIM_ATTACH_FIRST_MS = 30 * 1000,
+    SHIM_DRAIN_MS = 500,       /* for output that others still have the other end of */
+    SHIM_LINGER_MS = 5 * 1000, /* for clients that have not taken all output */
+    SHIM_EXEC_UNUSED_MS = 60 * 1000,
+};
+
+struct exec;
+
+/* A sealed memfd, mapped. */
+struct mapping {
+    const void *bytes;
+    size_t size;
+};
+
+struct shim {
+    struct loop loop;
+    struct server *server;
+    struct loop_source children; /* SIGCHLD by signalfd */
+    int children_fd;
+
+    enum mon_phase phase;
+    struct mon_create create;
+    int run_fd, state_fd; /* c/<id>, containers/<id> */
+    struct mapping plan;
+    int plan_fds[ZL_MSG_FDS];
+    size_t n_plan_fds;
+    struct carry *carry;
+    struct logfile *log; /* NULL: none */
+    struct streams *streams;
+
+    struct carry_proc init;
+    uint64_t init_start; /* field 22 of /proc/PID/stat */
+    bool init_ended;     /* reaped; EXITED follows when its output has been read */
+    struct mon_exit exit;
+    struct loop_source oom;
+    uint64_t oom_kills; /* told by events */
+
+    struct server_ticket start_ticket; /* waits for the first attach client */
+    struct server_ticket forget_ticket;
+    bool forgetting, forgotten; /* forgotten: only clients that have not taken all are left */
+    struct server_ticket waiters[SHIM_WAITERS_MAX];
+    size_t n_waiters;
+    struct loop_timer attach_timer, stop_timer, drain_timer, linger_timer;
+
+    struct exec *execs;
+    size_t n_execs;
+    uint64_t last_exec_id;
+};
+
+/* main.c */
+int mapping_open(int memfd, struct mapping *ret, struct zl_error *err); /* INVALID: not sealed */
+void mapping_close(struct mapping *m);
+
+/* container.c: each is a request's act; tickets that are kept are answered later. */
+int container_create(struct shim *s, struct server_request *rq, struct zl_error *err);
+int container_start(struct shim *s, struct server_request *rq, struct zl_error *err);
+int container_attach(struct shim *s, int *ret_fd, struct zl_error *err);
+int container_stop(struct shim *s, struct server_request *rq, struct zl_error *err);
+int container_signal(struct shim *s, int signal, struct zl_error *err);
+int container_kill(struct shim *s, struct zl_error *err); /* SIGKILL to all of it */
+int container_wait(struct shim *s, struct server_request *rq, struct zl_error *err);
+int container_forget(struct shim *s, struct server_request *rq, struct zl_error *err);
+void container_state(struct shim *s, struct mon_state *ret);
+/* A child ended: true when it was the first process. */
+bool container_reaped(struct shim *s, pid_t pid, int code, int signal);
+/* Ends the loop when the container is forgotten and no client waits for anything. */
+bool container_end_if_quiet(struct shim *s);
+void container_done(struct shim *s); /* lets go of everything, touches nothing that was made */
+
+/* exec.c */
+int exec_make(struct shim *s, struct server_request *rq, uint64_t *ret_id, struct zl_error *err);
+int exec_start(struct shim *s, uint64_t id, struct server_request *rq, struct zl_error *err);
+int exec_signal(struct shim *s, uint64_t id, int signal, struct zl_error *err);
+int exec_resize(struct shim *s, uint64_t id, uint16_t rows, uint16_t cols, struct zl_error *err);
+bool exec_reaped(struct shim *s, pid_t pid, int code, int signal);
+void exec_drop_unused(struct shim *s); /* those that were made and not started */
+void exec_done_all(struct shim *s);
+
+/* requests.c */
+extern const struct server_row shim_rows[];
+extern const size_t shim_n_rows;
+
+/* killtree.c: SIGKILL to a process, its session and its descendants. */
+void kill_tree(pid_t pid);
+
+/* belong.c: the monitor's own place: cgroup of the monitors, oom_score_adj. Best effort. */
+void belong_to_monitors(const struct plan *plan);
+
+#endif
