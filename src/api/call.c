@@ -123,6 +123,13 @@ uint64_t call_query_u64(const struct api_call *c, const char *key, uint64_t abse
     return *end || errno || *v == '-' ? absent : n;
 }
 
+const char *call_log_path(const struct api_call *c, const struct inst_label *label,
+                          struct inst_id id, struct zl_buf *out)
+{
+    const struct api_server *s = c->server;
+    return s->ops->log_path(s->agent, label, id, out) && !out->failed ? out->data : NULL;
+}
+
 int call_decode(struct api_call *c, const struct zl_field *fields, void *out)
 {
     struct zl_error err = { 0 };

@@ -90,6 +90,10 @@ int call_decode(struct api_call *c, const struct zl_field *fields, void *out);
 /* Memory that lives as long as the call. */
 void call_keep(struct api_call *c, void *state, void (*free_state)(void *state));
 
+/* Path of the log of this container or slot, appended to out; NULL: none. */
+const char *call_log_path(const struct api_call *c, const struct inst_label *label,
+                          struct inst_id id, struct zl_buf *out);
+
 /* ---- call.c: how handlers go on ---- */
 /* Gives ev to core; then is called when it is durable, an error is answered by itself. */
 void call_submit(struct api_call *c, struct event ev, api_then_fn then);
@@ -126,10 +130,13 @@ struct evhttp_request *call_finish(struct api_call *c);
 /* Handlers whose route stands in another file's table. */
 void get_progress(struct api_call *c);           /* progress.c */
 void get_service_containers(struct api_call *c); /* containers.c */
+void get_service_logs(struct api_call *c);       /* logs.c */
 
 /* ---- events.c ---- */
 void events_keep(struct api_server *s, const struct effect *event, int64_t wall_ms);
 void events_free(struct api_server *s);
+/* How a container ended that is gone by now, as shape_end(); NULL: not known (any more). */
+json_t *events_find_end(const struct api_server *s, uint64_t container);
 
 extern const struct api_route system_routes[], deployment_routes[], container_routes[],
     job_routes[], image_routes[], event_routes[];

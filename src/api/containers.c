@@ -25,9 +25,7 @@ static void no_memory(struct api_call *c)
 static json_t *container_json(struct api_call *c, const struct view_container *v)
 {
     zl_autobuf struct zl_buf log = ZL_BUF(4096);
-    const struct api_server *s = c->server;
-    bool has_log = s->ops->log_path(s->agent, &v->label, v->id, &log) && !log.failed;
-    return shape_container(v, has_log ? log.data : NULL);
+    return shape_container(v, call_log_path(c, &v->label, v->id, &log));
 }
 
 struct listing {
@@ -102,7 +100,7 @@ static void get_log(struct api_call *c)
     if (path_container(c, &v) < 0)
         return;
     zl_autobuf struct zl_buf log = ZL_BUF(4096);
-    if (!c->server->ops->log_path(c->server->agent, &v.label, v.id, &log) || log.failed)
+    if (!call_log_path(c, &v.label, v.id, &log))
         reply_fail(c, ZL_ERR_NOT_FOUND, "'%s' has no log", v.name);
     else
         reply_json(c, 200, json_pack("{s:s, s:s}", "name", v.name, "path", log.data));
@@ -240,20 +238,6 @@ struct halt {
     bool gone; /* waits for its removal, not only its end */
 };
 
-static const char *exit_reason(const struct inst_exit *e)
-{
-    return e->lost ? "lost" : e->oom ? "oom_killed" : e->signal ? "signal" : "exited";
-}
-
-static json_t *ended_json(struct api_call *c, const struct view_container *v)
-{
-    bool failed = !v->has_exit;
-    return json_pack("{s:o, s:o, s:s, s:s, s:o}", "id", shape_id(v->id.v), "exit",
-                     failed ? json_null() : shape_exit(&v->exit), "reason",
-                     failed ? "runtime_error" : exit_reason(&v->exit), "why", v->why, "container",
-                     container_json(c, v));
-}
-
 /* Answers once the container of c->state has ended. It is looked at while it is being removed too:
  * a container that deletes itself may never be seen in INST_EXITED. */
 static bool when_ended(struct api_call *c)
@@ -261,8 +245,11 @@ static bool when_ended(struct api_call *c)
     const struct halt *h = c->state;
     struct view_container v;
     if (find_container_id(call_core(c), h->id, &v) < 0) {
+        json_t *end = h->gone ? NULL : events_find_end(c->server, h->id.v);
         if (h->gone)
             reply_empty(c);
+        else if (end)
+            reply_json(c, 200, end);
         else
             reply_json(c, 200,
                        json_pack("{s:o, s:n, s:s, s:s}", "id", shape_id(h->id.v), "exit", "reason",
@@ -271,7 +258,7 @@ static bool when_ended(struct api_call *c)
     }
     if (h->gone || v.state < INST_REMOVING)
         return false;
-    reply_json(c, 200, ended_json(c, &v));
+    reply_json(c, 200, shape_end(&v));
     return true;
 }
 
@@ -343,10 +330,27 @@ static void delete_container(struct api_call *c)
     submit_halt(c, EV_INST_REMOVE, h);
 }
 
+/* A container that is gone already has left its end in the events that are kept. */
+static bool answer_from_events(struct api_call *c)
+{
+    uint64_t id;
+    json_t *end = zl_id_parse(c->params[0], &id) ? events_find_end(c->server, id) : NULL;
+    if (!end)
+        return false;
+    reply_json(c, 200, end);
+    return true;
+}
+
 static void post_wait(struct api_call *c)
 {
-    if (halt_new(c))
-        call_wait(c, when_ended, call_query_u64(c, "timeout_ms", 0), still_running);
+    struct view_container v;
+    if (find_container(call_core(c), c->params[0], &v, NULL) < 0 && answer_from_events(c))
+        return;
+    struct halt *h = halt_new(c);
+    if (!h)
+        return;
+    h->gone = call_query_bool(c, "removed");
+    call_wait(c, when_ended, call_query_u64(c, "timeout_ms", 0), still_running);
 }
 
 /* ---- kill, attach, exec -------------------------------------------------------------------- */
@@ -457,7 +461,7 @@ const struct api_route container_routes[] = {
     { "DELETE", "/api/v1/containers/{id}",        delete_container, "operator", "removes a standalone container; query: force, wait, timeout_ms" },
     { "POST",   "/api/v1/containers/{id}/stop",   post_stop,        "operator", "stops it in order; query: wait, timeout_ms" },
     { "POST",   "/api/v1/containers/{id}/kill",   post_kill,        "operator", "sends a signal" },
-    { "POST",   "/api/v1/containers/{id}/wait",   post_wait,        "reader",   "answers when it has ended, with its exit; query: timeout_ms" },
+    { "POST",   "/api/v1/containers/{id}/wait",   post_wait,        "reader",   "answers when it has ended, with its exit; query: removed, timeout_ms" },
     { "POST",   "/api/v1/containers/{id}/attach", post_attach,      "admin",    "where its monitor offers its streams" },
     { "POST",   "/api/v1/containers/{id}/exec",   post_exec,        "admin",    "prepares a command: where its monitor offers the streams" },
     { "GET",    "/api/v1/containers/{id}/log",    get_log,          "reader",   "path of its log file" },

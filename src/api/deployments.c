@@ -300,6 +300,7 @@ const struct api_route deployment_routes[] = {
     { "GET",    "/api/v1/deployments/{d}/services",            get_services,      "reader",   "its services" },
     { "GET",    "/api/v1/deployments/{d}/services/{s}",        get_service,       "reader",   "one service" },
     { "GET",    "/api/v1/deployments/{d}/services/{s}/containers", get_service_containers, "reader", "the containers of a service" },
+    { "GET",    "/api/v1/deployments/{d}/services/{s}/logs", get_service_logs, "reader", "the log files of its replicas or executions" },
     { "GET",    "/api/v1/services",                            get_all_services,  "reader",   "the services of all deployments" },
     { 0 },
 };

@@ -5,6 +5,7 @@
  * next and is woken like any waiting call.
  */
 #include "api/call.h"
+#include "api/find.h"
 #include "api/shape.h"
 #include "base/id.h"
 
@@ -12,8 +13,10 @@ enum { KEPT_EVENTS = 1024 };
 
 struct api_kept_event {
     TAILQ_ENTRY(api_kept_event) link;
-    uint64_t number; /* from 1 */
+    uint64_t number;    /* from 1 */
+    uint64_t container; /* 0: of none */
     json_t *json;
+    json_t *end; /* how the container ended, if it had by then; it may be removed soon */
 };
 
 static void drop_oldest(struct api_server *s)
@@ -22,6 +25,7 @@ static void drop_oldest(struct api_server *s)
     TAILQ_REMOVE(&s->kept, e, link);
     s->n_kept--;
     json_decref(e->json);
+    json_decref(e->end);
     free(e);
 }
 
@@ -34,6 +38,7 @@ void events_free(struct api_server *s)
 void events_keep(struct api_server *s, const struct effect *event, int64_t wall_ms)
 {
     uint64_t inst = event->event.inst.v ? event->event.inst.v : event->inst.v;
+    struct view_container v;
     struct api_kept_event *e = calloc(1, sizeof *e);
     if (!e)
         return; /* an event that is not shown loses no state */
@@ -42,10 +47,25 @@ void events_keep(struct api_server *s, const struct effect *event, int64_t wall_
                         "time", shape_time(wall_ms), "type", event->event.type, "deployment",
                         event->event.deployment, "service", event->event.service, "container",
                         shape_id(inst), "text", event->event.text);
+    e->container = inst;
+    const struct core *core = s->ops->core(s->agent);
+    if (inst && find_container_id(core, (struct inst_id){ inst }, &v) == 0 && v.has_exit)
+        e->end = shape_end(&v);
     TAILQ_INSERT_TAIL(&s->kept, e, link);
     if (++s->n_kept > KEPT_EVENTS)
         drop_oldest(s);
     api_server_changed(s);
+}
+
+json_t *events_find_end(const struct api_server *s, uint64_t container)
+{
+    const struct api_kept_event *e;
+    TAILQ_FOREACH_REVERSE(e, &s->kept, api_kept_events, link)
+    {
+        if (e->container == container && e->end)
+            return json_incref(e->end);
+    }
+    return NULL;
 }
 
 struct follower {

@@ -9,18 +9,31 @@
 
 enum { EXECUTIONS_DEFAULT = 50, WAIT_DEFAULT_MS = 60 * 60 * 1000 };
 
+static json_t *execution_json(const struct api_call *c, const struct row_execution *v)
+{
+    zl_autobuf struct zl_buf log = ZL_BUF(4096);
+    struct inst_label label = { .owner = OWNER_EXECUTION,
+                                .deployment = v->deployment,
+                                .service = v->job,
+                                .role = "default",
+                                .execution = v->id };
+    return shape_execution(v, call_log_path(c, &label, (struct inst_id){ 0 }, &log));
+}
+
 struct newest {
+    const struct api_call *call;
     json_t *execution;
 };
 
 static bool take_first(void *arg, const struct row_execution *v)
 {
-    ((struct newest *)arg)->execution = shape_execution(v);
+    struct newest *n = arg;
+    n->execution = execution_json(n->call, v);
     return false;
 }
 
 struct listing {
-    const struct core *core;
+    const struct api_call *call;
     json_t *list;
 };
 
@@ -29,8 +42,8 @@ static bool list_job(void *arg, const struct view_service *v)
     struct listing *l = arg;
     if (v->service->rtype != SPEC_JOB)
         return true;
-    struct newest last = { 0 };
-    core_each_execution(l->core, v->deployment, v->service->name, take_first, &last);
+    struct newest last = { .call = l->call };
+    core_each_execution(call_core(l->call), v->deployment, v->service->name, take_first, &last);
     json_t *job = json_pack("{s:s, s:s, s:s, s:o}", "deployment", v->deployment, "name",
                             v->service->name, "image", v->service->image.name, "last_execution",
                             last.execution ? last.execution : json_null());
@@ -39,9 +52,9 @@ static bool list_job(void *arg, const struct view_service *v)
 
 static void get_jobs(struct api_call *c)
 {
-    struct listing l = { call_core(c), json_array() };
+    struct listing l = { c, json_array() };
     if (l.list)
-        core_each_service(l.core, NULL, list_job, &l);
+        core_each_service(call_core(c), NULL, list_job, &l);
     reply_json(c, 200, l.list);
 }
 
@@ -84,7 +97,7 @@ static bool answer_execution(struct api_call *c, bool final_only)
     }
     if (final_only && !is_final(v.status))
         return false;
-    reply_json(c, is_final(v.status) ? 200 : 202, shape_execution(&v));
+    reply_json(c, is_final(v.status) ? 200 : 202, execution_json(c, &v));
     return true;
 }
 
@@ -107,6 +120,7 @@ static void get_execution(struct api_call *c)
 }
 
 struct executions {
+    const struct api_call *call;
     json_t *list;
     size_t limit;
 };
@@ -116,12 +130,13 @@ static bool list_execution(void *arg, const struct row_execution *v)
     struct executions *e = arg;
     if (json_array_size(e->list) >= e->limit)
         return false;
-    return json_array_append_new(e->list, shape_execution(v)) == 0;
+    return json_array_append_new(e->list, execution_json(e->call, v)) == 0;
 }
 
 static void get_executions(struct api_call *c)
 {
-    struct executions e = { json_array(), (size_t)call_query_u64(c, "limit", EXECUTIONS_DEFAULT) };
+    struct executions e = { c, json_array(),
+                            (size_t)call_query_u64(c, "limit", EXECUTIONS_DEFAULT) };
     if (e.list)
         core_each_execution(call_core(c), call_query(c, "deployment"), c->params[0], list_execution,
                             &e);

@@ -28,6 +28,20 @@ json_t *shape_exit(const struct inst_exit *e)
                      e->oom, "lost", e->lost, "at", shape_time(e->wall_ms));
 }
 
+static const char *exit_reason(const struct inst_exit *e)
+{
+    return e->lost ? "lost" : e->oom ? "oom_killed" : e->signal ? "signal" : "exited";
+}
+
+json_t *shape_end(const struct view_container *v)
+{
+    bool failed = !v->has_exit || v->why[0];
+    return json_pack("{s:o, s:o, s:s, s:s}", "id", shape_id(v->id.v), "exit",
+                     v->has_exit ? shape_exit(&v->exit) : json_null(), "reason",
+                     failed && !v->exit.lost ? "runtime_error" : exit_reason(&v->exit), "why",
+                     v->why);
+}
+
 static const char *owner_name(enum owner_kind owner)
 {
     static const char *const names[] = {
@@ -96,15 +110,15 @@ json_t *shape_deployment(const struct core *core, const struct view_deployment *
                      "services", services);
 }
 
-json_t *shape_execution(const struct row_execution *v)
+json_t *shape_execution(const struct row_execution *v, const char *log)
 {
-    return json_pack("{s:o, s:s, s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:o}", "id", shape_id(v->id),
-                     "deployment", v->deployment, "job", v->job, "revision",
+    return json_pack("{s:o, s:s, s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:s?}", "id",
+                     shape_id(v->id), "deployment", v->deployment, "job", v->job, "revision",
                      (json_int_t)v->revision, "status", execution_status_name(v->status), "reason",
                      v->reason ? v->reason : "", "exit_code",
                      v->exit_code < 0 ? json_null() : json_integer(v->exit_code), "created_at",
                      shape_time(v->created_ms), "started_at", shape_time(v->started_ms),
-                     "finished_at", shape_time(v->finished_ms));
+                     "finished_at", shape_time(v->finished_ms), "log", log);
 }
 
 json_t *shape_image(const struct image *i)

@@ -14,12 +14,14 @@
 json_t *shape_time(int64_t wall_ms); /* 0: null */
 json_t *shape_id(uint64_t id);       /* 0: null */
 json_t *shape_exit(const struct inst_exit *e);
+/* How a container ended: {id, exit, reason, why}. */
+json_t *shape_end(const struct view_container *v);
 /* log: path of its log file, or NULL */
 json_t *shape_container(const struct view_container *v, const char *log);
 json_t *shape_service(const struct view_service *v);
 /* With its services. */
 json_t *shape_deployment(const struct core *core, const struct view_deployment *v);
-json_t *shape_execution(const struct row_execution *v);
+json_t *shape_execution(const struct row_execution *v, const char *log); /* log as above */
 json_t *shape_image(const struct image *i);
 
 #endif

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Where the logs of a service lie. They outlive containers: a service that is stopped, and a job
+ * whose executions have ended, have theirs. The files are read by whoever asks, not by the agent.
+ */
+#include <stdio.h>
+
+#include "api/call.h"
+#include "api/find.h"
+#include "base/id.h"
+
+struct listing {
+    const struct api_call *call;
+    json_t *list;
+};
+
+static void add_log(const struct listing *l, const struct inst_label *label, const char *name)
+{
+    zl_autobuf struct zl_buf path = ZL_BUF(4096);
+    if (!call_log_path(l->call, label, (struct inst_id){ 0 }, &path))
+        return;
+    (void)json_array_append_new(l->list,
+                                json_pack("{s:s, s:s, s:s, s:i, s:s}", "name", name, "deployment",
+                                          label->deployment, "service", label->service, "index",
+                                          (int)label->index, "path", path.data));
+}
+
+/* Newest first. */
+static bool add_execution(void *arg, const struct row_execution *v)
+{
+    char id[ZL_ID_LEN + 1], name[128];
+    struct inst_label label = { .owner = OWNER_EXECUTION,
+                                .deployment = v->deployment,
+                                .service = v->job,
+                                .role = "default",
+                                .execution = v->id };
+    zl_id_format(v->id, id);
+    (void)snprintf(name, sizeof name, "%s-%s", v->job, id);
+    add_log(arg, &label, name);
+    return true;
+}
+
+static void add_replicas(const struct listing *l, const struct view_service *v)
+{
+    uint32_t n = v->desired > v->service->replicas ? v->desired : v->service->replicas;
+    for (uint32_t i = 1; i <= n; i++) {
+        char name[128];
+        struct inst_label label = { .owner = OWNER_REPLICA,
+                                    .deployment = v->deployment,
+                                    .service = v->service->name,
+                                    .role = "default",
+                                    .index = i };
+        (void)snprintf(name, sizeof name, "%s-rep-%u", v->service->name, i);
+        add_log(l, &label, name);
+    }
+}
+
+void get_service_logs(struct api_call *c)
+{
+    struct view_service v;
+    struct zl_error err = { 0 };
+    if (find_service(call_core(c), c->params[0], c->params[1], &v, &err) < 0) {
+        reply_error(c, &err);
+        return;
+    }
+    struct listing l = { c, json_array() };
+    if (l.list && v.service->rtype == SPEC_SERVICE)
+        add_replicas(&l, &v);
+    else if (l.list)
+        core_each_execution(call_core(c), v.deployment, v.service->name, add_execution, &l);
+    reply_json(c, 200, l.list);
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Folders, connection and error messages of the command line. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/start.h"
+
+static const char *first_set(const char *a, const char *b, const char *c)
+{
+    return a && *a ? a : b && *b ? b : c;
+}
+
+int cli_resolve_paths(struct cli *cli, struct zl_error *err)
+{
+    const char *root =
+        first_set(getenv("ZLAYER_ROOT_DIR"), getenv("ZLAYER_DATA_DIR"), "/var/lib/zlayer");
+    cli->root_dir = first_set(cli->root_dir, root, NULL);
+    cli->runtime_dir = first_set(cli->runtime_dir, getenv("ZLAYER_RUNTIME_DIR"), "/var/run/zlayer");
+    if (cli->socket)
+        return 0;
+    int n = snprintf(cli->socket_buf, sizeof cli->socket_buf, "%s/zlayer.sock", cli->runtime_dir);
+    if (n < 0 || (size_t)n >= sizeof cli->socket_buf)
+        return zl_fail(err, ZL_ERR_INVALID, "the runtime directory's path is too long");
+    cli->socket = cli->socket_buf;
+    return 0;
+}
+
+int cli_connect_running(struct cli *cli, struct zl_error *err)
+{
+    return cli->client ? 0 : api_client_open(cli->socket, &cli->client, err);
+}
+
+int cli_connect(struct cli *cli, struct zl_error *err)
+{
+    struct zl_error why = { 0 };
+    if (cli_connect_running(cli, &why) == 0)
+        return 0;
+    if (why.kind != ZL_ERR_UNREACHABLE) {
+        if (err)
+            *err = why;
+        return -1;
+    }
+    if (agent_start(cli, err) < 0) {
+        if (err)
+            err->kind = ZL_ERR_UNREACHABLE; /* whatever the reason is: there is no agent */
+        return -1;
+    }
+    return cli_connect_running(cli, err);
+}
+
+int cli_fail(const struct zl_error *err)
+{
+    (void)fflush(stdout);
+    (void)fprintf(stderr, "Error: %s\n", err->msg);
+    return err->kind == ZL_ERR_UNREACHABLE ? CLI_NO_AGENT : CLI_FAILED;
+}
+
+int cli_failf(enum cli_exit code, const char *fmt, ...)
+{
+    va_list ap;
+    (void)fflush(stdout);
+    (void)fputs("Error: ", stderr);
+    va_start(ap, fmt);
+    (void)vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    (void)fputc('\n', stderr);
+    return (int)code;
+}
+
+int cli_call(struct cli *cli, const char *method, const char *fmt, const char *a, const char *b,
+             const json_t *body, json_t **ret, struct zl_error *err)
+{
+    zl_autobuf struct zl_buf path = ZL_BUF(8192);
+    api_path(&path, fmt, a, b);
+    if (zl_buf_check(&path, "request", err) < 0 || cli_connect(cli, err) < 0)
+        return -1;
+    return api_client_call(cli->client, method, path.data, body, ret, NULL, err);
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/document.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "cli/output.h"
+
+enum { DOCUMENT_MAX = 8 * 1024 * 1024 };
+
+static int read_document(const char *path, struct document *d, struct zl_error *err)
+{
+    zl_buf_init(&d->text, DOCUMENT_MAX);
+    if (path && strcmp(path, "-") == 0) {
+        d->path = strdup("<stdin>");
+        return d->path ? zl_read_fd(0, &d->text, d->path, err) : zl_fail_errno(err, "read");
+    }
+    if (path)
+        d->path = strdup(path);
+    else if (spec_discover(NULL, &d->path, err) < 0)
+        return -1;
+    return d->path ? zl_read_file(AT_FDCWD, d->path, &d->text, err) : zl_fail_errno(err, "read");
+}
+
+static int find_base_dir(struct document *d, struct zl_error *err)
+{
+    const char *slash = strrchr(d->path, '/');
+    zl_autofree char *dir = !slash             ? strdup(".")
+                            : slash == d->path ? strdup("/")
+                                               : strndup(d->path, (size_t)(slash - d->path));
+    d->base_dir = dir ? realpath(dir, NULL) : NULL;
+    return d->base_dir ? 0 : zl_fail_errno(err, "find the folder of '%s'", d->path);
+}
+
+static void print_diags(const struct cli *cli, const struct spec_diags *diags, const char *text)
+{
+    zl_autobuf struct zl_buf out = ZL_BUF(1024 * 1024);
+    spec_diags_print(diags, text, isatty(2) && want_colour(cli), &out);
+    (void)fwrite(out.data, 1, out.len, stderr);
+}
+
+int document_load(const struct cli *cli, const char *path, struct document *d)
+{
+    struct zl_error err = { 0 };
+    *d = (struct document){ 0 };
+    if (read_document(path, d, &err) < 0 || find_base_dir(d, &err) < 0) {
+        (void)cli_fail(&err);
+        return CLI_BAD_SPEC;
+    }
+    autodiags struct spec_diags diags;
+    spec_diags_init(&diags);
+    d->spec = spec_parse(d->text.data, d->text.len, d->path, d->base_dir, &diags);
+    print_diags(cli, &diags, d->text.data);
+    if (d->spec)
+        return CLI_OK;
+    return cli_failf(CLI_BAD_SPEC, "%s has %zu error%s", d->path, diags.n_errors,
+                     diags.n_errors == 1 ? "" : "s");
+}
+
+void document_done(struct document *d)
+{
+    free(d->path);
+    free(d->base_dir);
+    zl_buf_done(&d->text);
+    spec_unref(d->spec);
+    *d = (struct document){ 0 };
+}
+
+void document_print_findings(const json_t *diagnostics)
+{
+    for (size_t i = 0; i < json_array_size(diagnostics); i++) {
+        const json_t *f = json_array_get(diagnostics, i);
+        (void)fprintf(stderr, "%s %s %s:%lld:%lld %s: %s\n", jstr(f, "severity"), jstr(f, "id"),
+                      jstr(f, "file"), (long long)jint(f, "line"), (long long)jint(f, "column"),
+                      jstr(f, "path"), jstr(f, "message"));
+    }
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The deployment file of validate, deploy and up: found, read, checked without an agent. */
+#ifndef ZL_CLI_DOCUMENT_H
+#define ZL_CLI_DOCUMENT_H
+
+#include "cli/cli.h"
+#include "spec/spec.h"
+
+struct document {
+    char *path;     /* as messages call it */
+    char *base_dir; /* absolute: relative paths of the document start here */
+    struct zl_buf text;
+    struct spec *spec;
+};
+
+/*
+ * path NULL: the one in the current directory (spec_discover); "-": standard input. Prints the
+ * findings to stderr with their lines. Returns the exit code: CLI_OK with d filled, or
+ * CLI_BAD_SPEC.
+ */
+int document_load(const struct cli *cli, const char *path, struct document *d);
+void document_done(struct document *d);
+#define autodocument ZL_CLEANUP(document_done)
+
+/* Findings as the agent sends them (details.diagnostics), to stderr. */
+void document_print_findings(const json_t *diagnostics);
+
+#endif

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+/* down and stop. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/output.h"
+#include "cli/resolve.h"
+
+struct halt_options {
+    bool force;
+    uint64_t grace_ms;
+    const char *service; /* of stop */
+};
+
+static int down_run(struct cli *cli, const void *options, int argc, char **argv)
+{
+    const struct halt_options *o = options;
+    struct zl_error err = { 0 };
+    zl_autofree char *name = NULL;
+    if (resolve_deployment(cli, argc ? argv[0] : NULL, &name, &err) < 0)
+        return cli_fail(&err);
+    zl_autobuf struct zl_buf path = ZL_BUF(1024);
+    api_path(&path, "/api/v1/deployments/{}", name, NULL);
+    zl_buf_addf(&path, "?wait=1&force=%d&grace_ms=%llu", o->force, (unsigned long long)o->grace_ms);
+    (void)printf("Removing %s\n", name);
+    (void)fflush(stdout);
+    int status = 0;
+    if (api_client_call(cli->client, "DELETE", path.data, NULL, NULL, &status, &err) < 0)
+        return cli_fail(&err);
+    if (status != 204)
+        return cli_failf(CLI_FAILED, "%s is still being removed", name);
+    (void)printf("%s is gone\n", name);
+    return CLI_OK;
+}
+
+static int print_stopped(struct cli *cli, const json_t *services, int status)
+{
+    if (cli->format == CLI_JSON) {
+        print_json(services);
+        return CLI_OK;
+    }
+    for (size_t i = 0; i < json_array_size(services); i++)
+        (void)printf("%s is %s\n", jstr(json_array_get(services, i), "name"),
+                     jstr(json_array_get(services, i), "status"));
+    return status == 200 ? CLI_OK : cli_failf(CLI_FAILED, "not everything has stopped yet");
+}
+
+/* One of: a service by option, a deployment, "deployment/service", a service by its name alone. */
+static int find_target(struct cli *cli, const struct halt_options *o, const char *what,
+                       char **ret_deployment, char **ret_service, struct zl_error *err)
+{
+    *ret_deployment = *ret_service = NULL;
+    if (!o->service && what && strchr(what, '/'))
+        return resolve_service(cli, what, ret_deployment, ret_service, err);
+    if (resolve_deployment(cli, what, ret_deployment, err) == 0) {
+        *ret_service = o->service ? strdup(o->service) : NULL;
+        return 0;
+    }
+    if (o->service || !what || err->kind != ZL_ERR_NOT_FOUND)
+        return -1;
+    struct zl_error second = { 0 };
+    return resolve_service(cli, what, ret_deployment, ret_service, &second);
+}
+
+static int stop_run(struct cli *cli, const void *options, int argc, char **argv)
+{
+    const struct halt_options *o = options;
+    struct zl_error err = { 0 };
+    zl_autofree char *deployment = NULL, *service = NULL;
+    if (find_target(cli, o, argc ? argv[0] : NULL, &deployment, &service, &err) < 0)
+        return cli_fail(&err);
+    zl_autobuf struct zl_buf path = ZL_BUF(1024);
+    api_path(&path, "/api/v1/deployments/{}/stop?wait=1", deployment, NULL);
+    json_t *body = json_pack("{s:s*, s:I, s:b}", "service", service, "grace_ms",
+                             (json_int_t)o->grace_ms, "force", o->force);
+    json_t *answer = NULL;
+    int status = 0;
+    int code = api_client_call(cli->client, "POST", path.data, body, &answer, &status, &err) < 0
+                   ? cli_fail(&err)
+                   : print_stopped(cli, answer, status);
+    json_decref(answer);
+    json_decref(body);
+    return code;
+}
+
+/* clang-format off */
+#define HALT_OPTIONS \
+    { 'f', "force", CLI_FLAG,     offsetof(struct halt_options, force),    NULL,   "kill at once", NULL }, \
+    { 't', "grace", CLI_DURATION, offsetof(struct halt_options, grace_ms), "TIME", "time before it is killed [the document's]", NULL }
+static const struct cli_option down_options[] = { HALT_OPTIONS, { 0 } };
+static const struct cli_option stop_options[] = {
+    HALT_OPTIONS,
+    { 's', "service", CLI_STRING, offsetof(struct halt_options, service), "SERVICE", "only this service", NULL },
+    { 0 },
+};
+/* clang-format on */
+
+const struct cli_command down_command = {
+    .name = "down",
+    .group = GROUP_DEPLOY,
+    .args = "[DEPLOYMENT]",
+    .summary = "Stop and remove a deployment",
+    .about = "Without a name, the only deployment there is. Logs stay for their retention time.",
+    .options = down_options,
+    .options_size = sizeof(struct halt_options),
+    .max_args = 1,
+    .completes = "deployment",
+    .run = down_run,
+};
+
+const struct cli_command stop_command = {
+    .name = "stop",
+    .group = GROUP_DEPLOY,
+    .args = "[DEPLOYMENT|[DEPLOYMENT/]SERVICE]",
+    .summary = "Stop services until the next deploy",
+    .examples = "zlayer stop shop\tall services of shop\nzlayer stop shop/web -t 5s\tone of them",
+    .options = stop_options,
+    .options_size = sizeof(struct halt_options),
+    .max_args = 1,
+    .completes = "deployment",
+    .run = stop_run,
+};

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+/* --help and the overview, from the tables. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+static const char *const group_titles[GROUPS] = {
+    [GROUP_DEPLOY] = "Deployments", [GROUP_CONTAINER] = "Containers", [GROUP_IMAGE] = "Images",
+    [GROUP_AGENT] = "Agent",        [GROUP_OTHER] = "Other",
+};
+
+static void print_option(const struct cli_option *o)
+{
+    char left[64];
+    char letter[5] = "    ";
+    if (o->letter)
+        (void)snprintf(letter, sizeof letter, "-%c, ", o->letter);
+    (void)snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, o->arg ? " " : "",
+                   o->arg ? o->arg : "");
+    (void)printf("  %-28s %s\n", left, o->help);
+}
+
+static void print_options(const char *title, const struct cli_option *table)
+{
+    if (!table || !table->name)
+        return;
+    (void)printf("\n%s:\n", title);
+    for (; table->name; table++)
+        print_option(table);
+}
+
+static void print_examples(const char *examples)
+{
+    (void)printf("\nExamples:\n");
+    while (examples && *examples) {
+        size_t line = strcspn(examples, "\n"), command = strcspn(examples, "\t\n");
+        (void)printf("  %.*s\n", (int)command, examples);
+        if (command < line)
+            (void)printf("      %.*s\n", (int)(line - command - 1), examples + command + 1);
+        examples += line + (examples[line] == '\n');
+    }
+}
+
+void cli_print_help(const struct cli_command *parent, const struct cli_command *c)
+{
+    (void)printf("%s\n\nUsage: zlayer %s%s%s", c->summary, parent ? parent->name : "",
+                 parent ? " " : "", c->name);
+    if (c->sub)
+        (void)printf(" COMMAND\n");
+    else
+        (void)printf(" [OPTIONS]%s%s\n", c->args ? " " : "", c->args ? c->args : "");
+    if (c->alias)
+        (void)printf("Alias: %s\n", c->alias);
+    if (c->about)
+        (void)printf("\n%s\n", c->about);
+    if (c->sub)
+        (void)printf("\nCommands:\n");
+    for (const struct cli_command *s = c->sub; s && s->name; s++)
+        (void)printf("  %-12s %s\n", s->name, s->summary);
+    print_options("Options", c->options);
+    print_options("Global options", cli_global_options);
+    if (c->examples)
+        print_examples(c->examples);
+}
+
+void cli_print_overview(void)
+{
+    (void)printf("zlayer runs what a deployment file describes, and keeps it running.\n\n"
+                 "Usage: zlayer [OPTIONS] COMMAND\n");
+    for (int g = 0; g < GROUPS; g++) {
+        (void)printf("\n%s:\n", group_titles[g]);
+        for (const struct cli_command *const *c = cli_commands(); *c; c++)
+            if ((int)(*c)->group == g)
+                (void)printf("  %-12s %s\n", (*c)->name, (*c)->summary);
+    }
+    print_options("Global options", cli_global_options);
+    (void)printf("\n`zlayer COMMAND --help` tells more about a command.\n");
+}
+
+static int help_run(struct cli *cli, const void *options, int argc, char **argv)
+{
+    (void)cli;
+    (void)options;
+    if (argc == 0) {
+        cli_print_overview();
+        return CLI_OK;
+    }
+    const struct cli_command *c = cli_find_command(cli_commands(), argv[0]);
+    if (!c)
+        return cli_failf(CLI_USAGE, "there is no command '%s'", argv[0]);
+    const struct cli_command *s = argc > 1 ? c->sub : NULL;
+    while (s && s->name && strcmp(s->name, argv[1]) != 0)
+        s++;
+    if (argc > 1 && (!s || !s->name))
+        return cli_failf(CLI_USAGE, "there is no command '%s %s'", argv[0], argv[1]);
+    cli_print_help(s ? c : NULL, s ? s : c);
+    return CLI_OK;
+}
+
+const struct cli_command help_command = {
+    .name = "help",
+    .group = GROUP_OTHER,
+    .args = "[COMMAND]",
+    .summary = "Explain a command",
+    .max_args = 2,
+    .completes = "command",
+    .run = help_run,
+};

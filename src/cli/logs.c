@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * logs. The lines of several replicas are merged by their times: each reader holds its next line,
+ * the oldest of them is printed. Following, lines come as they are written.
+ */
+#include "cli/logs.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/output.h"
+#include "cli/resolve.h"
+#include "monitor/logread.h"
+
+enum { LINES_DEFAULT = 100, SOURCES_MAX = 256 };
+
+struct source {
+    struct logread *reader;
+    const json_t *log;        /* {name, deployment, service, path} */
+    struct logread_line line; /* the next one, when has_line */
+    bool has_line;
+};
+
+struct printer {
+    const struct cli *cli;
+    bool names, timestamps;
+    const struct source *open; /* whose line has not ended on the terminal yet */
+    enum log_stream open_stream;
+};
+
+static const char *stream_name(enum log_stream s)
+{
+    return s == LOG_STDERR ? "stderr" : "stdout";
+}
+
+/* ---- printing ------------------------------------------------------------------------------ */
+
+static void print_json_line(const struct source *s)
+{
+    char time[ZL_RFC3339_SIZE];
+    const struct logread_line *l = &s->line;
+    size_t n = l->length - (l->length && l->bytes[l->length - 1] == '\n');
+    (void)zl_format_rfc3339(l->wall_ns, 9, time);
+    json_t *message = json_stringn(l->bytes, n);
+    if (!message) /* no UTF-8: a string of JSON cannot say it */
+        message = json_string("(bytes that are not UTF-8)");
+    json_t *v = json_pack("{s:s, s:s, s:o, s:b, s:s, s:s, s:s}", "timestamp", time, "stream",
+                          stream_name(l->stream), "message", message, "whole", l->whole,
+                          "container", jstr(s->log, "name"), "service", jstr(s->log, "service"),
+                          "deployment", jstr(s->log, "deployment"));
+    (void)json_dumpf(v, stdout, JSON_COMPACT);
+    (void)fputc('\n', stdout);
+    json_decref(v);
+}
+
+static void print_prefix(const struct printer *p, const struct source *s)
+{
+    char time[ZL_RFC3339_SIZE];
+    if (p->timestamps) {
+        (void)zl_format_rfc3339(s->line.wall_ns, 3, time);
+        (void)printf("%s ", time);
+    }
+    if (p->names)
+        (void)printf("%s ", jstr(s->log, "name"));
+    (void)printf("[%s] ", stream_name(s->line.stream));
+}
+
+static void print_line(struct printer *p, struct source *s)
+{
+    const struct logread_line *l = &s->line;
+    s->has_line = false;
+    if (p->cli->format == CLI_JSON) {
+        print_json_line(s);
+        return;
+    }
+    bool goes_on = p->open == s && p->open_stream == l->stream;
+    if (p->open && !goes_on)
+        (void)fputc('\n', stdout);
+    if (!goes_on)
+        print_prefix(p, s);
+    (void)fwrite(l->bytes, 1, l->length, stdout);
+    p->open = l->whole ? NULL : s;
+    p->open_stream = l->stream;
+}
+
+/* ---- reading ------------------------------------------------------------------------------- */
+
+static int fill(struct source *s, struct zl_error *err)
+{
+    if (s->has_line)
+        return 0;
+    int rc = logread_next(s->reader, &s->line, err);
+    s->has_line = rc > 0;
+    return rc < 0 ? -1 : 0;
+}
+
+/* Prints what is there, oldest first. */
+static int drain(struct printer *p, struct source *v, size_t n, struct zl_error *err)
+{
+    for (;;) {
+        struct source *oldest = NULL;
+        for (size_t i = 0; i < n; i++) {
+            if (fill(&v[i], err) < 0)
+                return zl_wrap(err, "read the log of %s", jstr(v[i].log, "name"));
+            if (v[i].has_line && (!oldest || v[i].line.wall_ns < oldest->line.wall_ns))
+                oldest = &v[i];
+        }
+        if (!oldest)
+            return 0;
+        print_line(p, oldest);
+        if (ferror(stdout))
+            return zl_fail_errno(err, "write to the standard output");
+    }
+}
+
+static int follow(struct printer *p, struct source *v, size_t n, struct zl_error *err)
+{
+    struct pollfd fds[SOURCES_MAX];
+    for (;;) {
+        if (drain(p, v, n, err) < 0)
+            return -1;
+        (void)fflush(stdout);
+        for (size_t i = 0; i < n; i++)
+            fds[i] = (struct pollfd){ .fd = logread_fd(v[i].reader), .events = POLLIN };
+        if (poll(fds, n, -1) < 0 && errno != EINTR)
+            return zl_fail_errno(err, "wait for log lines");
+    }
+}
+
+static int print_sources(struct printer *p, struct source *v, size_t n, bool following,
+                         struct zl_error *err)
+{
+    int rc = following ? follow(p, v, n, err) : drain(p, v, n, err);
+    if (p->open)
+        (void)fputc('\n', stdout);
+    return rc;
+}
+
+/* ---- choosing ------------------------------------------------------------------------------ */
+
+static bool is_instance(const json_t *log, const char *instance)
+{
+    char index[24];
+    (void)snprintf(index, sizeof index, "%lld", (long long)jint(log, "index"));
+    return !instance || strcmp(instance, index) == 0 || strstr(jstr(log, "name"), instance);
+}
+
+/* Of a service all its replicas, of a job its newest execution, unless one is asked for. */
+static json_t *choose(const json_t *logs, const char *instance)
+{
+    json_t *kept = json_array();
+    for (size_t i = 0; i < json_array_size(logs); i++) {
+        json_t *log = json_array_get(logs, i);
+        bool execution = jint(log, "index") == 0;
+        if (is_instance(log, instance) && !(execution && json_array_size(kept) > 0))
+            (void)json_array_append(kept, log);
+    }
+    return kept;
+}
+
+static int logs_of_container(struct cli *cli, const char *what, json_t **ret, struct zl_error *err)
+{
+    json_t *found = NULL;
+    if (resolve_containers(cli, what, &found, err) < 0)
+        return -1;
+    const json_t *c = json_array_get(found, 0);
+    *ret = json_pack("[{s:s, s:s, s:s, s:I, s:s}]", "name", jstr(c, "name"), "deployment",
+                     jstr(c, "deployment"), "service", jstr(c, "service"), "index",
+                     (json_int_t)jint(c, "index"), "path", jstr(c, "log"));
+    json_decref(found);
+    return 0;
+}
+
+/* The logs of a service, job or container: an array (a reference). */
+static int find_logs(struct cli *cli, const char *what, json_t **ret, struct zl_error *err)
+{
+    zl_autofree char *deployment = NULL, *service = NULL;
+    if (resolve_service(cli, what, &deployment, &service, err) == 0)
+        return cli_call(cli, "GET", "/api/v1/deployments/{}/services/{}/logs", deployment, service,
+                        NULL, ret, err);
+    return err->kind == ZL_ERR_NOT_FOUND ? logs_of_container(cli, what, ret, err) : -1;
+}
+
+static int parse_lines(const char *text, uint64_t *ret, struct zl_error *err)
+{
+    char *end;
+    *ret = text ? LOGREAD_ALL : LINES_DEFAULT;
+    if (!text || strcmp(text, "all") == 0)
+        return 0;
+    errno = 0;
+    *ret = strtoull(text, &end, 10);
+    if (*end || errno || *text == '-' || !*text)
+        return zl_fail(err, ZL_ERR_INVALID, "--lines takes a number or all, not '%s'", text);
+    return 0;
+}
+
+static int show_logs(const struct cli *cli, const struct logs_options *o, const json_t *logs,
+                     struct zl_error *err)
+{
+    struct source v[SOURCES_MAX] = { 0 };
+    struct printer p = { .cli = cli,
+                         .names = json_array_size(logs) > 1,
+                         .timestamps = o->timestamps };
+    struct logread_opts opts = { .follow = o->follow };
+    if (parse_lines(o->lines, &opts.tail, err) < 0)
+        return -1;
+    if (o->since_ms)
+        opts.since_ns = zl_wall_ns() - (int64_t)o->since_ms * 1000000;
+    size_t n = 0;
+    int rc = 0;
+    for (; rc == 0 && n < json_array_size(logs) && n < SOURCES_MAX; n++) {
+        v[n].log = json_array_get(logs, n);
+        rc = logread_open(jstr(v[n].log, "path"), &opts, &v[n].reader, err);
+    }
+    if (rc == 0)
+        rc = print_sources(&p, v, n, o->follow, err);
+    for (size_t i = 0; i < n; i++)
+        logread_free(v[i].reader);
+    return rc;
+}
+
+int logs_command_run(struct cli *cli, const void *options, int argc, char **argv)
+{
+    const struct logs_options *o = options;
+    struct zl_error err = { 0 };
+    json_t *found = NULL, *chosen = NULL;
+    zl_autobuf struct zl_buf what = ZL_BUF(512);
+    (void)argc;
+    if (o->deployment)
+        zl_buf_addf(&what, "%s/", o->deployment);
+    zl_buf_adds(&what, argv[0]);
+
+    int rc = find_logs(cli, what.data, &found, &err);
+    if (rc == 0) {
+        chosen = choose(found, o->instance);
+        if (json_array_size(chosen) == 0)
+            rc = zl_fail(&err, ZL_ERR_NOT_FOUND, "'%s' has no log%s%s", argv[0],
+                         o->instance ? " of instance " : "", o->instance ? o->instance : "");
+    }
+    if (rc == 0)
+        rc = show_logs(cli, o, chosen, &err);
+    json_decref(chosen);
+    json_decref(found);
+    return rc < 0 ? cli_fail(&err) : CLI_OK;
+}
+
+/* ---- for other commands -------------------------------------------------------------------- */
+
+void logs_print_tail(FILE *out, const char *path, uint64_t lines, const char *indent)
+{
+    autologread struct logread *r = NULL;
+    struct logread_opts opts = { .tail = lines };
+    struct logread_line l;
+    struct zl_error err = { 0 };
+    size_t n = 0;
+    int rc = *path ? logread_open(path, &opts, &r, &err) : 0;
+    while (rc == 0 && r && (rc = logread_next(r, &l, &err)) > 0) {
+        n++;
+        rc = 0;
+        (void)fprintf(out, "%s[%s] %.*s%s", indent, stream_name(l.stream), (int)l.length, l.bytes,
+                      l.length && l.bytes[l.length - 1] == '\n' ? "" : "\n");
+    }
+    if (rc < 0 && err.kind != ZL_ERR_NOT_FOUND)
+        (void)fprintf(out, "%s(%s)\n", indent, err.msg);
+    else if (n == 0)
+        (void)fprintf(out, "%s(no output)\n", indent);
+}
+
+int logs_copy(const char *path, struct zl_error *err)
+{
+    autologread struct logread *r = NULL;
+    struct logread_opts opts = { .tail = LOGREAD_ALL };
+    struct logread_line l;
+    if (logread_open(path, &opts, &r, err) < 0)
+        return -1;
+    int rc;
+    while ((rc = logread_next(r, &l, err)) > 0)
+        (void)fwrite(l.bytes, 1, l.length, l.stream == LOG_STDERR ? stderr : stdout);
+    (void)fflush(stdout);
+    return rc;
+}
+
+/* clang-format off */
+const struct cli_option logs_options[] = {
+    { 'f', "follow",     CLI_FLAG,     offsetof(struct logs_options, follow),     NULL,   "go on as lines are written", NULL },
+    { 'n', "lines",      CLI_STRING,   offsetof(struct logs_options, lines),      "N",    "the last N lines of each replica, or all [100]", NULL },
+    { 'i', "instance",   CLI_STRING,   offsetof(struct logs_options, instance),   "INSTANCE", "only this replica: its number, or a part of its name or id", NULL },
+    { 't', "timestamps", CLI_FLAG,     offsetof(struct logs_options, timestamps), NULL,   "say when each line was written", NULL },
+    { 0,   "since",      CLI_DURATION, offsetof(struct logs_options, since_ms),   "TIME", "only lines of the last TIME", NULL },
+    { 'd', "deployment", CLI_STRING,   offsetof(struct logs_options, deployment), "NAME", "of this deployment", NULL },
+    { 0 },
+};
+/* clang-format on */
+
+const struct cli_command logs_command = {
+    .name = "logs",
+    .group = GROUP_DEPLOY,
+    .args = "[DEPLOYMENT/]SERVICE|CONTAINER",
+    .summary = "Print what containers wrote",
+    .about =
+        "Lines are \"[stdout] text\" or \"[stderr] text\"; of several replicas they are merged\n"
+        "by time and begin with the container's name. With --format json, an object a line.",
+    .examples = "zlayer logs -f web\tfollow all replicas of web\n"
+                "zlayer logs -n all -i 2 shop/web\teverything of one replica",
+    .options = logs_options,
+    .options_size = sizeof(struct logs_options),
+    .min_args = 1,
+    .max_args = 1,
+    .completes = "service",
+    .run = logs_command_run,
+};
