@@ -19,16 +19,17 @@ struct image_store;
 int image_store_open(int root_fd, struct image_store **ret, struct zl_error *err);
 void image_store_free(struct image_store *s);
 
-struct image_config { /* what of the OCI image config shapes a process; strings owned by the image */
+struct image_config { /* what of the OCI image config shapes a process; strings owned by the image
+                       */
     const char *const *entrypoint, *const *cmd, *const *env; /* NULL-terminated; NULL: absent */
     const char *user, *workdir, *stop_signal;                /* NULL: absent */
     const char *architecture, *os;
 };
 
 struct image {
-    const char *reference; /* as it was asked for */
+    const char *reference;  /* as it was asked for */
     const char *normalized; /* "docker.io/library/busybox:latest" */
-    char digest[80];       /* of the manifest, "sha256:…" */
+    char digest[80];        /* of the manifest, "sha256:…" */
     struct image_config config;
     const uint32_t *layers; /* short numbers, lowest first */
     size_t n_layers;
@@ -36,9 +37,10 @@ struct image {
     int64_t created_ms;
 };
 
-/* An image by reference or digest (or a unique prefix of 6 or more hex digits of it). NOT_FOUND when
- * it is not stored; an image whose layers are not all unpacked is INVALID and named. */
-int image_find(struct image_store *s, const char *reference, struct image **ret, struct zl_error *err);
+/* An image by reference or digest (or a unique prefix of 6 or more hex digits of it). NOT_FOUND
+ * when it is not stored; an image whose layers are not all unpacked is INVALID and named. */
+int image_find(struct image_store *s, const char *reference, struct image **ret,
+               struct zl_error *err);
 void image_free(struct image *i);
 ZL_DEFINE_CLEANUP(struct image *, image_free)
 #define autoimage ZL_CLEANUP(image_freep)
@@ -46,18 +48,20 @@ ZL_DEFINE_CLEANUP(struct image *, image_free)
 /* O_PATH fd of layers/<n>. */
 int image_layer_fd(struct image_store *s, uint32_t layer, struct zl_error *err);
 /*
- * A regular file of the image as its first process would see it: the highest layer that has the path
- * wins, whiteouts hide. For /etc/passwd and the like. An O_RDONLY fd, or NOT_FOUND.
+ * A regular file of the image as its first process would see it: the highest layer that has the
+ * path wins, whiteouts hide. For /etc/passwd and the like. An O_RDONLY fd, or NOT_FOUND.
  */
-int image_open_file(struct image_store *s, const struct image *i, const char *path, struct zl_error *err);
+int image_open_file(struct image_store *s, const struct image *i, const char *path,
+                    struct zl_error *err);
 
 typedef int (*image_fn)(void *arg, const struct image *i);
 int image_each(struct image_store *s, image_fn fn, void *arg, struct zl_error *err);
 
 /* Points reference at a manifest that zlayer-fetch stored. */
-int image_tag(struct image_store *s, const char *reference, const char *digest, struct zl_error *err);
-/* Forgets the reference; blobs and layers that nothing needs any more go too, but not the layers for
- * which in_use answers true. */
+int image_tag(struct image_store *s, const char *reference, const char *digest,
+              struct zl_error *err);
+/* Forgets the reference; blobs and layers that nothing needs any more go too, but not the layers
+ * for which in_use answers true. */
 int image_remove(struct image_store *s, const char *reference,
                  int (*in_use)(void *arg, uint32_t layer), void *arg, struct zl_error *err);
 

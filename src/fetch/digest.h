@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+/* SHA-256 over a stream, written as OCI writes digests. */
+#ifndef ZL_FETCH_DIGEST_H
+#define ZL_FETCH_DIGEST_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+
+enum { DIGEST_SIZE = 7 + 64 + 1 }; /* "sha256:", hex, NUL */
+
+struct digest; /* a running sum */
+int digest_new(struct digest **ret, struct zl_error *err);
+void digest_free(struct digest *d);
+ZL_DEFINE_CLEANUP(struct digest *, digest_free)
+#define autodigest ZL_CLEANUP(digest_freep)
+
+int digest_add(struct digest *d, const void *bytes, size_t n, struct zl_error *err);
+/* "sha256:…" of all that was added; d is only to be freed afterwards. */
+int digest_end(struct digest *d, char out[DIGEST_SIZE], struct zl_error *err);
+/* All three for one piece. */
+int digest_of(const void *bytes, size_t n, char out[DIGEST_SIZE], struct zl_error *err);
+
+#endif

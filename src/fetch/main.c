@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * zlayer-fetch: everything that touches foreign bytes, in a process that holds nothing of value.
+ * One process per task; how it reports is in progress.h. Started by the agent.
+ */
+#include <fcntl.h>
+#include <getopt.h>
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/imageref.h"
+#include "fetch/confine.h"
+#include "fetch/import.h"
+#include "fetch/progress.h"
+
+enum { EXIT_USAGE = 2 };
+
+static const char usage[] =
+    "usage: zlayer-fetch import --root DIR --reference NAME SOURCE\n"
+    "\n"
+    "SOURCE is /abs/rootfs.tar[.gz|.zst] or oci:/abs/DIR[:TAG].\n"
+    "\n"
+    "  --root DIR        the state folder, which holds images/ and layers/\n"
+    "  --reference NAME  what the image will be called; repeated in the last line\n"
+    "  --help            this text\n"
+    "  --version         the version\n"
+    "\n"
+    "Progress goes to stdout, one JSON object a line; the last says done or error.\n";
+
+struct options {
+    const char *root, *reference;
+    bool help, version;
+};
+
+enum { OPT_ROOT = 1, OPT_REFERENCE, OPT_HELP, OPT_VERSION };
+static const struct option option_table[] = {
+    { "root", required_argument, NULL, OPT_ROOT },
+    { "reference", required_argument, NULL, OPT_REFERENCE },
+    { "help", no_argument, NULL, OPT_HELP },
+    { "version", no_argument, NULL, OPT_VERSION },
+    { 0 },
+};
+
+/* False: getopt said why on stderr. */
+static bool parse_options(int argc, char **argv, struct options *o)
+{
+    int c;
+    while ((c = getopt_long(argc, argv, "", option_table, NULL)) != -1) {
+        switch (c) {
+        case OPT_ROOT:
+            o->root = optarg;
+            break;
+        case OPT_REFERENCE:
+            o->reference = optarg;
+            break;
+        case OPT_HELP:
+            o->help = true;
+            break;
+        case OPT_VERSION:
+            o->version = true;
+            break;
+        default:
+            return false;
+        }
+    }
+    return true;
+}
+
+static int run(const struct options *o, const char *source_text, struct zl_error *err)
+{
+    char reference[ZL_IMAGEREF_MAX], digest[DIGEST_SIZE];
+    const char *why;
+    struct source source = { .fd = -1 };
+    if (zl_imageref_normalize(o->reference, reference, &why) < 0)
+        return zl_fail(err, ZL_ERR_INVALID, "'%s' is not an image reference: %s", o->reference,
+                       why);
+    if (source_open(source_text, &source, err) < 0)
+        return -1;
+    zl_autoclose int source_fd = source.fd;
+    if (confine(o->root, err) < 0)
+        return -1;
+    ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
+    zl_autoclose int root = zl_open_dir(AT_FDCWD, "/", err); /* of the new root */
+    if (root < 0 || work_open(root, &work, err) < 0)
+        return -1;
+    int rc = source.is_layout ? import_layout(&work, &source, digest, err)
+                              : import_rootfs(&work, &source, digest, err);
+    if (rc < 0)
+        return -1;
+    work_close(&work); /* before the last word: whoever reads it may collect garbage at once */
+    progress_done(digest, reference);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = { 0 };
+    if (!parse_options(argc, argv, &o))
+        return EXIT_USAGE;
+    if (o.help || o.version) {
+        (void)fputs(o.help ? usage : "zlayer-fetch " ZL_VERSION "\n", stdout);
+        return EXIT_SUCCESS;
+    }
+    if (argc - optind != 2 || strcmp(argv[optind], "import") != 0 || !o.root || !o.reference) {
+        (void)fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
+    (void)umask(0); /* modes are the archive's, or written out */
+    /* libarchive converts names to the locale's characters and drops what does not fit. */
+    if (!setlocale(LC_CTYPE, "C.UTF-8"))
+        (void)setlocale(LC_CTYPE, "en_US.UTF-8"); /* without either, such names are refused later */
+
+    struct zl_error err;
+    if (run(&o, argv[optind + 1], &err) < 0) {
+        progress_error(&err);
+        return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
+}

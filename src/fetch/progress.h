@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What zlayer-fetch says on stdout while it works: one JSON object a line.
+ *   {"status":"layer","digest":"sha256:…","current":N,"total":N}     digest null while not known
+ *   {"status":"done","digest":"sha256:…","reference":"…"}            the last line, exit 0
+ *   {"status":"error","kind":"invalid","message":"…"}                the last line, exit 1
+ * When nobody reads any more, SIGPIPE ends the program; what it leaves, the next one removes.
+ */
+#ifndef ZL_FETCH_PROGRESS_H
+#define ZL_FETCH_PROGRESS_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct progress {
+    const char *digest; /* of the layer in hand; NULL: not known before its end */
+    uint64_t current, total, last_ms;
+};
+
+/* Bytes of the layer; prints at most ten lines a second, and one when current reaches total. */
+void progress_layer(struct progress *p, uint64_t more);
+void progress_done(const char *digest, const char *reference);
+void progress_error(const struct zl_error *cause);
+
+#endif

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Garbage: blobs, layers and lists of layers that no entry of the index leads to. A crash on the
+ * way leaves some, which the next collection takes. Layers go by way of a temporary name, so that
+ * half a layer is never taken for one.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+
+#include "base/fd.h"
+#include "image/internal.h"
+
+struct needed {
+    char (*hex)[65]; /* of blobs, sorted */
+    size_t n_hex, cap_hex;
+    uint32_t *layers; /* sorted */
+    size_t n_layers, cap_layers;
+};
+
+static void needed_done(struct needed *n)
+{
+    free(n->hex);
+    free(n->layers);
+}
+
+static int need_blob(struct needed *n, const char *digest, struct zl_error *err)
+{
+    if (n->n_hex == n->cap_hex) {
+        size_t cap = n->cap_hex ? n->cap_hex * 2 : 64;
+        char(*grown)[65] = reallocarray(n->hex, cap, sizeof *grown);
+        if (!grown)
+            return zl_fail_errno(err, "collect garbage");
+        n->hex = grown;
+        n->cap_hex = cap;
+    }
+    (void)snprintf(n->hex[n->n_hex++], sizeof *n->hex, "%s", layout_hex(digest)); /* 64 digits */
+    return 0;
+}
+
+static int need_layers(struct needed *n, const uint32_t *layers, size_t count, struct zl_error *err)
+{
+    if (n->n_layers + count > n->cap_layers) {
+        size_t cap = (n->n_layers + count) * 2;
+        uint32_t *grown = reallocarray(n->layers, cap, sizeof *grown);
+        if (!grown)
+            return zl_fail_errno(err, "collect garbage");
+        n->layers = grown;
+        n->cap_layers = cap;
+    }
+    memcpy(n->layers + n->n_layers, layers, count * sizeof *layers);
+    n->n_layers += count;
+    return 0;
+}
+
+static int need_manifest(struct image_store *s, struct needed *n, const char *digest,
+                         struct zl_error *err)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
+    zl_autojson struct zl_json doc = { 0 };
+    struct oci_manifest manifest;
+    uint32_t layers[OCI_LAYERS_MAX];
+    size_t n_layers;
+    if (need_blob(n, digest, err) < 0 || layout_read_blob(&s->layout, digest, &text, err) < 0 ||
+        oci_manifest_parse(&doc, text.data, text.len, digest, &manifest, err) < 0 ||
+        need_blob(n, manifest.config.digest, err) < 0)
+        return -1;
+    for (size_t i = 0; i < manifest.layers.n; i++) {
+        if (need_blob(n, manifest.layers.v[i].digest, err) < 0)
+            return -1;
+    }
+    if (layout_read_layers(&s->layout, digest, layers, OCI_LAYERS_MAX, &n_layers, err) < 0)
+        return -1; /* not knowing what it needs, we would rather keep everything */
+    return need_layers(n, layers, n_layers, err);
+}
+
+static int compare_hex(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+static int compare_layer(const void *pa, const void *pb)
+{
+    uint32_t a = *(const uint32_t *)pa, b = *(const uint32_t *)pb;
+    return a < b ? -1 : a > b;
+}
+
+static bool is_needed_blob(const struct needed *n, const char *name)
+{
+    return n->n_hex && bsearch(name, n->hex, n->n_hex, sizeof *n->hex, compare_hex);
+}
+
+/* Removes the files of a folder whose names are not needed digests. */
+static int sweep_files(int dir_fd, const struct needed *needed, struct zl_error *err)
+{
+    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir) {
+        zl_closep(&fd);
+        return zl_fail_errno(err, "collect garbage");
+    }
+    int rc = 0;
+    struct dirent *d;
+    while (rc == 0 && (errno = 0, d = readdir(dir))) {
+        if (d->d_type == DT_DIR || is_needed_blob(needed, d->d_name))
+            continue;
+        if (unlinkat(dir_fd, d->d_name, 0) < 0 && errno != ENOENT && errno != EISDIR)
+            rc = zl_fail_errno(err, "remove '%s'", d->d_name);
+    }
+    if (rc == 0 && errno)
+        rc = zl_fail_errno(err, "collect garbage");
+    (void)closedir(dir); /* it was only read */
+    return rc;
+}
+
+struct layer_sweep {
+    struct image_store *s;
+    const struct needed *needed;
+    int (*in_use)(void *arg, uint32_t layer);
+    void *arg;
+};
+
+static int sweep_layer(void *arg, uint32_t layer, struct zl_error *err)
+{
+    const struct layer_sweep *w = arg;
+    char name[LAYOUT_PATH], tmp[LAYOUT_PATH];
+    if (w->needed->n_layers &&
+        bsearch(&layer, w->needed->layers, w->needed->n_layers, sizeof layer, compare_layer))
+        return 0;
+    if (w->in_use && w->in_use(w->arg, layer))
+        return 0;
+    (void)snprintf(name, sizeof name, "%u", layer);
+    (void)snprintf(tmp, sizeof tmp, LAYOUT_TMP "gone-%u", layer);
+    if (renameat(w->s->layout.layers, name, w->s->layout.layers, tmp) < 0)
+        return zl_fail_errno(err, "remove layers/%s", name);
+    return zl_remove_tree(w->s->layout.layers, tmp, err);
+}
+
+int image_collect(struct image_store *s, const struct oci_index *index,
+                  int (*in_use)(void *arg, uint32_t layer), void *arg, struct zl_error *err)
+{
+    ZL_CLEANUP(needed_done) struct needed needed = { 0 };
+    struct zl_error busy;
+    zl_autoclose int lock = layout_lock(&s->layout, LAYOUT_FETCHING, LOCK_EX | LOCK_NB, &busy);
+    if (lock < 0 && busy.errnum == EWOULDBLOCK)
+        return 0; /* what it stores is in no index yet; the next removal collects */
+    if (lock < 0)
+        return zl_fail(err, busy.kind, "%s", busy.msg);
+
+    for (size_t i = 0; i < index->manifests.n; i++) {
+        if (need_manifest(s, &needed, index->manifests.v[i].digest, err) < 0)
+            return zl_wrap(err, "collect garbage");
+    }
+    if (needed.n_hex)
+        qsort(needed.hex, needed.n_hex, sizeof *needed.hex, compare_hex);
+    if (needed.n_layers)
+        qsort(needed.layers, needed.n_layers, sizeof *needed.layers, compare_layer);
+    struct layer_sweep sweep = { s, &needed, in_use, arg };
+    if (sweep_files(s->layout.of, &needed, err) < 0 ||
+        layout_each_layer(&s->layout, sweep_layer, &sweep, err) < 0)
+        return -1;
+    return sweep_files(s->layout.blobs, &needed, err);
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Images by name: the index is read anew for each question, since another process may have replaced
+ * it; it is small, and replaced whole, so a reader needs no lock.
+ */
+#include "image/store.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/imageref.h"
+#include "image/internal.h"
+
+int image_store_open(int root_fd, struct image_store **ret, struct zl_error *err)
+{
+    struct image_store *s = calloc(1, sizeof *s);
+    if (!s)
+        return zl_fail_errno(err, "open the image store");
+    if (layout_open(root_fd, &s->layout, err) < 0) {
+        free(s);
+        return -1;
+    }
+    *ret = s;
+    return 0;
+}
+
+void image_store_free(struct image_store *s)
+{
+    if (!s)
+        return;
+    layout_close(&s->layout);
+    free(s);
+}
+
+int image_read_index(struct image_store *s, struct zl_json *doc, struct oci_index *ret,
+                     struct zl_error *err)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
+    if (zl_read_file(s->layout.images, LAYOUT_INDEX, &text, err) < 0)
+        return -1;
+    return oci_index_parse(doc, text.data, text.len, "images/index.json", ret, err);
+}
+
+/* ---- one image ------------------------------------------------------------------------------- */
+
+struct loaded {
+    struct image pub; /* first: what callers hold */
+    struct zl_json manifest_doc, config_doc;
+    char *asked, *name;
+    uint32_t layers[OCI_LAYERS_MAX];
+};
+
+void image_free(struct image *i)
+{
+    struct loaded *x = (struct loaded *)i;
+    if (!x)
+        return;
+    zl_json_done(&x->manifest_doc);
+    zl_json_done(&x->config_doc);
+    free(x->asked);
+    free(x->name);
+    free(x);
+}
+
+static int load_documents(struct image_store *s, struct loaded *x, const char *digest,
+                          struct oci_manifest *manifest, struct oci_config *config,
+                          struct zl_error *err)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
+    if (layout_read_blob(&s->layout, digest, &text, err) < 0 ||
+        oci_manifest_parse(&x->manifest_doc, text.data, text.len, "manifest", manifest, err) < 0)
+        return -1;
+    zl_buf_reset(&text);
+    if (layout_read_blob(&s->layout, manifest->config.digest, &text, err) < 0)
+        return -1;
+    return oci_config_parse(&x->config_doc, text.data, text.len, "image config", config, err);
+}
+
+static int check_layers(struct image_store *s, struct loaded *x, const struct oci_manifest *m,
+                        struct zl_error *err)
+{
+    if (layout_read_layers(&s->layout, x->pub.digest, x->layers, OCI_LAYERS_MAX, &x->pub.n_layers,
+                           err) < 0 ||
+        x->pub.n_layers != m->layers.n)
+        return zl_fail(err, ZL_ERR_INVALID, "its layers are not all unpacked; import it again");
+    for (size_t i = 0; i < x->pub.n_layers; i++) {
+        char name[LAYOUT_PATH];
+        (void)snprintf(name, sizeof name, "%u/fs", x->layers[i]);
+        if (faccessat(s->layout.layers, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+            return zl_fail(err, ZL_ERR_INVALID,
+                           "its layer %zu (layers/%s) is gone; import it again", i + 1, name);
+    }
+    return 0;
+}
+
+static void fill_config(struct image *i, const struct oci_config *c)
+{
+    int64_t created_ns;
+    i->config = (struct image_config){
+        .entrypoint = (const char *const *)c->config.entrypoint.v,
+        .cmd = (const char *const *)c->config.cmd.v,
+        .env = (const char *const *)c->config.env.v,
+        .user = c->config.user,
+        .workdir = c->config.workdir,
+        .stop_signal = c->config.stop_signal,
+        .architecture = c->architecture,
+        .os = c->os,
+    };
+    if (c->created && zl_parse_rfc3339(c->created, &created_ns, NULL) == 0)
+        i->created_ms = created_ns / 1000000;
+}
+
+/* The image of one entry of the index. asked: how the caller calls it. */
+static int load(struct image_store *s, const struct oci_descriptor *d, const char *asked,
+                struct image **ret, struct zl_error *err)
+{
+    const char *name = oci_annotation(d, OCI_REF_NAME);
+    struct oci_manifest manifest;
+    struct oci_config config;
+    struct loaded *x = calloc(1, sizeof *x);
+    if (!x)
+        return zl_fail_errno(err, "load image '%s'", asked);
+    autoimage struct image *image = &x->pub;
+    x->asked = strdup(asked);
+    x->name = strdup(name ? name : d->digest);
+    if (!x->asked || !x->name)
+        return zl_fail_errno(err, "load image '%s'", asked);
+    (void)snprintf(image->digest, sizeof image->digest, "%s", d->digest); /* checked: 71 bytes */
+
+    if (load_documents(s, x, d->digest, &manifest, &config, err) < 0 ||
+        check_layers(s, x, &manifest, err) < 0) {
+        if (err && err->kind == ZL_ERR_SYSTEM && err->errnum == ENOENT)
+            err->kind = ZL_ERR_INVALID; /* named in the index, but not there: not "no such image" */
+        return zl_wrap(err, "image '%s'", asked);
+    }
+    image->reference = x->asked;
+    image->normalized = x->name;
+    image->layers = x->layers;
+    image->size = d->size + manifest.config.size;
+    for (size_t i = 0; i < manifest.layers.n; i++)
+        image->size += manifest.layers.v[i].size;
+    fill_config(image, &config);
+    *ret = zl_take_ptr(image);
+    return 0;
+}
+
+/* ---- finding --------------------------------------------------------------------------------- */
+
+static const struct oci_descriptor *find_name(const struct oci_index *index, const char *normalized)
+{
+    for (size_t i = 0; i < index->manifests.n; i++) {
+        const char *name = oci_annotation(&index->manifests.v[i], OCI_REF_NAME);
+        if (name && strcmp(name, normalized) == 0)
+            return &index->manifests.v[i];
+    }
+    return NULL;
+}
+
+/* The manifest whose digest begins with prefix; *many when several different ones do. */
+static const struct oci_descriptor *find_digest(const struct oci_index *index, const char *prefix,
+                                                bool *many)
+{
+    const struct oci_descriptor *found = NULL;
+    for (size_t i = 0; i < index->manifests.n; i++) {
+        const struct oci_descriptor *d = &index->manifests.v[i];
+        if (strncmp(d->digest, prefix, strlen(prefix)) != 0)
+            continue;
+        *many |= found && strcmp(found->digest, d->digest) != 0;
+        found = found ? found : d;
+    }
+    return found;
+}
+
+/* "sha256:<6 or more hex digits>", or these digits alone, as a prefix of a digest. */
+static bool digest_prefix(const char *reference, char out[80])
+{
+    const char *hex = strncmp(reference, "sha256:", 7) == 0 ? reference + 7 : reference;
+    size_t n = strspn(hex, "0123456789abcdef");
+    if (hex[n] || n < 6 || n > 64)
+        return false;
+    (void)snprintf(out, 80, "sha256:%s", hex); /* at most 71 */
+    return true;
+}
+
+int image_lookup(const struct oci_index *index, const char *reference,
+                 const struct oci_descriptor **ret, struct zl_error *err)
+{
+    struct zl_imageref r;
+    char text[ZL_IMAGEREF_MAX], prefix[80];
+    const char *why;
+    bool many = false;
+    *ret = NULL;
+    bool is_name = zl_imageref_parse(reference, &r, &why) == 0;
+    if (is_name && r.digest[0]) { /* the digest decides, whatever the tag says */
+        *ret = find_digest(index, r.digest, &many);
+    } else if (is_name) {
+        zl_imageref_format(&r, text);
+        *ret = find_name(index, text);
+    }
+    bool is_prefix = digest_prefix(reference, prefix);
+    if (!*ret && is_prefix)
+        *ret = find_digest(index, prefix, &many);
+    if (!is_name && !is_prefix)
+        return zl_fail(err, ZL_ERR_INVALID, "'%s' is not an image reference: %s", reference, why);
+    if (many)
+        return zl_fail(err, ZL_ERR_CONFLICT, "several images have a digest that begins with '%s'",
+                       reference);
+    if (!*ret)
+        return zl_fail(err, ZL_ERR_NOT_FOUND, "there is no image '%s' in the store", reference);
+    return 0;
+}
+
+int image_find(struct image_store *s, const char *reference, struct image **ret,
+               struct zl_error *err)
+{
+    zl_autojson struct zl_json doc = { 0 };
+    struct oci_index index;
+    const struct oci_descriptor *d;
+    if (image_read_index(s, &doc, &index, err) < 0 || image_lookup(&index, reference, &d, err) < 0)
+        return -1;
+    return load(s, d, reference, ret, err);
+}
+
+int image_each(struct image_store *s, image_fn fn, void *arg, struct zl_error *err)
+{
+    zl_autojson struct zl_json doc = { 0 };
+    struct oci_index index;
+    if (image_read_index(s, &doc, &index, err) < 0)
+        return -1;
+    for (size_t i = 0; i < index.manifests.n; i++) {
+        const struct oci_descriptor *d = &index.manifests.v[i];
+        const char *name = oci_annotation(d, OCI_REF_NAME);
+        autoimage struct image *image = NULL;
+        if (load(s, d, name ? name : d->digest, &image, err) < 0)
+            return -1;
+        int rc = fn(arg, image);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
