@@ -26,7 +26,7 @@
  *   0 30 * * * *    on 25 October fires at 02:30 (00:30Z) and at 02:30 (01:30Z);
  *                   on 29 March at 01:30, 03:00 (for the skipped 02:30), 03:30.
  *
- * docs/decisions has the reason (cron-and-clock-changes).
+ * The reason: docs/decisions/0004-cron-and-clock-changes.md.
  */
 #ifndef ZL_SPEC_CRON_H
 #define ZL_SPEC_CRON_H
