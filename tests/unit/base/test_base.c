@@ -109,6 +109,104 @@ static void times_are_written_as_rfc_3339(void **unused)
     }
 }
 
+static void rfc_3339_is_read_with_any_offset(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *text;
+        int64_t ns;
+    } cases[] = {
+        { "1970-01-01T00:00:00Z", 0 },
+        { "1970-01-01T00:00:01.5z", 1500000000 },
+        { "1969-12-31T23:59:59.999999999Z", -1 },
+        { "2026-11-23t18:28:01Z", 1795458481000000000 },
+        { "2026-11-23T19:28:01+01:00", 1795458481000000000 },
+        { "2026-11-23T15:58:01-02:30", 1795458481000000000 },
+        { "2026-11-24T00:13:01.0000000009+05:45", 1795458481000000000 },
+        { "2028-02-29T00:00:00-00:00", 1835395200000000000 },
+        { "2016-12-31T23:59:60Z", 1483228800000000000 },
+        { "2017-01-01T00:59:60+01:00", 1483228800000000000 },
+        { "1677-09-22T00:00:00Z", -9223286400000000000 },
+    };
+    for (size_t i = 0; i < ZL_ARRAY_LEN(cases); i++) {
+        int64_t ns;
+        struct zl_error err = { 0 };
+        if (zl_parse_rfc3339(cases[i].text, &ns, &err) < 0)
+            fail_msg("%s", err.msg);
+        assert_int_equal(ns, cases[i].ns);
+    }
+}
+
+static void what_is_no_time_is_refused(void **unused)
+{
+    (void)unused;
+    static const char *const texts[] = {
+        "",
+        "now",
+        "2026-11-23",
+        "2026-11-23T18:28Z",
+        "2026-11-23T18:28:01",
+        "2026-11-23 18:28:01Z",
+        "2026-11-23T18:28:01Zx",
+        " 2026-11-23T18:28:01Z",
+        "2026-1-23T18:28:01Z",
+        "26-11-23T18:28:01Z",
+        "2026-00-23T18:28:01Z",
+        "2026-13-23T18:28:01Z",
+        "2026-11-31T18:28:01Z",
+        "2026-11-00T18:28:01Z",
+        "2026-02-29T18:28:01Z",
+        "2100-02-29T18:28:01Z",
+        "2026-11-23T24:00:00Z",
+        "2026-11-23T18:60:01Z",
+        "2026-11-23T18:28:61Z",
+        "2026-11-23T18:28:60Z",
+        "2026-11-23T18:28:01.Z",
+        "2026-11-23T18:28:01,5Z",
+        "2026-11-23T18:28:01+1:00",
+        "2026-11-23T18:28:01+0100",
+        "2026-11-23T18:28:01+24:00",
+        "2026-11-23T18:28:01+01:60",
+        "2026-11-23T18:28:01+01",
+        "+026-11-23T18:28:01Z",
+        "2026-11--3T18:28:01Z",
+    };
+    for (size_t i = 0; i < ZL_ARRAY_LEN(texts); i++) {
+        int64_t ns = 7;
+        struct zl_error err = { 0 };
+        if (zl_parse_rfc3339(texts[i], &ns, &err) == 0)
+            fail_msg("'%s' is accepted", texts[i]);
+        assert_int_equal(err.kind, ZL_ERR_INVALID);
+        assert_int_equal(ns, 7);
+    }
+    struct zl_error err = { 0 };
+    int64_t ns;
+    assert_int_equal(zl_parse_rfc3339("1600-01-01T00:00:00Z", &ns, &err), -1);
+    assert_string_equal(err.msg, "'1600-01-01T00:00:00Z' is outside of the years 1678 to 2261");
+    assert_int_equal(zl_parse_rfc3339("2300-01-01T00:00:00Z", &ns, &err), -1);
+    assert_int_equal(zl_parse_rfc3339("9999-12-31T23:59:59Z", &ns, &err), -1);
+    assert_int_equal(zl_parse_rfc3339("0000-01-01T00:00:00Z", &ns, &err), -1);
+}
+
+static void days_and_dates_are_two_spellings(void **unused)
+{
+    (void)unused;
+    int64_t day = zl_days_from_civil(-801, 1, 1);
+    for (int64_t y = -801; y <= 2400; y++) {
+        for (int m = 1; m <= 12; m++) {
+            for (int d = 1; d <= zl_days_in_month(y, m); d++, day++) {
+                int64_t year;
+                int month, dom;
+                zl_civil_from_days(day, &year, &month, &dom);
+                if (year != y || month != m || dom != d || zl_days_from_civil(y, m, d) != day)
+                    fail_msg("%lld-%d-%d", (long long)y, m, d);
+            }
+        }
+    }
+    assert_int_equal(zl_days_from_civil(1970, 1, 1), 0);
+    assert_int_equal(zl_days_from_civil(2027, 1, 366), zl_days_from_civil(2028, 1, 1));
+}
+
 static void ids_survive_the_round_trip_and_nothing_else_is_an_id(void **unused)
 {
     (void)unused;
@@ -232,6 +330,9 @@ int main(void)
         cmocka_unit_test(an_error_longer_than_its_room_says_that_it_was_cut),
         cmocka_unit_test(a_buffer_stops_at_its_maximum_and_says_so),
         cmocka_unit_test(times_are_written_as_rfc_3339),
+        cmocka_unit_test(rfc_3339_is_read_with_any_offset),
+        cmocka_unit_test(what_is_no_time_is_refused),
+        cmocka_unit_test(days_and_dates_are_two_spellings),
         cmocka_unit_test(ids_survive_the_round_trip_and_nothing_else_is_an_id),
         cmocka_unit_test(a_path_of_an_image_cannot_leave_its_root),
         cmocka_unit_test(a_file_is_replaced_whole_with_the_mode_that_was_asked),
