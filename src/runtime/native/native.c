@@ -143,3 +143,11 @@ bool native_uses_layer(struct runtime *rt, uint32_t layer)
                 return true;
     return false;
 }
+
+bool native_uses_image(struct runtime *rt, const char *digest)
+{
+    for (const struct container *c = native_of(rt)->containers; c; c = c->next)
+        if (c->record.image && strcmp(c->record.image, digest) == 0)
+            return true;
+    return false;
+}

@@ -72,7 +72,8 @@ static void without_monitor(struct native_call *k)
     native_call_unlimit(k);
     container_disconnect(k->c);
     native_calls_lost(k->c); /* of others: k waits for nothing now */
-    cgroup_kill_all(&k->c->record);
+    if (k->c)                /* a create under way undoes all by itself */
+        cgroup_kill_all(&k->c->record);
     (void)evtimer_add(r->retry, &now); /* the first add of a new timer takes no memory */
 }
 

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The agent: the shell around core/. It turns what happens into events, lets core decide, stores
+ * what core wants stored, and only then begins what core wants begun. One thread, one loop; the
+ * store has its own thread.
+ */
+#ifndef ZL_AGENT_AGENT_H
+#define ZL_AGENT_AGENT_H
+
+#include "agent/config.h"
+#include "agent/store.h"
+#include "api/server.h"
+#include "core/core.h"
+#include "image/store.h"
+#include "runtime/runtime.h"
+
+struct event_base;
+struct dispatch;
+struct waiters;
+struct imports;
+
+struct agent {
+    struct agent_config cfg;
+    struct event_base *base;
+    int root_fd, run_fd, lock_fd;
+    struct core *core;
+    struct store *store;
+    struct image_store *images;
+    struct runtime *rt;
+    struct api_server *api; /* NULL until everything was found again */
+    struct dispatch *dispatch;
+    struct waiters *waiters;
+    struct imports *imports;
+    char boot_id[40];
+    int64_t started_wall_ms;
+    bool rebooted;      /* since the rows were stored */
+    bool ready, failed; /* failed: the loop ended because going on would lose something */
+};
+
+/* ---- dispatch.c: events in, effects out ---- */
+
+int dispatch_new(struct agent *a, struct dispatch **ret, struct zl_error *err);
+void dispatch_free(struct dispatch *d);
+/*
+ * Gives the event to core (its seed is set here) and queues what follows from it. done (or NULL) is
+ * called on the loop when that is durable, with what core refused or with the id it gave.
+ */
+void dispatch_event(struct agent *a, struct event *ev, api_done_fn done, void *arg);
+
+/* ---- recovery.c ---- */
+
+/* Loads the rows, finds what runs, and lets core go on from there. */
+int recover(struct agent *a, struct zl_error *err);
+
+/* ---- apiops.c ---- */
+
+extern const struct api_ops agent_ops;
+
+/* ---- waiters.c: clients of `run` that wait for their container to be created ---- */
+
+int waiters_new(struct agent *a, struct waiters **ret, struct zl_error *err);
+void waiters_free(struct waiters *w);
+/* done is told where the streams of the standalone container are, once it is created. */
+void waiters_run(struct agent *a, struct event *run, api_done_fn done, void *arg);
+/* Something changed: some may have what they wait for. */
+void waiters_look(struct agent *a);
+
+/* ---- import.c ---- */
+
+int imports_new(struct agent *a, struct imports **ret, struct zl_error *err);
+void imports_free(struct imports *i);
+void import_begin(struct agent *a, const char *source, const char *reference,
+                  api_progress_fn progress, api_done_fn done, void *arg);
+
+#endif

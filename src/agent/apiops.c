@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What the API may do: each operation is an event for core or a request to the runtime. */
+#include <event2/event.h>
+
+#include "agent/agent.h"
+#include "runtime/native.h"
+
+static const struct core *get_core(void *agent)
+{
+    return ((const struct agent *)agent)->core;
+}
+
+static void info(void *agent, struct api_info *ret)
+{
+    const struct agent *a = agent;
+    *ret = (struct api_info){
+        .version = ZL_VERSION,
+        .runtime = a->rt->ops->name,
+        .root_dir = a->cfg.root_dir,
+        .runtime_dir = a->cfg.run_dir,
+        .socket = a->cfg.socket,
+        .pid = (int)getpid(),
+        .started_wall_ms = a->started_wall_ms,
+        .ready = a->ready,
+    };
+}
+
+static void submit(void *agent, const struct event *ev, api_done_fn done, void *arg)
+{
+    struct event copy = *ev;
+    dispatch_event(agent, &copy, done, arg);
+}
+
+static void run_attached(void *agent, const struct event *ev, api_done_fn done, void *arg)
+{
+    struct event copy = *ev;
+    waiters_run(agent, &copy, done, arg);
+}
+
+/* ---- requests to the runtime -------------------------------------------------------------- */
+
+struct asked {
+    api_done_fn done;
+    void *arg;
+};
+
+static void on_answer(void *arg, const struct rt_answer *a)
+{
+    const struct asked asked = *(const struct asked *)arg;
+    const struct zl_error *failed = a->err.kind == ZL_OK ? NULL : &a->err;
+    const bool has_where = !failed && (a->kind == RT_ATTACH || a->kind == RT_EXEC);
+    const struct api_where where = { a->where.socket, a->where.token };
+    free(arg);
+    asked.done(asked.arg, failed, 0, has_where ? &where : NULL);
+}
+
+static void ask(struct agent *a, const struct rt_request *rq, api_done_fn done, void *arg)
+{
+    struct asked *asked = malloc(sizeof *asked);
+    if (!asked)
+        return; /* the client's own time-out is all that is left */
+    *asked = (struct asked){ done, arg };
+    if (!runtime_submit(a->rt, rq, on_answer, asked))
+        free(asked);
+}
+
+static void attach(void *agent, struct inst_id id, api_done_fn done, void *arg)
+{
+    const struct rt_request rq = { .kind = RT_ATTACH, .id = id };
+    ask(agent, &rq, done, arg);
+}
+
+static void exec(void *agent, struct inst_id id, const struct api_exec *x, api_done_fn done,
+                 void *arg)
+{
+    const struct rt_request rq = {
+        .kind = RT_EXEC,
+        .id = id,
+        .exec = { .argv = x->argv,
+                  .env = x->env,
+                  .user = x->user,
+                  .cwd = x->cwd,
+                  .tty = x->tty,
+                  .stdin_open = x->stdin_open,
+                  .rows = x->rows,
+                  .cols = x->cols },
+    };
+    ask(agent, &rq, done, arg);
+}
+
+static void kill_container(void *agent, struct inst_id id, int signal, api_done_fn done, void *arg)
+{
+    const struct rt_request rq = { .kind = RT_KILL, .id = id, .kill = { .signal = signal } };
+    ask(agent, &rq, done, arg);
+}
+
+/* ---- logs and images ---------------------------------------------------------------------- */
+
+static bool log_path(void *agent, const struct inst_label *label, struct inst_id id,
+                     struct zl_buf *ret)
+{
+    const struct agent *a = agent;
+    (void)id; /* a slot keeps its log over incarnations */
+    native_log_path(a->cfg.root_dir, label, ret);
+    return true;
+}
+
+static struct image_store *images(void *agent)
+{
+    return ((const struct agent *)agent)->images;
+}
+
+static int layer_in_use(void *arg, uint32_t layer)
+{
+    return native_uses_layer(arg, layer);
+}
+
+static int remove_image(void *agent, const char *reference, bool force, struct zl_error *err)
+{
+    struct agent *a = agent;
+    autoimage struct image *image = NULL;
+    if (image_find(a->images, reference, &image, err) == 0) {
+        if (!force && native_uses_image(a->rt, image->digest))
+            return zl_fail(err, ZL_ERR_CONFLICT,
+                           "image '%s' is used by a container: remove that first, or use force",
+                           reference);
+    } else if (err->kind != ZL_ERR_INVALID) { /* one with missing layers may be removed */
+        return -1;
+    }
+    return image_remove(a->images, reference, layer_in_use, a->rt, err);
+}
+
+static void import(void *agent, const char *source, const char *reference, api_progress_fn progress,
+                   api_done_fn done, void *arg)
+{
+    import_begin(agent, source, reference, progress, done, arg);
+}
+
+static void end(void *agent)
+{
+    const struct timeval soon = { 0, 50000 }; /* the answer to who asked for it goes out first */
+    struct agent *a = agent;
+    (void)event_base_loopexit(a->base, &soon); /* fails only without memory: then not now */
+}
+
+const struct api_ops agent_ops = {
+    .core = get_core,
+    .info = info,
+    .submit = submit,
+    .run_attached = run_attached,
+    .attach = attach,
+    .exec = exec,
+    .kill = kill_container,
+    .log_path = log_path,
+    .images = images,
+    .image_remove = remove_image,
+    .image_import = import,
+    .shutdown = end,
+};

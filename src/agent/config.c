@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/config.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "spec/decode.h"
+
+enum { FILE_MAX = 64 * 1024, MEMORY_MAX = 1 << 20 };
+#define DEFAULT_FILE "/etc/zlayer/agent.yml"
+
+/* One row a setting: the whole truth about its names and its default. */
+static const struct setting {
+    const char *flag, *env[2], *fallback; /* env: the first one that is set and not empty */
+    size_t offset;                        /* of a const char * */
+    const char *argument, *help;
+} settings[] = {
+    /* clang-format off */
+    { "root-dir",      { "ZLAYER_DATA_DIR", "ZLAYER_ROOT_DIR" }, "/var/lib/zlayer",
+      offsetof(struct agent_config, root_dir), "DIR", "images, containers, state" },
+    { "runtime-dir",   { "ZLAYER_RUNTIME_DIR", NULL }, "/var/run/zlayer",
+      offsetof(struct agent_config, run_dir), "DIR", "sockets and what ends with the boot" },
+    { "socket",        { NULL, NULL }, NULL,
+      offsetof(struct agent_config, socket), "PATH", "of the API [RUNTIME_DIR/zlayer.sock]" },
+    { "cgroup-parent", { "ZLAYER_CGROUP_PARENT", NULL }, "/zlayer",
+      offsetof(struct agent_config, cgroup_parent), "PATH", "containers are PATH/c/<id> in each hierarchy" },
+    { "log-level",     { "ZLAYER_LOG_LEVEL", NULL }, "info",
+      offsetof(struct agent_config, log_level_word), "LEVEL", "error, warn, info, debug, trace" },
+    /* clang-format on */
+};
+
+enum { OPT_CONFIG = 256, OPT_READY_FD, OPT_FOREGROUND, OPT_HELP, OPT_VERSION, OPT_SETTING = 512 };
+
+static const struct {
+    const char *flag, *argument, *help;
+    int opt;
+} actions[] = {
+    { "config", "FILE", "settings [" DEFAULT_FILE "]", OPT_CONFIG },
+    { "ready-fd", "FD", "one byte is written to FD when the agent serves", OPT_READY_FD },
+    { "foreground", NULL, "the default, and the only way: who wants more starts it detached",
+      OPT_FOREGROUND },
+    { "help", NULL, "this text", OPT_HELP },
+    { "version", NULL, "the version", OPT_VERSION },
+};
+
+static const char **slot_of(struct agent_config *c, const struct setting *s)
+{
+    return (const char **)(void *)((char *)c + s->offset);
+}
+
+void agent_config_help(void)
+{
+    (void)printf("zlayerd: runs the deployments of this host. Usually started by `zlayer`.\n\n");
+    for (size_t i = 0; i < ZL_ARRAY_LEN(settings); i++) {
+        const struct setting *s = &settings[i];
+        (void)printf("  --%-14s %-6s %s%s%s%s\n", s->flag, s->argument, s->help,
+                     s->fallback ? " [" : "", s->fallback ? s->fallback : "",
+                     s->fallback ? "]" : "");
+    }
+    for (size_t i = 0; i < ZL_ARRAY_LEN(actions); i++)
+        (void)printf("  --%-14s %-6s %s\n", actions[i].flag,
+                     actions[i].argument ? actions[i].argument : "", actions[i].help);
+}
+
+/* ---- the file ----------------------------------------------------------------------------- */
+
+struct file { /* what agent.yml may say; the members of the same names */
+    const char *version;
+    struct agent_config said;
+};
+
+#define IN_FILE(member) (offsetof(struct file, said) + offsetof(struct agent_config, member))
+static const struct walk_field file_fields[] = {
+    { "version", decode_text, offsetof(struct file, version), WALK_REQUIRED, NULL },
+    { "root_dir", decode_text, IN_FILE(root_dir), 0, NULL },
+    { "runtime_dir", decode_text, IN_FILE(run_dir), 0, NULL },
+    { "socket", decode_text, IN_FILE(socket), 0, NULL },
+    { "cgroup_parent", decode_text, IN_FILE(cgroup_parent), 0, NULL },
+    { "log_level", decode_text, IN_FILE(log_level_word), 0, NULL },
+    { 0 },
+};
+static const struct walk_shape file_shape = { .noun = "the configuration", .fields = file_fields };
+
+static int fail_with(const struct spec_diags *diags, struct zl_error *err)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(1 << 20);
+    spec_diags_print(diags, NULL, false, &text);
+    while (text.len > 0 && text.data[text.len - 1] == '\n')
+        text.data[--text.len] = '\0';
+    return zl_fail(err, ZL_ERR_INVALID, "%s", text.data);
+}
+
+static int decode_file(struct agent_config *c, const char *text, size_t len, const char *path,
+                       struct file *ret, struct zl_error *err)
+{
+    const struct doc_node *root = NULL;
+    struct doc_error bad;
+    autodiags struct spec_diags diags;
+    struct walk w = { .arena = &c->memory, .diags = &diags };
+
+    spec_diags_init(&diags);
+    diags.name = strdup(path);
+    if (doc_parse(text, len, &c->memory, &root, &bad) < 0)
+        return zl_fail(err, ZL_ERR_INVALID, "%s:%d:%d: %s", path, bad.line, bad.column, bad.text);
+    if (!root)
+        return zl_fail(err, ZL_ERR_INVALID, "%s: it is empty: write `version: v1`", path);
+    walk_struct(&w, &file_shape, root, ret);
+    if (diags.n_errors == 0 && strcmp(ret->version, "v1") != 0)
+        walk_error(&w, "E-VERSION", root, "version '%s' is not known: write v1", ret->version);
+    return diags.n_errors > 0 ? fail_with(&diags, err) : 0;
+}
+
+static int read_settings_file(struct agent_config *c, const char *named, struct zl_error *err)
+{
+    const char *path = named ? named : DEFAULT_FILE;
+    zl_autobuf struct zl_buf text = ZL_BUF(FILE_MAX);
+    zl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct file f = { 0 };
+
+    if (fd < 0 && errno == ENOENT && !named)
+        return 0;
+    if (fd < 0 && errno == ENOENT)
+        return zl_fail(err, ZL_ERR_NOT_FOUND, "there is no '%s'", path);
+    if (fd < 0)
+        return zl_fail_errno(err, "open '%s'", path);
+    if (zl_read_fd(fd, &text, path, err) < 0 ||
+        decode_file(c, text.data, text.len, path, &f, err) < 0)
+        return -1;
+    for (size_t i = 0; i < ZL_ARRAY_LEN(settings); i++)
+        if (!*slot_of(c, &settings[i]))
+            *slot_of(c, &settings[i]) = *slot_of(&f.said, &settings[i]);
+    return 0;
+}
+
+/* ---- flags, environment, defaults --------------------------------------------------------- */
+
+static int read_number(const char *text, int *ret, struct zl_error *err)
+{
+    char *end;
+    errno = 0;
+    long v = strtol(text, &end, 10);
+    if (errno || end == text || *end || v < 0 || v > INT_MAX)
+        return zl_fail(err, ZL_ERR_INVALID, "--ready-fd: '%s' is no descriptor", text);
+    *ret = (int)v;
+    return 0;
+}
+
+static size_t fill_options(struct option *options)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < ZL_ARRAY_LEN(settings); i++)
+        options[n++] =
+            (struct option){ settings[i].flag, required_argument, NULL, OPT_SETTING + (int)i };
+    for (size_t i = 0; i < ZL_ARRAY_LEN(actions); i++)
+        options[n++] =
+            (struct option){ actions[i].flag, actions[i].argument ? required_argument : no_argument,
+                             NULL, actions[i].opt };
+    return n;
+}
+
+static int read_flags(int argc, char **argv, struct agent_config *c, const char **ret_file,
+                      struct zl_error *err)
+{
+    struct option options[ZL_ARRAY_LEN(settings) + ZL_ARRAY_LEN(actions) + 1] = { 0 };
+    int opt;
+    (void)fill_options(options);
+    opterr = 0;
+    optind = 0; /* GNU: begin anew, however often this was called */
+    while ((opt = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+        if (opt >= OPT_SETTING)
+            *slot_of(c, &settings[opt - OPT_SETTING]) = optarg;
+        else if (opt == OPT_CONFIG)
+            *ret_file = optarg;
+        else if (opt == OPT_READY_FD && read_number(optarg, &c->ready_fd, err) < 0)
+            return -1;
+        else if (opt == '?')
+            return zl_fail(err, ZL_ERR_INVALID,
+                           "%s: no such option, or no value for it (see --help)", argv[optind - 1]);
+        c->help |= opt == OPT_HELP;
+        c->version |= opt == OPT_VERSION;
+    }
+    if (optind < argc)
+        return zl_fail(err, ZL_ERR_INVALID, "'%s': zlayerd takes options only (see --help)",
+                       argv[optind]);
+    return 0;
+}
+
+static void read_environment(struct agent_config *c)
+{
+    for (size_t i = 0; i < ZL_ARRAY_LEN(settings); i++) {
+        const char **slot = slot_of(c, &settings[i]);
+        for (size_t j = 0; j < ZL_ARRAY_LEN(settings[i].env) && settings[i].env[j]; j++) {
+            const char *value = getenv(settings[i].env[j]);
+            if (!*slot && value && *value)
+                *slot = value;
+        }
+    }
+}
+
+static int check(struct agent_config *c, struct zl_error *err)
+{
+    const char *const absolute[] = { c->root_dir, c->run_dir, c->socket, c->cgroup_parent };
+    for (size_t i = 0; i < ZL_ARRAY_LEN(absolute); i++)
+        if (*absolute[i] != '/')
+            return zl_fail(err, ZL_ERR_INVALID, "'%s' is not an absolute path", absolute[i]);
+    int level = zl_log_level_parse(c->log_level_word);
+    if (level < 0)
+        return zl_fail(err, ZL_ERR_INVALID,
+                       "log level '%s' is none of error, warn, info, debug, trace",
+                       c->log_level_word);
+    c->log_level = (enum zl_log_level)level;
+    return 0;
+}
+
+int agent_config_read(int argc, char **argv, struct agent_config *ret, struct zl_error *err)
+{
+    const char *file = NULL;
+    *ret = (struct agent_config){ .ready_fd = -1, .memory = ZL_ARENA(MEMORY_MAX) };
+    if (read_flags(argc, argv, ret, &file, err) < 0)
+        return -1;
+    if (ret->help || ret->version)
+        return 0;
+    read_environment(ret);
+    if (read_settings_file(ret, file, err) < 0)
+        return -1;
+    for (size_t i = 0; i < ZL_ARRAY_LEN(settings); i++)
+        if (!*slot_of(ret, &settings[i]))
+            *slot_of(ret, &settings[i]) = settings[i].fallback;
+    if (!ret->socket)
+        ret->socket = zl_arena_printf(&ret->memory, "%s/zlayer.sock", ret->run_dir);
+    if (ret->memory.failed)
+        return zl_fail(err, ZL_ERR_SYSTEM, "read the settings: out of memory");
+    return check(ret, err);
+}
+
+void agent_config_done(struct agent_config *c)
+{
+    zl_arena_done(&c->memory);
+}

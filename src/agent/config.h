@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The agent's settings: flag > environment > agent.yml > default. agent.yml is read like a
+ * deployment document, with the same located errors:
+ *
+ *     version: v1
+ *     root_dir: /var/lib/zlayer
+ *     log_level: debug
+ */
+#ifndef ZL_AGENT_CONFIG_H
+#define ZL_AGENT_CONFIG_H
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/log.h"
+
+struct agent_config {
+    const char *root_dir, *run_dir; /* absolute */
+    const char *socket;             /* NULL in the source of it all: <run_dir>/zlayer.sock */
+    const char *cgroup_parent;      /* "/zlayer" */
+    const char *log_level_word;
+    enum zl_log_level log_level;
+    bool help, version;
+    int ready_fd; /* one byte is written there when the agent serves; -1: none */
+    struct zl_arena memory;
+};
+
+/*
+ * Reads argv, the environment and the file. INVALID: the text says what is wrong, in one or more
+ * lines. NOT_FOUND: --config names no file (a missing default file is fine).
+ */
+int agent_config_read(int argc, char **argv, struct agent_config *ret, struct zl_error *err);
+void agent_config_done(struct agent_config *c);
+/* The usage text, on stdout. */
+void agent_config_help(void);
+
+#endif

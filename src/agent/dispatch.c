@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The order that nothing may break: what a step wants stored is durable before what it wants begun
+ * begins, and steps do not overtake each other. So each step becomes a batch in a queue: its
+ * requests and events, copied out of core's hands, and whether its transaction is durable. The head
+ * of the queue is carried out as soon as it is.
+ */
+#include <event2/event.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/timerfd.h>
+
+#include "agent/agent.h"
+#include "agent/logs.h"
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/log.h"
+
+enum { BATCH_MEMORY = 64 << 20 };
+
+struct batch {
+    struct batch *next;
+    struct agent *a;
+    struct zl_arena arena; /* of v and its strings */
+    struct effect *v;      /* requests and events; specs in it are references of our own */
+    size_t n;
+    int64_t wall_ms;
+    bool durable;
+    struct zl_error refused;
+    uint64_t given_id;
+    api_done_fn done;
+    void *arg;
+};
+
+struct request { /* an effect that the runtime works on */
+    struct request *next, **link;
+    struct agent *a;
+    enum effect_kind kind;
+    uint64_t op;
+    struct rt_call *call;
+};
+
+struct dispatch {
+    struct agent *a;
+    struct effects out;
+    struct batch *head, **tail;
+    struct request *requests;
+    struct event *drain; /* made active when the head may be ready */
+    struct event *store_ready, *deadline;
+    int timer_fd;
+};
+
+/* ---- copying effects ---------------------------------------------------------------------- */
+
+static const char *keep(struct batch *b, const char *text)
+{
+    return text ? zl_arena_strdup(&b->arena, text) : NULL;
+}
+
+static void keep_label(struct batch *b, struct inst_label *l)
+{
+    l->deployment = keep(b, l->deployment);
+    l->service = keep(b, l->service);
+    l->role = keep(b, l->role);
+}
+
+static void keep_create(struct batch *b, struct effect *e)
+{
+    e->create.spec = spec_ref(e->create.spec);
+    keep_label(b, &e->create.label);
+}
+
+static void keep_probe(struct batch *b, struct effect *e)
+{
+    e->probe.spec = spec_ref(e->probe.spec);
+    keep_label(b, &e->probe.label);
+}
+
+static void keep_pull(struct batch *b, struct effect *e)
+{
+    e->pull.image = keep(b, e->pull.image);
+}
+
+static void keep_event(struct batch *b, struct effect *e)
+{
+    e->event.type = keep(b, e->event.type);
+    e->event.deployment = keep(b, e->event.deployment);
+    e->event.service = keep(b, e->event.service);
+    e->event.text = keep(b, e->event.text);
+}
+
+static void keep_execution(struct batch *b, struct effect *e)
+{
+    e->execution.deployment = keep(b, e->execution.deployment);
+    e->execution.job = keep(b, e->execution.job);
+    e->execution.reason = NULL;
+}
+
+static void keep_standalone(struct batch *b, struct effect *e)
+{
+    e->standalone.name = keep(b, e->standalone.name);
+    e->standalone.text = e->standalone.error = NULL;
+    e->standalone.spec = NULL;
+}
+
+static void keep_all(struct batch *b, struct effect *e)
+{
+    (void)b;
+    (void)e; /* nothing in it is borrowed */
+}
+
+static void drop_create(struct effect *e)
+{
+    spec_unref(e->create.spec);
+}
+
+static void drop_probe(struct effect *e)
+{
+    spec_unref(e->probe.spec);
+}
+
+/* ---- carrying out ------------------------------------------------------------------------- */
+
+static void ask_pull(const struct effect *e, struct rt_request *rq)
+{
+    rq->pull.image = e->pull.image;
+    rq->pull.policy = e->pull.policy;
+}
+
+static void ask_create(const struct effect *e, struct rt_request *rq)
+{
+    rq->create.label = &e->create.label;
+    rq->create.service = e->create.service;
+    rq->create.attach_first = e->create.hold;
+}
+
+static void ask_stop(const struct effect *e, struct rt_request *rq)
+{
+    rq->stop.signal = e->stop.signal;
+    rq->stop.grace_ms = e->stop.grace_ms;
+}
+
+static void ask_kill(const struct effect *e, struct rt_request *rq)
+{
+    rq->kill.signal = e->stop.signal;
+}
+
+static void ask_probe(const struct effect *e, struct rt_request *rq)
+{
+    rq->probe.service = e->probe.service;
+}
+
+static void ask_plainly(const struct effect *e, struct rt_request *rq)
+{
+    (void)e;
+    (void)rq; /* the container's id says all */
+}
+
+static void begin_request(struct agent *a, const struct effect *e);
+static void cancel_probe(struct agent *a, const struct effect *e);
+static void tell_event(struct agent *a, const struct effect *e);
+static void drop_execution_log(struct agent *a, const struct effect *e);
+static void drop_standalone_log(struct agent *a, const struct effect *e);
+
+/* What is done about each kind of effect once it is durable. Kinds without an entry are of the
+ * store alone. */
+static const struct {
+    void (*keep)(struct batch *b, struct effect *e);
+    void (*drop)(struct effect *e); /* what keep took beside the arena; NULL: nothing */
+    void (*carry_out)(struct agent *a, const struct effect *e);
+    enum rt_kind kind;
+    void (*ask)(const struct effect *e, struct rt_request *rq);
+} traits[EFF_KINDS] = {
+    /* clang-format off */
+    [EFF_DEL_EXECUTION]  = { keep_execution,  NULL,        drop_execution_log,  0,         NULL },
+    [EFF_DEL_STANDALONE] = { keep_standalone, NULL,        drop_standalone_log, 0,         NULL },
+    [EFF_EVENT]          = { keep_event,      NULL,        tell_event,          0,         NULL },
+    [EFF_PULL]           = { keep_pull,       NULL,        begin_request,       RT_PULL,   ask_pull },
+    [EFF_CREATE]         = { keep_create,     drop_create, begin_request,       RT_CREATE, ask_create },
+    [EFF_START]          = { keep_all,        NULL,        begin_request,       RT_START,  ask_plainly },
+    [EFF_STOP]           = { keep_all,        NULL,        begin_request,       RT_STOP,   ask_stop },
+    [EFF_KILL]           = { keep_all,        NULL,        begin_request,       RT_KILL,   ask_kill },
+    [EFF_REMOVE]         = { keep_all,        NULL,        begin_request,       RT_REMOVE, ask_plainly },
+    [EFF_PROBE]          = { keep_probe,      drop_probe,  begin_request,       RT_PROBE,  ask_probe },
+    [EFF_PROBE_CANCEL]   = { keep_all,        NULL,        cancel_probe,        0,         NULL },
+    /* clang-format on */
+};
+
+static void request_free(struct request *r)
+{
+    *r->link = r->next;
+    if (r->next)
+        r->next->link = r->link;
+    free(r);
+}
+
+static void answer_probe(struct request *r, const struct rt_answer *answer)
+{
+    struct event ev = { .kind = EV_PROBE };
+    if (answer->err.kind == ZL_ERR_CANCELLED)
+        return; /* core asked for that and waits for no answer */
+    ev.probe.op = r->op;
+    ev.probe.passed = answer->err.kind == ZL_OK;
+    ev.probe.reason = answer->err.msg;
+    dispatch_event(r->a, &ev, NULL, NULL);
+}
+
+static void answer_request(struct request *r, const struct rt_answer *answer)
+{
+    struct event ev = { .kind = EV_ANSWER };
+    struct zl_error failed = answer->err;
+    ev.answer.op = r->op;
+    ev.answer.failed = failed.kind == ZL_OK ? NULL : &failed;
+    if (answer->kind == RT_PULL)
+        ev.answer.image_digest = answer->pull.digest;
+    if (answer->kind == RT_START)
+        ev.answer.pid = answer->start.pid;
+    dispatch_event(r->a, &ev, NULL, NULL);
+}
+
+static void on_answer(void *arg, const struct rt_answer *answer)
+{
+    struct request r = *(struct request *)arg;
+    request_free(arg); /* core may cancel probes in the step that follows */
+    if (answer->err.kind != ZL_OK)
+        zl_log_error(ZL_LOG_DEBUG, &answer->err, "%s", effect_kind_name(r.kind));
+    if (r.kind == EFF_PROBE)
+        answer_probe(&r, answer);
+    else
+        answer_request(&r, answer);
+}
+
+static void begin_request(struct agent *a, const struct effect *e)
+{
+    struct rt_request rq = { .kind = traits[e->kind].kind, .id = e->inst };
+    struct request *r = calloc(1, sizeof *r);
+    if (!r)
+        return; /* no answer: core's deadline for it decides */
+    r->a = a;
+    r->kind = e->kind;
+    r->op = e->op;
+    r->next = a->dispatch->requests;
+    r->link = &a->dispatch->requests;
+    if (r->next)
+        r->next->link = &r->next;
+    a->dispatch->requests = r;
+    traits[e->kind].ask(e, &rq);
+    r->call = runtime_submit(a->rt, &rq, on_answer, r);
+    if (!r->call)
+        request_free(r);
+}
+
+static void cancel_probe(struct agent *a, const struct effect *e)
+{
+    for (struct request *r = a->dispatch->requests; r; r = r->next) {
+        if (r->op == e->op && r->kind == EFF_PROBE) {
+            runtime_cancel(r->call);
+            return;
+        }
+    }
+}
+
+static void tell_event(struct agent *a, const struct effect *e)
+{
+    if (a->api)
+        api_server_event(a->api, e, zl_wall_ms());
+}
+
+static void drop_execution_log(struct agent *a, const struct effect *e)
+{
+    const struct inst_label label = { .owner = OWNER_EXECUTION,
+                                      .deployment = e->execution.deployment,
+                                      .service = e->execution.job,
+                                      .role = "default",
+                                      .execution = e->execution.id };
+    logs_remove(a->root_fd, &label);
+}
+
+static void drop_standalone_log(struct agent *a, const struct effect *e)
+{
+    const struct inst_label label = { .owner = OWNER_STANDALONE,
+                                      .deployment = "-",
+                                      .service = e->standalone.name,
+                                      .role = "default" };
+    logs_remove(a->root_fd, &label);
+}
+
+/* ---- the queue ---------------------------------------------------------------------------- */
+
+static void batch_free(struct batch *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if (traits[b->v[i].kind].drop)
+            traits[b->v[i].kind].drop(&b->v[i]);
+    zl_arena_done(&b->arena);
+    free(b);
+}
+
+static void carry_out(struct batch *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        traits[b->v[i].kind].carry_out(b->a, &b->v[i]);
+    if (b->done)
+        b->done(b->arg, b->refused.kind == ZL_OK ? NULL : &b->refused, b->given_id, NULL);
+    batch_free(b);
+}
+
+static void drain(int fd, short what, void *arg)
+{
+    struct dispatch *d = arg;
+    (void)fd;
+    (void)what;
+    while (d->head && d->head->durable) {
+        struct batch *b = d->head;
+        d->head = b->next;
+        if (!d->head)
+            d->tail = &d->head;
+        carry_out(b);
+    }
+}
+
+static void on_durable(void *arg)
+{
+    struct batch *b = arg;
+    b->durable = true;
+    event_active(b->a->dispatch->drain, EV_TIMEOUT, 0);
+}
+
+/* Copies what is to be carried out once it is durable. False: no memory. */
+static bool batch_fill(struct batch *b, const struct effects *out)
+{
+    b->arena = (struct zl_arena)ZL_ARENA(BATCH_MEMORY);
+    b->v = zl_arena_array(&b->arena, out->n, sizeof *b->v);
+    for (size_t i = 0; b->v && i < out->n; i++) {
+        if (!traits[out->v[i].kind].carry_out)
+            continue;
+        b->v[b->n] = out->v[i];
+        traits[out->v[i].kind].keep(b, &b->v[b->n]);
+        b->n++;
+    }
+    return !b->arena.failed;
+}
+
+/* Core has decided and it cannot be kept: the only way not to lose it is to end, and to start again
+ * from what is stored. Containers go on. */
+static void give_up(struct agent *a, const struct zl_error *why)
+{
+    zl_log_error(ZL_LOG_ERROR, why, "the agent ends, containers go on");
+    a->failed = true;
+    (void)event_base_loopbreak(a->base); /* fails only without a base */
+}
+
+static void queue_step(struct agent *a, api_done_fn done, void *arg)
+{
+    struct dispatch *d = a->dispatch;
+    struct effects *out = &d->out;
+    struct zl_error err = { 0 };
+    struct batch *b = calloc(1, sizeof *b);
+    if (!b || !batch_fill(b, out)) {
+        (void)zl_fail(&err, ZL_ERR_SYSTEM, "keep what is to be done: out of memory");
+        if (b)
+            batch_free(b);
+        give_up(a, &err);
+        return;
+    }
+    b->a = a;
+    b->wall_ms = zl_wall_ms();
+    b->refused = out->refused;
+    b->given_id = out->given_id;
+    b->done = done;
+    b->arg = arg;
+    b->durable = out->commit == 0;
+    *d->tail = b;
+    d->tail = &b->next;
+    if (b->durable)
+        event_active(d->drain, EV_TIMEOUT, 0);
+    else if (store_commit(a->store, out->v, out->commit, b->wall_ms, on_durable, b, &err) < 0)
+        give_up(a, &err);
+}
+
+static void arm(struct dispatch *d)
+{
+    uint64_t at = core_next_deadline(d->a->core);
+    struct itimerspec when = { 0 }; /* zeros disarm */
+    if (at != UINT64_MAX) {
+        when.it_value.tv_sec = (time_t)(at / 1000);
+        when.it_value.tv_nsec = (long)(at % 1000 * 1000000) + 1; /* 0 must not disarm */
+    }
+    (void)timerfd_settime(d->timer_fd, TFD_TIMER_ABSTIME, &when, NULL); /* valid by construction */
+}
+
+void dispatch_event(struct agent *a, struct event *ev, api_done_fn done, void *arg)
+{
+    const struct core_now now = { zl_mono_ms(), zl_wall_ms() };
+    ev->seed = zl_id_random();
+    core_step(a->core, now, ev, &a->dispatch->out);
+    if (a->dispatch->out.n > 0 || done)
+        queue_step(a, done, arg);
+    arm(a->dispatch);
+    if (a->api)
+        api_server_changed(a->api);
+    waiters_look(a);
+}
+
+static void on_deadline(int fd, short what, void *arg)
+{
+    struct dispatch *d = arg;
+    struct event ev = { .kind = EV_TIME };
+    uint64_t count;
+    (void)what;
+    if (read(fd, &count, sizeof count) < 0)
+        return; /* it was armed anew meanwhile */
+    dispatch_event(d->a, &ev, NULL, NULL);
+}
+
+static void on_store(int fd, short what, void *arg)
+{
+    const struct dispatch *d = arg;
+    (void)fd;
+    (void)what;
+    store_reap(d->a->store);
+}
+
+int dispatch_new(struct agent *a, struct dispatch **ret, struct zl_error *err)
+{
+    struct dispatch *d = calloc(1, sizeof *d);
+    if (!d)
+        return zl_fail_errno(err, "set up the dispatch");
+    d->a = a;
+    d->tail = &d->head;
+    d->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (d->timer_fd < 0) {
+        free(d);
+        return zl_fail_errno(err, "make a timer");
+    }
+    d->drain = event_new(a->base, -1, 0, drain, d);
+    d->store_ready = event_new(a->base, store_fd(a->store), EV_READ | EV_PERSIST, on_store, d);
+    d->deadline = event_new(a->base, d->timer_fd, EV_READ | EV_PERSIST, on_deadline, d);
+    if (!d->drain || !d->store_ready || !d->deadline || event_add(d->store_ready, NULL) < 0 ||
+        event_add(d->deadline, NULL) < 0) {
+        dispatch_free(d);
+        return zl_fail(err, ZL_ERR_SYSTEM, "set up the dispatch: out of memory");
+    }
+    *ret = d;
+    return 0;
+}
+
+static void free_event(struct event *e)
+{
+    if (e)
+        event_free(e);
+}
+
+void dispatch_free(struct dispatch *d)
+{
+    if (!d)
+        return;
+    while (d->head) {
+        struct batch *b = d->head;
+        d->head = b->next;
+        batch_free(b);
+    }
+    while (d->requests)
+        request_free(d->requests);
+    free_event(d->drain);
+    free_event(d->store_ready);
+    free_event(d->deadline);
+    zl_closep(&d->timer_fd);
+    effects_done(&d->out);
+    free(d);
+}

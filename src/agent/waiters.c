@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A foreground `run` wants the streams of its container before the first byte, so its start waits
+ * for the client (EV_RUN with hold), and the client waits here until the container is created.
+ * What became of it is read from core's view, so every way to fail is covered by one look.
+ */
+#include <event2/event.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "core/view.h"
+
+struct waiter {
+    struct waiter *next, **link;
+    struct agent *a;
+    struct inst_id id; /* 0: not given yet */
+    bool asked;        /* RT_ATTACH is under way */
+    api_done_fn done;
+    void *arg;
+};
+
+struct waiters {
+    struct agent *a;
+    struct waiter *first;
+    struct event *look;
+};
+
+static void unlink_waiter(struct waiter *w)
+{
+    *w->link = w->next;
+    if (w->next)
+        w->next->link = w->link;
+}
+
+static void finish(struct waiter *w, const struct zl_error *failed, const struct api_where *where)
+{
+    unlink_waiter(w);
+    w->done(w->arg, failed, failed ? 0 : w->id.v, where);
+    free(w);
+}
+
+static void on_attach(void *arg, const struct rt_answer *answer)
+{
+    const struct api_where where = { answer->where.socket, answer->where.token };
+    const struct zl_error *failed = answer->err.kind == ZL_OK ? NULL : &answer->err;
+    finish(arg, failed, failed ? NULL : &where);
+}
+
+struct look {
+    struct inst_id id;
+    bool found;
+    enum inst_state state;
+    char why[512];
+};
+
+static bool look_at(void *arg, const struct view_container *v)
+{
+    struct look *l = arg;
+    if (v->id.v != l->id.v)
+        return true;
+    l->found = true;
+    l->state = v->state;
+    (void)strncpy(l->why, v->why, sizeof l->why - 1);
+    return false;
+}
+
+static void ask(struct waiter *w)
+{
+    const struct rt_request rq = { .kind = RT_ATTACH, .id = w->id };
+    w->asked = true;
+    if (!runtime_submit(w->a->rt, &rq, on_attach, w))
+        w->asked = false; /* no memory: the next change tries again */
+}
+
+static void look_after(struct waiter *w)
+{
+    struct look l = { .id = w->id };
+    struct zl_error err = { 0 };
+    core_each_container(w->a->core, "-", look_at, &l);
+    if (l.found && (l.state == INST_STARTING || l.state == INST_UP)) {
+        ask(w);
+        return;
+    }
+    if (l.found && l.state < INST_STARTING)
+        return;
+    (void)zl_fail(&err, ZL_ERR_CONFLICT, "%s", *l.why ? l.why : "the container was removed");
+    finish(w, &err, NULL);
+}
+
+static void look_at_all(int fd, short what, void *arg)
+{
+    struct waiters *ws = arg;
+    (void)fd;
+    (void)what;
+    for (struct waiter *w = ws->first, *next; w; w = next) {
+        next = w->next;
+        if (w->id.v && !w->asked)
+            look_after(w);
+    }
+}
+
+/* Not at once: we are in the middle of a step's consequences. */
+void waiters_look(struct agent *a)
+{
+    if (a->waiters->first)
+        event_active(a->waiters->look, EV_TIMEOUT, 0);
+}
+
+static void on_stored(void *arg, const struct zl_error *failed, uint64_t id,
+                      const struct api_where *where)
+{
+    struct waiter *w = arg;
+    (void)where;
+    if (failed) {
+        finish(w, failed, NULL);
+        return;
+    }
+    w->id.v = id;
+    waiters_look(w->a);
+}
+
+void waiters_run(struct agent *a, struct event *run, api_done_fn done, void *arg)
+{
+    struct waiter *w = calloc(1, sizeof *w);
+    if (!w) { /* then it starts without its client, who attaches late */
+        dispatch_event(a, run, done, arg);
+        return;
+    }
+    w->a = a;
+    w->done = done;
+    w->arg = arg;
+    w->next = a->waiters->first;
+    w->link = &a->waiters->first;
+    if (w->next)
+        w->next->link = &w->next;
+    a->waiters->first = w;
+    run->run.hold = true;
+    dispatch_event(a, run, on_stored, w);
+}
+
+int waiters_new(struct agent *a, struct waiters **ret, struct zl_error *err)
+{
+    struct waiters *ws = calloc(1, sizeof *ws);
+    if (ws)
+        ws->look = event_new(a->base, -1, 0, look_at_all, ws);
+    if (!ws || !ws->look) {
+        free(ws);
+        return zl_fail(err, ZL_ERR_SYSTEM, "set up the agent: out of memory");
+    }
+    ws->a = a;
+    *ret = ws;
+    return 0;
+}
+
+void waiters_free(struct waiters *ws)
+{
+    if (!ws)
+        return;
+    while (ws->first) {
+        struct waiter *w = ws->first;
+        unlink_waiter(w);
+        free(w);
+    }
+    event_free(ws->look);
+    free(ws);
+}
