@@ -110,7 +110,7 @@ static int find_manifest(const struct source *s, struct zl_buf *out, char digest
 /* ---- its parts ------------------------------------------------------------------------------- */
 
 static int import_layers(struct work *w, const struct source *s, const struct oci_manifest *m,
-                         const struct oci_config *c, struct layer *layers, struct zl_error *err)
+                         const struct oci_image_config *c, struct layer *layers, struct zl_error *err)
 {
     if (c->diff_ids.n != m->layers.n)
         return zl_fail(err, ZL_ERR_INVALID, "the image has %zu layers, but its config lists %zu",
@@ -128,7 +128,7 @@ static int import_layers(struct work *w, const struct source *s, const struct oc
     return 0;
 }
 
-static int check_platform(const struct oci_config *c, struct zl_error *err)
+static int check_platform(const struct oci_image_config *c, struct zl_error *err)
 {
     if (c->os && strcmp(c->os, "linux") != 0)
         return zl_fail(err, ZL_ERR_UNSUPPORTED, "the image is for '%s', not for linux", c->os);
@@ -145,14 +145,14 @@ static int import_documents(struct work *w, const struct source *s, char digest[
     zl_autobuf struct zl_buf config_text = ZL_BUF(OCI_DOCUMENT_MAX);
     zl_autojson struct zl_json manifest_doc = { 0 }, config_doc = { 0 };
     struct oci_manifest m;
-    struct oci_config c;
+    struct oci_image_config c;
     uint32_t numbers[OCI_LAYERS_MAX];
     char stored[DIGEST_SIZE];
     if (find_manifest(s, &manifest_text, digest, err) < 0 ||
         oci_manifest_parse(&manifest_doc, manifest_text.data, manifest_text.len, "the manifest", &m,
                            err) < 0 ||
         read_document(s, &m.config, &config_text, err) < 0 ||
-        oci_config_parse(&config_doc, config_text.data, config_text.len, "the image config", &c,
+        oci_image_config_parse(&config_doc, config_text.data, config_text.len, "the image config", &c,
                          err) < 0 ||
         check_platform(&c, err) < 0 || import_layers(w, s, &m, &c, layers, err) < 0 ||
         work_put_blob(w, config_text.data, config_text.len, stored, err) < 0 ||

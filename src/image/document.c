@@ -41,22 +41,22 @@ static const struct zl_field manifest_fields[] = {
 };
 
 static const struct zl_field process_fields[] = {
-    { "Entrypoint", zl_json_strs,   offsetof(struct oci_config, config.entrypoint),  0, NULL },
-    { "Cmd",        zl_json_strs,   offsetof(struct oci_config, config.cmd),         0, NULL },
-    { "Env",        zl_json_strs,   offsetof(struct oci_config, config.env),         0, NULL },
-    { "User",       zl_json_string, offsetof(struct oci_config, config.user),        0, NULL },
-    { "WorkingDir", zl_json_string, offsetof(struct oci_config, config.workdir),     0, NULL },
-    { "StopSignal", zl_json_string, offsetof(struct oci_config, config.stop_signal), 0, NULL },
+    { "Entrypoint", zl_json_strs,   offsetof(struct oci_image_config, config.entrypoint),  0, NULL },
+    { "Cmd",        zl_json_strs,   offsetof(struct oci_image_config, config.cmd),         0, NULL },
+    { "Env",        zl_json_strs,   offsetof(struct oci_image_config, config.env),         0, NULL },
+    { "User",       zl_json_string, offsetof(struct oci_image_config, config.user),        0, NULL },
+    { "WorkingDir", zl_json_string, offsetof(struct oci_image_config, config.workdir),     0, NULL },
+    { "StopSignal", zl_json_string, offsetof(struct oci_image_config, config.stop_signal), 0, NULL },
     { 0 },
 };
 static const struct zl_field rootfs_fields[] = {
-    { "diff_ids", zl_json_strs, offsetof(struct oci_config, diff_ids), ZL_REQUIRED, NULL },
+    { "diff_ids", zl_json_strs, offsetof(struct oci_image_config, diff_ids), ZL_REQUIRED, NULL },
     { 0 },
 };
 static const struct zl_field config_fields[] = {
-    { "architecture", zl_json_string, offsetof(struct oci_config, architecture), 0, NULL },
-    { "os",           zl_json_string, offsetof(struct oci_config, os),           0, NULL },
-    { "created",      zl_json_string, offsetof(struct oci_config, created),      0, NULL },
+    { "architecture", zl_json_string, offsetof(struct oci_image_config, architecture), 0, NULL },
+    { "os",           zl_json_string, offsetof(struct oci_image_config, os),           0, NULL },
+    { "created",      zl_json_string, offsetof(struct oci_image_config, created),      0, NULL },
     { "config",       decode_inner,   0, 0, process_fields },
     { "rootfs",       decode_inner,   0, ZL_REQUIRED, rootfs_fields },
     { 0 },
@@ -112,10 +112,10 @@ int oci_manifest_parse(struct zl_json *doc, const char *bytes, size_t n, const c
     return 0;
 }
 
-int oci_config_parse(struct zl_json *doc, const char *bytes, size_t n, const char *what,
-                     struct oci_config *ret, struct zl_error *err)
+int oci_image_config_parse(struct zl_json *doc, const char *bytes, size_t n, const char *what,
+                           struct oci_image_config *ret, struct zl_error *err)
 {
-    *ret = (struct oci_config){ 0 };
+    *ret = (struct oci_image_config){ 0 };
     if (parse(doc, bytes, n, what, config_fields, ret, err) < 0)
         return -1;
     for (size_t i = 0; i < ret->diff_ids.n; i++) {

@@ -42,7 +42,7 @@ struct oci_manifest {
     struct oci_descriptors layers; /* lowest first */
 };
 
-struct oci_config {
+struct oci_image_config {
     const char *architecture, *os, *created;
     struct {
         struct zl_strs entrypoint, cmd, env;
@@ -58,8 +58,8 @@ int oci_index_parse(struct zl_json *doc, const char *bytes, size_t n, const char
  * many. */
 int oci_manifest_parse(struct zl_json *doc, const char *bytes, size_t n, const char *what,
                        struct oci_manifest *ret, struct zl_error *err);
-int oci_config_parse(struct zl_json *doc, const char *bytes, size_t n, const char *what,
-                     struct oci_config *ret, struct zl_error *err);
+int oci_image_config_parse(struct zl_json *doc, const char *bytes, size_t n, const char *what,
+                           struct oci_image_config *ret, struct zl_error *err);
 
 /* The value of an annotation, or NULL. */
 const char *oci_annotation(const struct oci_descriptor *d, const char *key);

@@ -67,7 +67,7 @@ void image_free(struct image *i)
 }
 
 static int load_documents(struct image_store *s, struct loaded *x, const char *digest,
-                          struct oci_manifest *manifest, struct oci_config *config,
+                          struct oci_manifest *manifest, struct oci_image_config *config,
                           struct zl_error *err)
 {
     zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
@@ -77,7 +77,7 @@ static int load_documents(struct image_store *s, struct loaded *x, const char *d
     zl_buf_reset(&text);
     if (layout_read_blob(&s->layout, manifest->config.digest, &text, err) < 0)
         return -1;
-    return oci_config_parse(&x->config_doc, text.data, text.len, "image config", config, err);
+    return oci_image_config_parse(&x->config_doc, text.data, text.len, "image config", config, err);
 }
 
 static int check_layers(struct image_store *s, struct loaded *x, const struct oci_manifest *m,
@@ -97,7 +97,7 @@ static int check_layers(struct image_store *s, struct loaded *x, const struct oc
     return 0;
 }
 
-static void fill_config(struct image *i, const struct oci_config *c)
+static void fill_config(struct image *i, const struct oci_image_config *c)
 {
     int64_t created_ns;
     i->config = (struct image_config){
@@ -120,7 +120,7 @@ static int load(struct image_store *s, const struct oci_descriptor *d, const cha
 {
     const char *name = oci_annotation(d, OCI_REF_NAME);
     struct oci_manifest manifest;
-    struct oci_config config;
+    struct oci_image_config config;
     struct loaded *x = calloc(1, sizeof *x);
     if (!x)
         return zl_fail_errno(err, "load image '%s'", asked);
