@@ -159,7 +159,7 @@ static void every_cut_of_a_file_is_refused(void **unused)
 {
     (void)unused;
     size_t len;
-    zl_autofree unsigned char *bytes = zone_read(ZONE_DIR "/Europe/Berlin", &len);
+    zl_autofree unsigned char *bytes = zone_read(TZ_DIR "/Europe/Berlin", &len);
     assert_non_null(bytes);
     for (size_t n = 0; n < len; n++) {
         struct tz *tz;
@@ -482,14 +482,14 @@ static int check_zone_file(const char *path, const struct stat *st, int kind, st
     struct tz *tz = NULL;
     struct zl_error err = { 0 };
     zl_autofree unsigned char *bytes = kind == FTW_F ? zone_read(path, &len) : NULL;
-    if (!bytes || strncmp(path, ZONE_DIR "/posix/", sizeof ZONE_DIR + 6) == 0)
+    if (!bytes || strncmp(path, TZ_DIR "/posix/", sizeof TZ_DIR + 6) == 0)
         return 0; /* posix/ has the same files again */
     if (tz_parse(bytes, len, &tz, &err) < 0) {
         if (err.kind != ZL_ERR_UNSUPPORTED || !strstr(path, "/right/"))
             fail_msg("%s: %s", path, err.msg);
         return 0;
     }
-    assert_true(tz_name_valid(path + sizeof ZONE_DIR));
+    assert_true(tz_name_valid(path + sizeof TZ_DIR));
     (void)snprintf(name, sizeof name, ":%s", path);
     assert_int_equal(setenv("TZ", name, 1), 0);
     tzset();
@@ -502,9 +502,36 @@ static int check_zone_file(const char *path, const struct stat *st, int kind, st
 static void every_zone_of_the_host_agrees_with_libc(void **unused)
 {
     (void)unused;
-    assert_int_equal(nftw(ZONE_DIR, check_zone_file, 16, FTW_PHYS), 0);
+    assert_int_equal(nftw(TZ_DIR, check_zone_file, 16, FTW_PHYS), 0);
     print_message("%d zones\n", zones_compared);
     assert_true(zones_compared > 300);
+}
+
+static void what_is_no_zone_is_not_loaded(void **unused)
+{
+    (void)unused;
+    /* clang-format off */
+    static const struct { const char *name; enum zl_err_kind kind; const char *why; } cases[] = {
+        { "Europe/Atlantis", ZL_ERR_NOT_FOUND, "there is no time zone 'Europe/Atlantis' in " TZ_DIR },
+        { "Europe",          ZL_ERR_NOT_FOUND, "there is no time zone 'Europe' in " TZ_DIR },
+        { "UTC/x",           ZL_ERR_NOT_FOUND, "there is no time zone 'UTC/x' in " TZ_DIR },
+        { "../zoneinfo/UTC", ZL_ERR_INVALID,   "'../zoneinfo/UTC' is not a time zone name like Europe/Berlin" },
+        { "leapseconds",     ZL_ERR_INVALID,   "read time zone 'leapseconds': time zone file: it does not begin with a TZif header" },
+    };
+    /* clang-format on */
+    struct tz *tz = NULL;
+    struct zl_error err;
+    for (size_t i = 0; i < ZL_ARRAY_LEN(cases); i++) {
+        err = (struct zl_error){ 0 };
+        assert_int_equal(tz_load(TZ_DIR, cases[i].name, &tz, &err), -1);
+        assert_string_equal(err.msg, cases[i].why);
+        assert_int_equal(err.kind, cases[i].kind);
+    }
+    err = (struct zl_error){ 0 };
+    assert_int_equal(tz_load("/nonexistent", "Europe/Berlin", &tz, &err), -1);
+    assert_non_null(strstr(err.msg, "is tzdata installed?"));
+    assert_int_equal(tz_load("/nonexistent", "UTC", &tz, &err), 0);
+    assert_null(tz);
 }
 
 static void a_zone_name_cannot_lead_out_of_the_directory(void **unused)
@@ -571,6 +598,7 @@ int main(void)
         cmocka_unit_test(the_calendar_of_local_times_repeats_after_400_years),
         cmocka_unit_test(changes_that_overlap_are_answered_by_what_was_shown_first),
         cmocka_unit_test(every_zone_of_the_host_agrees_with_libc),
+        cmocka_unit_test(what_is_no_zone_is_not_loaded),
         cmocka_unit_test(a_zone_name_cannot_lead_out_of_the_directory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,16 +23,10 @@ unsigned char *zone_read(const char *path, size_t *ret_len)
 
 struct tz *zone_load(const char *name)
 {
-    char path[256];
-    size_t len;
     struct tz *tz = NULL;
     struct zl_error err = { 0 };
-    if (tz_name_is_utc(name))
-        return NULL;
-    (void)snprintf(path, sizeof path, ZONE_DIR "/%s", name);
-    zl_autofree unsigned char *bytes = zone_read(path, &len);
-    if (!bytes || tz_parse(bytes, len, &tz, &err) < 0) {
-        (void)fprintf(stderr, "zone %s: %s\n", name, bytes ? err.msg : "no such file (tzdata)");
+    if (tz_load(TZ_DIR, name, &tz, &err) < 0) {
+        (void)fprintf(stderr, "%s\n", err.msg);
         exit(1);
     }
     return tz;

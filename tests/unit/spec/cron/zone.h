@@ -5,9 +5,7 @@
 
 #include <stdint.h>
 
-#include "spec/tzif.h"
-
-#define ZONE_DIR "/usr/share/zoneinfo"
+#include "spec/zonefile.h"
 
 /* The zone, the caller's; NULL for "UTC". Ends the program when the host has no such zone. */
 struct tz *zone_load(const char *name);
