@@ -121,8 +121,8 @@ static int check_encoding(struct builder *b, const char *text, size_t len)
             column++;
         }
     }
-    return fail_at(b, DOC_BAD_UTF8, line, column, "byte %zu (0x%02x) is not %s", bad + 1,
-                   (unsigned char)text[bad], text[bad] ? "UTF-8" : "allowed: NUL in a text");
+    return fail_at(b, DOC_BAD_UTF8, line, column, "byte %zu (0x%02x) is %s", bad + 1,
+                   (unsigned char)text[bad], text[bad] ? "not UTF-8" : "not allowed in a text");
 }
 
 /* ---- the tree -------------------------------------------------------------------------------- */

@@ -307,8 +307,7 @@ DECODE(decode_size)
     if (!text)
         return;
     if (spec_parse_size(text, &bytes, &flaw) < 0)
-        walk_error(w, f->detail, n, "%s is not a size: %s, such as 512Mi", walk_show(w, text),
-                   flaw.why);
+        walk_error(w, f->detail, n, "%s is not a size: %s", walk_show(w, text), flaw.why);
     else
         *DECODE_MEMBER(uint64_t, f, owner) = bytes;
 }

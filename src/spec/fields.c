@@ -82,6 +82,7 @@ static const struct walk_word check_words[] = {
     { "tcp",     SPEC_CHECK_TCP,     false },
     { "http",    SPEC_CHECK_HTTP,    false },
     { "command", SPEC_CHECK_COMMAND, false },
+    { "exec",    SPEC_CHECK_COMMAND, false, .instead = "command" },
     { 0 },
 };
 
@@ -100,12 +101,12 @@ static const struct walk_field check_command[] = {
     { 0 },
 };
 static const struct walk_shape check_shapes[] = {
-    [SPEC_CHECK_TCP]     = { "a health check", check_tcp, .discriminator = "type",
+    [SPEC_CHECK_TCP]     = { "a tcp check", check_tcp, .discriminator = "type",
                              .shorthand = "check: {type: tcp, port: 80}" },
     [SPEC_CHECK_HTTP]    = { "an http check", check_http, .discriminator = "type" },
     [SPEC_CHECK_COMMAND] = { "a command check", check_command, .discriminator = "type" },
 };
-static const struct walk_variants checks = { "type", check_words, check_shapes };
+static const struct walk_variants checks = { "a health check", "type", check_words, check_shapes };
 
 static void decode_health_check(struct walk *w, const struct walk_field *f,
                                 const struct doc_node *n, void *owner)
@@ -154,7 +155,7 @@ static const struct walk_shape scale_shapes[] = {
                        .shorthand = "scale: {mode: fixed, replicas: 3}" },
     [SCALE_MANUAL] = { "a manual scale", scale_manual, .discriminator = "mode" },
 };
-static const struct walk_variants scales = { "mode", scale_words, scale_shapes };
+static const struct walk_variants scales = { "scale", "mode", scale_words, scale_shapes };
 
 static void decode_scale(struct walk *w, const struct walk_field *f, const struct doc_node *n,
                          void *owner)
@@ -306,7 +307,7 @@ static const struct walk_shape storage_shapes[] = {
                            "storage: [{type: bind, source: /here, target: /there}]", "type" },
     [SPEC_MOUNT_TMPFS] = { "a tmpfs mount", tmpfs_fields, storage_habits, NULL, "type" },
 };
-static const struct walk_variants storage_kinds = { "type", storage_words, storage_shapes };
+static const struct walk_variants storage_kinds = { "a mount", "type", storage_words, storage_shapes };
 static const struct walk_list storage_list = {
     .variants = &storage_kinds, .item_size = sizeof(struct spec_storage),
     .count_offset = offsetof(struct spec_service, n_storage),
@@ -452,7 +453,7 @@ static void decode_services(struct walk *w, const struct walk_field *f, const st
 
 static const struct decode_checked version = { spec_check_version, "E-VERSION", "version" };
 static const struct decode_checked deployment = {
-    spec_check_deployment_name, "E-DEPLOYMENT-NAME", "name"
+    spec_check_deployment_name, "E-DEPLOYMENT-NAME", "deployment name"
 };
 static const struct walk_field document_fields[] = {
     { "version",    decode_checked,  offsetof(struct spec_document, version), WALK_REQUIRED, &version },
@@ -467,6 +468,7 @@ static const struct walk_habit document_habits[] = {
     { "name", "'deployment'" }, { "apiVersion", "'version: v1'" }, { 0 },
 };
 const struct walk_shape spec_document_shape = {
-    "the document", document_fields, document_habits, "version: v1", NULL
+    "the document", document_fields, document_habits,
+    "version: v1, deployment: NAME, services: {…}", NULL
 };
 /* clang-format on */

@@ -11,7 +11,7 @@ int spec_parse_size(const char *text, uint64_t *ret, struct spec_flaw *flaw)
         const char *name;
         unsigned shift;
     } suffixes[] = { { "Ki", 10 }, { "Mi", 20 }, { "Gi", 30 }, { "Ti", 40 } };
-    static const char form[] = "a whole number and Ki, Mi, Gi or Ti is expected";
+    static const char form[] = "a whole number and Ki, Mi, Gi or Ti is expected, such as 512Mi";
     static const char too_big[] = "more than 64 bits can count";
     uint64_t n = 0;
     size_t digits = strspn(text, "0123456789");

@@ -358,8 +358,8 @@ static const char *port_claim(struct walk *w, const struct spec_endpoint *e)
 
 static const char *route_claim(struct walk *w, const struct spec_endpoint *e)
 {
-    return zl_arena_printf(w->arena, "r%u %s %s", e->port, e->host ? e->host : "",
-                           e->path ? e->path : "/");
+    return zl_arena_printf(w->arena, "r%u %d %s %s", e->port, e->protocol == SPEC_HTTPS,
+                           e->host ? e->host : "", e->path ? e->path : "/");
 }
 
 static void check_ports(const struct document *d)

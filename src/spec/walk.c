@@ -191,12 +191,12 @@ static void walk_pair(struct walk *w, const struct walk_shape *shape, const stru
     w->path = at.up;
 }
 
-static void report_missing(struct walk *w, const struct walk_shape *shape, const struct doc_node *n,
+static void report_missing(struct walk *w, const char *noun, const struct doc_node *n,
                            const char *name)
 {
     const struct doc_pair *written = doc_find(n, name);
     const struct doc_node *at = written ? written->key : w->path && w->path->at ? w->path->at : n;
-    walk_error(w, "E-MISSING-FIELD", at, "%s needs the field '%s'%s", shape->noun, name,
+    walk_error(w, "E-MISSING-FIELD", at, "%s needs the field '%s'%s", noun, name,
                written ? ", which is blank here" : "");
 }
 
@@ -214,7 +214,7 @@ void walk_struct(struct walk *w, const struct walk_shape *shape, const struct do
     for (const struct walk_field *f = shape->fields; f->name; f++) {
         const struct doc_pair *p = f->flags & WALK_REQUIRED ? doc_find(n, f->name) : NULL;
         if (f->flags & WALK_REQUIRED && (!p || doc_is_null(p->value)))
-            report_missing(w, shape, n, f->name);
+            report_missing(w, shape->noun, n, f->name);
     }
 }
 
@@ -237,7 +237,7 @@ bool walk_variant(struct walk *w, const struct walk_variants *v, const struct do
     }
     const struct doc_pair *p = doc_find(n, v->key);
     if (!p || doc_is_null(p->value)) {
-        report_missing(w, &v->shapes[0], n, v->key);
+        report_missing(w, v->noun, n, v->key);
         return false;
     }
     if (!variant_kind(w, v, p, kind))
@@ -271,13 +271,18 @@ static void unknown_word(struct walk *w, const struct walk_word *words, const st
 {
     zl_autobuf struct zl_buf text = ZL_BUF(2048);
     struct spec_nearest near = { .typed = n->scalar.text };
-    for (const struct walk_word *x = words; x->name; x++)
-        spec_nearest_try(&near, x->name);
+    const struct walk_word *meant = find_word(words, n->scalar.text);
+    const char *comma = "";
     zl_buf_addf(&text, "%s is not one of ", walk_show(w, n->scalar.text));
-    for (const struct walk_word *x = words; x->name; x++)
-        zl_buf_addf(&text, "%s%s", x == words ? "" : ", ", x->name);
-    if (near.word)
-        zl_buf_addf(&text, "; did you mean '%s'?", near.word);
+    for (const struct walk_word *x = words; x->name; x++) {
+        if (x->instead)
+            continue;
+        spec_nearest_try(&near, x->name);
+        zl_buf_addf(&text, "%s%s", comma, x->name);
+        comma = ", ";
+    }
+    if (meant || near.word)
+        zl_buf_addf(&text, "; did you mean '%s'?", meant ? meant->instead : near.word);
     walk_error(w, "E-ENUM", n, "%s", text.data);
 }
 
@@ -288,7 +293,7 @@ bool walk_enum(struct walk *w, const struct walk_word *words, const struct doc_n
         return false;
     }
     const struct walk_word *x = find_word(words, n->scalar.text);
-    if (!x) {
+    if (!x || x->instead) {
         unknown_word(w, words, n);
         return false;
     }

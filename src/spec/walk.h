@@ -62,11 +62,13 @@ struct walk_shape {
 struct walk_word { /* ends with a NULL name */
     const char *name;
     int value;
-    bool later; /* a known spelling that this version does not act on: refused */
+    bool later;          /* a known spelling that this version does not act on: refused */
+    const char *instead; /* not a spelling, but what people write who mean this one; else NULL */
 };
 
 struct walk_variants {
-    const char *key; /* "type", "mode" */
+    const char *noun; /* "a mount": as long as its kind is not known */
+    const char *key;  /* "type", "mode" */
     const struct walk_word *words;
     const struct walk_shape *shapes; /* by the word's value */
 };
