@@ -219,7 +219,8 @@ static void post_container(struct api_call *c)
         reply_diags(c, &diags);
         return;
     }
-    struct event ev = { .kind = EV_RUN, .run = { .spec = r->spec, .text = r->text } };
+    struct event ev = { .kind = EV_RUN,
+                        .run = { .spec = r->spec, .text = r->text, .hold = r->attach } };
     if (!r->attach) {
         call_submit(c, ev, run_accepted);
         return;

@@ -167,11 +167,12 @@ static int logs_of_container(struct cli *cli, const char *what, json_t **ret, st
     if (resolve_containers(cli, what, &found, err) < 0)
         return -1;
     const json_t *c = json_array_get(found, 0);
+    int rc = *jstr(c, "log") ? 0 : zl_fail(err, ZL_ERR_NOT_FOUND, "'%s' has no log", what);
     *ret = json_pack("[{s:s, s:s, s:s, s:I, s:s}]", "name", jstr(c, "name"), "deployment",
                      jstr(c, "deployment"), "service", jstr(c, "service"), "index",
                      (json_int_t)jint(c, "index"), "path", jstr(c, "log"));
     json_decref(found);
-    return 0;
+    return rc;
 }
 
 /* The logs of a service, job or container: an array (a reference). */

@@ -263,11 +263,15 @@ void format_age(const char *rfc3339, int64_t now_ms, char out[16])
 void format_size(uint64_t bytes, char out[32])
 {
     static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
-    double v = (double)bytes;
+    uint64_t whole = bytes, rest = 0;
     size_t u = 0;
-    while (v >= 1024 && u + 1 < ZL_ARRAY_LEN(units)) {
-        v /= 1024;
-        u++;
+    for (; whole >= 1024 && u + 1 < ZL_ARRAY_LEN(units); u++) {
+        rest = whole % 1024;
+        whole /= 1024;
     }
-    (void)snprintf(out, 32, u && v < 100 ? "%.1f %s" : "%.0f %s", v, units[u]);
+    if (u > 0 && whole < 100)
+        (void)snprintf(out, 32, "%llu.%llu %s", (unsigned long long)whole,
+                       (unsigned long long)(rest * 10 / 1024), units[u]);
+    else
+        (void)snprintf(out, 32, "%llu %s", (unsigned long long)whole, units[u]);
 }

@@ -156,8 +156,7 @@ static const json_t *pick_replica(const json_t *found, uint64_t replica, const c
     const json_t *best = NULL;
     for (size_t i = 0; i < json_array_size(found); i++) {
         const json_t *c = json_array_get(found, i);
-        bool eligible =
-            replica ? (uint64_t)jint(c, "index") == replica : strcmp(jstr(c, "state"), "up") == 0;
+        bool eligible = replica ? (uint64_t)jint(c, "index") == replica : jint(c, "pid") > 0;
         if (eligible && (!best || jint(c, "index") < jint(best, "index")))
             best = c;
     }

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fake_agent.h"
+
+#include <event2/event.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "api/client.h"
+#include "api/server.h"
+#include "base/clock.h"
+#include "base/id.h"
+
+/* What is to be done in a later turn of the loop: an answer for core, or one for the server. */
+struct later {
+    TAILQ_ENTRY(later) link;
+    struct event ev; /* kind EV_KINDS: none, then done is called */
+    struct zl_error err;
+    api_done_fn done;
+    void *arg;
+    uint64_t id;
+    bool where;
+};
+
+struct agent {
+    struct event_base *base;
+    struct event *timer;
+    struct core *core;
+    struct api_server *server;
+    const char *socket;
+    struct effects effects;
+    TAILQ_HEAD(, later) queue;
+};
+
+static struct core_now now(void)
+{
+    return (struct core_now){ .mono_ms = zl_mono_ms(), .wall_ms = zl_wall_ms() };
+}
+
+static struct later *later(struct agent *a)
+{
+    struct later *l = calloc(1, sizeof *l);
+    if (!l)
+        abort();
+    TAILQ_INSERT_TAIL(&a->queue, l, link);
+    event_active(a->timer, EV_TIMEOUT, 0);
+    return l;
+}
+
+/* ---- the runtime --------------------------------------------------------------------------- */
+
+static const char *image_of(const struct agent *a, struct inst_id id);
+
+static void answer(struct agent *a, const struct effect *e)
+{
+    struct later *l = later(a);
+    l->ev = (struct event){ .kind = EV_ANSWER, .answer = { .op = e->op, .pid = 4242 } };
+    if (e->kind == EFF_PULL)
+        l->ev.answer.image_digest = "sha256:0";
+    if (e->kind == EFF_START && strcmp(image_of(a, e->inst), "no-command") == 0) {
+        (void)zl_fail(&l->err, ZL_ERR_NOT_FOUND, "execute '/no/such': No such file or directory");
+        l->ev.answer.failed = &l->err;
+    }
+}
+
+static void end(struct agent *a, struct inst_id id, int code, int signo)
+{
+    struct later *l = later(a);
+    l->ev = (struct event){
+        .kind = EV_EXIT,
+        .exit = { .id = id, .exit = { .code = code, .signal = signo, .wall_ms = zl_wall_ms() } }
+    };
+}
+
+static void carry_out(struct agent *a, const struct effect *e)
+{
+    if (e->kind == EFF_START && strcmp(image_of(a, e->inst), "stuck") == 0)
+        return;
+    if (e->kind == EFF_STOP || e->kind == EFF_KILL)
+        end(a, e->inst, 143, SIGTERM);
+    if (e->kind != EFF_PROBE && e->kind != EFF_PROBE_CANCEL)
+        answer(a, e);
+    if (e->kind == EFF_START && strcmp(image_of(a, e->inst), "exits") == 0)
+        end(a, e->inst, 7, 0);
+}
+
+struct image_search {
+    struct inst_id id;
+    const char *image;
+};
+
+static bool take_image(void *arg, const struct view_container *v)
+{
+    struct image_search *s = arg;
+    if (v->id.v == s->id.v)
+        s->image = v->service->image.name;
+    return true;
+}
+
+static const char *image_of(const struct agent *a, struct inst_id id)
+{
+    struct image_search s = { .id = id, .image = "" };
+    core_each_container(a->core, NULL, take_image, &s);
+    return s.image;
+}
+
+static void step(struct agent *a, struct event *ev)
+{
+    ev->seed = zl_id_random();
+    core_step(a->core, now(), ev, &a->effects);
+    for (size_t i = 0; i < a->effects.n; i++) {
+        const struct effect *e = &a->effects.v[i];
+        if (e->kind == EFF_EVENT)
+            api_server_event(a->server, e, zl_wall_ms());
+        else if (e->kind > EFF_EVENT)
+            carry_out(a, e);
+    }
+    api_server_changed(a->server);
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+    struct agent *a = arg;
+    static const struct api_where where = { "/fake/ctl", "0123456789abcdef0123456789abcdef" };
+    struct event time = { .kind = EV_TIME };
+    (void)fd;
+    (void)what;
+    struct later *l;
+    while ((l = TAILQ_FIRST(&a->queue))) {
+        TAILQ_REMOVE(&a->queue, l, link);
+        if (l->done)
+            l->done(l->arg, l->err.kind ? &l->err : NULL, l->id, l->where ? &where : NULL);
+        else
+            step(a, &l->ev);
+        free(l);
+    }
+    if (core_next_deadline(a->core) <= zl_mono_ms())
+        step(a, &time);
+    struct timeval tick = { .tv_usec = 5000 };
+    (void)event_add(a->timer, &tick);
+}
+
+/* ---- what the server may ask --------------------------------------------------------------- */
+
+static const struct core *op_core(void *agent)
+{
+    return ((struct agent *)agent)->core;
+}
+
+static void op_info(void *agent, struct api_info *ret)
+{
+    *ret = (struct api_info){ .version = "9.9.9",
+                              .runtime = "fake",
+                              .root_dir = "/root-dir",
+                              .runtime_dir = "/runtime-dir",
+                              .socket = ((struct agent *)agent)->socket,
+                              .pid = (int)getpid(),
+                              .started_wall_ms = 1000,
+                              .ready = true };
+}
+
+static struct later *done_later(void *agent, api_done_fn done, void *arg)
+{
+    struct later *l = later(agent);
+    l->done = done;
+    l->arg = arg;
+    return l;
+}
+
+static void op_submit(void *agent, const struct event *ev, api_done_fn done, void *arg)
+{
+    struct agent *a = agent;
+    struct event copy = *ev;
+    struct later *l = done_later(a, done, arg);
+    step(a, &copy);
+    l->err = a->effects.refused;
+    l->id = a->effects.given_id;
+}
+
+static void op_run_attached(void *agent, const struct event *ev, api_done_fn done, void *arg)
+{
+    op_submit(agent, ev, done, arg);
+    struct agent *a = agent;
+    struct later *l;
+    TAILQ_FOREACH(l, &a->queue, link)
+    l->where = l->where || l->arg == arg;
+}
+
+static void op_attach(void *agent, struct inst_id id, api_done_fn done, void *arg)
+{
+    (void)id;
+    done_later(agent, done, arg)->where = true;
+}
+
+static void op_exec(void *agent, struct inst_id id, const struct api_exec *x, api_done_fn done,
+                    void *arg)
+{
+    (void)id;
+    struct later *l = done_later(agent, done, arg);
+    l->where = true;
+    if (strcmp(x->argv[0], "env") == 0 && x->env[0] && strcmp(x->env[0], "A=b") != 0)
+        (void)zl_fail(&l->err, ZL_ERR_INVALID, "the environment is %s", x->env[0]);
+}
+
+static void op_kill(void *agent, struct inst_id id, int signo, api_done_fn done, void *arg)
+{
+    end(agent, id, 128 + signo, signo);
+    (void)done_later(agent, done, arg);
+}
+
+static bool op_log_path(void *agent, const struct inst_label *label, struct inst_id id,
+                        struct zl_buf *ret)
+{
+    (void)agent;
+    (void)id;
+    zl_buf_addf(ret, "/logs/%s/%s-%u.log", label->deployment, label->service, label->index);
+    return true;
+}
+
+static struct image_store *op_images(void *agent)
+{
+    (void)agent;
+    return NULL;
+}
+
+/* Stands in for the store: the server only walks it. */
+int image_each(struct image_store *s, image_fn fn, void *arg, struct zl_error *err)
+{
+    struct image i = { .reference = "busybox",
+                       .normalized = "docker.io/library/busybox:latest",
+                       .digest = "sha256:abc",
+                       .size = 5 };
+    (void)s;
+    (void)err;
+    return fn(arg, &i);
+}
+
+static int op_image_remove(void *agent, const char *reference, bool force, struct zl_error *err)
+{
+    (void)agent;
+    (void)force;
+    if (strcmp(reference, "docker.io/library/busybox:latest") == 0)
+        return 0;
+    return zl_fail(err, ZL_ERR_NOT_FOUND, "there is no image '%s'", reference);
+}
+
+static void op_image_import(void *agent, const char *source, const char *reference,
+                            api_progress_fn progress, api_done_fn done, void *arg)
+{
+    (void)reference;
+    struct later *l = done_later(agent, done, arg);
+    progress(arg, "{\"message\":\"unpacking\"}");
+    if (strcmp(source, "/broken.tar") == 0)
+        (void)zl_fail(&l->err, ZL_ERR_INVALID, "'%s' is not a tar", source);
+}
+
+static void op_shutdown(void *agent)
+{
+    struct timeval soon = { .tv_usec = 20000 }; /* after the answer has gone out */
+    (void)event_base_loopexit(((struct agent *)agent)->base, &soon);
+}
+
+static const struct api_ops ops = {
+    .core = op_core,
+    .info = op_info,
+    .submit = op_submit,
+    .run_attached = op_run_attached,
+    .attach = op_attach,
+    .exec = op_exec,
+    .kill = op_kill,
+    .log_path = op_log_path,
+    .images = op_images,
+    .image_remove = op_image_remove,
+    .image_import = op_image_import,
+    .shutdown = op_shutdown,
+};
+
+/* ---- the process --------------------------------------------------------------------------- */
+
+static int serve(int listen_fd, const char *socket_path)
+{
+    struct zl_error err = { 0 };
+    struct agent a = { .base = event_base_new(), .core = core_new(NULL), .socket = socket_path };
+    TAILQ_INIT(&a.queue);
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (!a.base || !a.core || api_server_new(a.base, listen_fd, &ops, &a, &a.server, &err) < 0)
+        return 1;
+    a.timer = event_new(a.base, -1, 0, on_turn, &a);
+    event_active(a.timer, EV_TIMEOUT, 0);
+    (void)event_base_dispatch(a.base);
+
+    api_server_free(a.server);
+    struct later *l;
+    while ((l = TAILQ_FIRST(&a.queue))) {
+        TAILQ_REMOVE(&a.queue, l, link);
+        free(l);
+    }
+    effects_done(&a.effects);
+    core_free(a.core);
+    event_free(a.timer);
+    event_base_free(a.base);
+    libevent_global_shutdown();
+    return 0;
+}
+
+void fake_agent_start(struct fake_agent *f)
+{
+    (void)snprintf(f->dir, sizeof f->dir, "/tmp/zlayer-api.XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    (void)snprintf(f->socket, sizeof f->socket, "%s/sock", f->dir);
+    struct sockaddr_un addr = { .sun_family = AF_UNIX };
+    (void)snprintf(addr.sun_path, sizeof addr.sun_path, "%s", f->socket);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof addr), 0);
+    assert_int_equal(listen(fd, 16), 0);
+    f->pid = fork();
+    assert_true(f->pid >= 0);
+    if (f->pid == 0)
+        exit(serve(fd, f->socket)); /* by exit(3), so that leaks are looked for */
+    (void)close(fd);
+}
+
+void fake_agent_stop(struct fake_agent *f)
+{
+    auto_api_client struct api_client *c = NULL;
+    struct zl_error err = { 0 };
+    int status = 0;
+    assert_int_equal(api_client_open(f->socket, &c, &err), 0);
+    assert_int_equal(api_client_call(c, "POST", "/api/v1/shutdown", NULL, NULL, NULL, &err), 0);
+    assert_int_equal(waitpid(f->pid, &status, 0), f->pid);
+    assert_int_equal(status, 0);
+    (void)unlink(f->socket);
+    (void)rmdir(f->dir);
+}
