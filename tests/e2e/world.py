@@ -127,7 +127,7 @@ class World:
     def up(self, service, count):
         """The running and healthy containers of a service once there are exactly count of them."""
         def look():
-            rows = [c for c in self.containers() if c["service"] == service and c["state"] == "up"
+            rows = [c for c in self.containers() if c["service"] == service and c["state"] == "running"
                     and c["health"] in ("healthy", "unknown", None, "")]
             return rows if len(rows) == count else None
         return until(look, f"{count} x {service} up")
