@@ -6,6 +6,7 @@
 #include <fcntl.h>
 
 #include "api/call.h"
+#include "base/fd.h"
 
 /* Runs the waiting calls, in a turn of the loop of its own: never inside the agent's core_step. */
 static void on_wake(evutil_socket_t fd, short what, void *arg)
@@ -23,7 +24,9 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 
 static int listen_http(struct api_server *s, int listen_fd, struct zl_error *err)
 {
-    zl_autoclose int fd = listen_fd;
+    zl_autoclose int fd = zl_dup_above(listen_fd, 0, err); /* the original is closed on success */
+    if (fd < 0)
+        return -1;
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return zl_fail_errno(err, "make the API's socket non-blocking");
@@ -65,6 +68,7 @@ int api_server_new(struct event_base *base, int listen_fd, const struct api_ops 
         api_server_free(s);
         return -1;
     }
+    (void)close(listen_fd);
     *ret = s;
     return 0;
 }

@@ -64,8 +64,8 @@ struct api_ops {
 };
 
 /*
- * Listens on listen_fd (AF_UNIX, bound, listening; taken over, closed on failure too). The process
- * must ignore SIGPIPE: a client may go away at any time.
+ * Listens on listen_fd (AF_UNIX, bound, listening; taken over on success). The process must ignore
+ * SIGPIPE: a client may go away at any time.
  */
 int api_server_new(struct event_base *base, int listen_fd, const struct api_ops *ops, void *agent,
                    struct api_server **ret, struct zl_error *err);
