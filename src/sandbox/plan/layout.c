@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sandbox/plan/layout.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+static int compare(const void *a, const void *b)
+{
+    return strcmp(((const struct cgroup_hierarchy *)a)->name,
+                  ((const struct cgroup_hierarchy *)b)->name);
+}
+
+/* One entry of a tmpfs that holds hierarchies: a mount, a link to one, or nothing to us. */
+static void add_entry(struct cgroup_layout *l, int root_fd, const struct dirent *e)
+{
+    struct cgroup_hierarchy *h = &l->v[l->n];
+    struct statfs fs;
+    zl_autoclose int fd = -1;
+    ssize_t n;
+
+    if (e->d_name[0] == '.' || l->n == LAYOUT_MAX || strlen(e->d_name) >= sizeof h->name)
+        return;
+    *h = (struct cgroup_hierarchy){ .type = "cgroup" };
+    memcpy(h->name, e->d_name, strlen(e->d_name) + 1);
+    n = e->d_type == DT_LNK ? readlinkat(root_fd, e->d_name, h->link_to, sizeof h->link_to - 1) : 0;
+    if (n > 0) {
+        l->n++;
+        return;
+    }
+    fd = openat(root_fd, e->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fstatfs(fd, &fs) < 0)
+        return;
+    if ((unsigned long)fs.f_type == CGROUP2_SUPER_MAGIC)
+        memcpy(h->type, "cgroup2", 8);
+    else if ((unsigned long)fs.f_type != CGROUP_SUPER_MAGIC)
+        return;
+    l->n++;
+}
+
+int cgroup_layout_probe(const char *root, struct cgroup_layout *ret, struct zl_error *err)
+{
+    struct cgroup_layout l = { .mode = CGROUP_NONE };
+    const struct dirent *e;
+    struct statfs fs;
+    int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d;
+
+    (void)snprintf(l.root, sizeof l.root, "%s", root); /* ours: it fits */
+    if (fd < 0 || fstatfs(fd, &fs) < 0) {
+        zl_closep(&fd);
+        *ret = l;
+        return 0; /* no cgroups: limits will be refused by name */
+    }
+    if ((unsigned long)fs.f_type == CGROUP2_SUPER_MAGIC) {
+        zl_closep(&fd);
+        l.mode = CGROUP_V2;
+        *ret = l;
+        return 0;
+    }
+    d = fdopendir(fd);
+    if (!d) {
+        zl_closep(&fd);
+        return zl_fail_errno(err, "read '%s'", root);
+    }
+    while ((e = readdir(d)))
+        add_entry(&l, fd, e);
+    (void)closedir(d);
+    qsort(l.v, l.n, sizeof *l.v, compare); /* the same plan for the same host */
+    l.mode = l.n ? CGROUP_V1 : CGROUP_NONE;
+    *ret = l;
+    return 0;
+}
+
+bool cgroup_layout_has(const struct cgroup_layout *l, const char *controller)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (strcmp(l->v[i].name, controller) == 0)
+            return true;
+    return false;
+}

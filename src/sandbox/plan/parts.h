@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Inside plan/: the parts that build.c puts together, one file each. */
+#ifndef ZL_SANDBOX_PLAN_PARTS_H
+#define ZL_SANDBOX_PLAN_PARTS_H
+
+#include "oci/config.h"
+#include "sandbox/plan/layout.h"
+#include "sandbox/plan/writer.h"
+
+struct build {
+    struct writer w;
+    const struct oci_config *config;
+    const struct plan_options *options;
+    const struct cgroup_layout *layout; /* of this host */
+    char cgroup_path[512];              /* without leading '/' */
+    struct zl_error *err;
+};
+
+/* A line for plan_options.notes. */
+void build_note(const struct build *b, const char *fmt, ...) ZL_PRINTF(2, 3);
+
+int build_mounts(struct build *b, struct plan *p);  /* mounts.c: mounts, late_mounts */
+int build_devices(struct build *b, struct plan *p); /* devices.c: devices, links */
+int build_cgroups(struct build *b, struct plan *p); /* limits.c */
+int build_sysctls(struct build *b, struct plan *p); /* sysctl.c */
+/* process.c; x is what is executed, the rest is the container's. */
+int build_process(struct build *b, const struct oci_process *x, struct plan_process *p);
+/* seccomp: the program for these capabilities, when the configuration wants one. */
+int build_seccomp(struct build *b, struct plan_process *p);
+/* Rules of v1's devices.allow and devices.deny, as struct plan_file rows. */
+void build_device_rules(struct build *b, struct zl_buf *rows);
+/* The same as a BPF program of v2; empty: everything is allowed. */
+int build_device_bpf(struct build *b, struct plan_tab *ret);
+
+#endif
