@@ -253,11 +253,11 @@ void format_age(const char *rfc3339, int64_t now_ms, char out[16])
     }
     for (size_t i = 0; i < ZL_ARRAY_LEN(units); i++) {
         if (age >= units[i].seconds) {
-            (void)snprintf(out, 16, "%lld%c", (long long)(age / units[i].seconds), units[i].unit);
+            (void)snprintf(out, 16, "%u%c", (unsigned)(age / units[i].seconds), units[i].unit);
             return;
         }
     }
-    (void)snprintf(out, 16, "%llds", (long long)age);
+    (void)snprintf(out, 16, "%us", (unsigned)age);
 }
 
 void format_size(uint64_t bytes, char out[32])
