@@ -234,7 +234,9 @@ int stream_run(const json_t *where, const struct stream_options *o, enum stream_
     zl_closep(&s->signals);
     zl_closep(&s->fd);
     mon_client_free(s->monitor);
-    *ret_end = s->ended ? STREAM_EXITED : STREAM_CUT;
+    /* A first process that never ran ends its streams too; why, only the agent knows. */
+    bool ran = o->exec || s->exit.started_wall_ns != 0;
+    *ret_end = s->ended && ran ? STREAM_EXITED : STREAM_CUT;
     *ret_exit = s->exit;
     return rc < 0 ? -1 : 0;
 }
