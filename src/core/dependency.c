@@ -155,9 +155,10 @@ void dependency_tick(struct core *c, struct service *s)
     settle(c, s);
 }
 
-uint64_t dependency_deadline(const struct service *s)
+uint64_t dependency_deadline(const struct service *s, uint64_t now)
 {
-    return s->released || s->gave_up ? NEVER : s->wait_deadline;
+    bool waits = !s->released && !s->gave_up && s->wait_deadline > now;
+    return waits ? s->wait_deadline : NEVER; /* one in the past: nobody wants it at present */
 }
 
 static bool depends_on(const struct service *s, const struct service *on)

@@ -16,7 +16,7 @@ bool dependency_wait(struct core *c, struct service *s, size_t n);
 void dependency_skip(struct core *c, struct service *s);
 /* Sets released or gave_up when it is time. */
 void dependency_tick(struct core *c, struct service *s);
-uint64_t dependency_deadline(const struct service *s);
+uint64_t dependency_deadline(const struct service *s, uint64_t now);
 
 /* Whether some service of the present document depends on it. */
 bool dependency_is_needed(const struct service *s);

@@ -137,9 +137,8 @@ struct execution *execution_load(struct core *c, struct deployment *d,
 
 void execution_delete(struct core *c, struct execution *x)
 {
-    emit_store(c, EFF_DEL_EXECUTION)->execution = (struct row_execution){
-        .id = x->id, .deployment = x->deployment->name, .job = x->job
-    };
+    emit_store(c, EFF_DEL_EXECUTION)->execution =
+        (struct row_execution){ .id = x->id, .deployment = x->deployment->name, .job = x->job };
     TAILQ_REMOVE(&x->deployment->executions, x, link);
     core_bury(c, &x->grave);
     c->changed = true;

@@ -6,6 +6,8 @@
  */
 #include "core/restore.h"
 
+#include <string.h>
+
 #include "core/dependency.h"
 #include "core/deployment.h"
 #include "core/execution.h"
@@ -88,7 +90,8 @@ static bool place_replica(struct core *c, struct instance *i, const struct event
 static bool place_execution(struct core *c, struct instance *i, const struct event *ev)
 {
     struct execution *x = execution_find(c, i->label.execution);
-    if (!x || execution_terminal(x) || x->inst)
+    if (!x || execution_terminal(x) || x->inst ||
+        strcmp(x->deployment->name, i->label.deployment) != 0)
         return false;
     if (ev->found.state == FOUND_DEBRIS) {
         x->left_debris = true;

@@ -124,6 +124,16 @@ static struct slot *first_sick_outdated(const struct service *s)
     return NULL;
 }
 
+/* An old one that runs and has not been judged yet, as after a restart of the agent. */
+static bool any_unjudged_outdated(const struct service *s)
+{
+    struct slot *slot;
+    TAILQ_FOREACH(slot, &s->slots, link)
+    if (rollout_outdated(slot) && slot_up(slot) && slot->inst->health.state < HEALTH_HEALTHY)
+        return true;
+    return false;
+}
+
 static bool any_healthy_outdated(const struct service *s)
 {
     struct slot *slot;
@@ -135,8 +145,6 @@ static bool any_healthy_outdated(const struct service *s)
 
 static void add_surge(struct core *c, struct service *s)
 {
-    if (slot_find(s, s->desired + 1))
-        return; /* an older one that is on its way out */
     struct slot *surge = slot_new(c, s, s->desired + 1);
     c->starved |= !surge;
     if (surge)
@@ -147,7 +155,7 @@ void rollout_step(struct core *c, struct service *s)
 {
     check_guarded(c, s);
     struct slot *outdated = first_outdated(s);
-    if (!outdated || s->rollout_failed || !s->released)
+    if (!outdated || s->rollout_failed || !s->released || any_unjudged_outdated(s))
         return;
     if (!any_healthy_outdated(s)) { /* nothing to protect, nothing to return to */
         replace_all(c, s);
@@ -155,11 +163,11 @@ void rollout_step(struct core *c, struct service *s)
     }
     if (one_under_way(s, c->now.mono_ms))
         return;
-    struct slot *sick = first_sick_outdated(s);
+    struct slot *sick = first_sick_outdated(s), *surge = slot_find(s, s->desired + 1);
     if (sick)
         slot_replace(c, sick, true);
-    else if (slot_find(s, s->desired + 1) || cannot_surge(s->target.service))
+    else if (surge ? !rollout_outdated(surge) : cannot_surge(s->target.service))
         slot_replace(c, outdated, true);
-    else
+    else if (!surge) /* else an older one, on its way out */
         add_surge(c, s);
 }

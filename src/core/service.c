@@ -222,10 +222,25 @@ static void drop_slots(struct core *c, struct service *s, bool all, const struct
     }
 }
 
+/* Another container of the same slot, found after a restart, is still on its way out. */
+static bool has_rival(const struct core *c, const struct slot *slot)
+{
+    const struct service *s = slot->service;
+    const struct instance *i;
+    TAILQ_FOREACH(i, &c->instances, link)
+    if (!i->owner && !i->ended && i->label.owner == OWNER_REPLICA &&
+        i->label.index == slot->index && strcmp(i->label.service, s->name) == 0 &&
+        strcmp(i->label.deployment, s->deployment->name) == 0)
+        return true;
+    return false;
+}
+
 static bool may_start(const struct core *c, const struct slot *slot)
 {
     return slot->state == SLOT_WAITING && c->now.mono_ms >= slot->restart_at &&
-           (slot->service->released || (rollout_outdated(slot) && slot->version.spec));
+           slot_wanted(c, slot) &&
+           (slot->service->released || (rollout_outdated(slot) && slot->version.spec)) &&
+           !has_rival(c, slot);
 }
 
 static void start_slots(struct core *c, struct service *s)
@@ -259,7 +274,7 @@ void service_reconcile(struct core *c, struct service *s)
 uint64_t service_deadline(const struct service *s, uint64_t now)
 {
     const struct slot *slot;
-    uint64_t at = dependency_deadline(s);
+    uint64_t at = dependency_deadline(s, now);
     TAILQ_FOREACH(slot, &s->slots, link)
     earlier(&at, slot_deadline(slot, now));
     return at;

@@ -196,6 +196,7 @@ static struct view_container of_slot(const struct slot *s)
         v.service = s->version.service ? s->version.service : s->service->target.service;
     v.why = slot_why(s);
     v.restarts = s->restarts;
+    v.ended = slot_ended(s);
     v.crash_loop = s->supervision.crash_loop && !slot_up(s);
     if (!v.has_exit && s->has_exit) {
         v.has_exit = true;

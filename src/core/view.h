@@ -37,6 +37,7 @@ struct view_container {
     int64_t created_ms, started_ms;
     uint32_t restarts;       /* of the slot since the deploy */
     bool crash_loop;
+    bool ended;              /* of a replica: completed, failed or isolated until the next deploy */
     bool has_exit;           /* exit is that of this or of the previous incarnation */
     struct inst_exit exit;
 };
