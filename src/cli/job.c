@@ -34,9 +34,11 @@ static int finished(const struct cli *cli, const json_t *x)
         print_json(x);
     else if (*jstr(x, "log") && logs_copy(jstr(x, "log"), &err) < 0)
         (void)fprintf(stderr, "(%s)\n", err.msg);
-    if (cli->format == CLI_TABLE)
-        (void)fprintf(stderr, "%s %s%s%s\n", jstr(x, "job"), jstr(x, "status"),
-                      *jstr(x, "reason") ? ": " : "", jstr(x, "reason"));
+    if (cli->format == CLI_TABLE && json_is_integer(code))
+        (void)fprintf(stderr, "%s %s with exit code %lld\n", jstr(x, "job"), jstr(x, "status"),
+                      (long long)json_integer_value(code));
+    else if (cli->format == CLI_TABLE)
+        (void)fprintf(stderr, "%s %s: %s\n", jstr(x, "job"), jstr(x, "status"), jstr(x, "reason"));
     if (completed)
         return CLI_OK;
     return json_is_integer(code) && json_integer_value(code) ? (int)json_integer_value(code)

@@ -173,6 +173,14 @@ static void put_cell(struct zl_buf *out, const char *text, enum style style, siz
         zl_buf_addc(out, ' ');
 }
 
+/* Without the padding before an empty last cell. */
+static void end_line(struct zl_buf *out)
+{
+    while (out->len > 0 && out->data[out->len - 1] == ' ')
+        out->len--;
+    zl_buf_addc(out, '\n');
+}
+
 void table_render(const struct table *t, size_t width, bool colour, struct zl_buf *out)
 {
     size_t widths[TABLE_COLUMNS];
@@ -186,7 +194,7 @@ void table_render(const struct table *t, size_t width, bool colour, struct zl_bu
         bool last = i % t->n_columns + 1 == t->n_columns;
         put_cell(out, t->cells[i].text, t->cells[i].style, widths[i % t->n_columns], last, colour);
         if (last)
-            zl_buf_addc(out, '\n');
+            end_line(out);
     }
     if (t->failed)
         zl_buf_adds(out, "(no memory for the rest)\n");
