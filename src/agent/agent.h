@@ -64,6 +64,8 @@ void waiters_free(struct waiters *w);
 void waiters_run(struct agent *a, struct event *run, api_done_fn done, void *arg);
 /* Something changed: some may have what they wait for. */
 void waiters_look(struct agent *a);
+/* A request to the runtime for this container failed. */
+void waiters_failed(struct agent *a, struct inst_id id, const struct zl_error *why);
 
 /* ---- import.c ---- */
 

@@ -38,6 +38,7 @@ struct request { /* an effect that the runtime works on */
     struct agent *a;
     enum effect_kind kind;
     uint64_t op;
+    struct inst_id inst;
     struct rt_call *call;
 };
 
@@ -212,6 +213,8 @@ static void answer_request(struct request *r, const struct rt_answer *answer)
     struct zl_error failed = answer->err;
     ev.answer.op = r->op;
     ev.answer.failed = failed.kind == ZL_OK ? NULL : &failed;
+    if (ev.answer.failed)
+        waiters_failed(r->a, r->inst, &failed);
     if (answer->kind == RT_PULL)
         ev.answer.image_digest = answer->pull.digest;
     if (answer->kind == RT_START)
@@ -240,6 +243,7 @@ static void begin_request(struct agent *a, const struct effect *e)
     r->a = a;
     r->kind = e->kind;
     r->op = e->op;
+    r->inst = e->inst;
     r->next = a->dispatch->requests;
     r->link = &a->dispatch->requests;
     if (r->next)

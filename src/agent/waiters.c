@@ -13,8 +13,9 @@
 struct waiter {
     struct waiter *next, **link;
     struct agent *a;
-    struct inst_id id; /* 0: not given yet */
-    bool asked;        /* RT_ATTACH is under way */
+    struct inst_id id;      /* 0: not given yet */
+    bool asked;             /* RT_ATTACH is under way */
+    struct zl_error failed; /* of a request for it; kind ZL_OK: none yet */
     api_done_fn done;
     void *arg;
 };
@@ -83,7 +84,9 @@ static void look_after(struct waiter *w)
     }
     if (l.found && l.state < INST_STARTING)
         return;
-    (void)zl_fail(&err, ZL_ERR_CONFLICT, "%s", *l.why ? l.why : "the container was removed");
+    err = w->failed; /* with --rm, core has forgotten the container and why it failed */
+    if (err.kind == ZL_OK)
+        (void)zl_fail(&err, ZL_ERR_CONFLICT, "%s", *l.why ? l.why : "the container was removed");
     finish(w, &err, NULL);
 }
 
@@ -104,6 +107,13 @@ void waiters_look(struct agent *a)
 {
     if (a->waiters->first)
         event_active(a->waiters->look, EV_TIMEOUT, 0);
+}
+
+void waiters_failed(struct agent *a, struct inst_id id, const struct zl_error *why)
+{
+    for (struct waiter *w = a->waiters->first; w; w = w->next)
+        if (w->id.v == id.v)
+            w->failed = *why;
 }
 
 static void on_stored(void *arg, const struct zl_error *failed, uint64_t id,
