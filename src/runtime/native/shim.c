@@ -148,7 +148,9 @@ static int spawn(const struct shim_pool *p, int socket, pid_t *ret_pid)
 
     (void)snprintf(program, sizeof program, "/proc/self/fd/%d", p->program_fd);
     (void)sigemptyset(&none);
-    (void)sigfillset(&all);
+    /* Not sigfillset(): it leaves out the two that glibc keeps for its threads, and posix_spawn(3)
+     * would have them ignored in the monitor and so in every container. */
+    (void)memset(&all, 0xff, sizeof all);
     if ((rc = posix_spawn_file_actions_init(&files)) != 0)
         return rc;
     if ((rc = posix_spawnattr_init(&attr)) != 0) {
