@@ -44,25 +44,33 @@ static bool note_change(void *arg, const struct view_service *v)
     return true;
 }
 
+/* Everything runs and is healthy, and has been for the time that core asks for: a service that dies
+ * at once is never ready. */
+static bool is_settled(const struct view_deployment *v)
+{
+    return v->ready && v->status == DEP_RUNNING;
+}
+
 /* The lines for what changed since the last look; a reference. */
 static json_t *look(const struct core *core, struct progress *p, const struct view_deployment *v)
 {
     struct changes ch = { .seen = p->seen, .lines = json_array() };
     const char *status = deployment_status_name(v->status);
-    bool news = strcmp(status, p->status) != 0 || v->ready != p->ready;
+    bool ready = is_settled(v);
+    bool news = strcmp(status, p->status) != 0 || ready != p->ready;
     if (!ch.lines)
         return NULL;
     if (!p->status[0])
         (void)json_array_append_new(ch.lines, json_pack("{s:s, s:o}", "event", "started",
                                                         "deployment", shape_deployment(core, v)));
     core_each_service(core, v->row->name, note_change, &ch);
-    if (news && v->ready)
+    if (news && ready)
         (void)json_array_append_new(ch.lines, json_pack("{s:s}", "event", "ready"));
     else if (news && v->status == DEP_FAILED)
         (void)json_array_append_new(ch.lines, json_pack("{s:s, s:s}", "event", "failed", "message",
                                                         v->message ? v->message : ""));
     (void)snprintf(p->status, sizeof p->status, "%s", status);
-    p->ready = v->ready;
+    p->ready = ready;
     return ch.lines;
 }
 
@@ -92,7 +100,7 @@ static bool send_progress(struct api_call *c)
     if (find_deployment(call_core(c), c->params[0], &v, NULL) < 0)
         return end_with(c, "removed");
     json_t *lines = look(call_core(c), p, &v);
-    bool over = !p->follow && (v.ready || v.status == DEP_FAILED);
+    bool over = !p->follow && (is_settled(&v) || v.status == DEP_FAILED);
     bool alive = lines && send_lines(c, lines);
     json_decref(lines);
     if (alive && over)
