@@ -239,7 +239,7 @@ static void when_exited(struct core *c, struct instance *i)
 
 static void when_failed(struct core *c, struct instance *i, const struct start_failure *f)
 {
-    execution_fail(c, i->execution, -1, "%s: %s", start_failure_step(f), f->err->msg);
+    execution_fail(c, i->execution, -1, "%s", f->err->msg);
 }
 
 static void when_gone(struct core *c, struct instance *i)

@@ -29,15 +29,15 @@ enum input {
 
 /* What a state implies. timeout_ms: how long its request may take; 0: it has none of its own. */
 /* clang-format off */
-static const struct { const char *step; uint64_t timeout_ms; bool takes_permit; } traits[INST_STATES] = {
-    [INST_WAITING]  = { "wait",   0,                false },
-    [INST_PULLING]  = { "pull",   3600 * SECOND_MS, false },
-    [INST_CREATING] = { "create", 60 * SECOND_MS,   true },
-    [INST_STARTING] = { "start",  60 * SECOND_MS,   true },
-    [INST_UP]       = { "run",    0,                false },
-    [INST_STOPPING] = { "stop",   0,                false },
-    [INST_REMOVING] = { "remove", 60 * SECOND_MS,   false },
-    [INST_EXITED]   = { "keep",   0,                false },
+static const struct { uint64_t timeout_ms; bool takes_permit; } traits[INST_STATES] = {
+    [INST_WAITING]  = { 0,                false },
+    [INST_PULLING]  = { 3600 * SECOND_MS, false },
+    [INST_CREATING] = { 60 * SECOND_MS,   true },
+    [INST_STARTING] = { 60 * SECOND_MS,   true },
+    [INST_UP]       = { 0,                false },
+    [INST_STOPPING] = { 0,                false },
+    [INST_REMOVING] = { 60 * SECOND_MS,   false },
+    [INST_EXITED]   = { 0,                false },
 };
 
 static const struct owner_ops *const owners[] = {
@@ -167,7 +167,7 @@ static void start_failed(struct core *c, struct instance *i, const struct outcom
     const struct owner_ops *ops = ops_of(i);
     bool nothing_made = i->state == INST_PULLING;
     i->ended = i->state != INST_STARTING || o->failed->kind != ZL_ERR_TIMEOUT;
-    why_set(i->why, "%s: %s", traits[i->state].step, o->failed->msg);
+    why_set(i->why, "%s", o->failed->msg);
     if (ops)
         ops->failed(c, i, &f);
     if (nothing_made)
@@ -528,14 +528,8 @@ int start_failure_code(const struct start_failure *f)
 {
     if (f->during != INST_STARTING)
         return 125;
-    if (f->err->kind == ZL_ERR_NOT_FOUND || f->err->errnum == ENOENT)
+    /* The kinds are the runtime's word about the command itself; an errno may be of any step. */
+    if (f->err->kind == ZL_ERR_NOT_FOUND)
         return 127;
-    bool not_executable = f->err->kind == ZL_ERR_DENIED || f->err->errnum == EACCES ||
-                          f->err->errnum == ENOEXEC || f->err->errnum == EISDIR;
-    return not_executable ? 126 : 125;
-}
-
-const char *start_failure_step(const struct start_failure *f)
-{
-    return traits[f->during].step;
+    return f->err->kind == ZL_ERR_DENIED ? 126 : 125;
 }

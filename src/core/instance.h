@@ -21,7 +21,7 @@ struct outcome {
     const struct inst_exit *exit;  /* of an exit */
 };
 
-/* How a start failed: the step, and why in words that name it ("pull: …"). */
+/* How a start failed: the step, and why in the runtime's words, which name act and container. */
 struct start_failure {
     enum inst_state during; /* INST_PULLING, INST_CREATING, INST_STARTING */
     const struct zl_error *err;
@@ -69,6 +69,5 @@ bool instance_healthy(const struct instance *i); /* up, and so is its health */
 uint64_t instance_deadline(const struct instance *i);
 /* The exit code that stands for a command that could not be executed: 127, 126 or 125. */
 int start_failure_code(const struct start_failure *f);
-const char *start_failure_step(const struct start_failure *f); /* "pull", "create", "start" */
 
 #endif

@@ -279,7 +279,7 @@ static void when_failed(struct core *c, struct instance *i, const struct start_f
     struct slot *s = i->slot;
     bool pull = f->during == INST_PULLING;
     uint64_t delay = 0;
-    why_set(s->why, "%s: %s", start_failure_step(f), f->err->msg);
+    why_set(s->why, "%s", f->err->msg);
     emit_inst_event(c, pull ? "pull_failed" : "start_failed", i, "%s-%u: %s", i->label.service,
                     s->index, s->why);
     s->service->pulled = false; /* the image may be what is missing: the next try looks again */

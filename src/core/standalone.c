@@ -175,7 +175,7 @@ static void when_failed(struct core *c, struct instance *i, const struct start_f
 {
     struct inst_exit exit = { .code = start_failure_code(f), .wall_ms = c->now.wall_ms };
     struct standalone *a = i->standalone;
-    why_set(a->error, "%s: %s", start_failure_step(f), f->err->msg);
+    why_set(a->error, "%s", f->err->msg);
     emit_inst_event(c, f->during == INST_PULLING ? "pull_failed" : "start_failed", i, "%s: %s",
                     a->name, a->error);
     ended(c, a, &exit);
