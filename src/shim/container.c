@@ -71,11 +71,14 @@ static int open_streams(struct shim *s, struct zl_error *err)
     return streams_open(&s->loop, &opts, &container_streams, s, &s->streams, err);
 }
 
-/* Everything that a create makes outside of this process comes last. */
+/* What is made outside of this process comes last, and is undone when it is not the very last. */
 static int make_container(struct shim *s, struct zl_msg *m, struct zl_error *err)
 {
     const struct plan *plan;
 
+    zl_msg_body(m, &s->create, sizeof s->create);
+    if (check_create(&s->create, m->n_fds, err) < 0)
+        return -1;
     if (mapping_open(m->fds[FD_PLAN], &s->plan, err) < 0 ||
         plan_check(s->plan.bytes, s->plan.size, &plan, err) < 0)
         return -1;
@@ -96,9 +99,6 @@ static int make_container(struct shim *s, struct zl_msg *m, struct zl_error *err
 
 int container_create(struct shim *s, struct server_request *rq, struct zl_error *err)
 {
-    zl_msg_body(rq->msg, &s->create, sizeof s->create);
-    if (check_create(&s->create, rq->msg->n_fds, err) < 0)
-        return -1;
     (void)setsid();   /* fails only for a leader, which is as good */
     (void)chdir("/"); /* "/" always can be entered */
     if (make_container(s, rq->msg, err) < 0) {
