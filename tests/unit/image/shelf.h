@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A store in a temporary directory, and images put into it. */
+#ifndef ZL_TEST_IMAGE_SHELF_H
+#define ZL_TEST_IMAGE_SHELF_H
+
+#include "tarball.h"
+
+#include <dirent.h>
+
+#include "fetch/digest.h"
+#include "fetch/import.h"
+#include "image/store.h"
+
+struct shelf {
+    struct scratch dir; /* sources lie here */
+    int root;           /* of the store: dir/root */
+    struct image_store *store;
+};
+
+static inline struct shelf shelf_open(void)
+{
+    struct shelf s = { .dir = scratch_open() };
+    struct zl_error err;
+    s.root = zl_mkdir_p(s.dir.fd, "root", 0755, &err);
+    assert_true(s.root >= 0);
+    if (image_store_open(s.root, &s.store, &err) < 0)
+        fail_msg("%s", err.msg);
+    return s;
+}
+
+static inline void shelf_close(struct shelf *s)
+{
+    image_store_free(s->store);
+    (void)close(s->root);
+    scratch_remove(&s->dir);
+}
+
+/* Imports dir/<name> ("x.tar", "oci:layout:tag") without the confinement of the program. */
+static inline int shelf_import(struct shelf *s, const char *name, char digest[DIGEST_SIZE],
+                               struct zl_error *err)
+{
+    char text[200];
+    struct source source;
+    struct work work;
+    bool oci = strncmp(name, "oci:", 4) == 0;
+    (void)snprintf(text, sizeof text, "%s%s/%s", oci ? "oci:" : "", s->dir.path,
+                   oci ? name + 4 : name);
+    if (source_open(text, &source, err) < 0)
+        return -1;
+    zl_autoclose int fd = source.fd;
+    assert_int_equal(work_open(s->root, &work, err), 0);
+    int rc = source.is_layout ? import_layout(&work, &source, digest, err)
+                              : import_rootfs(&work, &source, digest, err);
+    work_close(&work);
+    return rc;
+}
+
+static inline void shelf_add(struct shelf *s, const char *name, const char *reference,
+                             char digest[DIGEST_SIZE])
+{
+    struct zl_error err;
+    if (shelf_import(s, name, digest, &err) < 0 || image_tag(s->store, reference, digest, &err) < 0)
+        fail_msg("%s", err.msg);
+}
+
+/* How many entries a folder of the store has, "." and ".." apart. */
+static inline int shelf_count(struct shelf *s, const char *folder)
+{
+    struct zl_error err;
+    int n = 0;
+    int fd = zl_open_dir(s->root, folder, &err);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    assert_non_null(dir);
+    for (struct dirent *d = readdir(dir); d; d = readdir(dir))
+        n += strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0;
+    (void)closedir(dir);
+    return n;
+}
+
+#endif

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+/* zlayer-fetch itself: what it prints, how it ends, what a kill leaves. */
+#include "shelf.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+static const char *program;
+
+struct result {
+    int status; /* as waitpid has it */
+    char out[65536];
+};
+
+/* Starts it with stdout as a pipe, whose reading end is *out. */
+static pid_t start(const char *const *argv, int *out)
+{
+    int fds[2];
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        if (dup2(fds[1], STDOUT_FILENO) >= 0 && dup2(null, STDERR_FILENO) >= 0)
+            execv(program, (char *const *)(uintptr_t)argv);
+        _exit(127);
+    }
+    (void)close(fds[1]);
+    *out = fds[0];
+    return pid;
+}
+
+static struct result run(const char *const *argv)
+{
+    struct result r = { 0 };
+    zl_autobuf struct zl_buf out = ZL_BUF(sizeof r.out - 1);
+    int fd;
+    pid_t pid = start(argv, &fd);
+    assert_int_equal(zl_read_fd(fd, &out, "stdout", NULL), 0);
+    (void)close(fd);
+    assert_int_equal(waitpid(pid, &r.status, 0), pid);
+    memcpy(r.out, out.data, out.len + 1);
+    return r;
+}
+
+static void save_rootfs(struct shelf *s, size_t files)
+{
+    struct tarball t;
+    tar_begin(&t, TAR_GZIP);
+    for (size_t i = 0; i < files; i++) {
+        char path[64];
+        (void)snprintf(path, sizeof path, "dir%zu/file%zu", i % 50, i);
+        tar_file(&t, path, "x");
+    }
+    tar_save(&t, s->dir.fd, "rootfs.tar.gz");
+}
+
+static void the_last_line_says_done_with_digest_and_normalized_reference(void **unused)
+{
+    (void)unused;
+    struct shelf s = shelf_open();
+    struct zl_error err;
+    char root[100], source[100], digest[DIGEST_SIZE];
+    (void)snprintf(root, sizeof root, "%s/root", s.dir.path);
+    (void)snprintf(source, sizeof source, "%s/rootfs.tar.gz", s.dir.path);
+    const char *argv[] = { program, "import", "--root", root, "--reference", "box", source, NULL };
+    save_rootfs(&s, 10);
+    struct result r = run(argv);
+    assert_int_equal(r.status, 0);
+    char *last = strstr(r.out, "{\"status\":\"done\"");
+    assert_non_null(last);
+    assert_non_null(strstr(last, "\"reference\":\"docker.io/library/box:latest\"}\n"));
+    assert_non_null(strstr(r.out, "{\"status\":\"layer\",\"digest\":null,"));
+    (void)snprintf(digest, sizeof digest, "%.71s", strstr(last, "sha256:"));
+    assert_int_equal(image_tag(s.store, "box", digest, &err), 0);
+    autoimage struct image *i = NULL;
+    assert_int_equal(image_find(s.store, "box", &i, &err), 0);
+    shelf_close(&s);
+}
+
+static void a_failure_is_one_line_and_exit_1_a_wrong_call_is_exit_2(void **unused)
+{
+    (void)unused;
+    struct shelf s = shelf_open();
+    char root[100];
+    (void)snprintf(root, sizeof root, "%s/root", s.dir.path);
+    const char *const calls[][8] = {
+        { program, "import", "--root", root, "--reference", "box", "/nonexistent.tar" },
+        { program, "import", "--root", root, "--reference", "box", "relative.tar" },
+        { program, "import", "--root", root, "--reference", "Box", "/x.tar" },
+        { program, "import", "--root", "/nonexistent", "--reference", "box", "/etc/passwd" },
+    };
+    static const char *const wanted[] = { "open '/nonexistent.tar'", "absolute path",
+                                          "not an image reference", "'/nonexistent'" };
+    for (size_t i = 0; i < ZL_ARRAY_LEN(calls); i++) {
+        struct result r = run(calls[i]);
+        assert_true(WIFEXITED(r.status));
+        assert_int_equal(WEXITSTATUS(r.status), 1);
+        if (strncmp(r.out, "{\"status\":\"error\",\"kind\":\"", 25) != 0 ||
+            !strstr(r.out, wanted[i]))
+            fail_msg("said: %s", r.out);
+    }
+    const char *usage[][3] = { { program, NULL }, { program, "export", NULL }, { program, "--x" } };
+    for (size_t i = 0; i < ZL_ARRAY_LEN(usage); i++)
+        assert_int_equal(WEXITSTATUS(run(usage[i]).status), 2);
+    const char *version[] = { program, "--version", NULL };
+    struct result r = run(version);
+    assert_int_equal(r.status, 0);
+    assert_string_equal(r.out, "zlayer-fetch " ZL_VERSION "\n");
+    shelf_close(&s);
+}
+
+static void a_kill_at_any_time_leaves_a_store_that_the_next_run_repairs(void **unused)
+{
+    (void)unused;
+    struct shelf s = shelf_open();
+    char root[100], source[100];
+    (void)snprintf(root, sizeof root, "%s/root", s.dir.path);
+    (void)snprintf(source, sizeof source, "%s/rootfs.tar.gz", s.dir.path);
+    const char *argv[] = { program, "import", "--root", root, "--reference", "box", source, NULL };
+    save_rootfs(&s, 3000);
+    for (int i = 0; i < 12; i++) {
+        int fd, status;
+        char byte;
+        pid_t pid = start(argv, &fd);
+        if (i % 2) /* in the middle of its work: the first line of progress was said */
+            assert_int_equal(read(fd, &byte, 1), 1);
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        (void)close(fd);
+    }
+    struct result r = run(argv);
+    assert_int_equal(r.status, 0);
+    assert_int_equal(shelf_count(&s, "layers"), 2); /* 1 and of/: nothing of the killed ones */
+    assert_int_equal(shelf_count(&s, "layers/1/fs"), 50);
+    shelf_close(&s);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_last_line_says_done_with_digest_and_normalized_reference),
+        cmocka_unit_test(a_failure_is_one_line_and_exit_1_a_wrong_call_is_exit_2),
+        cmocka_unit_test(a_kill_at_any_time_leaves_a_store_that_the_next_run_repairs),
+    };
+    if (argc != 2) {
+        (void)fprintf(stderr, "usage: %s ZLAYER-FETCH\n", argv[0]);
+        return 2;
+    }
+    program = argv[1];
+    return cmocka_run_group_tests_name("zlayer-fetch", tests, NULL, NULL);
+}
