@@ -184,8 +184,8 @@ int zl_parse_rfc3339(const char *text, int64_t *ret_wall_ns, struct zl_error *er
     int second = take_number(&r, 2, 0, 60);
     int64_t fraction = take_fraction(&r);
     int east = take_zone(&r);
-    int64_t utc = zl_days_from_civil(year, r.bad ? 1 : month, day) * 86400 + hour * 3600 +
-                  minute * 60 + second - east;
+    int64_t utc = zl_days_from_civil(year, r.bad ? 1 : month, day) * 86400 + hour * INT64_C(3600) +
+                  minute * INT64_C(60) + second - east;
     /* A leap second is the last of a UTC day; this clock shows it as the first of the next one. */
     if (r.bad || *r.p || (second == 60 && utc % 86400 != 0))
         return zl_fail(err, ZL_ERR_INVALID,

@@ -21,7 +21,7 @@ static void format_local(const struct tz *tz, int64_t utc, char out[LOCAL_TIME_S
 {
     /* RFC 3339 knows offsets of whole minutes; the odd seconds are those of before 1972. */
     int32_t minutes = tz_offset_at(tz, utc) / 60;
-    size_t n = zl_format_rfc3339((utc + minutes * 60) * 1000000000, 0, out);
+    size_t n = zl_format_rfc3339((utc + minutes * INT64_C(60)) * 1000000000, 0, out);
     int32_t west = minutes < 0 ? -minutes : minutes;
     if (minutes)
         (void)snprintf(out + n - 1, LOCAL_TIME_SIZE - (n - 1), "%c%02d:%02d",

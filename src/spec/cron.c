@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 
-enum { DAY = 86400 };
+#define DAY INT64_C(86400)
 #define ALL_HOURS UINT64_C(0xffffff)
 
 struct word {
@@ -83,7 +83,7 @@ static struct shown show(const char *s, size_t n)
     size_t max = sizeof out.text - sizeof "...";
     size_t len = n < max ? n : max;
     for (size_t i = 0; i < len; i++)
-        out.text[i] = s[i] >= ' ' && s[i] <= '~' ? s[i] : '?';
+        out.text[i] = (char)(s[i] >= ' ' && s[i] <= '~' ? s[i] : '?');
     memcpy(out.text + len, n > max ? "..." : "", n > max ? sizeof "..." : 1);
     return out;
 }
@@ -123,7 +123,9 @@ static bool is_letter(char c)
 /* The character at p, NUL at the field's end. */
 static char peek(const struct parser *ps)
 {
-    return ps->p < ps->end ? *ps->p : '\0';
+    if (ps->p == ps->end)
+        return '\0';
+    return *ps->p;
 }
 
 static bool take(struct parser *ps, char c)

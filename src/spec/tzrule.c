@@ -163,7 +163,8 @@ int32_t tz_rule_offset_at(const struct tz_rule *r, int64_t utc)
     if (!r->has_dst)
         return offset;
     zl_civil_from_days(utc / DAY - (utc % DAY < 0), &year, &month, &day);
-    /* A change may lie a week outside its year, so the latest may be one of the second last year. */
+    /* A change may lie a week outside its year, so the latest may belong to the last year but one.
+     */
     for (int64_t y = year - 2; y <= year + 1; y++) {
         int64_t begin, end;
         tz_rule_year(r, y, &begin, &end);
