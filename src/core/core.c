@@ -171,9 +171,9 @@ static void on_stop(struct core *c, const struct event *ev, struct effects *out)
                       d->name, name);
         return;
     }
-    TAILQ_FOREACH(s, &d->services, link)
-    if (!s->absent && (!name || strcmp(s->name, name) == 0))
-        service_stop(c, s, &how);
+    TAILQ_FOREACH (s, &d->services, link)
+        if (!s->absent && (!name || strcmp(s->name, name) == 0))
+            service_stop(c, s, &how);
     d->dirty = true;
 }
 
@@ -183,8 +183,7 @@ static struct service *find_job(const struct core *c, const char *deployment, co
 {
     struct deployment *d;
     struct service *found = NULL;
-    TAILQ_FOREACH(d, &c->deployments, link)
-    {
+    TAILQ_FOREACH (d, &c->deployments, link) {
         struct service *s = service_find(d, name);
         if (!s || s->absent || !service_is_job(s) || d->removing ||
             (deployment && strcmp(deployment, d->name) != 0))
@@ -293,11 +292,11 @@ static void on_probe(struct core *c, const struct event *ev, struct effects *out
 {
     (void)out;
     struct instance *i;
-    TAILQ_FOREACH(i, &c->instances, link)
-    if (ev->probe.op && i->health.op == ev->probe.op) {
-        health_answer(c, i, ev->probe.passed, ev->probe.reason);
-        return;
-    }
+    TAILQ_FOREACH (i, &c->instances, link)
+        if (ev->probe.op && i->health.op == ev->probe.op) {
+            health_answer(c, i, ev->probe.passed, ev->probe.reason);
+            return;
+        }
 }
 
 static void on_found(struct core *c, const struct event *ev, struct effects *out)
@@ -378,8 +377,7 @@ static void reconcile(struct core *c)
 static void store_executions(struct core *c, struct deployment *d)
 {
     struct execution *x;
-    TAILQ_FOREACH(x, &d->executions, link)
-    {
+    TAILQ_FOREACH (x, &d->executions, link) {
         if (!x->dirty)
             continue;
         x->dirty = false;
@@ -393,15 +391,13 @@ static void store_changes(struct core *c)
     struct standalone *a;
     if (c->restoring)
         return;
-    TAILQ_FOREACH(d, &c->deployments, link)
-    {
+    TAILQ_FOREACH (d, &c->deployments, link) {
         if (d->dirty)
             emit_store(c, EFF_PUT_DEPLOYMENT)->deployment = *deployment_row(d);
         d->dirty = false;
         store_executions(c, d);
     }
-    TAILQ_FOREACH(a, &c->standalones, link)
-    {
+    TAILQ_FOREACH (a, &c->standalones, link) {
         if (!a->dirty)
             continue;
         a->dirty = false;
@@ -417,16 +413,15 @@ static size_t count_objects(const struct core *c)
     const struct service *s;
     const struct execution *x;
     const struct standalone *a;
-    TAILQ_FOREACH(i, &c->instances, link)
-    n++;
-    TAILQ_FOREACH(a, &c->standalones, link)
-    n++;
-    TAILQ_FOREACH(d, &c->deployments, link)
-    {
-        TAILQ_FOREACH(s, &d->services, link)
-        n += 1 + s->desired;
-        TAILQ_FOREACH(x, &d->executions, link)
+    TAILQ_FOREACH (i, &c->instances, link)
         n++;
+    TAILQ_FOREACH (a, &c->standalones, link)
+        n++;
+    TAILQ_FOREACH (d, &c->deployments, link) {
+        TAILQ_FOREACH (s, &d->services, link)
+            n += 1 + s->desired;
+        TAILQ_FOREACH (x, &d->executions, link)
+            n++;
     }
     return n;
 }
@@ -466,9 +461,9 @@ uint64_t core_next_deadline(const struct core *c)
         at = c->now.mono_ms + STARVED_PAUSE_MS;
     if (c->restoring)
         return NEVER;
-    TAILQ_FOREACH(i, &c->instances, link)
-    earlier(&at, instance_deadline(i));
-    TAILQ_FOREACH(d, &c->deployments, link)
-    earlier(&at, deployment_deadline(c, d));
+    TAILQ_FOREACH (i, &c->instances, link)
+        earlier(&at, instance_deadline(i));
+    TAILQ_FOREACH (d, &c->deployments, link)
+        earlier(&at, deployment_deadline(c, d));
     return at;
 }

@@ -19,8 +19,7 @@ static struct counts count(const struct service *s)
 {
     struct counts n = { 0 };
     const struct slot *slot;
-    TAILQ_FOREACH(slot, &s->slots, link)
-    {
+    TAILQ_FOREACH (slot, &s->slots, link) {
         n.up += slot_up(slot);
         n.healthy += slot_healthy(slot);
     }
@@ -173,18 +172,18 @@ static bool depends_on(const struct service *s, const struct service *on)
 bool dependency_is_needed(const struct service *s)
 {
     const struct service *other;
-    TAILQ_FOREACH(other, &s->deployment->services, link)
-    if (other != s && !other->absent && !other->stopped && depends_on(other, s))
-        return true;
+    TAILQ_FOREACH (other, &s->deployment->services, link)
+        if (other != s && !other->absent && !other->stopped && depends_on(other, s))
+            return true;
     return false;
 }
 
 bool dependency_holds_back(const struct service *s)
 {
     const struct service *other;
-    TAILQ_FOREACH(other, &s->deployment->services, link)
-    if (other != s && service_unwanted(other) && !TAILQ_EMPTY(&other->slots) &&
-        depends_on(other, s))
-        return true;
+    TAILQ_FOREACH (other, &s->deployment->services, link)
+        if (other != s && service_unwanted(other) && !TAILQ_EMPTY(&other->slots) &&
+            depends_on(other, s))
+            return true;
     return false;
 }

@@ -19,9 +19,9 @@ static const struct inst_id no_inst;
 struct deployment *deployment_find(const struct core *c, const char *name)
 {
     struct deployment *d;
-    TAILQ_FOREACH(d, &c->deployments, link)
-    if (strcmp(d->name, name) == 0)
-        return d;
+    TAILQ_FOREACH (d, &c->deployments, link)
+        if (strcmp(d->name, name) == 0)
+            return d;
     return NULL;
 }
 
@@ -98,9 +98,9 @@ const struct row_deployment *deployment_row(struct deployment *d)
 {
     const struct service *s;
     size_t n = 0;
-    TAILQ_FOREACH(s, &d->services, link)
-    if (s->stopped && !s->absent)
-        d->stopped[n++] = s->name;
+    TAILQ_FOREACH (s, &d->services, link)
+        if (s->stopped && !s->absent)
+            d->stopped[n++] = s->name;
     d->row = (struct row_deployment){
         .name = d->name,
         .revision = d->revision,
@@ -129,8 +129,7 @@ static bool changes_anything(const struct deployment *d, const struct spec *spec
 {
     const struct service *s;
     size_t present = 0;
-    TAILQ_FOREACH(s, &d->services, link)
-    {
+    TAILQ_FOREACH (s, &d->services, link) {
         if (s->absent)
             continue;
         const struct spec_service *now = in_spec(spec, s->name);
@@ -145,9 +144,9 @@ static bool changes_anything(const struct deployment *d, const struct spec *spec
 static struct service *same_service(const struct deployment *d, const struct spec_service *service)
 {
     struct service *s;
-    TAILQ_FOREACH(s, &d->services, link)
-    if (strcmp(s->name, service->name) == 0 && s->target.service->rtype == service->rtype)
-        return s;
+    TAILQ_FOREACH (s, &d->services, link)
+        if (strcmp(s->name, service->name) == 0 && s->target.service->rtype == service->rtype)
+            return s;
     return NULL;
 }
 
@@ -155,16 +154,16 @@ static struct service *same_service(const struct deployment *d, const struct spe
 static void rerun_failed(struct deployment *d)
 {
     struct execution *x;
-    TAILQ_FOREACH(x, &d->executions, link)
-    if (x->status == EXEC_FAILED || x->status == EXEC_CANCELLED)
-        x->interrupted = true;
+    TAILQ_FOREACH (x, &d->executions, link)
+        if (x->status == EXEC_FAILED || x->status == EXEC_CANCELLED)
+            x->interrupted = true;
 }
 
 static bool retarget_services(struct core *c, struct deployment *d, struct spec *spec)
 {
     struct service *s;
-    TAILQ_FOREACH(s, &d->services, link)
-    s->absent = true;
+    TAILQ_FOREACH (s, &d->services, link)
+        s->absent = true;
     for (size_t k = 0; k < spec->n_services; k++) {
         s = same_service(d, &spec->services[k]);
         if (s ? !service_retarget(c, s, spec, &spec->services[k])
@@ -283,9 +282,9 @@ void deployment_remove(struct core *c, struct deployment *d, const struct stop_h
 static bool has_instances(const struct core *c, const struct deployment *d)
 {
     const struct instance *i;
-    TAILQ_FOREACH(i, &c->instances, link)
-    if (i->label.owner != OWNER_STANDALONE && strcmp(i->label.deployment, d->name) == 0)
-        return true;
+    TAILQ_FOREACH (i, &c->instances, link)
+        if (i->label.owner != OWNER_STANDALONE && strcmp(i->label.deployment, d->name) == 0)
+            return true;
     return false;
 }
 
@@ -293,9 +292,9 @@ static void finish_removal(struct core *c, struct deployment *d)
 {
     struct service *s;
     struct execution *x;
-    TAILQ_FOREACH(s, &d->services, link)
-    if (!TAILQ_EMPTY(&s->slots))
-        return;
+    TAILQ_FOREACH (s, &d->services, link)
+        if (!TAILQ_EMPTY(&s->slots))
+            return;
     if (has_instances(c, d))
         return;
     while ((x = TAILQ_FIRST(&d->executions)))
@@ -312,9 +311,9 @@ static void finish_removal(struct core *c, struct deployment *d)
 static bool has_running_executions(const struct deployment *d, const char *job)
 {
     const struct execution *x;
-    TAILQ_FOREACH(x, &d->executions, link)
-    if (x->inst && strcmp(x->job, job) == 0)
-        return true;
+    TAILQ_FOREACH (x, &d->executions, link)
+        if (x->inst && strcmp(x->job, job) == 0)
+            return true;
     return false;
 }
 
@@ -350,9 +349,9 @@ static void bury_absent(struct core *c, struct deployment *d)
 bool deployment_ready(const struct deployment *d)
 {
     const struct service *s;
-    TAILQ_FOREACH(s, &d->services, link)
-    if (!s->absent && !service_complete(s))
-        return false;
+    TAILQ_FOREACH (s, &d->services, link)
+        if (!s->absent && !service_complete(s))
+            return false;
     return !d->removing;
 }
 
@@ -360,8 +359,7 @@ static uint64_t settle_ms(const struct deployment *d)
 {
     uint64_t ms = 0;
     const struct service *s;
-    TAILQ_FOREACH(s, &d->services, link)
-    {
+    TAILQ_FOREACH (s, &d->services, link) {
         if (s->absent || service_is_job(s) || s->stopped || !s->desired)
             continue;
         uint64_t one = slot_settle_ms(s->target.service);
@@ -374,8 +372,7 @@ static uint64_t stabilize_ms(const struct core *c, const struct deployment *d)
 {
     uint64_t ms = c->limits.stabilize_timeout_ms;
     const struct service *s;
-    TAILQ_FOREACH(s, &d->services, link)
-    {
+    TAILQ_FOREACH (s, &d->services, link) {
         const struct spec_health *h = &s->target.service->health;
         if (s->absent || service_is_job(s) || !health_has_check(s->target.service))
             continue;
@@ -389,9 +386,9 @@ static uint64_t stabilize_ms(const struct core *c, const struct deployment *d)
 static bool in_progress(const struct deployment *d)
 {
     const struct service *s;
-    TAILQ_FOREACH(s, &d->services, link)
-    if (!s->absent && service_in_progress(s))
-        return true;
+    TAILQ_FOREACH (s, &d->services, link)
+        if (!s->absent && service_in_progress(s))
+            return true;
     return false;
 }
 
@@ -401,16 +398,15 @@ static void describe(const struct deployment *d, bool failed_only, char *out, si
     const struct service *s;
     size_t n = 0;
     out[0] = '\0';
-    TAILQ_FOREACH(s, &d->services, link)
-    {
+    TAILQ_FOREACH (s, &d->services, link) {
         if (s->absent || n >= size || (failed_only ? !service_failed(s) : service_complete(s)))
             continue;
         struct service_counts k = service_count(s);
         const struct slot *slot;
         const char *why = s->why;
-        TAILQ_FOREACH(slot, &s->slots, link)
-        if (!*why)
-            why = slot->why;
+        TAILQ_FOREACH (slot, &s->slots, link)
+            if (!*why)
+                why = slot->why;
         if (service_failed(s))
             n += (size_t)snprintf(out + n, size - n, "%s%.300s", n ? "; " : "", why);
         else
@@ -458,8 +454,8 @@ static void check_status(struct core *c, struct deployment *d)
 void deployment_reconcile(struct core *c, struct deployment *d)
 {
     struct service *s;
-    TAILQ_FOREACH(s, &d->services, link)
-    service_reconcile(c, s);
+    TAILQ_FOREACH (s, &d->services, link)
+        service_reconcile(c, s);
     if (d->removing) {
         finish_removal(c, d);
         return;
@@ -473,10 +469,10 @@ uint64_t deployment_deadline(const struct core *c, const struct deployment *d)
     uint64_t at = NEVER;
     const struct service *s;
     const struct execution *x;
-    TAILQ_FOREACH(s, &d->services, link)
-    earlier(&at, service_deadline(s, c->now.mono_ms));
-    TAILQ_FOREACH(x, &d->executions, link)
-    earlier(&at, execution_deadline(x, c->now.mono_ms));
+    TAILQ_FOREACH (s, &d->services, link)
+        earlier(&at, service_deadline(s, c->now.mono_ms));
+    TAILQ_FOREACH (x, &d->executions, link)
+        earlier(&at, execution_deadline(x, c->now.mono_ms));
     if (d->removing)
         return at;
     if (d->steady_since != NEVER && !d->stable)

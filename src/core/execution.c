@@ -125,9 +125,9 @@ struct execution *execution_load(struct core *c, struct deployment *d,
     if (job)
         version_set(&x->version, job->target.spec, job->target.service);
 
-    TAILQ_FOREACH_REVERSE(after, &d->executions, execution_list, link)
-    if (older(after, row))
-        break;
+    TAILQ_FOREACH_REVERSE (after, &d->executions, execution_list, link)
+        if (older(after, row))
+            break;
     if (after)
         TAILQ_INSERT_AFTER(&d->executions, after, x, link);
     else
@@ -148,10 +148,10 @@ struct execution *execution_find(const struct core *c, uint64_t id)
 {
     struct deployment *d;
     struct execution *x;
-    TAILQ_FOREACH(d, &c->deployments, link)
-    TAILQ_FOREACH(x, &d->executions, link)
-    if (x->id == id)
-        return x;
+    TAILQ_FOREACH (d, &c->deployments, link)
+        TAILQ_FOREACH (x, &d->executions, link)
+            if (x->id == id)
+                return x;
     return NULL;
 }
 
@@ -288,9 +288,9 @@ static bool belongs(const struct execution *x, const struct service *job)
 static bool any_of_revision(const struct service *job, bool (*is)(const struct execution *x))
 {
     const struct execution *x;
-    TAILQ_FOREACH(x, &job->deployment->executions, link)
-    if (belongs(x, job) && x->revision == job->deployment->revision && is(x))
-        return true;
+    TAILQ_FOREACH (x, &job->deployment->executions, link)
+        if (belongs(x, job) && x->revision == job->deployment->revision && is(x))
+            return true;
     return false;
 }
 
@@ -346,10 +346,9 @@ static void start_pending(struct core *c, struct service *job)
 {
     struct execution *x;
     uint32_t busy = 0;
-    TAILQ_FOREACH(x, &job->deployment->executions, link)
-    busy += belongs(x, job) && x->inst;
-    TAILQ_FOREACH(x, &job->deployment->executions, link)
-    {
+    TAILQ_FOREACH (x, &job->deployment->executions, link)
+        busy += belongs(x, job) && x->inst;
+    TAILQ_FOREACH (x, &job->deployment->executions, link) {
         if (!belongs(x, job) || x->status != EXEC_PENDING || x->inst)
             continue;
         if (job->gave_up)
@@ -362,9 +361,9 @@ static void start_pending(struct core *c, struct service *job)
 static bool any_pending(const struct service *job)
 {
     const struct execution *x;
-    TAILQ_FOREACH(x, &job->deployment->executions, link)
-    if (belongs(x, job) && x->status == EXEC_PENDING)
-        return true;
+    TAILQ_FOREACH (x, &job->deployment->executions, link)
+        if (belongs(x, job) && x->status == EXEC_PENDING)
+            return true;
     return false;
 }
 
@@ -388,9 +387,9 @@ static void forget_old(struct core *c, struct service *job)
 static void cancel_all(struct core *c, struct service *job, const struct stop_how *how)
 {
     struct execution *x;
-    TAILQ_FOREACH(x, &job->deployment->executions, link)
-    if (belongs(x, job) && (!execution_terminal(x) || (x->inst && how->force)))
-        execution_cancel(c, x, how);
+    TAILQ_FOREACH (x, &job->deployment->executions, link)
+        if (belongs(x, job) && (!execution_terminal(x) || (x->inst && how->force)))
+            execution_cancel(c, x, how);
 }
 
 void execution_reconcile_job(struct core *c, struct service *job)

@@ -108,9 +108,9 @@ struct instance *instance_new(struct core *c, struct inst_id id, const struct in
 struct instance *instance_find(const struct core *c, struct inst_id id)
 {
     struct instance *i;
-    TAILQ_FOREACH(i, &c->instances, link)
-    if (i->id.v == id.v)
-        return i;
+    TAILQ_FOREACH (i, &c->instances, link)
+        if (i->id.v == id.v)
+            return i;
     return NULL;
 }
 
@@ -182,8 +182,7 @@ static void enter_pulling(struct core *c, struct instance *i, const struct outco
     const struct spec_image *image = &i->version.service->image;
     struct instance *other;
     set_state(c, i, INST_PULLING);
-    TAILQ_FOREACH(other, &c->instances, link)
-    {
+    TAILQ_FOREACH (other, &c->instances, link) {
         if (other == i || other->state != INST_PULLING ||
             other->version.service->image.pull != image->pull ||
             strcmp(other->version.service->image.name, image->name) != 0)
@@ -497,10 +496,9 @@ void instances_admit(struct core *c)
 {
     struct instance *i;
     uint32_t starting = 0;
-    TAILQ_FOREACH(i, &c->instances, link)
-    starting += traits[i->state].takes_permit && i->op;
-    TAILQ_FOREACH(i, &c->instances, link)
-    {
+    TAILQ_FOREACH (i, &c->instances, link)
+        starting += traits[i->state].takes_permit && i->op;
+    TAILQ_FOREACH (i, &c->instances, link) {
         bool found_created = i->state == INST_CREATING && !i->op;
         if (i->state != INST_WAITING && !found_created)
             continue;

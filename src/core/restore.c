@@ -12,6 +12,7 @@
 #include "core/deployment.h"
 #include "core/execution.h"
 #include "core/instance.h"
+#include "core/rollout.h"
 #include "core/service.h"
 #include "core/slot.h"
 #include "core/standalone.h"
@@ -148,17 +149,24 @@ void restore_exit(struct core *c, struct instance *i, const struct inst_exit *ex
     instance_adopt(c, i, INST_EXITED, 0, i->started_ms);
 }
 
+static bool runs_present_version(const struct service *s)
+{
+    const struct slot *slot;
+    TAILQ_FOREACH (slot, &s->slots, link)
+        if (slot_up(slot) && !rollout_outdated(slot))
+            return true;
+    return false;
+}
+
 static void settle_deployment(struct core *c, struct deployment *d, bool rebooted)
 {
     struct service *s;
-    struct slot *slot;
     struct execution *x;
-    TAILQ_FOREACH(x, &d->executions, link)
-    execution_settle_restored(c, x, rebooted);
-    TAILQ_FOREACH(s, &d->services, link)
-    TAILQ_FOREACH(slot, &s->slots, link)
-    if (slot->inst && slot->inst->state == INST_UP && !s->released)
-        dependency_skip(c, s);
+    TAILQ_FOREACH (x, &d->executions, link)
+        execution_settle_restored(c, x, rebooted);
+    TAILQ_FOREACH (s, &d->services, link)
+        if (runs_present_version(s))
+            dependency_skip(c, s); /* it had what it needs when it started */
 }
 
 /* One that ended while it was being stopped has not crashed. */
@@ -176,13 +184,13 @@ void restore_end(struct core *c, bool rebooted)
         return;
     c->restoring = false;
     c->changed = true;
-    TAILQ_FOREACH(d, &c->deployments, link)
-    settle_deployment(c, d, rebooted);
+    TAILQ_FOREACH (d, &c->deployments, link)
+        settle_deployment(c, d, rebooted);
     for (i = TAILQ_FIRST(&c->instances); i; i = next) {
         next = TAILQ_NEXT(i, link);
         if (to_be_judged(i))
             instance_settle_restored(c, i);
     }
-    TAILQ_FOREACH(a, &c->standalones, link)
-    standalone_settle_restored(c, a);
+    TAILQ_FOREACH (a, &c->standalones, link)
+        standalone_settle_restored(c, a);
 }

@@ -23,9 +23,9 @@ bool rollout_outdated(const struct slot *s)
 static struct slot *first_outdated(const struct service *s)
 {
     struct slot *slot;
-    TAILQ_FOREACH(slot, &s->slots, link)
-    if (slot->index <= s->desired && rollout_outdated(slot))
-        return slot;
+    TAILQ_FOREACH (slot, &s->slots, link)
+        if (slot->index <= s->desired && rollout_outdated(slot))
+            return slot;
     return NULL;
 }
 
@@ -37,9 +37,9 @@ bool rollout_pending(const struct service *s)
 bool rollout_busy(const struct service *s)
 {
     struct slot *slot;
-    TAILQ_FOREACH(slot, &s->slots, link)
-    if (slot->guarded)
-        return true;
+    TAILQ_FOREACH (slot, &s->slots, link)
+        if (slot->guarded)
+            return true;
     return false;
 }
 
@@ -47,8 +47,8 @@ static bool all_ready(const struct service *s, uint64_t now)
 {
     struct slot *slot;
     uint32_t ready = 0;
-    TAILQ_FOREACH(slot, &s->slots, link)
-    ready += slot->index <= s->desired && slot_ready(slot, now);
+    TAILQ_FOREACH (slot, &s->slots, link)
+        ready += slot->index <= s->desired && slot_ready(slot, now);
     return ready == s->desired;
 }
 
@@ -75,8 +75,7 @@ void rollout_failed(struct core *c, struct slot *slot, const char *why)
 static void check_guarded(struct core *c, struct service *s)
 {
     struct slot *slot;
-    TAILQ_FOREACH(slot, &s->slots, link)
-    {
+    TAILQ_FOREACH (slot, &s->slots, link) {
         if (!slot->guarded)
             continue;
         if (slot_ready(slot, c->now.mono_ms)) {
@@ -94,10 +93,10 @@ static void check_guarded(struct core *c, struct service *s)
 static bool one_under_way(const struct service *s, uint64_t now)
 {
     struct slot *slot;
-    TAILQ_FOREACH(slot, &s->slots, link)
-    if (slot->guarded ||
-        (!rollout_outdated(slot) && slot->index <= s->desired + 1 && !slot_ready(slot, now)))
-        return true;
+    TAILQ_FOREACH (slot, &s->slots, link)
+        if (slot->guarded ||
+            (!rollout_outdated(slot) && slot->index <= s->desired + 1 && !slot_ready(slot, now)))
+            return true;
     return false;
 }
 
@@ -110,17 +109,17 @@ static bool cannot_surge(const struct spec_service *s)
 static void replace_all(struct core *c, struct service *s)
 {
     struct slot *slot;
-    TAILQ_FOREACH(slot, &s->slots, link)
-    if (rollout_outdated(slot))
-        slot_replace(c, slot, false);
+    TAILQ_FOREACH (slot, &s->slots, link)
+        if (rollout_outdated(slot))
+            slot_replace(c, slot, false);
 }
 
 static struct slot *first_sick_outdated(const struct service *s)
 {
     struct slot *slot;
-    TAILQ_FOREACH(slot, &s->slots, link)
-    if (slot->index <= s->desired && rollout_outdated(slot) && !slot_healthy(slot))
-        return slot;
+    TAILQ_FOREACH (slot, &s->slots, link)
+        if (slot->index <= s->desired && rollout_outdated(slot) && !slot_healthy(slot))
+            return slot;
     return NULL;
 }
 
@@ -128,18 +127,18 @@ static struct slot *first_sick_outdated(const struct service *s)
 static bool any_unjudged_outdated(const struct service *s)
 {
     struct slot *slot;
-    TAILQ_FOREACH(slot, &s->slots, link)
-    if (rollout_outdated(slot) && slot_up(slot) && slot->inst->health.state < HEALTH_HEALTHY)
-        return true;
+    TAILQ_FOREACH (slot, &s->slots, link)
+        if (rollout_outdated(slot) && slot_up(slot) && slot->inst->health.state < HEALTH_HEALTHY)
+            return true;
     return false;
 }
 
 static bool any_healthy_outdated(const struct service *s)
 {
     struct slot *slot;
-    TAILQ_FOREACH(slot, &s->slots, link)
-    if (rollout_outdated(slot) && slot_healthy(slot))
-        return true;
+    TAILQ_FOREACH (slot, &s->slots, link)
+        if (rollout_outdated(slot) && slot_healthy(slot))
+            return true;
     return false;
 }
 

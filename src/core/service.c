@@ -53,8 +53,7 @@ void service_bury(struct core *c, struct service *s)
 struct service *service_find(const struct deployment *d, const char *name)
 {
     struct service *s, *old = NULL;
-    TAILQ_FOREACH(s, &d->services, link)
-    {
+    TAILQ_FOREACH (s, &d->services, link) {
         if (strcmp(s->name, name) != 0)
             continue;
         if (!s->absent)
@@ -114,12 +113,13 @@ bool service_retarget(struct core *c, struct service *s, const struct spec *spec
     s->desired = service->rtype == SPEC_SERVICE ? service->replicas : 0;
     s->absent = s->stopped = s->shutdown = s->rollout_failed = s->pull_failed = false;
     s->pulled = s->pulled && !rolled;
-    TAILQ_FOREACH(slot, &s->slots, link)
-    {
+    TAILQ_FOREACH (slot, &s->slots, link) {
         if (slot->version.hash == s->target.hash && slot->version.spec)
             retarget_live(c, slot, &s->target);
         if (rolled || slot_ended(slot) || slot->guarded)
             slot_renew(c, slot);
+        if (waits && slot->inst && slot->inst->state < INST_CREATING)
+            slot_leave(c, slot, &(struct stop_how){ 0 }); /* not made yet: waits as well */
     }
     c->changed = true;
     return true;
@@ -149,8 +149,7 @@ struct service_counts service_count(const struct service *s)
 {
     struct service_counts n = { 0 };
     const struct slot *slot;
-    TAILQ_FOREACH(slot, &s->slots, link)
-    {
+    TAILQ_FOREACH (slot, &s->slots, link) {
         if (slot->index > s->desired)
             continue;
         n.running += slot_up(slot);
@@ -180,9 +179,9 @@ bool service_in_progress(const struct service *s)
         return false;
     if (!s->released || rollout_busy(s))
         return true;
-    TAILQ_FOREACH(slot, &s->slots, link)
-    if (slot->inst && slot->inst->state == INST_PULLING && !s->pull_failed)
-        return true;
+    TAILQ_FOREACH (slot, &s->slots, link)
+        if (slot->inst && slot->inst->state == INST_PULLING && !s->pull_failed)
+            return true;
     return false;
 }
 
@@ -204,14 +203,33 @@ static void add_slots(struct core *c, struct service *s)
         }
 }
 
+enum drop {
+    DROP_SURPLUS, /* what is not wanted */
+    DROP_UNMADE,  /* what does not run yet: the rest is still needed by others */
+    DROP_ALL,
+};
+
+static bool is_dropped(const struct core *c, const struct slot *slot, enum drop which)
+{
+    const struct service *s = slot->service;
+    bool evidence = s->shutdown && !s->deployment->removing && !s->stopped && slot_ended(slot);
+    bool unmade = !slot->inst || slot->inst->state < INST_STARTING;
+    const bool dropped[] = {
+        [DROP_SURPLUS] = !slot_wanted(c, slot),
+        [DROP_UNMADE] = unmade,
+        [DROP_ALL] = true,
+    };
+    return dropped[which] && !evidence;
+}
+
 /* Highest index first. */
-static void drop_slots(struct core *c, struct service *s, bool all, const struct stop_how *how)
+static void drop_slots(struct core *c, struct service *s, enum drop which,
+                       const struct stop_how *how)
 {
     struct slot *slot, *before;
     for (slot = TAILQ_LAST(&s->slots, slot_list); slot; slot = before) {
         before = TAILQ_PREV(slot, slot_list, link);
-        bool evidence = s->shutdown && !s->deployment->removing && !s->stopped && slot_ended(slot);
-        if (evidence || (!all && slot_wanted(c, slot)))
+        if (!is_dropped(c, slot, which))
             continue;
         if (slot->inst) {
             slot_leave(c, slot, how);
@@ -227,11 +245,11 @@ static bool has_rival(const struct core *c, const struct slot *slot)
 {
     const struct service *s = slot->service;
     const struct instance *i;
-    TAILQ_FOREACH(i, &c->instances, link)
-    if (!i->owner && !i->ended && i->label.owner == OWNER_REPLICA &&
-        i->label.index == slot->index && strcmp(i->label.service, s->name) == 0 &&
-        strcmp(i->label.deployment, s->deployment->name) == 0)
-        return true;
+    TAILQ_FOREACH (i, &c->instances, link)
+        if (!i->owner && !i->ended && i->label.owner == OWNER_REPLICA &&
+            i->label.index == slot->index && strcmp(i->label.service, s->name) == 0 &&
+            strcmp(i->label.deployment, s->deployment->name) == 0)
+            return true;
     return false;
 }
 
@@ -246,9 +264,9 @@ static bool may_start(const struct core *c, const struct slot *slot)
 static void start_slots(struct core *c, struct service *s)
 {
     struct slot *slot;
-    TAILQ_FOREACH(slot, &s->slots, link)
-    if (may_start(c, slot))
-        slot_start(c, slot);
+    TAILQ_FOREACH (slot, &s->slots, link)
+        if (may_start(c, slot))
+            slot_start(c, slot);
 }
 
 void service_reconcile(struct core *c, struct service *s)
@@ -259,13 +277,13 @@ void service_reconcile(struct core *c, struct service *s)
         return;
     }
     if (service_unwanted(s)) {
-        if (!dependency_holds_back(s))
-            drop_slots(c, s, true, d->removing ? &d->remove_how : &s->stop_how);
+        drop_slots(c, s, dependency_holds_back(s) ? DROP_UNMADE : DROP_ALL,
+                   d->removing ? &d->remove_how : &s->stop_how);
         return;
     }
     if (!s->absent && !s->released && !s->gave_up)
         dependency_tick(c, s);
-    drop_slots(c, s, false, &(struct stop_how){ 0 });
+    drop_slots(c, s, DROP_SURPLUS, &(struct stop_how){ 0 });
     add_slots(c, s);
     rollout_step(c, s);
     start_slots(c, s);
@@ -275,7 +293,7 @@ uint64_t service_deadline(const struct service *s, uint64_t now)
 {
     const struct slot *slot;
     uint64_t at = dependency_deadline(s, now);
-    TAILQ_FOREACH(slot, &s->slots, link)
-    earlier(&at, slot_deadline(slot, now));
+    TAILQ_FOREACH (slot, &s->slots, link)
+        earlier(&at, slot_deadline(slot, now));
     return at;
 }

@@ -39,9 +39,9 @@ static void set_state(struct core *c, struct slot *s, enum slot_state state)
 struct slot *slot_find(const struct service *s, uint32_t index)
 {
     struct slot *slot;
-    TAILQ_FOREACH(slot, &s->slots, link)
-    if (slot->index == index)
-        return slot;
+    TAILQ_FOREACH (slot, &s->slots, link)
+        if (slot->index == index)
+            return slot;
     return NULL;
 }
 
@@ -78,9 +78,9 @@ struct slot *slot_new(struct core *c, struct service *s, uint32_t index)
     set_state(c, slot, SLOT_WAITING);
 
     struct slot *after;
-    TAILQ_FOREACH_REVERSE(after, &s->slots, slot_list, link)
-    if (after->index < index)
-        break;
+    TAILQ_FOREACH_REVERSE (after, &s->slots, slot_list, link)
+        if (after->index < index)
+            break;
     if (after)
         TAILQ_INSERT_AFTER(&s->slots, after, slot, link);
     else

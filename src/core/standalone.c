@@ -28,18 +28,18 @@ void standalone_free_all(struct core *c)
 struct standalone *standalone_find(const struct core *c, struct inst_id id)
 {
     struct standalone *a;
-    TAILQ_FOREACH(a, &c->standalones, link)
-    if (a->id.v == id.v)
-        return a;
+    TAILQ_FOREACH (a, &c->standalones, link)
+        if (a->id.v == id.v)
+            return a;
     return NULL;
 }
 
 static struct standalone *find_name(const struct core *c, const char *name)
 {
     struct standalone *a;
-    TAILQ_FOREACH(a, &c->standalones, link)
-    if (strcmp(a->name, name) == 0)
-        return a;
+    TAILQ_FOREACH (a, &c->standalones, link)
+        if (strcmp(a->name, name) == 0)
+            return a;
     return NULL;
 }
 

@@ -80,8 +80,7 @@ static bool is_asked(const char *asked, const char *name)
 void core_each_deployment(const struct core *c, view_deployment_fn fn, void *arg)
 {
     struct deployment *d;
-    TAILQ_FOREACH(d, &c->deployments, link)
-    {
+    TAILQ_FOREACH (d, &c->deployments, link) {
         struct view_deployment v = {
             .row = deployment_row(d),
             .status = d->status,
@@ -114,9 +113,9 @@ static const char *service_why(const struct service *s)
     const struct slot *slot;
     if (s->why[0])
         return s->why;
-    TAILQ_FOREACH(slot, &s->slots, link)
-    if (slot->why[0] && !slot_up(slot))
-        return slot->why;
+    TAILQ_FOREACH (slot, &s->slots, link)
+        if (slot->why[0] && !slot_up(slot))
+            return slot->why;
     return "";
 }
 
@@ -124,12 +123,10 @@ void core_each_service(const struct core *c, const char *deployment, view_servic
 {
     const struct deployment *d;
     const struct service *s;
-    TAILQ_FOREACH(d, &c->deployments, link)
-    {
+    TAILQ_FOREACH (d, &c->deployments, link) {
         if (!is_asked(deployment, d->name))
             continue;
-        TAILQ_FOREACH(s, &d->services, link)
-        {
+        TAILQ_FOREACH (s, &d->services, link) {
             struct service_counts n = service_count(s);
             struct view_service v = {
                 .deployment = d->name,
@@ -237,17 +234,14 @@ static bool each_of_deployment(const struct deployment *d, view_container_fn fn,
     const struct slot *slot;
     const struct execution *x;
     struct view_container v;
-    TAILQ_FOREACH(s, &d->services, link)
-    {
-        TAILQ_FOREACH(slot, &s->slots, link)
-        {
+    TAILQ_FOREACH (s, &d->services, link) {
+        TAILQ_FOREACH (slot, &s->slots, link) {
             v = of_slot(slot);
             if (!fn(arg, &v))
                 return false;
         }
     }
-    TAILQ_FOREACH(x, &d->executions, link)
-    {
+    TAILQ_FOREACH (x, &d->executions, link) {
         if (!x->inst)
             continue;
         v = of_instance(x->inst);
@@ -262,8 +256,7 @@ static bool each_leftover(const struct core *c, const char *deployment, view_con
                           void *arg)
 {
     const struct instance *i;
-    TAILQ_FOREACH(i, &c->instances, link)
-    {
+    TAILQ_FOREACH (i, &c->instances, link) {
         if (i->owner || !is_asked(deployment, i->label.deployment))
             continue;
         struct view_container v = of_instance(i);
@@ -278,12 +271,11 @@ void core_each_container(const struct core *c, const char *deployment, view_cont
 {
     const struct deployment *d;
     const struct standalone *a;
-    TAILQ_FOREACH(d, &c->deployments, link)
-    if (is_asked(deployment, d->name) && !each_of_deployment(d, fn, arg))
-        return;
+    TAILQ_FOREACH (d, &c->deployments, link)
+        if (is_asked(deployment, d->name) && !each_of_deployment(d, fn, arg))
+            return;
     if (is_asked(deployment, "-")) {
-        TAILQ_FOREACH(a, &c->standalones, link)
-        {
+        TAILQ_FOREACH (a, &c->standalones, link) {
             struct view_container v = of_standalone(a);
             if (!fn(arg, &v))
                 return;
@@ -299,12 +291,10 @@ void core_each_execution(const struct core *c, const char *deployment, const cha
 {
     const struct deployment *d;
     const struct execution *x;
-    TAILQ_FOREACH(d, &c->deployments, link)
-    {
+    TAILQ_FOREACH (d, &c->deployments, link) {
         if (!is_asked(deployment, d->name))
             continue;
-        TAILQ_FOREACH_REVERSE(x, &d->executions, execution_list, link)
-        {
+        TAILQ_FOREACH_REVERSE (x, &d->executions, execution_list, link) {
             struct row_execution row;
             if (!is_asked(job, x->job))
                 continue;

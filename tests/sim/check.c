@@ -76,6 +76,20 @@ static struct service_wish carry_over(struct world *w, const struct wish *old,
     return now;
 }
 
+/* Containers are probed as the newest document says that fits them; what they have earned stays. */
+void wish_health(struct world *w, struct container *c, bool any_version)
+{
+    const struct spec_service *s =
+        wish_service(wish_find(w->checks, c->deployment), c->service, NULL);
+    if (c->owner != OWNER_REPLICA || !s || (!any_version && s->container_hash != c->spec_hash))
+        return;
+    if (!c->checked)
+        c->healthy = c->known_up;
+    c->checked = s->health.written;
+    c->retries = s->health.retries;
+    c->failures = 0;
+}
+
 static void wish_deployed(struct world *w, const struct event *ev)
 {
     struct spec *spec = ev->deploy.spec;
@@ -95,6 +109,8 @@ static void wish_deployed(struct world *w, const struct event *ev)
         d->services[i] = carry_over(w, old.used ? &old : NULL, &spec->services[i]);
     if (old.used)
         spec_unref(old.spec);
+    for (size_t i = 0; i < w->n_containers; i++)
+        wish_health(w, &w->containers[i], false);
 }
 
 static void wish_down(struct world *w, const struct event *ev)
@@ -121,6 +137,17 @@ void wish_granted(struct world *w, const struct event *ev)
     };
     if (w->out.refused.kind == ZL_OK && wishes[ev->kind])
         wishes[ev->kind](w, ev);
+}
+
+/* One of the present version is there, wherever it comes from: others may follow. */
+void check_found(struct world *w, const struct container *c)
+{
+    struct service_wish *mine;
+    const struct spec_service *s =
+        wish_service(wish_find(w->checks, c->deployment), c->service, &mine);
+    if (s && c->owner == OWNER_REPLICA && c->state == C_RUNNING &&
+        c->spec_hash == s->container_hash)
+        mine->created = true;
 }
 
 void check_agent_started(struct world *w)

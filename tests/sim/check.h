@@ -57,6 +57,7 @@ void violation(struct world *w, const char *fmt, ...) ZL_PRINTF(2, 3);
 struct wish *wish_find(struct checks *k, const char *deployment);
 const struct spec_service *wish_service(const struct wish *d, const char *name,
                                         struct service_wish **ret);
+void wish_health(struct world *w, struct container *c, bool any_version);
 void wish_granted(struct world *w, const struct event *ev); /* it was accepted, and is durable */
 
 /* Before the effects of a step are begun. */
@@ -66,6 +67,7 @@ void check_begun(struct world *w, const struct effect *e);
 void check_store(struct world *w, const struct effect *e);
 void check_started(struct world *w, struct container *c);
 void check_ended(struct world *w, struct container *c); /* core is about to be told of its end */
+void check_found(struct world *w, const struct container *c);
 void check_agent_started(struct world *w);
 void check_step(struct world *w); /* after each */
 /* All is as wished, and nothing is under way; why not, else. */

@@ -345,10 +345,10 @@ static void tell_answer(struct world *w, const struct item *it)
     ev.answer.pid = it->request == EFF_START ? 100 : 0;
     world_log(w, "%s of %llx: %s", effect_kind_name(it->request), (unsigned long long)it->id.v,
               it->ok ? "done" : it->text);
-    world_step(w, &ev);
     struct container *c = world_container(w, it->id);
     if (c && it->ok && it->request == EFF_START && c->state == C_RUNNING)
         c->known_up = true;
+    world_step(w, &ev);
 }
 
 static void tell_probe(struct world *w, const struct item *it)

@@ -201,9 +201,11 @@ static bool tell_found(struct world *w, struct container *c)
     ev.found.started_wall_ms = c->started_wall_ms;
     ev.found.exit = c->exit;
     c->known_up = c->state == C_RUNNING;
+    wish_health(w, c, true);
     c->healthy = false;
     c->failures = 0;
     c->unwanted = false;
+    check_found(w, c);
     world_step(w, &ev);
     return w->core != NULL;
 }
