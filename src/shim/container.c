@@ -132,11 +132,27 @@ int container_kill(struct shim *s, struct zl_error *err)
 
 /* --- start --- */
 
+static bool tell_oom(struct shim *s)
+{
+    uint64_t kills, peak;
+
+    if (carry_oom_kills(s->carry, &kills, &peak, NULL) < 0 || kills <= s->oom_kills)
+        return false;
+    s->oom_kills = kills;
+    server_tell(s->server, MON_EV_OOM, NULL, 0);
+    return true;
+}
+
+static void look_again(void *arg)
+{
+    (void)tell_oom(arg);
+}
+
+/* v1 tells that the limit was hit a moment before the kernel has chosen and counted its victim. */
 static void oom_ready(void *arg, uint32_t events)
 {
     struct shim *s = arg;
     char seen[512];
-    uint64_t kills, peak;
 
     (void)events;
     /* eventfd(2) is emptied by a read, a cgroup file's event by reading it from its start */
@@ -144,10 +160,8 @@ static void oom_ready(void *arg, uint32_t events)
         if (errno != ESPIPE && errno != EAGAIN)
             loop_unwatch(&s->loop, &s->oom);
     }
-    if (carry_oom_kills(s->carry, &kills, &peak, NULL) == 0 && kills > s->oom_kills) {
-        s->oom_kills = kills;
-        server_tell(s->server, MON_EV_OOM, NULL, 0);
-    }
+    if (!tell_oom(s))
+        loop_arm(&s->loop, &s->oom_timer, SHIM_OOM_LATER_MS, look_again, s);
 }
 
 static void watch_oom(struct shim *s)
@@ -350,6 +364,7 @@ static void finish(struct shim *s)
     loop_disarm(&s->loop, &s->drain_timer);
     loop_disarm(&s->loop, &s->stop_timer);
     loop_unwatch(&s->loop, &s->oom);
+    loop_disarm(&s->loop, &s->oom_timer);
     record_exit(s);
     set_phase(s, MON_PHASE_EXITED);
     server_tell(s->server, MON_EV_EXIT, &s->exit, sizeof s->exit);

@@ -23,6 +23,7 @@ enum {
     SHIM_ATTACH_FIRST_MS = 30 * 1000,
     SHIM_DRAIN_MS = 500,       /* for output that others still have the other end of */
     SHIM_LINGER_MS = 5 * 1000, /* for clients that have not taken all output */
+    SHIM_OOM_LATER_MS = 20,
     SHIM_EXEC_UNUSED_MS = 60 * 1000,
 };
 
@@ -55,6 +56,7 @@ struct shim {
     bool init_ended;     /* reaped; EXITED follows when its output has been read */
     struct mon_exit exit;
     struct loop_source oom;
+    struct loop_timer oom_timer;
     uint64_t oom_kills; /* told by events */
 
     struct server_ticket start_ticket; /* waits for the first attach client */
