@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 /* ---- styles -------------------------------------------------------------------------------- */
 
@@ -233,32 +234,19 @@ bool jbool(const json_t *object, const char *key)
 
 /* ---- times and sizes ----------------------------------------------------------------------- */
 
-int64_t parse_time(const char *rfc3339)
-{
-    struct tm tm = { 0 };
-    const char *rest = strptime(rfc3339, "%Y-%m-%dT%H:%M:%S", &tm);
-    if (!rest)
-        return 0;
-    int64_t ms = (int64_t)timegm(&tm) * 1000;
-    int64_t unit = 100;
-    if (*rest == '.')
-        for (rest++; *rest >= '0' && *rest <= '9'; rest++, unit /= 10)
-            ms += (*rest - '0') * unit;
-    return *rest == 'Z' ? ms : 0;
-}
-
 void format_age(const char *rfc3339, int64_t now_ms, char out[16])
 {
     static const struct {
         int64_t seconds;
         char unit;
     } units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' } };
-    int64_t then = parse_time(rfc3339);
-    int64_t age = now_ms > then ? (now_ms - then) / 1000 : 0;
-    if (then == 0) {
+    int64_t then;
+    if (zl_parse_rfc3339(rfc3339, &then, NULL) < 0) {
         (void)snprintf(out, 16, "-");
         return;
     }
+    then /= 1000000;
+    int64_t age = now_ms > then ? (now_ms - then) / 1000 : 0;
     for (size_t i = 0; i < ZL_ARRAY_LEN(units); i++) {
         if (age >= units[i].seconds) {
             (void)snprintf(out, 16, "%u%c", (unsigned)(age / units[i].seconds), units[i].unit);

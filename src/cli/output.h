@@ -57,8 +57,6 @@ bool jbool(const json_t *object, const char *key);
 
 /* "12s", "3m", "2h", "5d" between an RFC 3339 time and now; "-" when the text is empty. */
 void format_age(const char *rfc3339, int64_t now_ms, char out[16]);
-/* Milliseconds since 1970 UTC; 0 when it is no RFC 3339 time in UTC. */
-int64_t parse_time(const char *rfc3339);
 /* "512 B", "1.5 MiB" */
 void format_size(uint64_t bytes, char out[32]);
 
