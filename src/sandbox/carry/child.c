@@ -360,7 +360,9 @@ static int run(struct child *k)
     return child_exec(k);
 }
 
-_Noreturn void child_run(struct child *k)
+__attribute__((no_sanitize("address"))) /* as its callers in spawn.c */
+_Noreturn void
+child_run(struct child *k)
 {
     k->root_fd = k->null_fd = k->slave_fd = k->mask_fd = k->dir_fd = -1;
     k->dir = NULL;

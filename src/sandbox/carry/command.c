@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The command: found in PATH as the container sees it, and executed. */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,7 +31,8 @@ static int try_access(struct child *k, const char *path)
     struct stat st;
 
     (void)k;
-    if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 || stat(path, &st) < 0)
+    /* real and effective ids are the same here, and access(2) is in every seccomp profile */
+    if (access(path, X_OK) < 0 || stat(path, &st) < 0)
         return -1;
     if (S_ISREG(st.st_mode))
         return 0;

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The default profile, which is data (seccomp-default.json), and what a plan takes of it. */
+#include <linux/capability.h>
+#include <linux/seccomp.h>
+#include <string.h>
+
+#include "sandbox/plan/parts.h"
+#include "sandbox/plan/seccomp.h"
+
+struct profile_rule {
+    struct oci_seccomp_rule rule;
+    uint64_t with, without; /* bounding capabilities */
+};
+#include "seccomp_profile.h"
+
+_Static_assert(ZL_ARRAY_LEN(profile_rules) <= SECCOMP_DEFAULT_MAX, "raise SECCOMP_DEFAULT_MAX");
+
+static const char *all_abis[] = {
+#if defined(__x86_64__)
+    "SCMP_ARCH_X86_64",
+    "SCMP_ARCH_X86",
+    "SCMP_ARCH_X32",
+#elif defined(__aarch64__)
+    "SCMP_ARCH_AARCH64",
+    "SCMP_ARCH_ARM",
+#endif
+};
+
+static const struct oci_seccomp profile_head = {
+    .default_action = PROFILE_ACTION,
+    .default_errno_ret = { true, PROFILE_ERRNO },
+    .architectures = { all_abis, ZL_ARRAY_LEN(all_abis) },
+};
+
+size_t seccomp_default(uint64_t caps, const struct oci_seccomp **head,
+                       const struct oci_seccomp_rule *out[SECCOMP_DEFAULT_MAX])
+{
+    size_t n = 0;
+
+    *head = &profile_head;
+    for (size_t i = 0; i < ZL_ARRAY_LEN(profile_rules); i++)
+        if ((profile_rules[i].with & ~caps) == 0 && (profile_rules[i].without & caps) == 0)
+            out[n++] = &profile_rules[i].rule;
+    return n;
+}
+
+/* ---- for a plan ---- */
+
+static const struct {
+    const char *name;
+    uint32_t bit;
+} filter_flags[] = {
+    { "SECCOMP_FILTER_FLAG_TSYNC", 0 }, /* there is one thread */
+    { "SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG },
+    { "SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW },
+};
+
+static int read_flags(struct build *b, const struct oci_seccomp *s, uint32_t *ret)
+{
+    for (size_t i = 0; i < s->flags.n; i++) {
+        size_t f = 0;
+        while (f < ZL_ARRAY_LEN(filter_flags) && strcmp(filter_flags[f].name, s->flags.v[i]) != 0)
+            f++;
+        if (f == ZL_ARRAY_LEN(filter_flags))
+            return zl_fail(b->err, ZL_ERR_UNSUPPORTED, "linux.seccomp.flags[%zu]: '%s'", i,
+                           s->flags.v[i]);
+        *ret |= filter_flags[f].bit;
+    }
+    return 0;
+}
+
+static int compile(struct build *b, const struct seccomp_profile *profile, struct plan_process *p)
+{
+    zl_autofree struct sock_filter *program = calloc(SECCOMP_INSNS_MAX, sizeof *program);
+    size_t n;
+
+    if (!program)
+        return zl_fail_errno(b->err, "compile a seccomp profile");
+    if (seccomp_compile(profile, program, &n, b->err) < 0)
+        return -1;
+    p->seccomp = writer_table(&b->w, program, n, sizeof *program);
+    return 0;
+}
+
+int build_seccomp(struct build *b, struct plan_process *p)
+{
+    const struct oci_seccomp *s = b->config->linux_.seccomp;
+    const struct oci_seccomp_rule *rules[SECCOMP_DEFAULT_MAX];
+    struct seccomp_profile profile = { .rules = rules };
+
+    if (!s && b->options->seccomp == PLAN_SECCOMP_DEFAULT) {
+        profile.n_rules = seccomp_default(p->caps[PLAN_CAP_BOUNDING], &profile.head, rules);
+        return compile(b, &profile, p);
+    }
+    if (!s)
+        return 0;
+    if (s->listener_path && s->listener_path[0])
+        return zl_fail(b->err, ZL_ERR_UNSUPPORTED, "linux.seccomp.listenerPath");
+    if (read_flags(b, s, &p->seccomp_flags) < 0)
+        return -1;
+    zl_autofree const struct oci_seccomp_rule **all = calloc(s->syscalls.n + 1, sizeof *all);
+    if (!all)
+        return zl_fail_errno(b->err, "compile a seccomp profile");
+    for (size_t i = 0; i < s->syscalls.n; i++)
+        all[i] = &s->syscalls.v[i];
+    profile = (struct seccomp_profile){ .head = s, .rules = all, .n_rules = s->syscalls.n };
+    return compile(b, &profile, p);
+}
