@@ -121,15 +121,15 @@ static int read_block(struct reader *r, struct block *b, struct zl_error *err)
         return bad(err, "it has no local time type, or more than can be numbered");
     if ((h->isutcnt && h->isutcnt != h->typecnt) || (h->isstdcnt && h->isstdcnt != h->typecnt))
         return bad(err, "an indicator is missing, or is one too many");
-    if (h->leapcnt)
-        return zl_fail(err, ZL_ERR_UNSUPPORTED,
-                       "time zone file: it counts leap seconds, which the system's clock does not");
     b->times = p;
     b->type_of = b->times + (size_t)h->timecnt * (size_t)b->time_size;
     b->types = b->type_of + h->timecnt;
     b->chars = b->types + (size_t)h->typecnt * 6;
     b->isstd = b->chars + h->charcnt;
     b->isut = b->isstd + h->isstdcnt;
+    if (h->leapcnt) /* they would lie before isstd */
+        return zl_fail(err, ZL_ERR_UNSUPPORTED,
+                       "time zone file: it counts leap seconds, which the system's clock does not");
     return 0;
 }
 
