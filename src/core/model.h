@@ -137,7 +137,6 @@ struct service {
     bool shutdown;          /* on_panic: shutdown */
     struct stop_how stop_how;
     bool pulled;      /* the image of target was pulled: restarts need not */
-    bool pull_failed; /* at least once since the deploy */
     /* dependencies: looked at until released or given up, once per version */
     bool released, gave_up;
     uint64_t wait_since;    /* mono */

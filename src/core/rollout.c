@@ -89,6 +89,15 @@ static void check_guarded(struct core *c, struct service *s)
     }
 }
 
+/* What does not stay up where it is new is not brought to where the old one works. */
+static void check_ended(struct core *c, struct service *s)
+{
+    struct slot *slot;
+    TAILQ_FOREACH (slot, &s->slots, link)
+        if (!s->rollout_failed && slot_ended(slot) && !rollout_outdated(slot))
+            rollout_failed(c, slot, slot->why);
+}
+
 /* One of the present version is on its way: the next step waits for it. */
 static bool one_under_way(const struct service *s, uint64_t now)
 {
@@ -160,6 +169,9 @@ void rollout_step(struct core *c, struct service *s)
         replace_all(c, s);
         return;
     }
+    check_ended(c, s);
+    if (s->rollout_failed)
+        return;
     if (one_under_way(s, c->now.mono_ms))
         return;
     struct slot *sick = first_sick_outdated(s), *surge = slot_find(s, s->desired + 1);

@@ -111,7 +111,7 @@ bool service_retarget(struct core *c, struct service *s, const struct spec *spec
         return false;
     version_set(&s->target, spec, service);
     s->desired = service->rtype == SPEC_SERVICE ? service->replicas : 0;
-    s->absent = s->stopped = s->shutdown = s->rollout_failed = s->pull_failed = false;
+    s->absent = s->stopped = s->shutdown = s->rollout_failed = false;
     s->pulled = s->pulled && !rolled;
     TAILQ_FOREACH (slot, &s->slots, link) {
         if (slot->version.hash == s->target.hash && slot->version.spec)
@@ -180,7 +180,7 @@ bool service_in_progress(const struct service *s)
     if (!s->released || rollout_busy(s))
         return true;
     TAILQ_FOREACH (slot, &s->slots, link)
-        if (slot->inst && slot->inst->state == INST_PULLING && !s->pull_failed)
+        if (slot->inst && slot->inst->state == INST_PULLING && slot->restarts == 0)
             return true;
     return false;
 }

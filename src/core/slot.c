@@ -283,7 +283,6 @@ static void when_failed(struct core *c, struct instance *i, const struct start_f
     emit_inst_event(c, pull ? "pull_failed" : "start_failed", i, "%s-%u: %s", i->label.service,
                     s->index, s->why);
     s->service->pulled = false; /* the image may be what is missing: the next try looks again */
-    s->service->pull_failed |= pull;
     if (s->guarded) {
         fail_rollout(c, s);
         return;

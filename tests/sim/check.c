@@ -431,6 +431,10 @@ static void check_event_line(struct world *w, const struct effect *e)
 {
     bool restart =
         strcmp(e->event.type, "restart") == 0 || strcmp(e->event.type, "crash_loop") == 0;
+    struct service_wish *mine;
+    if (strcmp(e->event.type, "rollout_failed") == 0 &&
+        wish_service(wish_find(w->checks, e->event.deployment), e->event.service, &mine))
+        memset(mine->slots, 0, sizeof mine->slots); /* what cannot return is tried anew */
     const struct container *c = restart ? world_container(w, e->event.inst) : NULL;
     if (c && c->unwanted)
         violation(w, "%s/%s-%u was stopped on purpose, and counts as crashed", c->deployment,

@@ -17,7 +17,7 @@
 #include "user.h"
 #include "world.h"
 
-enum { SETTLE_STEPS = 6000, EXIT_VIOLATION = 1, EXIT_USAGE = 2 };
+enum { SETTLE_STEPS = 20000, EXIT_VIOLATION = 1, EXIT_USAGE = 2 };
 
 struct options {
     uint64_t seed, count, events, jobs;

@@ -92,7 +92,7 @@ static uint64_t latency(struct world *w, enum effect_kind kind)
         [EFF_KILL] = 5,   [EFF_REMOVE] = 30, [EFF_PROBE] = 200,
     };
     uint64_t ms = 1 + rng_below(&w->rng, most[kind]);
-    if (w->faults && rng_one_in(&w->rng, 25))
+    if (w->faults && rng_one_in(&w->rng, kind == EFF_PULL ? 200 : 25))
         ms *= 1 + rng_below(&w->rng, 5000); /* far beyond every deadline */
     return ms;
 }
@@ -138,9 +138,10 @@ static bool goes_wrong(struct world *w, struct item *it)
     it->fails = rng_one_in(&w->rng, 15);
     if (rng_one_in(&w->rng, 20))
         it->how = ANSWER_TWICE;
-    if (rng_one_in(&w->rng, 40))
+    uint64_t rarely = it->request == EFF_PULL ? 20 : 1; /* nothing is waited for longer */
+    if (rng_one_in(&w->rng, 40 * rarely))
         it->how = ANSWER_NEVER;
-    return rng_one_in(&w->rng, 50); /* lost on the way: no effect, no answer */
+    return rng_one_in(&w->rng, 50 * rarely); /* lost on the way: no effect, no answer */
 }
 
 static void note_unwanted(struct world *w, const struct effect *e)

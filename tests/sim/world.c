@@ -114,6 +114,11 @@ static void log_step(const struct world *w, const struct event *ev)
         const struct effect *e = &w->out.v[i];
         if (e->kind == EFF_EVENT)
             world_log(w, "     . %s: %s", e->event.type, e->event.text);
+        else if (e->kind == EFF_CREATE)
+            world_log(w, "     + create op %llu inst %llx %s/%s-%u hash %llx",
+                      (unsigned long long)e->op, (unsigned long long)e->inst.v,
+                      e->create.label.deployment, e->create.label.service, e->create.label.index,
+                      (unsigned long long)e->create.label.spec_hash);
         else
             world_log(w, "     %s %s op %llu inst %llx", i < w->out.commit ? "=" : "+",
                       effect_kind_name(e->kind), (unsigned long long)e->op,
