@@ -18,8 +18,9 @@
 
 enum { CONNECT_MS = 10000, INPUT_SIZE = 16384 };
 
-/* Ops of our requests; only the answer of the first one matters. */
-enum { OP_STREAM = 2, OP_AWAY };
+/* Ops of our requests. What became of a signal does not matter. */
+enum { OP_STREAM = 2, OP_SIZE, OP_SIGNAL };
+enum { SIZE_AGAIN_MS = 5 };
 
 static const int proxied[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
 
@@ -31,6 +32,7 @@ struct stream {
     bool reading; /* our stdin has more */
     char input[INPUT_SIZE];
     size_t input_at, input_n; /* of input, what the monitor has not taken yet */
+    bool size_due;            /* the terminal did not exist yet when we told its size */
     bool ended;
     struct mon_exit exit;
     struct mon_frame_reader frames;
@@ -118,8 +120,9 @@ static void read_input(struct stream *s)
 static void send_size(struct stream *s)
 {
     uint16_t rows, cols;
+    s->size_due = false;
     if (s->o->tty && (term_size(0, &rows, &cols) || term_size(1, &rows, &cols)))
-        (void)mon_client_send_resize(s->monitor, OP_AWAY, 0, rows, cols, NULL);
+        (void)mon_client_send_resize(s->monitor, OP_SIZE, 0, rows, cols, NULL);
 }
 
 static void on_signal(struct stream *s)
@@ -130,7 +133,7 @@ static void on_signal(struct stream *s)
     if (info.ssi_signo == SIGWINCH)
         send_size(s);
     else
-        (void)mon_client_send_signal(s->monitor, OP_AWAY, 0, (int)info.ssi_signo, NULL);
+        (void)mon_client_send_signal(s->monitor, OP_SIGNAL, 0, (int)info.ssi_signo, NULL);
 }
 
 static int open_signals(const struct stream_options *o, sigset_t *before, struct zl_error *err)
@@ -147,12 +150,14 @@ static int open_signals(const struct stream_options *o, sigset_t *before, struct
     return fd >= 0 ? fd : zl_fail_errno(err, "watch signals");
 }
 
-/* Answers to what we sent on the way; their content does not matter any more. */
+/* Answers to what we sent on the way. */
 static void drain_monitor(struct stream *s)
 {
     struct mon_message m;
-    while (mon_client_recv(s->monitor, &m, NULL) > 0)
+    while (mon_client_recv(s->monitor, &m, NULL) > 0) {
+        s->size_due = s->size_due || (m.op == OP_SIZE && m.err.kind == ZL_ERR_CONFLICT);
         zl_closep(&m.fd);
+    }
 }
 
 /* ---- the loop ------------------------------------------------------------------------------ */
@@ -168,8 +173,11 @@ static int turn(struct stream *s, struct zl_error *err)
         [P_MONITOR] = { .fd = mon_client_fd(s->monitor), .events = POLLIN },
         [P_STDIN] = { .fd = want_input ? 0 : -1, .events = POLLIN },
     };
-    if (poll(p, P_COUNT, -1) < 0)
+    int n = poll(p, P_COUNT, s->size_due ? SIZE_AGAIN_MS : -1);
+    if (n < 0)
         return errno == EINTR ? 1 : zl_fail_errno(err, "wait for the container");
+    if (n == 0)
+        send_size(s);
     if (p[P_SIGNALS].revents)
         on_signal(s);
     if (p[P_STDIN].revents)
@@ -191,12 +199,12 @@ static int connect_stream(struct stream *s, const json_t *where, struct zl_error
     if (mon_client_connect(jstr(where, "socket"), jstr(where, "token"), deadline, &s->monitor, NULL,
                            err) < 0)
         return -1;
-    send_size(s);
     int rc = s->o->exec ? mon_client_send_exec_start(s->monitor, OP_STREAM, 0, err)
                         : mon_client_send_attach(s->monitor, OP_STREAM, err);
     if (rc < 0 || mon_client_await(s->monitor, OP_STREAM, deadline, &m, err) < 0)
         return -1;
     s->fd = m.fd;
+    send_size(s);
     if (fcntl(s->fd, F_SETFL, O_NONBLOCK) < 0)
         return zl_fail_errno(err, "make the stream non-blocking");
     return 0;
