@@ -7,10 +7,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -18,28 +16,6 @@
 #include "shim/shim.h"
 
 enum { CONTROL_FD = 3, EXIT_BROKEN = 125 };
-
-int mapping_open(int memfd, struct mapping *ret, struct zl_error *err)
-{
-    struct stat st;
-    int wanted = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
-    int seals = fcntl(memfd, F_GET_SEALS);
-
-    if (seals < 0 || (seals & wanted) != wanted || fstat(memfd, &st) < 0 || st.st_size == 0)
-        return zl_fail(err, ZL_ERR_INVALID, "the plan is not a sealed memfd");
-    void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, memfd, 0);
-    if (bytes == MAP_FAILED)
-        return zl_fail_errno(err, "map the plan");
-    *ret = (struct mapping){ .bytes = bytes, .size = (size_t)st.st_size };
-    return 0;
-}
-
-void mapping_close(struct mapping *m)
-{
-    if (m->bytes)
-        (void)munmap((void *)(uintptr_t)m->bytes, m->size);
-    *m = (struct mapping){ 0 };
-}
 
 /* Every child that ended: the first process, an exec, or an orphan of the container that came to us
  * as its subreaper. */

@@ -71,7 +71,7 @@ struct shim {
     uint64_t last_exec_id;
 };
 
-/* main.c */
+/* mapping.c */
 int mapping_open(int memfd, struct mapping *ret, struct zl_error *err); /* INVALID: not sealed */
 void mapping_close(struct mapping *m);
 
