@@ -2,7 +2,8 @@
 /*
  * The standard streams of one process, the first of a container or an exec: the pipes (or the pty)
  * whose other ends it has, the log they go to, the clients that are attached, the last bytes that a
- * health command keeps. Each burst of output is read once and goes to all of them.
+ * health command keeps. Each burst of output is read once and goes to all of them. The caller's
+ * process ignores or blocks SIGPIPE: stdin may lose its reader at any time.
  */
 #ifndef ZL_MONITOR_STREAMS_H
 #define ZL_MONITOR_STREAMS_H
