@@ -95,21 +95,11 @@ static int kill_first(const struct oci_state *state, struct zl_error *err)
     return 0;
 }
 
-static int run_poststop(const struct oci_state *state, struct zl_error *err)
-{
-    autociconfig struct oci_config *config = NULL;
-    zl_autoclose int bundle =
-        state->bundle ? open(state->bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-
-    if (bundle < 0 || oci_config_load(bundle, &config, NULL) < 0)
-        return 0; /* the bundle may be gone by now: then nobody is to be told */
-    return hooks_run(&config->hooks.poststop, "poststop", state, OCI_STOPPED, -1, err);
-}
-
 int verb_delete(const struct options *o, struct zl_error *err)
 {
     autocontainer struct container c;
     autocistate struct oci_state state = { 0 };
+    autociconfig struct oci_config *config = NULL;
     enum oci_status status;
 
     if (container_open(o, &c, err) < 0)
@@ -123,8 +113,9 @@ int verb_delete(const struct options *o, struct zl_error *err)
         return -1;
     if (faccessat(c.dir_fd, "plan", F_OK, 0) == 0 && container_load_plan(&c, err) < 0)
         return -1;
-    if (container_remove(&c, err) < 0)
+    if (hooks_kept(&c, &config, err) < 0 || container_remove(&c, err) < 0)
         return -1;
     state.pid = 0;
-    return run_poststop(&state, err);
+    hooks_run_all(o, &config->hooks.poststop, "poststop", &state, OCI_STOPPED);
+    return 0;
 }

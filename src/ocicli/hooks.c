@@ -103,3 +103,34 @@ int hooks_run(const struct oci_hook_list *hooks, const char *name, const struct 
     }
     return 0;
 }
+
+void hooks_run_all(const struct options *o, const struct oci_hook_list *hooks, const char *name,
+                   const struct oci_state *state, enum oci_status status)
+{
+    for (size_t i = 0; i < hooks->n; i++) {
+        struct oci_hook_list one = { &hooks->v[i], 1 };
+        struct zl_error err = { 0 };
+        if (hooks_run(&one, name, state, status, -1, &err) < 0)
+            report(o, REPORT_WARNING, &err);
+    }
+}
+
+int hooks_keep(struct container *c, const struct oci_config *config, struct zl_error *err)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(8 << 20);
+
+    if (!oci_config_has_hooks(config))
+        return 0;
+    if (zl_json_dump(config->document.root, JSON_COMPACT, &text, err) < 0)
+        return -1;
+    return zl_write_atomic(c->dir_fd, "config.json", text.data, text.len, 0600, false, err);
+}
+
+int hooks_kept(struct container *c, struct oci_config **ret, struct zl_error *err)
+{
+    static const char nothing[] = "{\"ociVersion\":\"1.0.0\",\"root\":{\"path\":\"/\"}}";
+
+    if (faccessat(c->dir_fd, "config.json", F_OK, 0) == 0)
+        return oci_config_load(c->dir_fd, ret, err);
+    return oci_config_parse(nothing, sizeof nothing - 1, "config.json", ret, err);
+}

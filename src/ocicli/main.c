@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* zlayer-oci: an OCI runtime's command line, a drop-in for runc and crun. */
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/fd.h"
 #include "ocicli/verbs.h"
 
 enum { EXIT_OWN_FAILURE = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NO_COMMAND = 127 };
@@ -23,31 +20,6 @@ const struct command commands[] = {
 };
 /* clang-format on */
 
-/* As runc writes it, for the engines that read it back: level, msg, time. */
-static void append_log(const struct options *o, const char *message)
-{
-    zl_autobuf struct zl_buf line = ZL_BUF(8192);
-    zl_autoclose int fd = -1;
-    char now[ZL_RFC3339_SIZE];
-    json_t *entry;
-
-    if (!o->log)
-        return;
-    zl_format_rfc3339(zl_wall_ns(), 0, now);
-    fd = open(o->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return; /* the message is on stderr as well */
-    if (strcmp(o->log_format, "json") == 0) {
-        entry = json_pack("{ss ss ss}", "level", "error", "msg", message, "time", now);
-        (void)zl_json_dump(entry, JSON_COMPACT, &line, NULL);
-        json_decref(entry);
-    } else {
-        zl_buf_addf(&line, "time=\"%s\" level=error msg=\"%s\"", now, message);
-    }
-    zl_buf_addc(&line, '\n');
-    (void)zl_write_all(fd, line.data, line.len, "log", NULL); /* as above */
-}
-
 static int exit_code_of(const struct options *o, const struct zl_error *err)
 {
     if (!o->command || o->command->run != verb_run)
@@ -59,8 +31,7 @@ static int exit_code_of(const struct options *o, const struct zl_error *err)
 
 static int fail(const struct options *o, const struct zl_error *err)
 {
-    (void)fprintf(stderr, "zlayer-oci: %s\n", err->msg);
-    append_log(o, err->msg);
+    report(o, REPORT_ERROR, err);
     return exit_code_of(o, err);
 }
 

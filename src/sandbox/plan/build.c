@@ -151,7 +151,12 @@ static void build_names(struct build *b, struct plan *p)
 
 static int check_names(struct build *b, const struct plan *p)
 {
-    if ((p->hostname || p->domainname) && !(p->namespaces & CLONE_NEWUTS))
+    const struct plan_join *j = plan_table(b->w.out->data, p->joins);
+    uint32_t own = p->namespaces;
+
+    for (uint32_t i = 0; i < p->joins.n; i++)
+        own |= j[i].ns;
+    if ((p->hostname || p->domainname) && !(own & CLONE_NEWUTS))
         return zl_fail(b->err, ZL_ERR_INVALID,
                        "hostname: needs a UTS namespace of the container's own");
     return 0;
