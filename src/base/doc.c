@@ -308,7 +308,10 @@ static int on_scalar(struct builder *b, struct fy_event *e)
     size_t len = 0;
     struct fy_token *token = e->scalar.value;
     const char *text = token ? fy_token_get_text(token, &len) : NULL;
-    n->plain = !token || fy_token_scalar_style(token) == FYSS_PLAIN;
+    enum fy_scalar_style style = token ? fy_token_scalar_style(token) : FYSS_PLAIN;
+    n->plain = style == FYSS_PLAIN;
+    if ((style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) && n->column > 1)
+        n->column--; /* libfyaml's mark stands behind the quote */
     n->scalar.len = text ? len : 0;
     n->scalar.text = zl_arena_strndup(b->arena, text ? text : "", n->scalar.len);
     if (!n->scalar.text)
