@@ -64,7 +64,8 @@ struct cli_command {
 
 /* All commands in the order of help, ended by a NULL name. */
 const struct cli_command *const *cli_commands(void);
-const struct cli_command *cli_find_command(const struct cli_command *const *from, const char *name);
+const struct cli_command *cli_find_command(const char *name);      /* NULL: there is none */
+bool cli_is_called(const struct cli_command *c, const char *name); /* or its alias */
 
 extern const struct cli_option cli_global_options[];
 

@@ -34,8 +34,13 @@ static void print_bash(void)
                  "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
                  "    case ${COMP_WORDS[i]} in -*) ;; *) cmd+=${cmd:+ }${COMP_WORDS[i]} ;; esac\n"
                  "  done\n"
-                 "  case $cmd in container*|image*|job*|daemon*) cmd=$(echo \"$cmd\" | cut -d' ' "
-                 "-f1,2) ;; *) cmd=${cmd%% *} ;; esac\n"
+                 "  set -- $cmd\n"
+                 "  cmd=${1-}\n"
+                 "  case $cmd in");
+    for (const struct cli_command *const *c = cli_commands(); *c; c++)
+        if ((*c)->sub)
+            (void)printf(" %s%s", (*c)->name, ") cmd+=${2+ $2} ;;");
+    (void)printf(" esac\n"
                  "  case $cmd in\n");
     for (const struct cli_command *const *c = cli_commands(); *c; c++) {
         bash_case((*c)->name, *c);
@@ -50,7 +55,7 @@ static void print_bash(void)
     (void)printf("\"; kind=none ;;\n"
                  "  esac\n"
                  "  if [[ $cur != -* && $kind == spec ]]; then\n"
-                 "    COMPREPLY=($(compgen -f -X '!*.y?(a)ml' -- \"$cur\")); return\n"
+                 "    COMPREPLY=($(compgen -f -X '!*.y*ml' -- \"$cur\")); return\n"
                  "  fi\n"
                  "  [[ $cur != -* && $kind != none ]] && words+=\" $(zlayer completion words $kind "
                  "2>/dev/null)\"\n"

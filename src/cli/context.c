@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "cli/cli.h"
 #include "cli/start.h"
 
@@ -18,6 +19,8 @@ int cli_resolve_paths(struct cli *cli, struct zl_error *err)
         first_set(getenv("ZLAYER_ROOT_DIR"), getenv("ZLAYER_DATA_DIR"), "/var/lib/zlayer");
     cli->root_dir = first_set(cli->root_dir, root, NULL);
     cli->runtime_dir = first_set(cli->runtime_dir, getenv("ZLAYER_RUNTIME_DIR"), "/var/run/zlayer");
+    if (cli->verbose)
+        zl_log_init("zlayer", ZL_LOG_DEBUG, ZL_LOG_TEXT);
     if (cli->socket)
         return 0;
     int n = snprintf(cli->socket_buf, sizeof cli->socket_buf, "%s/zlayer.sock", cli->runtime_dir);
@@ -54,6 +57,8 @@ int cli_fail(const struct zl_error *err)
 {
     (void)fflush(stdout);
     (void)fprintf(stderr, "Error: %s\n", err->msg);
+    if (zl_log_max() >= ZL_LOG_DEBUG && err->where)
+        (void)fprintf(stderr, "  (%s, %s)\n", zl_err_kind_name(err->kind), err->where);
     return err->kind == ZL_ERR_UNREACHABLE ? CLI_NO_AGENT : CLI_FAILED;
 }
 

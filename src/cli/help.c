@@ -86,11 +86,11 @@ static int help_run(struct cli *cli, const void *options, int argc, char **argv)
         cli_print_overview();
         return CLI_OK;
     }
-    const struct cli_command *c = cli_find_command(cli_commands(), argv[0]);
+    const struct cli_command *c = cli_find_command(argv[0]);
     if (!c)
         return cli_failf(CLI_USAGE, "there is no command '%s'", argv[0]);
     const struct cli_command *s = argc > 1 ? c->sub : NULL;
-    while (s && s->name && strcmp(s->name, argv[1]) != 0)
+    while (s && s->name && !cli_is_called(s, argv[1]))
         s++;
     if (argc > 1 && (!s || !s->name))
         return cli_failf(CLI_USAGE, "there is no command '%s %s'", argv[0], argv[1]);

@@ -8,53 +8,10 @@
 #include "cli/cli.h"
 #include "spec/suggest.h"
 
-static const char *const format_words[] = { "table", "json", NULL };
-
-/* clang-format off */
-const struct cli_option cli_global_options[] = {
-    { 'H', "socket",      CLI_STRING, offsetof(struct cli, socket),      "PATH", "socket of the agent [RUNTIME_DIR/zlayer.sock]", NULL },
-    { 0,   "root-dir",    CLI_STRING, offsetof(struct cli, root_dir),    "DIR",  "images, containers, state [$ZLAYER_ROOT_DIR, /var/lib/zlayer]", NULL },
-    { 0,   "data-dir",    CLI_STRING, offsetof(struct cli, root_dir),    "DIR",  "the same as --root-dir", NULL },
-    { 0,   "runtime-dir", CLI_STRING, offsetof(struct cli, runtime_dir), "DIR",  "sockets [$ZLAYER_RUNTIME_DIR, /var/run/zlayer]", NULL },
-    { 0,   "format",      CLI_CHOICE, offsetof(struct cli, format),      "FORMAT", "table or json", format_words },
-    { 0,   "no-color",    CLI_FLAG,   offsetof(struct cli, no_color),    NULL,   "no colours, as with $NO_COLOR", NULL },
-    { 'v', "verbose",     CLI_FLAG,   offsetof(struct cli, verbose),     NULL,   "say where an error comes from", NULL },
-    { 0 },
-};
-
-static const struct cli_command *const commands[] = {
-    &up_command, &deploy_command, &down_command, &stop_command, &ps_command, &logs_command, &exec_command,
-    &status_command, &validate_command, &job_command, &cron_command, &events_command,
-    &run_command, &container_command,
-    &image_command, &import_command,
-    &serve_command, &daemon_command,
-    &version_command, &completion_command, &man_command, &help_command,
-    NULL,
-};
-/* clang-format on */
-
-const struct cli_command *const *cli_commands(void)
-{
-    return commands;
-}
-
-static bool is_called(const struct cli_command *c, const char *name)
-{
-    return strcmp(c->name, name) == 0 || (c->alias && strcmp(c->alias, name) == 0);
-}
-
-const struct cli_command *cli_find_command(const struct cli_command *const *from, const char *name)
-{
-    for (; *from; from++)
-        if (is_called(*from, name))
-            return *from;
-    return NULL;
-}
-
 static const struct cli_command *find_sub(const struct cli_command *c, const char *name)
 {
     for (const struct cli_command *s = c->sub; s->name; s++)
-        if (is_called(s, name))
+        if (cli_is_called(s, name))
             return s;
     return NULL;
 }
@@ -62,8 +19,8 @@ static const struct cli_command *find_sub(const struct cli_command *c, const cha
 static int unknown_command(const char *name)
 {
     struct spec_nearest near = { .typed = name };
-    for (size_t i = 0; commands[i]; i++)
-        spec_nearest_try(&near, commands[i]->name);
+    for (size_t i = 0; cli_commands()[i]; i++)
+        spec_nearest_try(&near, cli_commands()[i]->name);
     if (near.word)
         return cli_failf(CLI_USAGE, "there is no command '%s'; did you mean '%s'?", name,
                          near.word);
@@ -115,11 +72,11 @@ static int run_command_line(struct cli *cli, const struct cli_command *parent,
 
     int n = cli_parse_options(argc, argv, c->options, options, cli_global_options, cli,
                               c->options_first, &help, &err);
-    int rc;
+    int rc = CLI_OK;
     if (n < 0)
         rc = usage_error(parent, c, err.msg);
     else if (help)
-        cli_print_help(parent, c), rc = CLI_OK;
+        cli_print_help(parent, c);
     else if ((rc = check_count(parent, c, n, argv)) == CLI_OK)
         rc = cli_resolve_paths(cli, &err) < 0 ? cli_fail(&err) : c->run(cli, options, n, argv);
     cli_options_done(c->options, options);
@@ -128,7 +85,7 @@ static int run_command_line(struct cli *cli, const struct cli_command *parent,
 
 static int dispatch(struct cli *cli, int argc, char **argv)
 {
-    const struct cli_command *c = cli_find_command(commands, argv[0]);
+    const struct cli_command *c = cli_find_command(argv[0]);
     if (!c)
         return unknown_command(argv[0]);
     if (!c->sub)

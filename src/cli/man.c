@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Manual pages in roff, man(7), from the tables: `zlayer man ps | man -l -`. */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,11 +28,12 @@ static void puts_roff(const char *text)
     put(text, strlen(text));
 }
 
-static void put_options(const char *title, const struct cli_option *table)
+/* heading: a request of man(7) that begins the list */
+static void put_options(const char *heading, const struct cli_option *table)
 {
     if (!table || !table->name)
         return;
-    (void)printf(".SH %s\n", title);
+    (void)printf("%s\n", heading);
     for (; table->name; table++) {
         (void)printf(".TP\n.B ");
         if (table->letter)
@@ -54,9 +56,10 @@ static void put_examples(const char *examples)
         (void)printf(".TP\n.B ");
         put(examples, command);
         (void)printf("\n");
-        if (command < line)
+        if (command < line) {
             put(examples + command + 1, line - command - 1);
-        (void)printf("\n");
+            (void)printf("\n");
+        }
         examples += line + (examples[line] == '\n');
     }
 }
@@ -66,9 +69,11 @@ static void put_synopsis(const char *before, const struct cli_command *c)
     (void)printf(".B zlayer %s%s\n", before, c->name);
     if (c->options)
         (void)printf("[\\fIOPTIONS\\fR]\n");
-    if (c->args)
+    if (c->args) {
         puts_roff(c->args);
-    (void)printf("\n.br\n");
+        (void)printf("\n");
+    }
+    (void)printf(".br\n");
 }
 
 static void put_exit_codes(void)
@@ -94,7 +99,10 @@ static void put_command(const struct cli_command *c)
 {
     char before[64];
     (void)snprintf(before, sizeof before, "%s ", c->name);
-    (void)printf(".TH ZLAYER\\-%s 1 \"\" \"zlayer " ZL_VERSION "\"\n", c->name);
+    (void)printf(".TH ZLAYER\\-");
+    for (const char *p = c->name; *p; p++)
+        (void)putchar(toupper((unsigned char)*p));
+    (void)printf(" 1 \"\" \"zlayer " ZL_VERSION "\"\n");
     (void)printf(".SH NAME\nzlayer\\-%s \\- ", c->name);
     puts_roff(c->summary);
     (void)printf("\n.SH SYNOPSIS\n");
@@ -109,9 +117,9 @@ static void put_command(const struct cli_command *c)
         (void)printf(".SS %s %s\n", c->name, s->name);
         puts_roff(s->about ? s->about : s->summary);
         (void)printf("\n");
-        put_options("OPTIONS", s->options);
+        put_options(".PP\nOptions:", s->options);
     }
-    put_options("OPTIONS", c->options);
+    put_options(".SH OPTIONS", c->options);
     if (c->examples)
         put_examples(c->examples);
     put_exit_codes();
@@ -128,7 +136,7 @@ static void put_overview(void)
         puts_roff((*c)->summary);
         (void)printf("\n");
     }
-    put_options("OPTIONS", cli_global_options);
+    put_options(".SH OPTIONS", cli_global_options);
     put_exit_codes();
     (void)printf(".SH ENVIRONMENT\nZLAYER_ROOT_DIR (or ZLAYER_DATA_DIR), ZLAYER_RUNTIME_DIR, "
                  "NO_COLOR\n");
@@ -146,7 +154,7 @@ static int man_run(struct cli *cli, const void *options, int argc, char **argv)
 {
     (void)cli;
     (void)options;
-    const struct cli_command *c = argc ? cli_find_command(cli_commands(), argv[0]) : NULL;
+    const struct cli_command *c = argc ? cli_find_command(argv[0]) : NULL;
     if (argc && !c)
         return cli_failf(CLI_USAGE, "there is no command '%s'", argv[0]);
     cli_print_man(c);
