@@ -484,6 +484,8 @@ int seccomp_compile(const struct seccomp_profile *profile, struct sock_filter *o
                 to = split_x32(c, to, at[twin]);
         if (to == bad)
             continue;
+        if (to != c->p.first) /* a load goes on to what stands behind it */
+            put(&c->p, BPF_JMP | BPF_JA, (uint32_t)distance(&c->p, to, 0), 0, 0);
         to = load(&c->p, offsetof(struct seccomp_data, nr));
         next = branch(&c->p, BPF_JEQ, abis[abi].audit, to, next);
     }
