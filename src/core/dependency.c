@@ -101,7 +101,7 @@ static uint64_t end_of_wait(const struct service *s, const struct service *on,
                             const struct spec_depends *d)
 {
     uint64_t begin = s->wait_since;
-    if (on && !on->stopped) {
+    if (on && !on->stopped && !on->shutdown) {
         if (!on->settled_at)
             return NEVER;
         if (on->settled_at > begin)
@@ -178,11 +178,21 @@ bool dependency_is_needed(const struct service *s)
     return false;
 }
 
+/* An ended container that is kept needs nobody any more. */
+static bool has_running_slots(const struct service *s)
+{
+    const struct slot *slot;
+    TAILQ_FOREACH (slot, &s->slots, link)
+        if (!slot_ended(slot))
+            return true;
+    return false;
+}
+
 bool dependency_holds_back(const struct service *s)
 {
     const struct service *other;
     TAILQ_FOREACH (other, &s->deployment->services, link)
-        if (other != s && service_unwanted(other) && !TAILQ_EMPTY(&other->slots) &&
+        if (other != s && service_unwanted(other) && has_running_slots(other) &&
             depends_on(other, s))
             return true;
     return false;

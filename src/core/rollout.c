@@ -43,12 +43,13 @@ bool rollout_busy(const struct service *s)
     return false;
 }
 
+/* One that has ended for good is not waited for. */
 static bool all_ready(const struct service *s, uint64_t now)
 {
     struct slot *slot;
     uint32_t ready = 0;
     TAILQ_FOREACH (slot, &s->slots, link)
-        ready += slot->index <= s->desired && slot_ready(slot, now);
+        ready += slot->index <= s->desired && (slot_ready(slot, now) || slot_ended(slot));
     return ready == s->desired;
 }
 
@@ -57,7 +58,7 @@ bool rollout_wants_surge(const struct service *s, uint64_t now)
     const struct slot *surge = slot_find(s, s->desired + 1);
     if (!surge || rollout_outdated(surge))
         return false;
-    if (rollout_pending(s) && !s->rollout_failed)
+    if (rollout_pending(s) && !s->rollout_failed && !s->gave_up)
         return true;
     return slot_healthy(surge) && !all_ready(s, now); /* it stands in for one that is missing */
 }
@@ -98,15 +99,14 @@ static void check_ended(struct core *c, struct service *s)
             rollout_failed(c, slot, slot->why);
 }
 
-/* One of the present version is on its way: the next step waits for it. */
-static bool one_under_way(const struct service *s, uint64_t now)
+/* While there is something to protect, whatever is new has to prove itself. */
+static void guard_new(struct core *c, struct service *s)
 {
     struct slot *slot;
     TAILQ_FOREACH (slot, &s->slots, link)
-        if (slot->guarded ||
-            (!rollout_outdated(slot) && slot->index <= s->desired + 1 && !slot_ready(slot, now)))
-            return true;
-    return false;
+        if (!slot->guarded && !rollout_outdated(slot) && slot->index <= s->desired + 1 &&
+            !slot_ready(slot, c->now.mono_ms))
+            slot_guard(c, slot);
 }
 
 /* A port of the host cannot be bound twice: the old one has to go first. */
@@ -151,34 +151,29 @@ static bool any_healthy_outdated(const struct service *s)
     return false;
 }
 
-static void add_surge(struct core *c, struct service *s)
+static void next_replacement(struct core *c, struct service *s)
 {
-    struct slot *surge = slot_new(c, s, s->desired + 1);
-    c->starved |= !surge;
-    if (surge)
-        slot_guard(surge);
+    struct slot *sick = first_sick_outdated(s), *surge = slot_find(s, s->desired + 1);
+    if (sick)
+        slot_replace(c, sick, true);
+    else if (surge ? !rollout_outdated(surge) : cannot_surge(s->target.service))
+        slot_replace(c, first_outdated(s), true);
+    else if (!surge && !slot_new(c, s, s->desired + 1)) /* else an older one, on its way out */
+        c->starved = true;
 }
 
 void rollout_step(struct core *c, struct service *s)
 {
     check_guarded(c, s);
-    struct slot *outdated = first_outdated(s);
-    if (!outdated || s->rollout_failed || !s->released || any_unjudged_outdated(s))
+    if (!rollout_pending(s) || s->rollout_failed || !s->released)
         return;
-    if (!any_healthy_outdated(s)) { /* nothing to protect, nothing to return to */
+    bool unjudged = any_unjudged_outdated(s);
+    if (!unjudged && !any_healthy_outdated(s)) { /* nothing to protect, nothing to return to */
         replace_all(c, s);
         return;
     }
+    guard_new(c, s);
     check_ended(c, s);
-    if (s->rollout_failed)
-        return;
-    if (one_under_way(s, c->now.mono_ms))
-        return;
-    struct slot *sick = first_sick_outdated(s), *surge = slot_find(s, s->desired + 1);
-    if (sick)
-        slot_replace(c, sick, true);
-    else if (surge ? !rollout_outdated(surge) : cannot_surge(s->target.service))
-        slot_replace(c, outdated, true);
-    else if (!surge) /* else an older one, on its way out */
-        add_surge(c, s);
+    if (!s->rollout_failed && !unjudged && !rollout_busy(s))
+        next_replacement(c, s);
 }

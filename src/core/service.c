@@ -114,7 +114,7 @@ bool service_retarget(struct core *c, struct service *s, const struct spec *spec
     s->absent = s->stopped = s->shutdown = s->rollout_failed = false;
     s->pulled = s->pulled && !rolled;
     TAILQ_FOREACH (slot, &s->slots, link) {
-        if (slot->version.hash == s->target.hash && slot->version.spec)
+        if (slot->version.hash == s->target.hash)
             retarget_live(c, slot, &s->target);
         if (rolled || slot_ended(slot) || slot->guarded)
             slot_renew(c, slot);
@@ -139,10 +139,16 @@ bool service_is_job(const struct service *s)
     return s->target.service->rtype != SPEC_SERVICE;
 }
 
-bool service_unwanted(const struct service *s)
+/* By a user's will */
+static bool is_dismissed(const struct service *s)
 {
     const struct deployment *d = s->deployment;
-    return d->removing || s->stopped || s->shutdown || (s->absent && d->stable);
+    return d->removing || s->stopped || (s->absent && d->stable);
+}
+
+bool service_unwanted(const struct service *s)
+{
+    return s->shutdown || is_dismissed(s);
 }
 
 struct service_counts service_count(const struct service *s)
@@ -211,8 +217,7 @@ enum drop {
 
 static bool is_dropped(const struct core *c, const struct slot *slot, enum drop which)
 {
-    const struct service *s = slot->service;
-    bool evidence = s->shutdown && !s->deployment->removing && !s->stopped && slot_ended(slot);
+    bool evidence = !is_dismissed(slot->service) && slot->service->shutdown && slot_ended(slot);
     bool unmade = !slot->inst || slot->inst->state < INST_STARTING;
     const bool dropped[] = {
         [DROP_SURPLUS] = !slot_wanted(c, slot),

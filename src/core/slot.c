@@ -158,10 +158,12 @@ void slot_renew(struct core *c, struct slot *s)
         slot_leave(c, s, &(struct stop_how){ 0 });
 }
 
-void slot_guard(struct slot *s)
+void slot_guard(struct core *c, struct slot *s)
 {
     s->guarded = true;
-    s->guard_end = NEVER; /* counts from when it is up: pulls and permits may take their time */
+    if (slot_up(s)) /* pulls and permits may take their time */
+        s->guard_end = c->now.mono_ms + rollout_guard_ms(s->version.service);
+    c->changed = true;
 }
 
 void slot_replace(struct core *c, struct slot *s, bool guarded)
@@ -169,7 +171,7 @@ void slot_replace(struct core *c, struct slot *s, bool guarded)
     const struct version *target = &s->service->target;
     slot_renew(c, s);
     if (guarded) {
-        slot_guard(s);
+        s->guarded = true; /* its end is set when the new one is up */
         version_move(&s->previous, &s->version);
     }
     version_set(&s->version, target->spec, target->service);
@@ -250,6 +252,12 @@ static void when_up(struct core *c, struct instance *i)
         s->guard_end = c->now.mono_ms + rollout_guard_ms(i->version.service);
 }
 
+/* Policies hold as the present document says, also for what is older. */
+static const struct spec_service *policy_of(const struct slot *s)
+{
+    return s->service->target.service;
+}
+
 static void when_exited(struct core *c, struct instance *i)
 {
     struct slot *s = i->slot;
@@ -267,7 +275,7 @@ static void when_exited(struct core *c, struct instance *i)
         return;
     }
     enum verdict v =
-        supervision_judge(&s->supervision, i->version.service, clean ? ENDED_CLEAN : ENDED_CRASHED,
+        supervision_judge(&s->supervision, policy_of(s), clean ? ENDED_CLEAN : ENDED_CRASHED,
                           c->now.mono_ms, up_ms, &delay);
     if (!obey(c, s, v, delay))
         instance_remove(c, i);
@@ -288,8 +296,8 @@ static void when_failed(struct core *c, struct instance *i, const struct start_f
         return;
     }
     enum verdict v =
-        supervision_judge(&s->supervision, i->version.service,
-                          pull ? ENDED_UNPULLED : ENDED_CRASHED, c->now.mono_ms, 0, &delay);
+        supervision_judge(&s->supervision, policy_of(s), pull ? ENDED_UNPULLED : ENDED_CRASHED,
+                          c->now.mono_ms, 0, &delay);
     (void)obey(c, s, v, delay);
 }
 

@@ -24,7 +24,7 @@ void slot_adopt(struct core *c, struct slot *s, struct instance *i);
 /* A new document or a new try by a user: forgets crashes, ends and pauses. */
 void slot_renew(struct core *c, struct slot *s);
 /* From now on its first failure, or not being ready in time, ends the rollout. */
-void slot_guard(struct slot *s);
+void slot_guard(struct core *c, struct slot *s);
 /* What it is made from changes to the target; what runs in it leaves. */
 void slot_replace(struct core *c, struct slot *s, bool guarded);
 /* A guarded replacement failed: back to what it was made from before, if that is known. */

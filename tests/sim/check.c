@@ -192,7 +192,7 @@ static uint32_t running_ones(const struct world *w, const char *deployment, cons
 {
     uint32_t n = 0;
     for (size_t i = 0; i < w->n_containers; i++)
-        n += is_of(&w->containers[i], deployment, service) && w->containers[i].state == C_RUNNING;
+        n += is_of(&w->containers[i], deployment, service) && w->containers[i].known_up;
     return n;
 }
 

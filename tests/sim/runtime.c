@@ -257,7 +257,7 @@ static void do_create(struct world *w, struct item *rq)
         return;
     }
     if (!rq->fails) {
-        (void)world_add(w, &rq->wanted);
+        wish_health(w, world_add(w, &rq->wanted), false); /* the document may be newer */
     } else if (rng_one_in(&w->rng, 2)) {
         rq->wanted.state = C_DEBRIS;
         (void)world_add(w, &rq->wanted);
