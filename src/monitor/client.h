@@ -19,8 +19,9 @@ struct mon_client;
 
 /*
  * Connects to MON_CTL in the run directory. ZL_ERR_UNREACHABLE when no monitor listens there: it is
- * dead (what it left is to be cleaned up by cgroup and run directory) or has not created yet. Does
- * not wait, says no hello. dir_fd stays the caller's.
+ * dead (what it left is to be cleaned up by cgroup and run directory) or has not created yet. Any
+ * other kind does not mean that: ZL_ERR_TIMEOUT, others crowd its backlog for 2 s (else it does not
+ * wait). Says no hello. dir_fd stays the caller's.
  */
 int mon_client_open(int dir_fd, struct mon_client **ret, struct zl_error *err);
 /* The same by the path of the socket itself ("/run/zlayer/c/<id>/ctl"), of any length. */

@@ -51,7 +51,7 @@ static int64_t days_since_epoch(int year, int month, int day)
     int64_t leaps = y / 4 - y / 100 + y / 400;
     int from_march = (month + 9) % 12;
 
-    return 365 * y + leaps + (153 * from_march + 2) / 5 + day - 1 - 719468;
+    return 365 * y + leaps + (153 * (int64_t)from_march + 2) / 5 + day - 1 - 719468;
 }
 
 static bool take_fraction(const char **p, const char *end, int *ret_ns)
@@ -100,8 +100,8 @@ size_t log_parse_time(const char *text, size_t n, int64_t *ret_wall_ns)
     if (!good || year < 1970 || year > 2261 || month < 1 || month > 12 || day < 1 || day > 31 ||
         hour > 23 || minute > 59 || second > 60)
         return 0;
-    int64_t seconds =
-        days_since_epoch(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+    int64_t seconds = days_since_epoch(year, month, day) * 86400 + hour * INT64_C(3600) +
+                      minute * INT64_C(60) + second;
     *ret_wall_ns = seconds * 1000000000 + ns;
     return (size_t)(p - text);
 }

@@ -228,9 +228,6 @@ static int check(struct connection *c, const struct server_row *row, struct serv
 {
     uint16_t type = rq->ticket.type;
 
-    if (!row)
-        return zl_fail(err, ZL_ERR_UNSUPPORTED, "this monitor does not know requests of type %u",
-                       type);
     if (rq->msg->head.length < row->body_min)
         return zl_fail(err, ZL_ERR_PROTOCOL, "%s: %u bytes are too short, %u wanted", row->name,
                        rq->msg->head.length, row->body_min);
@@ -243,6 +240,11 @@ static int check(struct connection *c, const struct server_row *row, struct serv
     return 0;
 }
 
+static const struct server_row *find_row(const struct server *s, uint16_t type)
+{
+    return type < s->n_rows && s->rows[type].handle ? &s->rows[type] : NULL;
+}
+
 static void handle(struct connection *c, struct zl_msg *m)
 {
     struct server *s = c->server;
@@ -250,14 +252,15 @@ static void handle(struct connection *c, struct zl_msg *m)
         .ticket = { .connection = c->serial, .op = m->head.op, .type = m->head.type },
         .msg = m,
     };
-    const struct server_row *row = m->head.type < s->n_rows ? &s->rows[m->head.type] : NULL;
+    const struct server_row *row = find_row(s, m->head.type);
     struct zl_error err;
 
-    if (row && !row->handle)
-        row = NULL;
-    if (rq.ticket.type == 0)
-        rq.ticket.type = MON_ERROR; /* 0 is no ticket */
-    if (check(c, row, &rq, &err) < 0) {
+    if (!row)
+        (void)zl_fail(&err, ZL_ERR_UNSUPPORTED, "this monitor does not know requests of type %u",
+                      m->head.type);
+    if (!row || check(c, row, &rq, &err) < 0) {
+        if (rq.ticket.type == 0)
+            rq.ticket.type = MON_ERROR; /* 0 is no ticket */
         server_refuse(s, &rq.ticket, &err);
         c->closing = c->closing || !c->greeted;
         return;

@@ -12,8 +12,9 @@
 #include "monitor/attach.h"
 
 enum {
-    CHUNK = 64 * 1024,           /* what a pipe holds (pipe(7)): one read empties it */
-    HOLD_MS = 200,               /* how long the start of a line is kept out of the log */
+    CHUNK = 64 * 1024,                  /* what a pipe holds (pipe(7)): one read empties it */
+    HOLD_MS = 200,                      /* how long the start of a line is kept out of the log */
+    CAPTURE_ROOM = 4 * STREAMS_CAPTURE, /* it is moved down only now and then */
     DRAIN_MAX = 2 * 1024 * 1024, /* of an ended process; a pipe holds at most 1 MiB by default */
 };
 
@@ -306,7 +307,7 @@ int streams_open(struct loop *loop, const struct streams_opts *opts,
     s->console[0] = s->console[1] = s->stdin_fd = -1;
     for (int i = 0; i < LOG_STREAMS; i++)
         s->out[i] = (struct output){ .owner = s, .stream = (enum log_stream)i, .fd = -1 };
-    zl_buf_init(&s->capture, 4 * STREAMS_CAPTURE);
+    zl_buf_init(&s->capture, CAPTURE_ROOM);
     attach_init(&s->clients, loop, &client_events, s);
     if (make_ends(s, err) < 0)
         return -1;

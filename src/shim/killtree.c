@@ -38,8 +38,7 @@ static bool is_in(const struct tree *t, pid_t pid)
 /* Parent and session of a process: fields 4 and 6 of /proc/PID/stat. */
 static bool read_kin(int proc_fd, const char *pid_text, pid_t *ret_parent, pid_t *ret_session)
 {
-    char path[64], text[1024], state;
-    int parent, group, session;
+    char path[64], text[1024];
 
     (void)snprintf(path, sizeof path, "%s/stat", pid_text);
     zl_autoclose int fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
@@ -47,12 +46,12 @@ static bool read_kin(int proc_fd, const char *pid_text, pid_t *ret_parent, pid_t
     if (n <= 0)
         return false;
     text[n] = '\0';
-    const char *after_name = strrchr(text, ')');
-    if (!after_name ||
-        sscanf(after_name + 1, " %c %d %d %d", &state, &parent, &group, &session) != 4)
+    char *at = strrchr(text, ')'); /* the name in field 2 may hold anything */
+    if (!at || strlen(at) < 5)
         return false;
-    *ret_parent = parent;
-    *ret_session = session;
+    *ret_parent = (pid_t)strtol(at + 4, &at, 10); /* behind ") S " */
+    (void)strtol(at, &at, 10);                    /* the process group */
+    *ret_session = (pid_t)strtol(at, NULL, 10);
     return true;
 }
 

@@ -55,7 +55,7 @@ static int fill_standard_fds(struct zl_error *err)
     for (int fd = 0; fd < 3; fd++) {
         if (fcntl(fd, F_GETFD) >= 0)
             continue;
-        if (open("/dev/null", O_RDWR) != fd) /* stays open across exec, as they do */
+        if (open("/dev/null", O_RDWR | O_CLOEXEC) != fd) /* carry/ gives its children their own */
             return zl_fail_errno(err, "open '/dev/null'");
     }
     return 0;
