@@ -102,9 +102,10 @@ def system_calls(base, work):
 def inner(build, rounds, gap):
     if os.path.ismount(UNIFIED):
         subprocess.run(["umount", UNIFIED], check=True)
-    # state folders on tmpfs, as /run is; the bundle on disk, as bundles are
-    with tempfile.TemporaryDirectory(prefix="zlayer-bench.", dir="/run") as state, \
+    # states on tmpfs, where /run is on most hosts; the bundle on disk, as bundles are
+    with tempfile.TemporaryDirectory(prefix="zlayer-bench.") as state, \
             tempfile.TemporaryDirectory(prefix="zlayer-bench.") as disk:
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", state], check=True)
         work = pathlib.Path(state)
         (work / "bundle").symlink_to(disk)
         make_bundle(pathlib.Path(disk))
@@ -120,6 +121,7 @@ def inner(build, rounds, gap):
             for name, base in bases.items():
                 calls = system_calls(base, work)
                 print(f"  {name + ' run':16} {calls if calls else 'strace did not count'} system calls, its container's included")
+        subprocess.run(["umount", "-l", state], check=True)
 
 
 def section(build, rounds=100, gap=0.04):
