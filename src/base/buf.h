@@ -47,7 +47,10 @@ static inline void zl_buf_donep(struct zl_buf *b)
 }
 #define zl_autobuf ZL_CLEANUP(zl_buf_donep)
 /* An initialised value: zl_autobuf struct zl_buf b = ZL_BUF(4096); */
-#define ZL_BUF(maximum) { .data = zl_buf_nothing, .max = (maximum) }
+#define ZL_BUF(maximum)                                                                            \
+    {                                                                                              \
+        .data = zl_buf_nothing, .max = (maximum)                                                   \
+    }
 extern char zl_buf_nothing[1];
 
 #endif

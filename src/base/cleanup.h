@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Ownership by scope. A local that is marked zl_autofree, zl_autoclose or autoX is released when it
- * leaves scope; zl_take_ptr() and zl_take_fd() are the only ways to hand it on. Cleanups keep errno,
- * so an error path may report it after they ran.
+ * leaves scope; zl_take_ptr() and zl_take_fd() are the only ways to hand it on. Cleanups keep
+ * errno, so an error path may report it after they ran.
  */
 #ifndef ZL_BASE_CLEANUP_H
 #define ZL_BASE_CLEANUP_H

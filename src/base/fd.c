@@ -49,8 +49,8 @@ int zl_mkdir_p(int dir_fd, const char *path, mode_t mode, struct zl_error *err)
     if (!copy)
         return zl_fail_errno(err, "create directory '%s'", path);
 
-    zl_autoclose int at = openat(dir_fd, path[0] == '/' ? "/" : ".",
-                                 O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    zl_autoclose int at =
+        openat(dir_fd, path[0] == '/' ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (at < 0)
         return zl_fail_errno(err, "create directory '%s'", path);
     char *rest = NULL;

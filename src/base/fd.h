@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Files and directories by descriptor. Everything opened here is close-on-exec from birth, reads and
- * writes are complete or an error, and paths that others wrote are resolved with openat2(2).
+ * Files and directories by descriptor. Everything opened here is close-on-exec from birth, reads
+ * and writes are complete or an error, and paths that others wrote are resolved with openat2(2).
  */
 #ifndef ZL_BASE_FD_H
 #define ZL_BASE_FD_H
@@ -14,8 +14,8 @@
 #include "base/buf.h"
 
 /*
- * PATH comes from an image or a bundle: resolved as if root_fd were "/", so that neither "..", nor a
- * symlink in it, nor a magic link of /proc can lead out. flags and mode as open(2).
+ * PATH comes from an image or a bundle: resolved as if root_fd were "/", so that neither "..", nor
+ * a symlink in it, nor a magic link of /proc can lead out. flags and mode as open(2).
  */
 int zl_open_in_root(int root_fd, const char *path, int flags, struct zl_error *err);
 /* The same, but the path must stay below dir_fd: absolute symlinks and ".." that leave it fail. */
@@ -40,8 +40,8 @@ int zl_write_all(int fd, const void *bytes, size_t n, const char *name, struct z
 int zl_write_file(int dir_fd, const char *path, const char *text, struct zl_error *err);
 
 /*
- * Replaces dir_fd/name by these bytes, all or nothing, even over a power cut: temporary file, fsync,
- * rename, fsync of the directory. With durable false the two fsyncs are left out (tmpfs).
+ * Replaces dir_fd/name by these bytes, all or nothing, even over a power cut: temporary file,
+ * fsync, rename, fsync of the directory. With durable false the two fsyncs are left out (tmpfs).
  */
 int zl_write_atomic(int dir_fd, const char *name, const void *bytes, size_t n, mode_t mode,
                     bool durable, struct zl_error *err);
@@ -50,8 +50,8 @@ int zl_write_atomic(int dir_fd, const char *name, const void *bytes, size_t n, m
 int zl_dup_above(int fd, int min, struct zl_error *err);
 
 /*
- * An AF_UNIX address that reaches dir_fd/name whatever the length of the directory's path, by way of
- * /proc/self/fd (sun_path holds 108 bytes, unix(7)). Valid while dir_fd is open.
+ * An AF_UNIX address that reaches dir_fd/name whatever the length of the directory's path, by way
+ * of /proc/self/fd (sun_path holds 108 bytes, unix(7)). Valid while dir_fd is open.
  */
 struct sockaddr_un;
 int zl_unix_address(int dir_fd, const char *name, struct sockaddr_un *ret, struct zl_error *err);

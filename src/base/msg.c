@@ -21,8 +21,9 @@ int zl_msg_send(int sock, const struct zl_msg *m, struct zl_error *err)
     struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 2 };
 
     if (sizeof head + head.length > ZL_MSG_MAX || m->n_fds > ZL_MSG_FDS)
-        return zl_fail(err, ZL_ERR_INVALID, "message %u of %u bytes and %d descriptors is too large",
-                       head.type, head.length, m->n_fds);
+        return zl_fail(err, ZL_ERR_INVALID,
+                       "message %u of %u bytes and %d descriptors is too large", head.type,
+                       head.length, m->n_fds);
     if (m->n_fds > 0) {
         size_t bytes = sizeof(int) * (size_t)m->n_fds;
         mh.msg_control = &control;
@@ -79,8 +80,8 @@ int zl_msg_recv(int sock, void *buf, size_t size, struct zl_msg *m, struct zl_er
     if (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || (size_t)n < sizeof m->head ||
         m->head.length != (size_t)n - sizeof m->head) {
         zl_msg_close_fds(m);
-        return zl_fail(err, ZL_ERR_PROTOCOL, "a message of %zd bytes is cut or lies about its length",
-                       n);
+        return zl_fail(err, ZL_ERR_PROTOCOL,
+                       "a message of %zd bytes is cut or lies about its length", n);
     }
     m->body = (const char *)buf + sizeof m->head;
     return 1;

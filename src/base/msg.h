@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Messages over an AF_UNIX SOCK_SEQPACKET socket: one packet is a header and a body, and may carry
- * descriptors. A packet arrives whole or not at all, so there is no framing to get wrong. Fields of a
- * body are only ever appended: a reader takes what it knows and finds zeros where an older writer
+ * descriptors. A packet arrives whole or not at all, so there is no framing to get wrong. Fields of
+ * a body are only ever appended: a reader takes what it knows and finds zeros where an older writer
  * sent less.
  */
 #ifndef ZL_BASE_MSG_H
@@ -31,7 +31,8 @@ struct zl_msg {
     int n_fds; /* received descriptors are close-on-exec and the receiver's to close */
 };
 
-/* One packet. ret -1 with EAGAIN in errnum when a non-blocking socket is full. fds stay the sender's. */
+/* One packet. ret -1 with EAGAIN in errnum when a non-blocking socket is full. fds stay the
+ * sender's. */
 int zl_msg_send(int sock, const struct zl_msg *m, struct zl_error *err);
 /*
  * One packet into buf (of at least ZL_MSG_MAX bytes). 1 a message; 0 end-of-file; -1 an error, with
