@@ -8,8 +8,6 @@
 
 #include "base/json.h"
 
-enum { KEPT = 100 }; /* more nobody reads; the counts go on */
-
 static const char *const severity_names[] = {
     [SPEC_ERROR] = "error",
     [SPEC_WARNING] = "warning",
@@ -39,7 +37,7 @@ void spec_diags_done(struct spec_diags *d)
 /* A place for one more; an error takes that of the last warning when all are taken. NULL: none. */
 static struct spec_diag *new_place(struct spec_diags *d, enum spec_severity severity)
 {
-    if (d->n < KEPT) {
+    if (d->n < SPEC_DIAGS_KEPT) {
         if (d->n == d->cap) {
             size_t cap = d->cap ? d->cap * 2 : 8;
             struct spec_diag *grown = reallocarray(d->v, cap, sizeof *grown);
@@ -88,7 +86,7 @@ static int compare(const struct spec_diag *a, const struct spec_diag *b)
 
 void spec_diags_sort(struct spec_diags *d)
 {
-    for (size_t i = 1; i < d->n; i++) { /* stable; at most KEPT of them, nearly sorted */
+    for (size_t i = 1; i < d->n; i++) { /* stable; at most 100 of them, nearly sorted */
         struct spec_diag x = d->v[i];
         size_t k = i;
         for (; k > 0 && compare(&d->v[k - 1], &x) > 0; k--)

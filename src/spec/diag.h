@@ -18,11 +18,13 @@ struct spec_diag {
     char *text;       /* what is wrong, the value found, what is allowed */
 };
 
+enum { SPEC_DIAGS_KEPT = 100 }; /* more nobody reads; the counts go on */
+
 struct spec_diags {
     char *name; /* of the document, as messages say it */
     struct spec_diag *v;
     size_t n, cap;
-    size_t n_errors, n_warnings; /* counted even beyond the kept 100 */
+    size_t n_errors, n_warnings; /* counted even beyond the kept ones */
 };
 
 void spec_diags_init(struct spec_diags *d);

@@ -60,13 +60,23 @@ static void decode_oom_score(struct walk *w, const struct walk_field *f, const s
     r->has_oom_score_adj = true; /* 0 is a value of its own */
 }
 
+/* 0 is another way to write "unlimited"; in the struct it means that nothing was said. */
+static void decode_pids(struct walk *w, const struct walk_field *f, const struct doc_node *n,
+                        void *owner)
+{
+    struct spec_resources *r = owner;
+    decode_integer(w, f, n, owner);
+    if (!r->pids_limit)
+        r->pids_limit = -1;
+}
+
 static const struct walk_field resources_fields[] = {
     { "cpu",                decode_cpu,     offsetof(struct spec_resources, cpu),                0, NULL },
     { "memory",             decode_size,    offsetof(struct spec_resources, memory),             0, "E-MEMORY" },
     { "memory_swap",        decode_swap,    offsetof(struct spec_resources, memory_swap),        0, NULL },
     { "memory_reservation", decode_size,    offsetof(struct spec_resources, memory_reservation), 0, "E-MEMORY" },
     LATER("memory_swappiness"),
-    { "pids_limit",         decode_integer, offsetof(struct spec_resources, pids_limit),         0, &pids },
+    { "pids_limit",         decode_pids,    offsetof(struct spec_resources, pids_limit),         0, &pids },
     { "cpuset",             decode_checked, offsetof(struct spec_resources, cpuset),             0, &cpuset },
     { "cpu_shares",         decode_integer, offsetof(struct spec_resources, cpu_shares),         0, &shares },
     { "oom_score_adj",      decode_oom_score, offsetof(struct spec_resources, oom_score_adj),    0, &oom_adj },

@@ -87,6 +87,12 @@ void walk_type_error(struct walk *w, const struct doc_node *n, const char *wante
                shorthand ? "; write " : "", shorthand ? shorthand : "");
 }
 
+/* Whether nobody will read another error: then its text is not worth the search for near names. */
+static bool enough(const struct walk *w)
+{
+    return w->diags->n_errors >= SPEC_DIAGS_KEPT;
+}
+
 /* ---- keys ------------------------------------------------------------------------------------ */
 
 static struct walk_path member_path(const struct walk *w, const struct doc_pair *p)
@@ -153,6 +159,10 @@ static void unknown_field(struct walk *w, const struct walk_shape *shape,
     zl_autobuf struct zl_buf text = ZL_BUF(8192);
     struct spec_nearest near = { .typed = key->scalar.text };
     const char *habit = find_habit(shape, key->scalar.text);
+    if (enough(w)) {
+        walk_error(w, "E-UNKNOWN-FIELD", key, "unknown field");
+        return;
+    }
     zl_buf_addf(&text, "%s has no field %s", shape->noun, walk_show(w, key->scalar.text));
     for (const struct walk_field *f = shape->fields; f->name; f++)
         spec_nearest_try(&near, f->name);
@@ -273,6 +283,10 @@ static void unknown_word(struct walk *w, const struct walk_word *words, const st
     struct spec_nearest near = { .typed = n->scalar.text };
     const struct walk_word *meant = find_word(words, n->scalar.text);
     const char *comma = "";
+    if (enough(w)) {
+        walk_error(w, "E-ENUM", n, "unknown word");
+        return;
+    }
     zl_buf_addf(&text, "%s is not one of ", walk_show(w, n->scalar.text));
     for (const struct walk_word *x = words; x->name; x++) {
         if (x->instead)
