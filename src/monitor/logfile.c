@@ -29,7 +29,7 @@ struct head { /* of the records of one burst */
 };
 
 struct logfile {
-    int dir_fd, fd, index_fd; /* index_fd -1: goes without */
+    int dir_fd, fd, index_fd; /* -1: not open; the index is opened when it gets its first entry */
     char name[256];
     uint64_t file_max, size; /* of the present file */
     uint64_t next_index;     /* the offset from which on the index wants an entry */
@@ -58,8 +58,7 @@ static int open_files(struct logfile *l, struct zl_error *err)
     if (l->fd < 0 || fstat(l->fd, &st) < 0)
         return zl_fail_errno(err, "open log '%s'", l->name);
     l->size = (uint64_t)st.st_size;
-    l->index_fd = open_in(l, ".idx"); /* readers do without, only slower */
-    l->next_index = l->size;
+    l->next_index = l->size + LOG_INDEX_EVERY; /* readers know the start of a file */
     return 0;
 }
 
@@ -92,9 +91,12 @@ static void index_at(struct logfile *l, int64_t wall_ns)
 {
     struct log_index_entry e = { .wall_ns = wall_ns, .offset = l->size };
 
-    if (l->index_fd < 0 || l->size < l->next_index)
+    if (l->size < l->next_index)
         return;
-    (void)!write(l->index_fd, &e, sizeof e); /* a missing entry costs readers time, nothing else */
+    if (l->index_fd < 0)
+        l->index_fd = open_in(l, ".idx");
+    if (l->index_fd >= 0)
+        (void)!write(l->index_fd, &e, sizeof e); /* without an entry readers are slower, no more */
     l->next_index = l->size + LOG_INDEX_EVERY;
 }
 
@@ -277,7 +279,7 @@ static int mend(struct logfile *l, struct zl_error *err)
     char tail[2 * LOG_RECORD_MAX];
     off_t from = l->size > sizeof tail ? (off_t)(l->size - sizeof tail) : 0;
 
-    ssize_t n = pread(l->fd, tail, sizeof tail, from);
+    ssize_t n = l->size == 0 ? 0 : pread(l->fd, tail, sizeof tail, from);
     if (n < 0)
         return zl_fail_errno(err, "read log '%s'", l->name);
     if (n == 0)

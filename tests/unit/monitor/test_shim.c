@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/id.h"
@@ -502,6 +503,59 @@ static void a_request_in_the_wrong_phase_is_a_conflict(void **unused)
     box_forget(&b);
 }
 
+static int count_processes(const struct box *b)
+{
+    char path[256];
+    zl_autobuf struct zl_buf text = ZL_BUF(1 << 16);
+    struct zl_error err;
+    int n = 0;
+    (void)snprintf(path, sizeof path, "%s/%s/cgroup.procs", tiny_cgroup_mount(), b->cgroup);
+    ok(zl_read_file(AT_FDCWD, path, &text, &err));
+    for (const char *p = text.data; (p = strchr(p, '\n')); p++)
+        n++;
+    return n;
+}
+
+/* Another process with the plan removes what is left, as the agent does. */
+static void clean_up_by_plan(const struct box *b)
+{
+    zl_autobuf struct zl_buf bytes = ZL_BUF(PLAN_MAX);
+    const struct plan *plan;
+    struct zl_error err;
+    assert_int_equal(lseek(b->plan_fd, 0, SEEK_SET), 0);
+    ok(zl_read_fd(b->plan_fd, &bytes, "the plan", &err));
+    ok(plan_check(bytes.data, bytes.len, &plan, &err));
+    autocarry struct carry *c = NULL;
+    ok(carry_new(plan, NULL, 0, &c, &err));
+    ok(carry_remove(c, &err));
+    assert_false(cgroup_exists(b));
+}
+
+/* Processes that still have the shim's session or wait in its place: children that it left. */
+static int orphans_of(pid_t shim)
+{
+    char path[64], text[512];
+    const struct dirent *d;
+    int n = 0;
+    DIR *proc = opendir("/proc");
+    assert_non_null(proc);
+    while ((d = readdir(proc))) {
+        int parent, group, session;
+        char state;
+        (void)snprintf(path, sizeof path, "/proc/%.20s/stat", d->d_name);
+        zl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t got = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+        if (got <= 0)
+            continue;
+        text[got] = '\0';
+        const char *p = strrchr(text, ')');
+        if (p && sscanf(p + 1, " %c %d %d %d", &state, &parent, &group, &session) == 4)
+            n += (session == shim || parent == shim) && state != 'Z';
+    }
+    (void)closedir(proc);
+    return n;
+}
+
 /* What the shim leaves when it is killed, the agent finds by cgroup and run directory. */
 static void what_a_killed_shim_leaves_can_be_cleaned_up(void **unused)
 {
@@ -519,17 +573,35 @@ static void what_a_killed_shim_leaves_can_be_cleaned_up(void **unused)
     assert_int_equal(err.kind, ZL_ERR_UNREACHABLE);
     b.agent = NULL;
 
-    zl_autobuf struct zl_buf bytes = ZL_BUF(PLAN_MAX);
-    const struct plan *plan;
-    assert_int_equal(lseek(b.plan_fd, 0, SEEK_SET), 0);
-    ok(zl_read_fd(b.plan_fd, &bytes, "the plan", &err));
-    ok(plan_check(bytes.data, bytes.len, &plan, &err));
-    autocarry struct carry *c = NULL;
-    ok(carry_new(plan, NULL, 0, &c, &err));
-    assert_false(carry_is_empty(c));
-    ok(carry_remove(c, &err));
-    assert_false(cgroup_exists(&b));
+    assert_true(count_processes(&b) > 0);
+    clean_up_by_plan(&b);
     box_let_go(&b);
+}
+
+/* Killed at any moment of a start: nothing is left that cannot be found. */
+static void a_shim_may_be_killed_at_any_instant(void **unused)
+{
+    (void)unused;
+    for (int i = 0; i < 25; i++) {
+        struct how how = { SH("sleep 1000") };
+        struct box b = box_open(&how);
+        struct mon_create c = create_of(&b, &how);
+        struct zl_error err;
+        struct timespec moment = { .tv_nsec = i * 300000 };
+        ok(mon_client_send_create(b.agent, 90, &c,
+                                  (int[]){ b.plan_fd, b.run_fd, b.state_fd, b.log_fd }, 4, &err));
+        ok(mon_client_send_start(b.agent, 91, &err));
+        (void)nanosleep(&moment, NULL); /* the moment to try, not a wait for anything */
+        assert_int_equal(kill(b.shim, SIGKILL), 0);
+        assert_true(WIFSIGNALED(shim_status(&b)));
+        clean_up_by_plan(&b);
+        /* nobody of it lives on: who had not joined its cgroup yet cannot any more */
+        for (uint64_t end = soon(); orphans_of(b.shim) > 0 && zl_mono_ms() < end;)
+            (void)poll(NULL, 0, 2);
+        assert_int_equal(orphans_of(b.shim), 0);
+        assert_false(cgroup_exists(&b));
+        box_let_go(&b);
+    }
 }
 
 /* --- attach --- */
@@ -745,19 +817,6 @@ static void a_captured_exec_gives_its_code_and_last_output(void **unused)
     box_forget(&b);
 }
 
-static int count_processes(const struct box *b)
-{
-    char path[256];
-    zl_autobuf struct zl_buf text = ZL_BUF(1 << 16);
-    struct zl_error err;
-    int n = 0;
-    (void)snprintf(path, sizeof path, "%s/%s/cgroup.procs", tiny_cgroup_mount(), b->cgroup);
-    ok(zl_read_file(AT_FDCWD, path, &text, &err));
-    for (const char *p = text.data; (p = strchr(p, '\n')); p++)
-        n++;
-    return n;
-}
-
 static void wait_for_processes(const struct box *b, int n)
 {
     for (uint64_t end = soon(); zl_mono_ms() < end; (void)poll(NULL, 0, 2)) {
@@ -963,6 +1022,7 @@ int main(int argc, char **argv)
         T(a_plan_that_is_no_plan_leaves_nothing),
         T(a_request_in_the_wrong_phase_is_a_conflict),
         T(what_a_killed_shim_leaves_can_be_cleaned_up),
+        T(a_shim_may_be_killed_at_any_instant),
         T(a_foreground_run_loses_no_byte_in_either_direction),
         T(a_slow_foreground_client_gets_everything),
         T(a_slow_later_client_does_not_hold_the_container),
