@@ -50,6 +50,7 @@ struct how {
     const char *const *argv;
     uint32_t flags;
     const char *memory_max;
+    bool host_pids;
 };
 #define SH(script) ((const char *const[]){ "/bin/sh", "-c", script, NULL })
 
@@ -130,6 +131,7 @@ static struct box box_open(const struct how *how)
     b.plan_fd = tiny_plan(&(struct tiny_options){ .root = all.root,
                                                   .cgroup = b.cgroup,
                                                   .memory_max = how->memory_max,
+                                                  .host_pids = how->host_pids,
                                                   .terminal = how->flags & MON_CREATE_TTY,
                                                   .argv = how->argv });
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
@@ -414,6 +416,22 @@ static void killing_all_needs_no_cooperation(void **unused)
     struct box b = box_run(&(struct how){ SH("trap '' TERM INT HUP; sleep 1000 & sleep 1000") });
     (void)ASK(&b, kill_all);
     assert_int_equal(box_wait(&b).signal, SIGKILL);
+    box_forget(&b);
+}
+
+/* In the host's PID namespace nothing dies with the first process by itself. */
+static void the_first_process_takes_the_others_with_it(void **unused)
+{
+    (void)unused;
+    struct box b = box_run(
+        &(struct how){ SH("setsid sleep 1000 & sleep 1000 & echo up; exit 4"), .host_pids = true });
+    struct mon_exit e = box_wait(&b);
+    assert_int_equal(e.code, 4);
+    struct mon_message m = ASK(&b, stop, 0, 0); /* answered when all are gone */
+    assert_int_equal(m.exit.code, 4);
+    assert_false(cgroup_exists(&b));
+    zl_autofree char *out = log_text(&b, LOG_STDOUT);
+    assert_string_equal(out, "up\n");
     box_forget(&b);
 }
 
@@ -1015,6 +1033,7 @@ int main(int argc, char **argv)
         T(who_ignores_the_stop_signal_is_killed_after_the_grace),
         T(a_signal_reaches_the_first_process),
         T(killing_all_needs_no_cooperation),
+        T(the_first_process_takes_the_others_with_it),
         T(forgetting_a_running_container_ends_it),
         T(an_oom_kill_is_recorded),
         T(an_oom_kill_of_another_process_is_an_event),

@@ -192,7 +192,8 @@ int tiny_plan(const struct tiny_options *o)
     struct plan p = { .magic = PLAN_MAGIC, .version = PLAN_VERSION, .root_kind = PLAN_ROOT_BIND };
 
     zl_buf_add(&b, &p, sizeof p);
-    p.namespaces = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
+    p.namespaces = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET |
+                   (o->host_pids ? 0 : CLONE_NEWPID);
     p.root_path = text(&b, o->root);
     p.root_propagation_before = MS_PRIVATE | MS_REC;
     p.hostname = text(&b, "tiny");

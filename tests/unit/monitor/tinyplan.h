@@ -14,6 +14,7 @@ struct tiny_options {
     const char *memory_max;  /* bytes as text; NULL: no limit */
     const char *const *argv; /* NULL-terminated */
     bool terminal;
+    bool host_pids; /* no PID namespace of its own */
 };
 
 /* Sealed memfds, the caller's to close. */
