@@ -33,7 +33,7 @@ enum mon_type {
     MON_EXEC = 9,     /* struct mon_exec + fds: exec plan; answered by struct mon_exec_made */
     MON_EXEC_START = 10, /* struct mon_exec_ref; answered with one fd, see below, or with struct
                           * mon_exec_done at the end of one that captures */
-    MON_RESIZE = 11,     /* struct mon_resize; empty answer */
+    MON_RESIZE = 11,     /* struct mon_resize, also before the start; empty answer */
     MON_SOCKET = 12, /* struct mon_socket; answered with one fd: a socket born in the container's
                       * network namespace, not connected */
     MON_GRANT = 13,  /* struct mon_grant: makes a one-use token valid; empty answer */

@@ -247,6 +247,15 @@ int container_attach(struct shim *s, int *ret_fd, struct zl_error *err)
     return 0;
 }
 
+int container_resize(struct shim *s, uint16_t rows, uint16_t cols, struct zl_error *err)
+{
+    if (s->phase != MON_PHASE_CREATED)
+        return streams_resize(s->streams, rows, cols, err);
+    s->create.rows = rows; /* the terminal will be born with it */
+    s->create.cols = cols;
+    return 0;
+}
+
 /* --- running --- */
 
 static void grace_is_over(void *arg)

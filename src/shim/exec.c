@@ -299,7 +299,9 @@ int exec_resize(struct shim *s, uint64_t id, uint16_t rows, uint16_t cols, struc
 
     if (!x)
         return -1;
-    if (!x->streams)
-        return zl_fail(err, ZL_ERR_CONFLICT, "the exec has not been started");
-    return streams_resize(x->streams, rows, cols, err);
+    if (x->streams)
+        return streams_resize(x->streams, rows, cols, err);
+    x->how.rows = rows; /* the terminal will be born with it */
+    x->how.cols = cols;
+    return 0;
 }

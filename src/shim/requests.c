@@ -88,7 +88,7 @@ static int act_resize(struct shim *s, struct server_request *rq, struct zl_error
     if (server_exec_id(rq, m.exec_id, &exec_id, err) < 0)
         return -1;
     int rc = exec_id ? exec_resize(s, exec_id, m.rows, m.cols, err)
-                     : streams_resize(s->streams, m.rows, m.cols, err);
+                     : container_resize(s, m.rows, m.cols, err);
     return rc < 0 ? rc : answer_empty(s, rq);
 }
 
@@ -145,7 +145,7 @@ static const struct {
     [MON_ATTACH]     = { act_attach,       MADE },
     [MON_EXEC]       = { act_exec,         RUNNING },
     [MON_EXEC_START] = { act_exec_start,   RUNNING },
-    [MON_RESIZE]     = { act_resize,       RUNNING },
+    [MON_RESIZE]     = { act_resize,       CREATED | RUNNING },
     [MON_SOCKET]     = { act_socket,       CREATED | RUNNING },
     [MON_GRANT]      = { act_grant,        MADE },
     [MON_FORGET]     = { container_forget, MADE },

@@ -79,6 +79,7 @@ void mapping_close(struct mapping *m);
 int container_create(struct shim *s, struct server_request *rq, struct zl_error *err);
 int container_start(struct shim *s, struct server_request *rq, struct zl_error *err);
 int container_attach(struct shim *s, int *ret_fd, struct zl_error *err);
+int container_resize(struct shim *s, uint16_t rows, uint16_t cols, struct zl_error *err);
 int container_stop(struct shim *s, struct server_request *rq, struct zl_error *err);
 int container_signal(struct shim *s, int signal, struct zl_error *err);
 int container_kill(struct shim *s, struct zl_error *err); /* SIGKILL to all of it */

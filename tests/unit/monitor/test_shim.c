@@ -727,18 +727,21 @@ static void forget_lets_a_client_take_its_output(void **unused)
 static void a_terminal_is_one_stream_and_can_be_resized(void **unused)
 {
     (void)unused;
-    struct box b =
-        box_create(&(struct how){ SH("stty size; read line; stty size; echo \"got $line\" >&2"),
-                                  MON_CREATE_TTY | MON_CREATE_STDIN | MON_CREATE_ATTACH_FIRST });
+    struct box b = box_create(
+        &(struct how){ SH("stty size; echo up; read line; stty size; echo \"got $line\" >&2"),
+                       MON_CREATE_TTY | MON_CREATE_STDIN | MON_CREATE_ATTACH_FIRST });
     struct zl_error err;
-    uint64_t start_op = ++b.op;
     struct mon_message m;
+    (void)ASK(&b, resize, 0, 20, 60);
+    uint64_t start_op = ++b.op;
     ok(mon_client_send_start(b.agent, start_op, &err));
     int fd = attach(&b);
     ok2(mon_client_await(b.agent, start_op, soon(), &m, &err), err);
+    wait_for_log(&b, "up");
     (void)ASK(&b, resize, 0, 50, 132);
     ok(zl_write_all(fd, "hi\n", 3, "stdin", &err));
     struct seen s = read_stream(fd);
+    assert_ptr_equal(strstr(s.out.data, "20 60\r\n"), s.out.data);
     assert_non_null(strstr(s.out.data, "50 132\r\n"));
     assert_non_null(strstr(s.out.data, "got hi\r\n"));
     assert_int_equal(s.err.len, 0);
