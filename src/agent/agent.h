@@ -21,6 +21,8 @@ struct imports;
 
 struct agent {
     struct agent_config cfg;
+    /* Chosen by who makes the agent: main, or a test. The rest of the struct is zeros before. */
+    int (*make_runtime)(struct agent *a, struct runtime **ret, struct zl_error *err);
     struct event_base *base;
     int root_fd, run_fd, lock_fd;
     struct core *core;
@@ -36,6 +38,14 @@ struct agent {
     bool rebooted;      /* since the rows were stored */
     bool ready, failed; /* failed: the loop ended because going on would lose something */
 };
+
+/* ---- agent.c ---- */
+
+/* Takes the lock, restores what was, finds what runs, serves. On failure agent_stop() is due, too.
+ */
+int agent_start(struct agent *a, struct zl_error *err);
+/* Lets go of everything; containers go on. */
+void agent_stop(struct agent *a);
 
 /* ---- dispatch.c: events in, effects out ---- */
 
