@@ -71,7 +71,7 @@ enum mon_phase {
     MON_PHASE_EXITED = 3
 };
 
-struct mon_exit {
+struct mon_exit {   /* lies inside other bodies: it stays as it is */
     int32_t code;   /* 0-255, 128 + signal */
     int32_t signal; /* 0: by itself */
     uint32_t oom;   /* 1: the kernel's OOM killer ended a process of it */
@@ -136,11 +136,10 @@ struct mon_stop {
     uint64_t grace_ms;
 };
 struct mon_exec {
-    uint32_t flags; /* MON_CREATE_TTY, _STDIN */
+    uint32_t flags; /* MON_CREATE_TTY, _STDIN; MON_EXEC_KEEP */
     uint16_t rows, cols;
-    uint32_t capture; /* keep the
-last 4 KiB of output and answer MON_EXEC_START by struct mon_exec_done at the end
-instead of a stream: health commands */
+    uint32_t capture; /* 1: keep the last 4 KiB of output, and answer MON_EXEC_START by struct
+                       * mon_exec_done at the end instead of a stream: health commands */
     uint32_t pad;
     uint64_t timeout_ms; /* 0: none; kills its processes */
 };
@@ -161,10 +160,9 @@ struct mon_resize {
     uint16_t rows, cols;
     uint32_t pad;
 };
-struct mon_socket {
+struct mon_socket { /* AF_INET or AF_INET6, SOCK_STREAM or SOCK_DGRAM */
     int32_t domain, type, protocol;
-}; /* AF_INET or AF_INET6, SOCK_STREAM or
-    * SOCK_DGRAM */
+};
 enum { MON_GRANT_ATTACH = 1, MON_GRANT_EXEC = 2 };
 struct mon_grant {
     char token[MON_TOKEN_LEN];
@@ -172,6 +170,14 @@ struct mon_grant {
     uint32_t pad;
     uint64_t exec_id;
 };
+
+/* Version 1. A struct that gets a new field is longer here; that a shorter one is still understood
+ * is in the receiver's table (server_row.body_min), which keeps the number of version 1. */
+_Static_assert(sizeof(struct mon_exit) == 40 && sizeof(struct mon_hello) == 36 &&
+                   sizeof(struct mon_create) == 296 && sizeof(struct mon_state) == 80 &&
+                   sizeof(struct mon_signal) == 16 && sizeof(struct mon_stop) == 16 &&
+                   sizeof(struct mon_exec) == 24 && sizeof(struct mon_grant) == 48,
+               "the layout of version 1 must not change");
 
 /* Names in the run directory and the state directory. */
 #define MON_CTL "ctl"

@@ -178,8 +178,12 @@ static void watch_oom(struct shim *s)
 
 static int launch(struct shim *s, struct zl_error *err)
 {
+    const struct plan *plan = s->plan.bytes;
     struct carry_start how = {
-        .gate = -1, .report = -1, .rows = s->create.rows, .cols = s->create.cols
+        .gate = -1,
+        .report = -1,
+        .rows = size_or(s->create.rows, plan->process.rows, 24),
+        .cols = size_or(s->create.cols, plan->process.cols, 80),
     };
 
     streams_child_ends(s->streams, how.stdio, &how.console_socket);

@@ -225,7 +225,12 @@ static int open_streams(struct exec *x, struct zl_error *err)
 static int launch(struct exec *x, struct zl_error *err)
 {
     struct shim *s = x->shim;
-    struct carry_start how = { .gate = -1, .report = -1, .rows = x->how.rows, .cols = x->how.cols };
+    struct carry_start how = {
+        .gate = -1,
+        .report = -1,
+        .rows = size_or(x->how.rows, x->plan->process.rows, 24),
+        .cols = size_or(x->how.cols, x->plan->process.cols, 80),
+    };
 
     streams_child_ends(x->streams, how.stdio, &how.console_socket);
     if (carry_exec(s->carry, s->init.pid, x->plan, &how, &x->proc, err) < 0)

@@ -29,6 +29,12 @@ enum {
 
 struct exec;
 
+/* Of a terminal, when neither the request nor the plan says it: 24 rows, 80 columns. */
+static inline uint16_t size_or(uint16_t asked, uint16_t planned, uint16_t otherwise)
+{
+    return asked ? asked : planned ? planned : otherwise;
+}
+
 /* A sealed memfd, mapped. */
 struct mapping {
     const void *bytes;
