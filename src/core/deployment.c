@@ -159,13 +159,20 @@ static void rerun_failed(struct deployment *d)
             x->interrupted = true;
 }
 
-static bool retarget_services(struct core *c, struct deployment *d, struct spec *spec)
+static void mark_absent(struct deployment *d, const struct spec *spec)
 {
     struct service *s;
-    TAILQ_FOREACH (s, &d->services, link)
-        s->absent = true;
+    TAILQ_FOREACH (s, &d->services, link) {
+        const struct spec_service *now = in_spec(spec, s->name);
+        s->absent |= !now || now->rtype != s->target.service->rtype;
+    }
+}
+
+static bool retarget_services(struct core *c, struct deployment *d, struct spec *spec)
+{
+    mark_absent(d, spec);
     for (size_t k = 0; k < spec->n_services; k++) {
-        s = same_service(d, &spec->services[k]);
+        struct service *s = same_service(d, &spec->services[k]);
         if (s ? !service_retarget(c, s, spec, &spec->services[k])
               : !service_new(c, d, spec, &spec->services[k]))
             return false;

@@ -169,10 +169,21 @@ static void settle_deployment(struct core *c, struct deployment *d, bool reboote
             dependency_skip(c, s); /* it had what it needs when it started */
 }
 
-/* One that ended while it was being stopped has not crashed. */
-static bool to_be_judged(const struct instance *i)
+/* Whether an end that was found says something about its replica: not when it was wanted no more.
+ */
+static bool counts(const struct instance *i)
 {
-    return !i->owner || i->label.owner != OWNER_REPLICA || !service_unwanted(i->slot->service);
+    const struct service *s = i->slot->service;
+    return !service_unwanted(s) && i->slot->index <= s->desired;
+}
+
+static void settle_instance(struct core *c, struct instance *i)
+{
+    bool replica = i->owner && i->label.owner == OWNER_REPLICA;
+    if (replica && i->state == INST_EXITED && !counts(i))
+        slot_leave(c, i->slot, &(struct stop_how){ 0 });
+    else
+        instance_settle_restored(c, i);
 }
 
 void restore_end(struct core *c, bool rebooted)
@@ -188,8 +199,7 @@ void restore_end(struct core *c, bool rebooted)
         settle_deployment(c, d, rebooted);
     for (i = TAILQ_FIRST(&c->instances); i; i = next) {
         next = TAILQ_NEXT(i, link);
-        if (to_be_judged(i))
-            instance_settle_restored(c, i);
+        settle_instance(c, i);
     }
     TAILQ_FOREACH (a, &c->standalones, link)
         standalone_settle_restored(c, a);

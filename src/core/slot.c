@@ -245,6 +245,18 @@ static void fail_rollout(struct core *c, struct slot *s)
     set_state(c, s, SLOT_LEAVING);
 }
 
+/* Whether the end of s is no matter of its own: it ends a rollout, or nothing if it is surplus. */
+static bool ends_as_part_of_rollout(struct core *c, struct slot *s)
+{
+    const struct service *service = s->service;
+    bool surplus = s->index > service->desired;
+    if (s->guarded || (surplus && service->released && rollout_pending(service)))
+        fail_rollout(c, s);
+    else if (surplus)
+        set_state(c, s, SLOT_LEAVING);
+    return s->state == SLOT_LEAVING; /* it was live until here */
+}
+
 static void when_up(struct core *c, struct instance *i)
 {
     struct slot *s = i->slot;
@@ -269,8 +281,7 @@ static void when_exited(struct core *c, struct instance *i)
             i->exit.lost  ? " (its monitor was lost)"
             : i->exit.oom ? " (out of memory)"
                           : "");
-    if (s->guarded) {
-        fail_rollout(c, s);
+    if (ends_as_part_of_rollout(c, s)) {
         instance_remove(c, i);
         return;
     }
@@ -291,10 +302,8 @@ static void when_failed(struct core *c, struct instance *i, const struct start_f
     emit_inst_event(c, pull ? "pull_failed" : "start_failed", i, "%s-%u: %s", i->label.service,
                     s->index, s->why);
     s->service->pulled = false; /* the image may be what is missing: the next try looks again */
-    if (s->guarded) {
-        fail_rollout(c, s);
+    if (ends_as_part_of_rollout(c, s))
         return;
-    }
     enum verdict v =
         supervision_judge(&s->supervision, policy_of(s), pull ? ENDED_UNPULLED : ENDED_CRASHED,
                           c->now.mono_ms, 0, &delay);

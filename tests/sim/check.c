@@ -83,6 +83,8 @@ void wish_health(struct world *w, struct container *c, bool any_version)
         wish_service(wish_find(w->checks, c->deployment), c->service, NULL);
     if (c->owner != OWNER_REPLICA || !s || (!any_version && s->container_hash != c->spec_hash))
         return;
+    if (c->checked == s->health.written)
+        return;
     if (!c->checked)
         c->healthy = c->known_up;
     c->checked = s->health.written;
@@ -160,9 +162,10 @@ void check_agent_started(struct world *w)
 
 /* ---- what the world knows of containers --------------------------------------------------- */
 
+/* As far as core can know: an exit that it was not told of yet has not happened. */
 bool container_is_healthy(const struct container *c)
 {
-    return c->state == C_RUNNING && c->known_up && (!c->checked || c->healthy);
+    return c->known_up && (!c->checked || c->healthy);
 }
 
 static bool is_of(const struct container *c, const char *deployment, const char *service)
@@ -530,6 +533,7 @@ void check_started(struct world *w, struct container *c)
 void check_ended(struct world *w, struct container *c)
 {
     (void)w;
+    c->told_end = true;
     c->known_up = false;
     c->healthy = false;
 }

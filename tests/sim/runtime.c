@@ -147,8 +147,13 @@ static bool goes_wrong(struct world *w, struct item *it)
 static void note_unwanted(struct world *w, const struct effect *e)
 {
     struct container *c = world_container(w, e->inst);
-    if (c && (e->kind == EFF_STOP || e->kind == EFF_KILL || e->kind == EFF_REMOVE))
+    if (e->kind != EFF_STOP && e->kind != EFF_KILL && e->kind != EFF_REMOVE)
+        return;
+    if (c)
         c->unwanted = true;
+    for (size_t i = 0; i < w->n_items; i++) /* one that is still to be made */
+        if (is_effect_on(&w->items[i], &e->inst))
+            w->items[i].wanted.unwanted = true;
 }
 
 void runtime_begin(struct world *w, const struct effect *e)
@@ -347,7 +352,7 @@ static void tell_answer(struct world *w, const struct item *it)
     world_log(w, "%s of %llx: %s", effect_kind_name(it->request), (unsigned long long)it->id.v,
               it->ok ? "done" : it->text);
     struct container *c = world_container(w, it->id);
-    if (c && it->ok && it->request == EFF_START && c->state == C_RUNNING)
+    if (c && it->ok && it->request == EFF_START && !c->told_end)
         c->known_up = true;
     world_step(w, &ev);
 }
