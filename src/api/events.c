@@ -60,8 +60,7 @@ void events_keep(struct api_server *s, const struct effect *event, int64_t wall_
 json_t *events_find_end(const struct api_server *s, uint64_t container)
 {
     const struct api_kept_event *e;
-    TAILQ_FOREACH_REVERSE(e, &s->kept, api_kept_events, link)
-    {
+    TAILQ_FOREACH_REVERSE (e, &s->kept, api_kept_events, link) {
         if (e->container == container && e->end)
             return json_incref(e->end);
     }
@@ -77,8 +76,7 @@ static bool send_events(struct api_call *c)
 {
     struct follower *f = c->state;
     const struct api_kept_event *e;
-    TAILQ_FOREACH(e, &c->server->kept, link)
-    {
+    TAILQ_FOREACH (e, &c->server->kept, link) {
         if (e->number < f->next)
             continue;
         if (e->number > f->next && f->next > 1 &&

@@ -100,9 +100,11 @@ void reply_fail(struct api_call *c, enum zl_err_kind kind, const char *fmt, ...)
     reply_error(c, &err);
 }
 
+enum { FINDINGS_MAX = 1024 * 1024 }; /* at most 100 of them are kept */
+
 json_t *diags_to_json(const struct spec_diags *diags)
 {
-    zl_autobuf struct zl_buf text = ZL_BUF(1024 * 1024);
+    zl_autobuf struct zl_buf text = ZL_BUF(FINDINGS_MAX);
     spec_diags_json(diags, &text);
     json_t *list = text.failed ? NULL : json_loadb(text.data, text.len, 0, NULL);
     return list ? list : json_array();

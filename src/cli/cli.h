@@ -43,23 +43,23 @@ struct cli {
 enum cli_group { GROUP_DEPLOY, GROUP_CONTAINER, GROUP_IMAGE, GROUP_AGENT, GROUP_OTHER, GROUPS };
 
 struct cli_command {
-    const char *name;  /* "up"; of a subcommand "ls" */
-    const char *alias; /* or NULL */
-    enum cli_group group;
+    const char *name;                 /* "up"; of a subcommand "ls" */
+    const char *alias;                /* or NULL */
     const char *args;                 /* "[SPEC]", as usage says it */
     const char *summary;              /* one line, no full stop */
     const char *about;                /* paragraphs for --help and the man page, or NULL */
     const char *examples;             /* lines "command<TAB>what it does", or NULL */
     const struct cli_option *options; /* or NULL */
     size_t options_size;              /* of the struct they fill */
-    int min_args, max_args;           /* max -1: any number */
-    bool options_first;               /* what follows the first argument belongs to a command */
-    bool own_failure;                 /* failures of zlayer itself exit CLI_RUN_OURS: run, exec */
     const char *completes; /* what an argument is: "spec", "deployment", "service", "container",
                             * "image", "job", "command", or NULL */
     const struct cli_command *sub; /* a table of subcommands instead of run */
     /* options points to a struct of options_size; args are argv[0..argc). Returns the exit code. */
     int (*run)(struct cli *cli, const void *options, int argc, char **argv);
+    enum cli_group group;
+    int min_args, max_args; /* max -1: any number */
+    bool options_first;     /* what follows the first argument belongs to a command */
+    bool own_failure;       /* failures of zlayer itself exit CLI_RUN_OURS: run, exec */
 };
 
 /* All commands in the order of help, ended by a NULL name. */

@@ -9,7 +9,7 @@
 #include "base/fd.h"
 #include "cli/output.h"
 
-enum { DOCUMENT_MAX = 8 * 1024 * 1024 };
+enum { DOCUMENT_MAX = 8 * 1024 * 1024, FINDINGS_MAX = 1024 * 1024 };
 
 static int read_document(const char *path, struct document *d, struct zl_error *err)
 {
@@ -37,7 +37,7 @@ static int find_base_dir(struct document *d, struct zl_error *err)
 
 static void print_diags(const struct cli *cli, const struct spec_diags *diags, const char *text)
 {
-    zl_autobuf struct zl_buf out = ZL_BUF(1024 * 1024);
+    zl_autobuf struct zl_buf out = ZL_BUF(FINDINGS_MAX);
     spec_diags_print(diags, text, isatty(2) && want_colour(cli), &out);
     (void)fwrite(out.data, 1, out.len, stderr);
 }

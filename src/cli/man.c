@@ -95,28 +95,42 @@ static void put_exit_codes(void)
         (void)printf(".TP\n.B %s\n%s\n", codes[i].code, codes[i].text);
 }
 
-static void put_command(const struct cli_command *c)
+static void put_title(const struct cli_command *c)
 {
-    char before[64];
-    (void)snprintf(before, sizeof before, "%s ", c->name);
     (void)printf(".TH ZLAYER\\-");
     for (const char *p = c->name; *p; p++)
         (void)putchar(toupper((unsigned char)*p));
-    (void)printf(" 1 \"\" \"zlayer " ZL_VERSION "\"\n");
-    (void)printf(".SH NAME\nzlayer\\-%s \\- ", c->name);
+    (void)printf(" 1 \"\" \"zlayer " ZL_VERSION "\"\n.SH NAME\nzlayer\\-%s \\- ", c->name);
     puts_roff(c->summary);
-    (void)printf("\n.SH SYNOPSIS\n");
+    (void)printf("\n");
+}
+
+static void put_synopses(const struct cli_command *c)
+{
+    char before[64];
+    (void)snprintf(before, sizeof before, "%s ", c->name);
+    (void)printf(".SH SYNOPSIS\n");
     if (!c->sub)
         put_synopsis("", c);
     for (const struct cli_command *s = c->sub; s && s->name; s++)
         put_synopsis(before, s);
-    (void)printf(".SH DESCRIPTION\n");
+}
+
+static void put_about(const struct cli_command *c)
+{
     puts_roff(c->about ? c->about : c->summary);
     (void)printf("\n");
+}
+
+static void put_command(const struct cli_command *c)
+{
+    put_title(c);
+    put_synopses(c);
+    (void)printf(".SH DESCRIPTION\n");
+    put_about(c);
     for (const struct cli_command *s = c->sub; s && s->name; s++) {
         (void)printf(".SS %s %s\n", c->name, s->name);
-        puts_roff(s->about ? s->about : s->summary);
-        (void)printf("\n");
+        put_about(s);
         put_options(".PP\nOptions:", s->options);
     }
     put_options(".SH OPTIONS", c->options);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/output.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -59,7 +60,7 @@ size_t terminal_width(void)
 
 /* ---- tables -------------------------------------------------------------------------------- */
 
-enum { COLUMN_MIN = 8, GAP = 2 };
+enum { COLUMN_MIN = 8, GAP = 2, TABLE_MAX = 16 * 1024 * 1024 };
 
 void table_init(struct table *t, const char *const *headers)
 {
@@ -119,12 +120,18 @@ static size_t text_width(const char *s)
     return n;
 }
 
+static size_t column_of(const struct table *t, size_t cell)
+{
+    assert(t->n_columns > 0);
+    return cell % t->n_columns;
+}
+
 static void measure(const struct table *t, size_t widths[TABLE_COLUMNS])
 {
     for (size_t c = 0; c < t->n_columns; c++)
         widths[c] = text_width(t->headers[c]);
     for (size_t i = 0; i < t->n_cells; i++) {
-        size_t w = text_width(t->cells[i].text), c = i % t->n_columns;
+        size_t w = text_width(t->cells[i].text), c = column_of(t, i);
         if (w > widths[c])
             widths[c] = w;
     }
@@ -184,7 +191,7 @@ static void end_line(struct zl_buf *out)
 
 void table_render(const struct table *t, size_t width, bool colour, struct zl_buf *out)
 {
-    size_t widths[TABLE_COLUMNS];
+    size_t widths[TABLE_COLUMNS] = { 0 };
     measure(t, widths);
     if (width > 0)
         shrink(t, widths, width);
@@ -192,8 +199,9 @@ void table_render(const struct table *t, size_t width, bool colour, struct zl_bu
         put_cell(out, t->headers[c], STYLE_DIM, widths[c], c + 1 == t->n_columns, colour);
     zl_buf_addc(out, '\n');
     for (size_t i = 0; i < t->n_cells; i++) {
-        bool last = i % t->n_columns + 1 == t->n_columns;
-        put_cell(out, t->cells[i].text, t->cells[i].style, widths[i % t->n_columns], last, colour);
+        size_t c = column_of(t, i);
+        bool last = c + 1 == t->n_columns;
+        put_cell(out, t->cells[i].text, t->cells[i].style, widths[c], last, colour);
         if (last)
             end_line(out);
     }
@@ -203,7 +211,7 @@ void table_render(const struct table *t, size_t width, bool colour, struct zl_bu
 
 void table_print(const struct cli *cli, const struct table *t)
 {
-    zl_autobuf struct zl_buf out = ZL_BUF(16 * 1024 * 1024);
+    zl_autobuf struct zl_buf out = ZL_BUF(TABLE_MAX);
     table_render(t, terminal_width(), want_colour(cli), &out);
     (void)fwrite(out.data, 1, out.len, stdout);
 }

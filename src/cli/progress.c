@@ -8,7 +8,7 @@
 #include "cli/logs.h"
 #include "cli/output.h"
 
-enum { LOG_LINES = 20 };
+enum { LOG_LINES = 20, SCREEN_MAX = 1024 * 1024 };
 
 struct view {
     struct cli *cli;
@@ -71,7 +71,7 @@ static void redraw(struct view *v)
         table_add(&t, style_of(jstr(s, "status")), "%s", jstr(s, "status"));
         table_add(&t, STYLE_PLAIN, "%s", jstr(s, "why"));
     }
-    zl_autobuf struct zl_buf out = ZL_BUF(1024 * 1024);
+    zl_autobuf struct zl_buf out = ZL_BUF(SCREEN_MAX);
     if (v->drawn > 0)
         zl_buf_addf(&out, "\x1b[%zuA\x1b[J", v->drawn); /* up, and clear from there */
     table_render(&t, terminal_width(), want_colour(v->cli), &out);
