@@ -426,3 +426,9 @@ void streams_finish(struct streams *s, const struct mon_exit *exit)
     s->stdin_fd = -1;
     attach_finish(&s->clients, exit);
 }
+
+void streams_cut(struct streams *s)
+{
+    attach_done(&s->clients);
+    s->attached = 0; /* the next one is the first again */
+}

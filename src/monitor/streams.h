@@ -53,6 +53,8 @@ int streams_resize(struct streams *s, uint16_t rows, uint16_t cols, struct zl_er
 bool streams_drain(struct streams *s);
 /* Stops reading, ends the log's lines, tells the clients. */
 void streams_finish(struct streams *s, const struct mon_exit *exit);
+/* Closes all clients without a last frame: the process never ran. None is told as `left`. */
+void streams_cut(struct streams *s);
 /* Of `capture`: the last bytes, at most STREAMS_CAPTURE; returns how many. */
 size_t streams_captured(const struct streams *s, char out[STREAMS_CAPTURE]);
 

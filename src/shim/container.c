@@ -187,8 +187,10 @@ static int launch(struct shim *s, struct zl_error *err)
     };
 
     streams_child_ends(s->streams, how.stdio, &how.console_socket);
-    if (carry_start(s->carry, &how, &s->init, err) < 0)
+    if (carry_start(s->carry, &how, &s->init, err) < 0) {
+        streams_cut(s->streams);
         return -1;
+    }
     s->exit.started_wall_ns = zl_wall_ns();
     set_phase(s, MON_PHASE_RUNNING);
     if (streams_started(s->streams, err) < 0) {
@@ -484,7 +486,8 @@ static void forget_if_asked(struct shim *s)
     }
     cancel_waiters(s);
     loop_disarm(&s->loop, &s->attach_timer);
-    streams_finish(s->streams, &s->exit); /* of one that never ran; else done */
+    if (s->phase == MON_PHASE_CREATED)
+        streams_cut(s->streams);
     exec_drop_unused(s);
     server_answer(s->server, &s->forget_ticket, NULL, 0, -1);
     s->forgotten = true;

@@ -654,6 +654,24 @@ static void a_foreground_run_loses_no_byte_in_either_direction(void **unused)
     box_forget(&b);
 }
 
+static void a_client_of_a_command_that_is_missing_gets_no_exit(void **unused)
+{
+    (void)unused;
+    struct box b = box_create(
+        &(struct how){ (const char *const[]){ "/bin/nothing", NULL }, MON_CREATE_ATTACH_FIRST });
+    struct zl_error err;
+    struct mon_message m;
+    uint64_t start_op = ++b.op;
+    ok(mon_client_send_start(b.agent, start_op, &err));
+    int fd = attach(&b);
+    assert_int_equal(mon_client_await(b.agent, start_op, soon(), &m, &err), -1);
+    assert_int_equal(err.kind, ZL_ERR_NOT_FOUND);
+    struct seen s = read_stream(fd);
+    assert_false(s.ended);
+    seen_done(&s);
+    box_forget(&b);
+}
+
 static void a_slow_foreground_client_gets_everything(void **unused)
 {
     (void)unused;
@@ -1046,6 +1064,7 @@ int main(int argc, char **argv)
         T(what_a_killed_shim_leaves_can_be_cleaned_up),
         T(a_shim_may_be_killed_at_any_instant),
         T(a_foreground_run_loses_no_byte_in_either_direction),
+        T(a_client_of_a_command_that_is_missing_gets_no_exit),
         T(a_slow_foreground_client_gets_everything),
         T(a_slow_later_client_does_not_hold_the_container),
         T(forget_lets_a_client_take_its_output),
