@@ -127,16 +127,21 @@ static int check_encoding(struct builder *b, const char *text, size_t len)
 
 /* ---- the tree -------------------------------------------------------------------------------- */
 
+static int grow_stack(struct builder *b)
+{
+    size_t cap = b->cap_stack ? b->cap_stack * 2 : 64;
+    struct doc_node **grown = reallocarray(b->stack, cap, sizeof(void *));
+    if (!grown)
+        return no_memory(b);
+    b->stack = grown;
+    b->cap_stack = cap;
+    return 0;
+}
+
 static int push_child(struct builder *b, struct doc_node *n)
 {
-    if (b->n_stack == b->cap_stack) {
-        size_t cap = b->cap_stack ? b->cap_stack * 2 : 64;
-        struct doc_node **grown = reallocarray(b->stack, cap, sizeof *grown);
-        if (!grown)
-            return no_memory(b);
-        b->stack = grown;
-        b->cap_stack = cap;
-    }
+    if (b->n_stack == b->cap_stack && grow_stack(b) < 0)
+        return -1;
     b->stack[b->n_stack++] = n;
     return 0;
 }
@@ -207,11 +212,11 @@ static int end_map(struct builder *b, struct doc_node *map, struct doc_node **ch
 static int end_seq(struct builder *b, struct doc_node *seq, struct doc_node **children, size_t n)
 {
     seq->seq.n = n;
-    seq->seq.v = zl_arena_array(b->arena, n, sizeof *seq->seq.v);
+    seq->seq.v = zl_arena_array(b->arena, n, sizeof(void *));
     if (!seq->seq.v)
         return no_memory(b);
-    if (n)
-        memcpy(seq->seq.v, children, n * sizeof *children);
+    for (size_t i = 0; i < n; i++)
+        seq->seq.v[i] = children[i];
     return 0;
 }
 
@@ -340,8 +345,10 @@ static int on_start(struct builder *b, struct fy_event *e, enum doc_kind kind)
 
 static int on_end(struct builder *b)
 {
+    if (!b->depth)
+        return fail_at(b, DOC_BAD_SYNTAX, b->line, b->column, "something ends that did not begin");
     struct level *l = &b->levels[--b->depth];
-    struct doc_node **children = b->stack ? b->stack + l->first : NULL;
+    struct doc_node **children = b->stack + l->first;
     size_t n = b->n_stack - l->first;
     int rc = l->node->kind == DOC_MAP ? end_map(b, l->node, children, n)
                                       : end_seq(b, l->node, children, n);
@@ -404,6 +411,8 @@ static int syntax_error(struct builder *b)
 static int build(struct builder *b, const char *text, size_t len)
 {
     struct fy_diag_cfg diag_cfg;
+    if (grow_stack(b) < 0)
+        return -1;
     fy_diag_cfg_default(&diag_cfg);
     diag_cfg.fp = NULL;
     b->diag = fy_diag_create(&diag_cfg);

@@ -25,7 +25,7 @@ static bool one_of(char c, const char *set)
 static void copy_lower(char *out, const char *s, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        out[i] = s[i] >= 'A' && s[i] <= 'Z' ? (char)(s[i] - 'A' + 'a') : s[i];
+        out[i] = (char)(s[i] >= 'A' && s[i] <= 'Z' ? s[i] - 'A' + 'a' : s[i]);
     out[n] = '\0';
 }
 

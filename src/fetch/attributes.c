@@ -56,8 +56,8 @@ static int set_xattrs(int fd, struct archive_entry *e, struct zl_error *err)
 
 int attributes_set(int fd, struct archive_entry *e, struct zl_error *err)
 {
-    uid_t uid;
-    gid_t gid;
+    uid_t uid = 0;
+    gid_t gid = 0;
     struct timespec when[2];
     if (owner(e, &uid, &gid, err) < 0)
         return -1;
@@ -73,8 +73,8 @@ int attributes_set(int fd, struct archive_entry *e, struct zl_error *err)
 
 int attributes_set_at(int dir_fd, const char *name, struct archive_entry *e, struct zl_error *err)
 {
-    uid_t uid;
-    gid_t gid;
+    uid_t uid = 0;
+    gid_t gid = 0;
     struct timespec when[2];
     if (owner(e, &uid, &gid, err) < 0)
         return -1;

@@ -13,16 +13,20 @@ static int fail(struct zl_error *err)
     return zl_fail(err, ZL_ERR_INTERNAL, "OpenSSL cannot compute SHA-256");
 }
 
-int digest_new(struct digest **ret, struct zl_error *err)
+struct digest *digest_new(struct zl_error *err)
 {
-    autodigest struct digest *d = calloc(1, sizeof *d);
-    if (!d)
-        return zl_fail_errno(err, "compute a digest");
+    struct digest *d = calloc(1, sizeof *d);
+    if (!d) {
+        (void)zl_fail_errno(err, "compute a digest");
+        return NULL;
+    }
     d->ctx = EVP_MD_CTX_new();
-    if (!d->ctx || !EVP_DigestInit_ex(d->ctx, EVP_sha256(), NULL))
-        return fail(err);
-    *ret = zl_take_ptr(d);
-    return 0;
+    if (!d->ctx || !EVP_DigestInit_ex(d->ctx, EVP_sha256(), NULL)) {
+        (void)fail(err);
+        digest_free(d);
+        return NULL;
+    }
+    return d;
 }
 
 void digest_free(struct digest *d)
@@ -56,8 +60,8 @@ int digest_end(struct digest *d, char out[DIGEST_SIZE], struct zl_error *err)
 
 int digest_of(const void *bytes, size_t n, char out[DIGEST_SIZE], struct zl_error *err)
 {
-    autodigest struct digest *d = NULL;
-    if (digest_new(&d, err) < 0 || digest_add(d, bytes, n, err) < 0)
+    autodigest struct digest *d = digest_new(err);
+    if (!d || digest_add(d, bytes, n, err) < 0)
         return -1;
     return digest_end(d, out, err);
 }

@@ -9,8 +9,8 @@
 
 enum { DIGEST_SIZE = 7 + 64 + 1 }; /* "sha256:", hex, NUL */
 
-struct digest; /* a running sum */
-int digest_new(struct digest **ret, struct zl_error *err);
+struct digest;                                   /* a running sum */
+struct digest *digest_new(struct zl_error *err); /* NULL: *err says why */
 void digest_free(struct digest *d);
 ZL_DEFINE_CLEANUP(struct digest *, digest_free)
 #define autodigest ZL_CLEANUP(digest_freep)

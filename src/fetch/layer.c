@@ -231,8 +231,9 @@ static int run_stream(struct work *w, struct stream *s, const struct layer *belo
         return zl_fail_errno(err, "create a blob");
     s->progress.total = (uint64_t)st.st_size;
     s->progress.digest = l->digest[0] ? l->digest : NULL;
-    if (digest_new(&s->blob_sum, err) < 0 || digest_new(&s->diff_sum, err) < 0 ||
-        unpack_stream(w, s, below, n_below) < 0)
+    s->blob_sum = digest_new(err);
+    s->diff_sum = s->blob_sum ? digest_new(err) : NULL;
+    if (!s->diff_sum || unpack_stream(w, s, below, n_below) < 0)
         return -1;
     if (fsync(s->blob_fd) < 0)
         return zl_fail_errno(err, "sync a blob");

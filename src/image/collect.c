@@ -42,6 +42,8 @@ static int need_blob(struct needed *n, const char *digest, struct zl_error *err)
 
 static int need_layers(struct needed *n, const uint32_t *layers, size_t count, struct zl_error *err)
 {
+    if (!count)
+        return 0;
     if (n->n_layers + count > n->cap_layers) {
         size_t cap = (n->n_layers + count) * 2;
         uint32_t *grown = reallocarray(n->layers, cap, sizeof *grown);

@@ -105,11 +105,11 @@ int image_remove(struct image_store *s, const char *reference,
 {
     zl_autojson struct zl_json doc = { 0 }, left_doc = { 0 };
     struct oci_index index, left;
-    const struct oci_descriptor *d;
     zl_autoclose int lock = layout_lock(&s->layout, LAYOUT_LOCK, LOCK_EX, err);
-    if (lock < 0 || image_read_index(s, &doc, &index, err) < 0 ||
-        image_lookup(&index, reference, &d, err) < 0 || forget(s, doc.root, d, err) < 0 ||
-        image_read_index(s, &left_doc, &left, err) < 0 ||
+    const struct oci_descriptor *d = NULL;
+    if (lock >= 0 && image_read_index(s, &doc, &index, err) == 0)
+        d = image_lookup(&index, reference, err);
+    if (!d || forget(s, doc.root, d, err) < 0 || image_read_index(s, &left_doc, &left, err) < 0 ||
         image_collect(s, &left, in_use, arg, err) < 0)
         return zl_wrap(err, "remove image '%s'", reference);
     return 0;

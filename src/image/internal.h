@@ -12,9 +12,10 @@ struct image_store {
 
 int image_read_index(struct image_store *s, struct zl_json *doc, struct oci_index *ret,
                      struct zl_error *err);
-/* The entry that reference means: by name, digest or its prefix; NOT_FOUND, CONFLICT, INVALID. */
-int image_lookup(const struct oci_index *index, const char *reference,
-                 const struct oci_descriptor **ret, struct zl_error *err);
+/* The entry that reference means: by name, digest or its prefix. NULL: NOT_FOUND, CONFLICT,
+ * INVALID. */
+const struct oci_descriptor *image_lookup(const struct oci_index *index, const char *reference,
+                                          struct zl_error *err);
 /* Removes blobs and layers that no entry of index needs; nothing while a zlayer-fetch runs. */
 int image_collect(struct image_store *s, const struct oci_index *index,
                   int (*in_use)(void *arg, uint32_t layer), void *arg, struct zl_error *err);

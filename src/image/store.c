@@ -164,9 +164,9 @@ static const struct oci_descriptor *find_name(const struct oci_index *index, con
 static const struct oci_descriptor *find_digest(const struct oci_index *index, const char *prefix,
                                                 bool *many)
 {
-    const struct oci_descriptor *found = NULL;
-    for (size_t i = 0; i < index->manifests.n; i++) {
-        const struct oci_descriptor *d = &index->manifests.v[i];
+    const struct oci_descriptor *all = index->manifests.v, *found = NULL;
+    for (size_t i = 0; all && i < index->manifests.n; i++) {
+        const struct oci_descriptor *d = &all[i];
         if (strncmp(d->digest, prefix, strlen(prefix)) != 0)
             continue;
         *many |= found && strcmp(found->digest, d->digest) != 0;
@@ -186,32 +186,32 @@ static bool digest_prefix(const char *reference, char out[80])
     return true;
 }
 
-int image_lookup(const struct oci_index *index, const char *reference,
-                 const struct oci_descriptor **ret, struct zl_error *err)
+const struct oci_descriptor *image_lookup(const struct oci_index *index, const char *reference,
+                                          struct zl_error *err)
 {
     struct zl_imageref r;
     char text[ZL_IMAGEREF_MAX], prefix[80];
     const char *why;
+    const struct oci_descriptor *found = NULL;
     bool many = false;
-    *ret = NULL;
     bool is_name = zl_imageref_parse(reference, &r, &why) == 0;
+    bool is_prefix = digest_prefix(reference, prefix);
     if (is_name && r.digest[0]) { /* the digest decides, whatever the tag says */
-        *ret = find_digest(index, r.digest, &many);
+        found = find_digest(index, r.digest, &many);
     } else if (is_name) {
         zl_imageref_format(&r, text);
-        *ret = find_name(index, text);
+        found = find_name(index, text);
     }
-    bool is_prefix = digest_prefix(reference, prefix);
-    if (!*ret && is_prefix)
-        *ret = find_digest(index, prefix, &many);
+    if (!found && is_prefix)
+        found = find_digest(index, prefix, &many);
     if (!is_name && !is_prefix)
-        return zl_fail(err, ZL_ERR_INVALID, "'%s' is not an image reference: %s", reference, why);
-    if (many)
-        return zl_fail(err, ZL_ERR_CONFLICT, "several images have a digest that begins with '%s'",
-                       reference);
-    if (!*ret)
-        return zl_fail(err, ZL_ERR_NOT_FOUND, "there is no image '%s' in the store", reference);
-    return 0;
+        (void)zl_fail(err, ZL_ERR_INVALID, "'%s' is not an image reference: %s", reference, why);
+    else if (many)
+        (void)zl_fail(err, ZL_ERR_CONFLICT, "several images have a digest that begins with '%s'",
+                      reference);
+    else if (!found)
+        (void)zl_fail(err, ZL_ERR_NOT_FOUND, "there is no image '%s' in the store", reference);
+    return many ? NULL : found;
 }
 
 int image_find(struct image_store *s, const char *reference, struct image **ret,
@@ -219,10 +219,10 @@ int image_find(struct image_store *s, const char *reference, struct image **ret,
 {
     zl_autojson struct zl_json doc = { 0 };
     struct oci_index index;
-    const struct oci_descriptor *d;
-    if (image_read_index(s, &doc, &index, err) < 0 || image_lookup(&index, reference, &d, err) < 0)
+    if (image_read_index(s, &doc, &index, err) < 0)
         return -1;
-    return load(s, d, reference, ret, err);
+    const struct oci_descriptor *d = image_lookup(&index, reference, err);
+    return d ? load(s, d, reference, ret, err) : -1;
 }
 
 int image_each(struct image_store *s, image_fn fn, void *arg, struct zl_error *err)

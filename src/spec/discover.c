@@ -61,35 +61,46 @@ static int several(const struct found *f, const char *dir, struct zl_error *err)
                    dir ? dir : ".", names.data);
 }
 
+/* One of the names that win over all others. */
+static const char *preferred(int dir_fd)
+{
+    static const char *const names[] = { ".zlayer.yml", ".zlayer.yaml", "zlayer.yml",
+                                         "zlayer.yaml" };
+    for (size_t i = 0; i < ZL_ARRAY_LEN(names); i++) {
+        if (faccessat(dir_fd, names[i], F_OK, 0) == 0)
+            return names[i];
+    }
+    return NULL;
+}
+
+/* The regular files that may be meant, sorted. */
+static int find_candidates(int dir_fd, struct found *f)
+{
+    int n = scandirat(dir_fd, ".", &f->v, only_candidates, alphasort);
+    for (int i = 0; i < n; i++) {
+        if (is_regular(dir_fd, f->v[i]->d_name))
+            f->v[f->n++] = f->v[i];
+        else
+            free(f->v[i]);
+    }
+    return n < 0 ? -1 : 0;
+}
+
 int spec_discover(const char *dir, char **ret, struct zl_error *err)
 {
-    static const char *const first[] = { ".zlayer.yml", ".zlayer.yaml", "zlayer.yml",
-                                         "zlayer.yaml" };
     ZL_CLEANUP(found_done) struct found found = { 0 };
     const char *shown = dir ? dir : ".";
     zl_autoclose int dir_fd = zl_open_dir(AT_FDCWD, shown, err);
     if (dir_fd < 0)
         return zl_wrap(err, "look for a deployment file");
 
-    const char *name = NULL;
-    for (size_t i = 0; !name && i < ZL_ARRAY_LEN(first); i++) {
-        if (faccessat(dir_fd, first[i], F_OK, 0) == 0)
-            name = first[i];
-    }
-    if (!name) {
-        int n = scandirat(dir_fd, ".", &found.v, only_candidates, alphasort);
-        if (n < 0)
-            return zl_fail_errno(err, "look for a deployment file in '%s'", shown);
-        for (int i = 0; i < n; i++) { /* keeps the regular ones */
-            if (is_regular(dir_fd, found.v[i]->d_name))
-                found.v[found.n++] = found.v[i];
-            else
-                free(found.v[i]);
-        }
-        if (found.n > 1)
-            return several(&found, dir, err);
-        name = found.n ? found.v[0]->d_name : NULL;
-    }
+    const char *name = preferred(dir_fd);
+    if (!name && find_candidates(dir_fd, &found) < 0)
+        return zl_fail_errno(err, "look for a deployment file in '%s'", shown);
+    if (found.n > 1)
+        return several(&found, dir, err);
+    if (!name && found.n)
+        name = found.v[0]->d_name;
     if (!name)
         return zl_fail(err, ZL_ERR_NOT_FOUND,
                        "E-SPEC-NOT-FOUND: no deployment file in '%s'; create <name>.zlayer.yml or "

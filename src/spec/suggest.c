@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spec/suggest.h"
 
-#include <ctype.h>
+#include <stdbool.h>
 #include <string.h>
 
 enum { LONGEST = 32 }; /* no field or spelling is longer */
@@ -12,9 +12,14 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
     return m < c ? m : c;
 }
 
-static int same(char a, char b)
+static char lower(char c)
 {
-    return tolower((unsigned char)a) == tolower((unsigned char)b);
+    return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+}
+
+static bool same(char a, char b)
+{
+    return lower(a) == lower(b);
 }
 
 /* Optimal string alignment distance; three rows of the matrix are alive at a time. */

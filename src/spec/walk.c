@@ -193,11 +193,13 @@ static void walk_pair(struct walk *w, const struct walk_shape *shape, const stru
     const struct walk_field *f = find_field(shape, name);
     if (!f)
         unknown_field(w, shape, p->key);
-    else if (!f->decode && !doc_is_null(p->value))
+    else if (doc_is_null(p->value))
+        ; /* null is absent */
+    else if (!f->decode)
         walk_error(w, "E-NOT-SUPPORTED", p->key,
                    "the field '%s' is known, but this version does not support it", name);
-    else if (!doc_is_null(p->value) && (f->flags & WALK_TAGGED || tag_is_usable(w, p->value)))
-        f->decode(w, f, p->value, owner); /* null is absent */
+    else if (f->flags & WALK_TAGGED || tag_is_usable(w, p->value))
+        f->decode(w, f, p->value, owner);
     w->path = at.up;
 }
 

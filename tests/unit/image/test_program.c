@@ -118,7 +118,7 @@ static void a_kill_at_any_time_leaves_a_store_that_the_next_run_repairs(void **u
     (void)snprintf(source, sizeof source, "%s/rootfs.tar.gz", s.dir.path);
     const char *argv[] = { program, "import", "--root", root, "--reference", "box", source, NULL };
     save_rootfs(&s, 3000);
-    for (int i = 0; i < 12; i++) {
+    for (int i = 0; i < 8; i++) {
         int fd, status;
         char byte;
         pid_t pid = start(argv, &fd);
