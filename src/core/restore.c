@@ -149,15 +149,6 @@ void restore_exit(struct core *c, struct instance *i, const struct inst_exit *ex
     instance_adopt(c, i, INST_EXITED, 0, i->started_ms);
 }
 
-static bool runs_present_version(const struct service *s)
-{
-    const struct slot *slot;
-    TAILQ_FOREACH (slot, &s->slots, link)
-        if (slot_up(slot) && !rollout_outdated(slot))
-            return true;
-    return false;
-}
-
 static void settle_deployment(struct core *c, struct deployment *d, bool rebooted)
 {
     struct service *s;
@@ -165,7 +156,7 @@ static void settle_deployment(struct core *c, struct deployment *d, bool reboote
     TAILQ_FOREACH (x, &d->executions, link)
         execution_settle_restored(c, x, rebooted);
     TAILQ_FOREACH (s, &d->services, link)
-        if (runs_present_version(s))
+        if (rollout_has_begun(s))
             dependency_skip(c, s); /* it had what it needs when it started */
 }
 

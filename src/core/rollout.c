@@ -34,6 +34,15 @@ bool rollout_pending(const struct service *s)
     return first_outdated(s) != NULL;
 }
 
+bool rollout_has_begun(const struct service *s)
+{
+    const struct slot *slot;
+    TAILQ_FOREACH (slot, &s->slots, link)
+        if (slot_up(slot) && !rollout_outdated(slot))
+            return true;
+    return false;
+}
+
 bool rollout_busy(const struct service *s)
 {
     struct slot *slot;

@@ -13,6 +13,8 @@
 bool rollout_outdated(const struct slot *s);
 /* A slot within the asked number is not made from the present version. */
 bool rollout_pending(const struct service *s);
+/* A replica of the present version runs. */
+bool rollout_has_begun(const struct service *s);
 /* It is waited for a replacement whose time is limited. */
 bool rollout_busy(const struct service *s);
 /* Slot n+1 is of use. */

@@ -104,7 +104,7 @@ bool service_retarget(struct core *c, struct service *s, const struct spec *spec
                       const struct spec_service *service)
 {
     bool rolled = s->target.hash != service->container_hash;
-    bool waits = rolled || s->gave_up || s->stopped || s->absent ||
+    bool waits = rolled || s->gave_up || s->stopped || s->absent || !rollout_has_begun(s) ||
                  !same_dependencies(s->target.service, service);
     struct slot *slot;
     if (waits && !dependency_wait(c, s, service->n_depends))
