@@ -20,7 +20,7 @@
 #include "base/fd.h"
 #include "base/helper.h"
 
-enum { START_TIMEOUT_MS = 30000, LOG_TAIL = 2048 };
+enum { START_TIMEOUT_MS = 30000, LOG_TAIL = 2048 /* bytes */ };
 
 #define AGENT_LOG "agent.log"
 #define START_LOCK "start.lock"
@@ -126,21 +126,37 @@ static int await_ready(int fd, struct zl_error *err)
     }
 }
 
+/* "level: message" of a line of the agent's log, which is JSON; any other line as it is. */
+static void add_log_line(struct zl_buf *out, const char *line, size_t n)
+{
+    json_t *v = json_loadb(line, n, 0, NULL);
+    const char *level = json_string_value(json_object_get(v, "level"));
+    const char *message = json_string_value(json_object_get(v, "msg"));
+    if (level && message)
+        zl_buf_addf(out, "\n  %s: %s", level, message);
+    else
+        zl_buf_addf(out, "\n  %.*s", (int)n, line);
+    json_decref(v);
+}
+
 /* What the agent wrote into its log since `from`, appended to the message. */
 static void add_log_tail(int log_fd, off_t from, const char *path, struct zl_error *err)
 {
     char text[LOG_TAIL + 1];
+    zl_autobuf struct zl_buf lines = ZL_BUF(2 * LOG_TAIL);
     off_t end = lseek(log_fd, 0, SEEK_END);
     if (end - from > LOG_TAIL)
         from = end - LOG_TAIL;
     ssize_t n = pread(log_fd, text, LOG_TAIL, from);
-    while (n > 0 && text[n - 1] == '\n')
-        n--;
-    if (n <= 0)
-        return;
-    text[n] = '\0';
+    text[n > 0 ? n : 0] = '\0';
+    for (const char *line = text; *line; line += strspn(line, "\n")) {
+        size_t len = strcspn(line, "\n");
+        add_log_line(&lines, line, len);
+        line += len;
+    }
     size_t used = strlen(err->msg);
-    (void)snprintf(err->msg + used, sizeof err->msg - used, "; %s says:\n%s", path, text);
+    if (lines.len > 0)
+        (void)snprintf(err->msg + used, sizeof err->msg - used, "; %s says:%s", path, lines.data);
 }
 
 static int prepare_launch(const struct cli *cli, const char *program, int root_fd, int ready_fd,
@@ -193,7 +209,7 @@ static int launch_and_wait(const struct cli *cli, const char *program, int root_
 
 static int make_dir(const char *path, struct zl_error *err)
 {
-    return zl_mkdir_p(AT_FDCWD, path, 0755, err);
+    return zl_mkdir_p(AT_FDCWD, path, 0711, err);
 }
 
 int agent_start(const struct cli *cli, struct zl_error *err)
