@@ -69,7 +69,12 @@ static int make_dir_at(int parent_fd, const char *name, mode_t mode, struct zl_e
 {
     if (mkdirat(parent_fd, name, mode) < 0)
         return zl_fail_errno(err, "create directory '%s'", name);
-    return zl_open_dir(parent_fd, name, err);
+    zl_autoclose int fd = zl_open_dir(parent_fd, name, err);
+    if (fd < 0)
+        return -1;
+    if (fchmod(fd, mode) < 0) /* whatever the umask of the process that embeds us is */
+        return zl_fail_errno(err, "set the mode of '%s'", name);
+    return zl_take_fd(&fd);
 }
 
 static int make_directories(struct making *m, struct zl_error *err)

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libzlayer: containers from C, without an agent. A runtime is opened on a root directory (images
+ * and what containers write) and a runtime directory (sockets); each container is held by a small
+ * process of its own, zlayer-shim, found in $ZLAYER_LIBEXEC, beside the running program or in the
+ * library's libexec directory. Needs root.
+ *
+ *     zlayer_runtime *rt;
+ *     zlayer_container *c;
+ *     struct zlayer_exit end;
+ *     struct zlayer_error err;
+ *     if (zlayer_runtime_open(NULL, &rt, &err) < 0 ||
+ *         zlayer_container_create(rt, "hello", "image: {name: busybox}\n", &c, &err) < 0 || …
+ *
+ * Conventions. Functions that can fail return 0 or -1, and fill *err (which may be NULL) on
+ * failure; results are untouched then. Nothing here aborts, exits, prints or changes signal
+ * handlers, the umask or the working directory. A runtime and its containers are used by one thread
+ * at a time; several runtimes may be used by several threads. Structs that callers fill begin with
+ * their size, so that fields can be added.
+ */
+#ifndef ZLAYER_H
+#define ZLAYER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ZLAYER_API __attribute__((visibility("default")))
+
+#define ZLAYER_VERSION_MAJOR 0
+#define ZLAYER_VERSION_MINOR 1
+#define ZLAYER_VERSION_PATCH 0
+
+ZLAYER_API const char *zlayer_version(void); /* of the library that runs: "0.1.0" */
+ZLAYER_API int zlayer_version_number(void);  /* major * 10000 + minor * 100 + patch */
+
+enum zlayer_error_kind {
+    ZLAYER_OK = 0,
+    ZLAYER_SYSTEM = 1, /* errnum says why */
+    ZLAYER_INVALID = 2,
+    ZLAYER_NOT_FOUND = 3,
+    ZLAYER_EXISTS = 4,
+    ZLAYER_CONFLICT = 5, /* not in this state */
+    ZLAYER_UNSUPPORTED = 6,
+    ZLAYER_CONFIGURATION = 7, /* the host does not allow it */
+    ZLAYER_TIMEOUT = 8,
+    ZLAYER_CANCELLED = 9,
+    ZLAYER_UNREACHABLE = 10, /* a container's monitor is gone */
+    ZLAYER_PROTOCOL = 11,
+    ZLAYER_DENIED = 12, /* also: the command cannot be executed */
+    ZLAYER_INTERNAL = 13
+};
+
+struct zlayer_error {
+    int kind;   /* enum zlayer_error_kind; newer libraries may know more */
+    int errnum; /* 0: no system call is to blame */
+    char message[1024];
+};
+
+/* ---- runtime ---- */
+
+typedef struct zlayer_runtime zlayer_runtime;
+
+struct zlayer_options {
+    size_t size;               /* sizeof(struct zlayer_options) */
+    const char *root_dir;      /* NULL: /var/lib/zlayer */
+    const char *runtime_dir;   /* NULL: /var/run/zlayer */
+    const char *cgroup_parent; /* NULL: /zlayer */
+};
+
+/* The directories are made when missing. options may be NULL. */
+ZLAYER_API int zlayer_runtime_open(const struct zlayer_options *options, zlayer_runtime **ret,
+                                   struct zlayer_error *err);
+/* Lets go of containers that were not removed: they run on, watched by their monitors, and nobody
+ * can reach them any more. Their handles must have been freed. NULL is fine. */
+ZLAYER_API void zlayer_runtime_close(zlayer_runtime *rt);
+
+/*
+ * Makes sure that an image can be used. In this version it must be in the root directory's store
+ * already (`zlayer import`): NOT_FOUND otherwise. digest may be NULL, or has room for size bytes;
+ * 80 are enough.
+ */
+ZLAYER_API int zlayer_image_pull(zlayer_runtime *rt, const char *image, char *digest, size_t size,
+                                 struct zlayer_error *err);
+
+/* ---- containers ---- */
+
+typedef struct zlayer_container zlayer_container;
+
+struct zlayer_exit {
+    int code;            /* 0-255; 128 + signal */
+    int signal;          /* 0: it ended by itself */
+    int oom;             /* 1: the kernel ended a process of it for lack of memory */
+    int lost;            /* 1: its monitor died; how it ended is not known */
+    int64_t finished_ms; /* UTC */
+};
+
+/*
+ * Everything but the process. spec is one service mapping of a deployment document (YAML or JSON):
+ * "image: {name: busybox}\ncommand: {entrypoint: [echo, hello]}\n". name is what it is called in
+ * messages and its host name; it need not be unique. INVALID: the message has every finding about
+ * the spec, one a line.
+ */
+ZLAYER_API int zlayer_container_create(zlayer_runtime *rt, const char *name, const char *spec,
+                                       zlayer_container **ret, struct zlayer_error *err);
+/* Returns when the command was executed. NOT_FOUND: there is no such command; DENIED: it cannot be
+ * executed. */
+ZLAYER_API int zlayer_container_start(zlayer_container *c, struct zlayer_error *err);
+/* Waits for the end of its first process; may be called again. timeout_ms < 0: for ever; past it:
+ * TIMEOUT. */
+ZLAYER_API int zlayer_container_wait(zlayer_container *c, int64_t timeout_ms,
+                                     struct zlayer_exit *ret, struct zlayer_error *err);
+/* The stop signal of spec or image, and SIGKILL after grace_ms. Returns when all is over; success
+ * when it was over before. */
+ZLAYER_API int zlayer_container_stop(zlayer_container *c, uint64_t grace_ms,
+                                     struct zlayer_error *err);
+/* One signal to its first process; SIGKILL goes to all. */
+ZLAYER_API int zlayer_container_kill(zlayer_container *c, int signal, struct zlayer_error *err);
+/* Kills it if need be and removes everything but its log. The handle stays the caller's to free. */
+ZLAYER_API int zlayer_container_remove(zlayer_container *c, struct zlayer_error *err);
+/* Frees the handle only; NULL is fine. */
+ZLAYER_API void zlayer_container_free(zlayer_container *c);
+
+ZLAYER_API const char *zlayer_container_id(const zlayer_container *c);
+/* Where its output goes, in CRI's format: "<RFC 3339 time> stdout|stderr F|P <line>". */
+ZLAYER_API const char *zlayer_container_log_path(const zlayer_container *c);
+/* The same without the format: fn gets each piece of output with its stream (1 stdout, 2 stderr),
+ * in order; what it returns other than 0 ends the walk. */
+typedef int (*zlayer_log_fn)(void *arg, int stream, const char *bytes, size_t n);
+ZLAYER_API int zlayer_container_logs(zlayer_container *c, zlayer_log_fn fn, void *arg,
+                                     struct zlayer_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

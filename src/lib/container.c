@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The containers of libzlayer: each call is one request to the runtime. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "lib/inner.h"
+#include "monitor/logread.h"
+#include "runtime/native.h"
+
+static struct zlayer_container *container_make(struct zlayer_runtime *rt, struct zl_error *err)
+{
+    struct zlayer_container *c = calloc(1, sizeof *c);
+    if (!c) {
+        (void)zl_fail_errno(err, "create a container");
+        return NULL;
+    }
+    c->owner = rt;
+    c->id.v = zl_id_random();
+    zl_id_format(c->id.v, c->id_text);
+    c->next = rt->containers;
+    c->link = &rt->containers;
+    if (c->next)
+        c->next->link = &c->next;
+    rt->containers = c;
+    return c;
+}
+
+void zlayer_container_free(zlayer_container *c)
+{
+    if (!c)
+        return;
+    *c->link = c->next;
+    if (c->next)
+        c->next->link = c->link;
+    free(c->log_path);
+    free(c);
+}
+
+const char *zlayer_container_id(const zlayer_container *c)
+{
+    return c->id_text;
+}
+
+const char *zlayer_container_log_path(const zlayer_container *c)
+{
+    return c->log_path;
+}
+
+/* The document of one service, or its findings as an error. */
+static struct spec *parse(const char *text, const char *name, struct zl_error *err)
+{
+    autodiags struct spec_diags diags;
+    spec_diags_init(&diags);
+    struct spec *spec = spec_parse_service(text, strlen(text), name, &diags);
+    if (spec)
+        return spec;
+    zl_autobuf struct zl_buf said = ZL_BUF(64 * 1024);
+    spec_diags_print(&diags, NULL, false, &said);
+    (void)zl_fail(err, ZL_ERR_INVALID, "%s", said.data);
+    return NULL;
+}
+
+static int set_log_path(struct zlayer_container *c, const struct inst_label *label,
+                        struct zl_error *err)
+{
+    zl_autobuf struct zl_buf path = ZL_BUF(4096);
+    native_log_path(c->owner->root_dir, label, &path);
+    c->log_path = zl_buf_steal(&path);
+    return c->log_path ? 0 : zl_fail(err, ZL_ERR_INVALID, "the path of the log is too long");
+}
+
+static int create(struct zlayer_container *c, const struct spec *spec, struct zl_error *err)
+{
+    const struct spec_service *service = &spec->services[0];
+    const struct inst_label label = {
+        .owner = OWNER_STANDALONE,
+        .deployment = "-library", /* no deployment has such a name */
+        .service = service->name,
+        .role = c->id_text, /* so that equal names have logs of their own */
+        .spec_hash = service->container_hash,
+    };
+    const struct rt_request rq = {
+        .kind = RT_CREATE,
+        .id = c->id,
+        .create = { .label = &label, .service = service },
+    };
+    struct rt_answer a;
+    if (set_log_path(c, &label, err) < 0)
+        return -1;
+    if (lib_ask(c->owner, &rq, &a) == 0)
+        return 0;
+    *err = a.err;
+    return -1;
+}
+
+int zlayer_container_create(zlayer_runtime *rt, const char *name, const char *spec,
+                            zlayer_container **ret, struct zlayer_error *err)
+{
+    struct zl_error why = { 0 };
+    autospec struct spec *document = parse(spec, name, &why);
+    struct zlayer_container *c = document ? container_make(rt, &why) : NULL;
+    if (!c || create(c, document, &why) < 0) {
+        zlayer_container_free(c);
+        return lib_fail(err, &why);
+    }
+    *ret = c;
+    return 0;
+}
+
+/* The common end: a request whose answer has no content. */
+static int ask_plainly(struct zlayer_container *c, struct rt_request *rq, struct zlayer_error *err)
+{
+    struct rt_answer a;
+    rq->id = c->id;
+    return lib_ask(c->owner, rq, &a) == 0 ? 0 : lib_fail(err, &a.err);
+}
+
+int zlayer_container_start(zlayer_container *c, struct zlayer_error *err)
+{
+    struct rt_request rq = { .kind = RT_START };
+    return ask_plainly(c, &rq, err);
+}
+
+int zlayer_container_stop(zlayer_container *c, uint64_t grace_ms, struct zlayer_error *err)
+{
+    struct rt_request rq = { .kind = RT_STOP, .stop = { .grace_ms = grace_ms } };
+    return ask_plainly(c, &rq, err);
+}
+
+int zlayer_container_kill(zlayer_container *c, int signal, struct zlayer_error *err)
+{
+    struct rt_request rq = { .kind = RT_KILL, .kill = { .signal = signal } };
+    return ask_plainly(c, &rq, err);
+}
+
+int zlayer_container_remove(zlayer_container *c, struct zlayer_error *err)
+{
+    struct rt_request rq = { .kind = RT_REMOVE };
+    if (ask_plainly(c, &rq, err) < 0)
+        return -1;
+    c->removed = true;
+    return 0;
+}
+
+static void on_timeout(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    *(bool *)arg = true;
+}
+
+/* Runs the loop until the exit is told or the time is over. */
+static int await_exit(struct zlayer_container *c, int64_t timeout_ms, struct zl_error *err)
+{
+    bool late = false;
+    const struct timeval tv = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
+    struct event *timer = NULL;
+    int rc = 0;
+    if (timeout_ms >= 0) {
+        timer = evtimer_new(c->owner->base, on_timeout, &late);
+        if (!timer || evtimer_add(timer, &tv) < 0)
+            rc = zl_fail(err, ZL_ERR_SYSTEM, "wait: out of memory");
+    }
+    while (rc == 0 && !c->has_exit && !late)
+        if (event_base_loop(c->owner->base, EVLOOP_ONCE) < 0)
+            rc = zl_fail(err, ZL_ERR_INTERNAL, "wait: the loop failed");
+    if (timer)
+        event_free(timer);
+    if (rc == 0 && !c->has_exit)
+        rc = zl_fail(err, ZL_ERR_TIMEOUT, "wait: it still runs");
+    return rc;
+}
+
+int zlayer_container_wait(zlayer_container *c, int64_t timeout_ms, struct zlayer_exit *ret,
+                          struct zlayer_error *err)
+{
+    struct zl_error why = { 0 };
+    if (c->removed && !c->has_exit) {
+        (void)zl_fail(&why, ZL_ERR_NOT_FOUND, "wait: it was removed");
+        return lib_fail(err, &why);
+    }
+    if (await_exit(c, timeout_ms, &why) < 0)
+        return lib_fail(err, &why);
+    *ret = (struct zlayer_exit){
+        .code = c->exit.code,
+        .signal = c->exit.signal,
+        .oom = c->exit.oom,
+        .lost = c->exit.lost,
+        .finished_ms = c->exit.wall_ms,
+    };
+    return 0;
+}
+
+int zlayer_container_logs(zlayer_container *c, zlayer_log_fn fn, void *arg,
+                          struct zlayer_error *err)
+{
+    const struct logread_opts opts = { .tail = LOGREAD_ALL };
+    autologread struct logread *log = NULL;
+    struct logread_line line;
+    struct zl_error why = { 0 };
+    int rc = logread_open(c->log_path, &opts, &log, &why);
+    while (rc == 0 && (rc = logread_next(log, &line, &why)) > 0)
+        rc = fn(arg, line.stream == LOG_STDERR ? 2 : 1, line.bytes, line.length) ? 1 : 0;
+    return rc < 0 ? lib_fail(err, &why) : 0;
+}
