@@ -18,14 +18,12 @@ static int owner(struct archive_entry *e, uid_t *uid, gid_t *gid, struct zl_erro
     return 0;
 }
 
-/* The time of access is not what an image is about: both are the time of change. */
-static void times(struct archive_entry *e, struct timespec out[2])
+void attributes_times(struct archive_entry *e, struct timespec ret[2])
 {
-    out[0].tv_sec = archive_entry_mtime(e);
-    out[0].tv_nsec = archive_entry_mtime_nsec(e);
-    if (out[0].tv_nsec < 0 || out[0].tv_nsec >= 1000000000)
-        out[0].tv_nsec = 0;
-    out[1] = out[0];
+    long ns = archive_entry_mtime_nsec(e);
+    ret[0].tv_sec = archive_entry_mtime(e);
+    ret[0].tv_nsec = ns >= 0 && ns < 1000000000 ? ns : 0;
+    ret[1] = ret[0];
 }
 
 static bool starts_with(const char *s, const char *start)
@@ -67,7 +65,7 @@ int attributes_set(int fd, struct archive_entry *e, struct zl_error *err)
         return zl_fail_errno(err, "set its mode");
     if (set_xattrs(fd, e, err) < 0)
         return -1;
-    times(e, when);
+    attributes_times(e, when);
     return futimens(fd, when) < 0 ? zl_fail_errno(err, "set its time") : 0;
 }
 
@@ -80,7 +78,7 @@ int attributes_set_at(int dir_fd, const char *name, struct archive_entry *e, str
         return -1;
     if (fchownat(dir_fd, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
         return zl_fail_errno(err, "set its owner");
-    times(e, when);
+    attributes_times(e, when);
     if (utimensat(dir_fd, name, when, AT_SYMLINK_NOFOLLOW) < 0)
         return zl_fail_errno(err, "set its time");
     return 0;

@@ -6,8 +6,13 @@
 #include <archive.h>
 #include <archive_entry.h>
 
+#include <time.h>
+
 #include "base/error.h"
 
+/* Its times, as utimensat(2) takes them: both the time of change, which is what images are about.
+ */
+void attributes_times(struct archive_entry *e, struct timespec ret[2]);
 /* Of an open file or folder, all of them, in the order the kernel needs. */
 int attributes_set(int fd, struct archive_entry *e, struct zl_error *err);
 /* Of what is not opened (links, devices): owner and times; its mode came with its birth. */

@@ -22,7 +22,7 @@ struct stream {
     struct digest *blob_sum, *diff_sum;
     struct archive *outer, *inner;
     struct progress progress;
-    uint64_t size;
+    uint64_t size, diff_size;
     struct zl_error *err; /* of our own half; set: the archives' message only repeats it */
     bool failed;
     char chunk[CHUNK];
@@ -84,6 +84,12 @@ static la_ssize_t read_diff(struct archive *a, void *arg, const void **bytes)
         if (!s->failed)
             (void)zl_fail(s->err, ZL_ERR_INVALID, "decompress the layer: %s",
                           archive_error_string(s->outer)); /* told by stop() */
+        return stop(s, a);
+    }
+    s->diff_size += n;
+    if (s->diff_size > UNPACK_MAX_STREAM) {
+        (void)zl_fail(s->err, ZL_ERR_INVALID, "the layer is larger than %llu GiB uncompressed",
+                      (unsigned long long)(UNPACK_MAX_STREAM >> 30)); /* told by stop() */
         return stop(s, a);
     }
     if (digest_add(s->diff_sum, *bytes, n, s->err) < 0)

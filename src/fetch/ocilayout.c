@@ -110,7 +110,8 @@ static int find_manifest(const struct source *s, struct zl_buf *out, char digest
 /* ---- its parts ------------------------------------------------------------------------------- */
 
 static int import_layers(struct work *w, const struct source *s, const struct oci_manifest *m,
-                         const struct oci_image_config *c, struct layer *layers, struct zl_error *err)
+                         const struct oci_image_config *c, struct layer *layers,
+                         struct zl_error *err)
 {
     if (c->diff_ids.n != m->layers.n)
         return zl_fail(err, ZL_ERR_INVALID, "the image has %zu layers, but its config lists %zu",
@@ -152,8 +153,8 @@ static int import_documents(struct work *w, const struct source *s, char digest[
         oci_manifest_parse(&manifest_doc, manifest_text.data, manifest_text.len, "the manifest", &m,
                            err) < 0 ||
         read_document(s, &m.config, &config_text, err) < 0 ||
-        oci_image_config_parse(&config_doc, config_text.data, config_text.len, "the image config", &c,
-                         err) < 0 ||
+        oci_image_config_parse(&config_doc, config_text.data, config_text.len, "the image config",
+                               &c, err) < 0 ||
         check_platform(&c, err) < 0 || import_layers(w, s, &m, &c, layers, err) < 0 ||
         work_put_blob(w, config_text.data, config_text.len, stored, err) < 0 ||
         work_put_blob(w, manifest_text.data, manifest_text.len, stored, err) < 0)

@@ -125,7 +125,7 @@ static int remember_folder(struct unpack *u, struct zl_error *err)
     if (!f)
         return zl_fail(err, ZL_ERR_INVALID, "the layer has too many folders");
     memcpy(f->path, u->path.text, n);
-    f->times[0].tv_sec = f->times[1].tv_sec = archive_entry_mtime(u->entry);
+    attributes_times(u->entry, f->times);
     f->next = u->folders;
     u->folders = f;
     return 0;

@@ -14,7 +14,8 @@
 #include "fetch/tree.h"
 
 enum { UNPACK_MAX_ENTRIES = 5000000 };
-#define UNPACK_MAX_BYTES (UINT64_C(64) << 30) /* of files: beyond that it is a bomb */
+#define UNPACK_MAX_BYTES (UINT64_C(64) << 30)  /* of files: beyond that it is a bomb */
+#define UNPACK_MAX_STREAM (UINT64_C(80) << 30) /* of the archive, with headers and padding */
 
 /* Reads entries from `tar` until its end. */
 int unpack_tar(struct archive *tar, struct tree *t, struct zl_error *err);
