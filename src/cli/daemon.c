@@ -23,11 +23,12 @@ static int serve_run(struct cli *cli, const void *options, int argc, char **argv
     char number[12];
     zl_autofree char *program = NULL;
     (void)options;
-    (void)argc;
-    (void)argv;
     if (zl_helper_path("zlayerd", &program, &err) < 0)
         return cli_fail(&err);
-    agent_argv(cli, program, -1, number, args);
+    size_t n = agent_argv(cli, program, -1, number, args);
+    for (int i = 0; i < argc; i++)
+        args[n++] = argv[i];
+    args[n] = NULL;
     (void)signal(SIGPIPE, SIG_DFL); /* an ignored signal would be inherited */
     (void)execv(program, (char *const *)(uintptr_t)args);
     (void)zl_fail_errno(&err, "execute '%s'", program);
@@ -39,7 +40,10 @@ const struct cli_command serve_command = {
     .alias = "agent",
     .group = GROUP_AGENT,
     .summary = "Be the agent, in the foreground",
+    .args = "[-- OPTIONS OF zlayerd]",
     .about = "Ctrl+C or SIGTERM ends the agent. Containers go on; the next agent takes them over.",
+    .examples = "zlayer serve -- --log-level debug\tand say more",
+    .max_args = AGENT_MORE,
     .run = serve_run,
 };
 

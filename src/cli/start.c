@@ -25,8 +25,8 @@ enum { START_TIMEOUT_MS = 30000, LOG_TAIL = 2048 /* bytes */ };
 #define AGENT_LOG "agent.log"
 #define START_LOCK "start.lock"
 
-void agent_argv(const struct cli *cli, const char *program, int ready_fd, char number[12],
-                const char *argv[AGENT_ARGS])
+size_t agent_argv(const struct cli *cli, const char *program, int ready_fd, char number[12],
+                  const char *argv[AGENT_ARGS])
 {
     size_t n = 0;
     argv[n++] = program;
@@ -42,6 +42,7 @@ void agent_argv(const struct cli *cli, const char *program, int ready_fd, char n
         argv[n++] = number;
     }
     argv[n] = NULL;
+    return n;
 }
 
 struct launch {
@@ -162,7 +163,7 @@ static void add_log_tail(int log_fd, off_t from, const char *path, struct zl_err
 static int prepare_launch(const struct cli *cli, const char *program, int root_fd, int ready_fd,
                           struct launch *l, struct zl_error *err)
 {
-    agent_argv(cli, program, CHILD_READY_FD, l->number, l->argv);
+    (void)agent_argv(cli, program, CHILD_READY_FD, l->number, l->argv);
     zl_autoclose int log =
         openat(root_fd, AGENT_LOG, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
     if (log < 0)

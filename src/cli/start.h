@@ -12,9 +12,10 @@
  */
 int agent_start(const struct cli *cli, struct zl_error *err);
 
-/* argv for zlayerd with the folders of cli; ready_fd -1: none. Pointers into cli and `number`. */
-enum { AGENT_ARGS = 12 };
-void agent_argv(const struct cli *cli, const char *program, int ready_fd, char number[12],
-                const char *argv[AGENT_ARGS]);
+/* argv for zlayerd with the folders of cli; ready_fd -1: none. Pointers into cli and `number`.
+ * Returns how many there are; at least AGENT_MORE fit behind them, before the NULL. */
+enum { AGENT_MORE = 20, AGENT_ARGS = 10 + AGENT_MORE };
+size_t agent_argv(const struct cli *cli, const char *program, int ready_fd, char number[12],
+                  const char *argv[AGENT_ARGS]);
 
 #endif
