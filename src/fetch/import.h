@@ -13,7 +13,8 @@ struct source {
     char path[4096];
 };
 
-/* "/abs/rootfs.tar[.gz|.zst]" or "oci:/abs/DIR[:TAG]". fd is the caller's to close. */
+/* "/abs/rootfs.tar[.gz|.zst]" or "oci:/abs/DIR[:TAG]". fd is the caller's to close. A layout is
+ * opened as a mount of its own, which needs CAP_SYS_ADMIN. */
 int source_open(const char *text, struct source *ret, struct zl_error *err);
 
 /* Both answer the digest of the manifest. The index is not touched: naming it is the agent's. */

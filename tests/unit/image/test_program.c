@@ -3,7 +3,12 @@
 #include "shelf.h"
 
 #include <signal.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
+
+#include "fetch/confine.h"
 
 static const char *program;
 
@@ -135,9 +140,47 @@ static void a_kill_at_any_time_leaves_a_store_that_the_next_run_repairs(void **u
     shelf_close(&s);
 }
 
+/* In a confined child: a bit for each thing that it could still do and should not. */
+static int escapes(const char *root, const char *layout)
+{
+    struct zl_error err;
+    struct source source;
+    int bits = 0;
+    if (source_open(layout, &source, &err) < 0 || confine(root, &err) < 0)
+        return 128;
+    bits |= (faccessat(source.fd, "../../etc/passwd", F_OK, 0) == 0) << 0;
+    bits |= (mkdirat(source.fd, "new", 0700) == 0) << 1;
+    bits |= (faccessat(AT_FDCWD, "/etc/passwd", F_OK, 0) == 0) << 0;
+    bits |= (faccessat(AT_FDCWD, "../../../../etc/passwd", F_OK, 0) == 0) << 1;
+    bits |= (socket(AF_UNIX, SOCK_STREAM, 0) >= 0) << 2;
+    bits |= (mount("/", "/", NULL, MS_BIND, NULL) == 0) << 3;
+    bits |= (chroot("/") == 0) << 4;
+    bits |= (setuid(1) == 0) << 5;
+    bits |= (mknod("/device", S_IFCHR | 0600, makedev(1, 3)) < 0) << 6; /* this one it needs */
+    return bits;
+}
+
+static void a_confined_process_sees_the_store_and_can_do_little_else(void **unused)
+{
+    (void)unused;
+    struct shelf s = shelf_open();
+    char root[100], layout[100];
+    int status;
+    (void)snprintf(root, sizeof root, "%s/root", s.dir.path);
+    (void)snprintf(layout, sizeof layout, "oci:%s", s.dir.path);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(escapes(root, layout));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    shelf_close(&s);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_confined_process_sees_the_store_and_can_do_little_else),
         cmocka_unit_test(the_last_line_says_done_with_digest_and_normalized_reference),
         cmocka_unit_test(a_failure_is_one_line_and_exit_1_a_wrong_call_is_exit_2),
         cmocka_unit_test(a_kill_at_any_time_leaves_a_store_that_the_next_run_repairs),
