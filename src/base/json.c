@@ -210,7 +210,7 @@ static int bounded(const struct zl_json_at *at, uint64_t below, uint64_t above, 
     int name(const struct zl_json_at *at, const struct zl_field *f, void *out,                     \
              struct zl_error *err)                                                                 \
     {                                                                                              \
-        uint64_t bits;                                                                             \
+        uint64_t bits = 0;                                                                         \
         (void)f;                                                                                   \
         if (bounded(at, below, above, &bits, err) < 0)                                             \
             return -1;                                                                             \
@@ -259,7 +259,7 @@ int zl_json_abs_path(const struct zl_json_at *at, const struct zl_field *f, void
     const char *path = NULL;
     if (zl_json_string(at, f, &path, err) < 0)
         return -1;
-    if (path[0] != '/')
+    if (!path || path[0] != '/')
         return zl_json_fail_type(at, "an absolute path", err);
     *(const char **)out = path;
     return 0;

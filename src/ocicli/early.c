@@ -41,7 +41,7 @@ void zl_early(long *stack)
     struct k_mount_attr readonly = { .attr_set = K_ATTR_RDONLY };
     long *argv = stack + 1;
     long *envp = argv + stack[0] + 1;
-    struct statfs fs;
+    struct statfs fs = { 0 };
 
     if (call5(SYS_statfs, self, &fs, NULL, NULL, NULL) < 0 || fs.f_flags & ST_RDONLY)
         return;

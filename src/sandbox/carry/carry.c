@@ -94,6 +94,9 @@ int carry_prepare(struct carry *c, bool own_netns, struct zl_error *err)
 
 /* ---- starting ---- */
 
+/* Stack arrays of the two starts: how many hierarchies and kinds of namespaces can there be. */
+enum { TASKS_MAX = 32, JOINS_MAX = 16 };
+
 /* NULL-terminated; the pointers lead into the plan. */
 static char **pointers(const void *base, struct plan_tab t, struct zl_error *err)
 {
@@ -131,9 +134,9 @@ static int open_joins(struct carry *c, int *joins, struct spawn *s, struct zl_er
 {
     const struct plan_join *j = plan_table(c->plan, c->plan->joins);
 
-    s->child.joins = joins;
-    for (uint32_t i = 0; i < c->plan->joins.n; i++)
+    for (uint32_t i = 0; i < JOINS_MAX; i++)
         joins[i] = -1;
+    s->child.joins = joins;
     for (uint32_t i = 0; i < c->plan->joins.n; i++) {
         const char *path = plan_text(c->plan, j[i].path);
         int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -153,9 +156,6 @@ static void close_joins(struct carry *c, const int *joins, struct spawn *s)
         zl_closep(&joins[i]);
     zl_closep(&s->pid_ns_fd);
 }
-
-/* Stack arrays of the two starts: how many hierarchies and kinds of namespaces can there be. */
-enum { TASKS_MAX = 32, JOINS_MAX = 16 };
 
 static int check_counts(const struct carry *c, struct zl_error *err)
 {

@@ -296,16 +296,50 @@ static int add_option(struct options *o, const char *text)
     return 0;
 }
 
+/* The folders and files that mounts will want, in the tmpfs at where: with them as its lowest layer
+ * a root that nobody can write still has every mount target. */
+static int make_targets(struct child *k, const char *where)
+{
+    const struct plan_mount *m = plan_table(k->base, k->plan->mounts);
+    struct stat st;
+
+    if (mount("tmpfs", where, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755") < 0)
+        return child_fail(k, STEP_ROOT, where, "tmpfs");
+    k->root_fd = open(where, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (k->root_fd < 0)
+        return child_fail(k, STEP_ROOT, where, NULL);
+    for (uint32_t i = 0; i < k->plan->mounts.n; i++) {
+        const char *target = plan_text(k->base, m[i].target);
+        bool file = m[i].kind == PLAN_MOUNT_BIND &&
+                    stat(plan_text(k->base, m[i].source), &st) == 0 && !S_ISDIR(st.st_mode);
+        int fd = m[i].kind == PLAN_MOUNT_FS || m[i].kind == PLAN_MOUNT_BIND
+                     ? child_target(k, target, !file)
+                     : k->root_fd;
+        if (fd < 0)
+            return child_fail(k, STEP_TARGET, target, NULL);
+        if (fd != k->root_fd)
+            (void)close(fd); /* O_PATH */
+    }
+    return 0;
+}
+
 static int mount_overlay(struct child *k, const char *where)
 {
     const struct plan *p = k->plan;
     struct options o = { .n = 0 };
+    char targets[FD_PATH_SIZE];
 
     if (add_option(&o, "userxattr") < 0)
         return child_fail(k, STEP_ROOT, where, NULL);
     for (uint32_t i = 0; i < p->n_lower; i++)
         if (add_layer(k, &o, i ? ":" : ",lowerdir=", i) < 0)
             return -1;
+    if (!(p->flags & PLAN_HAS_UPPER)) {
+        if (make_targets(k, where) < 0)
+            return -1;
+        if (add_option(&o, ":") < 0 || add_option(&o, child_fd_path(k->root_fd, targets)) < 0)
+            return child_fail(k, STEP_ROOT, where, NULL);
+    }
     if (p->flags & PLAN_HAS_UPPER && (add_layer(k, &o, ",upperdir=", p->n_lower) < 0 ||
                                       add_layer(k, &o, ",workdir=", p->n_lower + 1) < 0))
         return -1;

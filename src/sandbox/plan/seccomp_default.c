@@ -98,7 +98,7 @@ int build_seccomp(struct build *b, struct plan_process *p)
         return zl_fail(b->err, ZL_ERR_UNSUPPORTED, "linux.seccomp.listenerPath");
     if (read_flags(b, s, &p->seccomp_flags) < 0)
         return -1;
-    zl_autofree const struct oci_seccomp_rule **all = calloc(s->syscalls.n + 1, sizeof *all);
+    zl_autofree const struct oci_seccomp_rule **all = calloc(s->syscalls.n + 1, sizeof(void *));
     if (!all)
         return zl_fail_errno(b->err, "compile a seccomp profile");
     for (size_t i = 0; i < s->syscalls.n; i++)

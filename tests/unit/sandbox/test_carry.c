@@ -107,7 +107,8 @@ static int prepare(struct world *w, const char *args, const char *process, const
         text, sizeof text,
         "{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"rootfs\"},\"hostname\":\"boxed\","
         "\"process\":{\"cwd\":\"/\",\"args\":[%s],\"env\":[\"PATH=/none:/bin\"]%s},"
-        "\"mounts\":[{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"}],"
+        "\"mounts\":[{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"},"
+        "{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}],"
         "\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},"
         "{\"type\":\"uts\"},{\"type\":\"ipc\"},{\"type\":\"network\"}]%s}}",
         args, process, rest);
@@ -347,6 +348,29 @@ static void an_overlay_keeps_its_layers_as_they_were(void **state)
     assert_int_equal(fstatat(w->dir, "rootfs/bin/new", &st, 0), -1);
 }
 
+static void layers_alone_make_a_root_that_cannot_be_written(void **state)
+{
+    struct world *w = *state;
+    struct plan_options o = { .n_lower = 1, .mount_point = w->path };
+    char out[64];
+
+    open_layer(w, "rootfs");
+    assert_int_equal(prepare(w, "\"x\",\"write\",\"/new\"", "", "", &o), 0);
+    assert_int_equal(run(w, out, sizeof out), 1);
+}
+
+static void a_missing_mount_target_is_made_even_there(void **state)
+{
+    struct world *w = *state;
+    struct plan_options o = { .n_lower = 1, .mount_point = w->path };
+    char out[64];
+
+    open_layer(w, "rootfs");
+    assert_int_equal(unlinkat(w->dir, "rootfs/proc", AT_REMOVEDIR), 0);
+    assert_int_equal(prepare(w, "\"x\",\"there\",\"/proc/self\"", "", "", &o), 0);
+    assert_int_equal(run(w, out, sizeof out), 0);
+}
+
 /* ---- gate, exec, terminal ---- */
 
 static void the_command_waits_for_its_gate(void **state)
@@ -531,6 +555,8 @@ int main(int argc, char **argv)
         T(a_readonly_path_cannot_be_written),
         T(a_symlink_in_the_image_does_not_lead_out),
         T(an_overlay_keeps_its_layers_as_they_were),
+        T(layers_alone_make_a_root_that_cannot_be_written),
+        T(a_missing_mount_target_is_made_even_there),
         T(the_command_waits_for_its_gate),
         T(a_missing_command_is_told_before_the_gate),
         T(a_further_process_joins_the_container),
