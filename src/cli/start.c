@@ -73,8 +73,9 @@ static _Noreturn void become_agent(const struct launch *l)
     if (chdir("/") < 0)
         _exit(127);
     execv(l->argv[0], (char *const *)(uintptr_t)l->argv); /* execv only reads it */
-    static const char text[] = "execute zlayerd: failed\n";
-    (void)!write(2, text, sizeof text - 1);
+    const char *parts[] = { "execute '", l->argv[0], "': ", strerrordesc_np(errno), "\n" };
+    for (size_t i = 0; i < ZL_ARRAY_LEN(parts); i++)
+        (void)!write(2, parts[i], strlen(parts[i])); /* into agent.log; nobody else could hear it */
     _exit(127);
 }
 
