@@ -482,7 +482,7 @@ uint64_t deployment_deadline(const struct core *c, const struct deployment *d)
         earlier(&at, execution_deadline(x, c->now.mono_ms));
     if (d->removing)
         return at;
-    if (d->steady_since != NEVER && !d->stable)
+    if (d->steady_since != NEVER && d->status != DEP_RUNNING)
         earlier(&at, d->steady_since + settle_ms(d));
     if (d->steady_since == NEVER && d->status == DEP_DEPLOYING && !in_progress(d))
         earlier(&at, d->progress_at + stabilize_ms(c, d));

@@ -37,6 +37,8 @@ static bool something_odd_happens(struct world *w)
             world_reboot(w);
         if (rng_one_in(&w->rng, 4))
             world_put_stray(w);
+        if (rng_one_in(&w->rng, 8))
+            world_lose_one(w);
         world_start_agent(w);
         return true;
     }

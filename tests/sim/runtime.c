@@ -452,3 +452,16 @@ void world_put_stray(struct world *w)
         (void)snprintf(c.deployment, sizeof c.deployment, "%s", "nobodys");
     (void)world_add(w, &c);
 }
+
+void world_lose_one(struct world *w)
+{
+    if (!w->n_containers)
+        return;
+    struct container *c = &w->containers[rng_below(&w->rng, w->n_containers)];
+    const struct stored_execution *x = store_execution(&w->store, c->execution);
+    if (c->owner == OWNER_EXECUTION && x && x->row.status == EXEC_PENDING)
+        return; /* nobody could know that it ran */
+    world_log(w, "%s-%u (%llx) is removed by hand", c->service, c->index,
+              (unsigned long long)c->id.v);
+    world_drop(w, c);
+}

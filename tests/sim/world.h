@@ -166,6 +166,8 @@ void world_start_agent(struct world *w);
 void world_reboot(struct world *w); /* the agent has to be dead */
 /* A container that core has not made, as a torn transaction or another agent might leave it. */
 void world_put_stray(struct world *w);
+/* Somebody removes a container by hand, while the agent is dead. */
+void world_lose_one(struct world *w);
 bool world_has_requests(const struct world *w); /* other than probes */
 
 void world_log(const struct world *w, const char *fmt, ...) ZL_PRINTF(2, 3);
