@@ -325,6 +325,7 @@ static sqlite3 *block_store(const struct world *w)
     sqlite3 *db;
     (void)snprintf(path, sizeof path, "%s/" STORE_FILE, w->root);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    (void)sqlite3_busy_timeout(db, 10000); /* the agent may be storing its boot right now */
     assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
     return db;
 }
