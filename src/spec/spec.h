@@ -178,7 +178,8 @@ ZL_DEFINE_CLEANUP(struct spec *, spec_unref)
 #define autospec ZL_CLEANUP(spec_unrefp)
 
 const struct spec_service *spec_find(const struct spec *s, const char *service); /* or NULL */
-/* Finds the file as docs/spec.md, "Finding the file", says; *ret is allocated. dir NULL: the current. */
+/* Finds the file as docs/spec.md, "Finding the file", says; *ret is allocated. dir NULL: the
+ * current. */
 int spec_discover(const char *dir, char **ret, struct zl_error *err);
 
 /* Words as they are spelled in a document. */
