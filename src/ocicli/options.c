@@ -110,7 +110,11 @@ static int take_option(struct options *o, char **argv, int argc, int *at, struct
     const char *name = word + 1 + is_long;
     size_t n = strcspn(name, "=");
     const char *value = name[n] ? name + n + 1 : NULL;
-    const struct option *row = find(name, n, is_long || n != 1 ? '\0' : *name, o->command);
+    char letter = '\0';
+
+    if (!is_long && n == 1)
+        letter = *name;
+    const struct option *row = find(name, n, letter, o->command);
 
     if (!row)
         return zl_fail(err, ZL_ERR_INVALID, "unknown option '%s'%s%s", word,

@@ -134,8 +134,7 @@ static int open_joins(struct carry *c, int *joins, struct spawn *s, struct zl_er
 {
     const struct plan_join *j = plan_table(c->plan, c->plan->joins);
 
-    for (uint32_t i = 0; i < JOINS_MAX; i++)
-        joins[i] = -1;
+    memset(joins, 0xff, JOINS_MAX * sizeof *joins); /* -1 each */
     s->child.joins = joins;
     for (uint32_t i = 0; i < c->plan->joins.n; i++) {
         const char *path = plan_text(c->plan, j[i].path);

@@ -25,6 +25,8 @@ int build_cgroups(struct build *b, struct plan *p); /* limits.c */
 int build_sysctls(struct build *b, struct plan *p); /* sysctl.c */
 /* process.c; x is what is executed, the rest is the container's. */
 int build_process(struct build *b, const struct oci_process *x, struct plan_process *p);
+/* home.c: "HOME=…" when the environment has none; 0: nothing to add */
+plan_str build_home(struct build *b, const struct oci_process *x);
 /* seccomp: the program for these capabilities, when the configuration wants one. */
 int build_seccomp(struct build *b, struct plan_process *p);
 /* Rules of v1's devices.allow and devices.deny, as struct plan_file rows. */

@@ -106,6 +106,20 @@ static uint32_t process_flags(const struct oci_process *x)
            (x->user.umask.set ? PLAN_HAS_UMASK : 0u);
 }
 
+static struct plan_tab environment(struct build *b, const struct oci_process *x)
+{
+    zl_autobuf struct zl_buf rows = ZL_BUF(PLAN_MAX);
+    plan_str home = build_home(b, x);
+
+    for (size_t i = 0; i < x->env.n; i++) {
+        plan_str s = writer_text(&b->w, x->env.v[i]);
+        zl_buf_add(&rows, &s, sizeof s);
+    }
+    if (home)
+        zl_buf_add(&rows, &home, sizeof home);
+    return writer_rows(&b->w, &rows, sizeof(plan_str));
+}
+
 int build_process(struct build *b, const struct oci_process *x, struct plan_process *p)
 {
     if (refuse_unsupported(b, x) < 0)
@@ -119,7 +133,7 @@ int build_process(struct build *b, const struct oci_process *x, struct plan_proc
     p->cols = (uint16_t)x->console_size.width;
     p->cwd = writer_text(&b->w, x->cwd);
     p->argv = writer_texts(&b->w, x->args.v, x->args.n);
-    p->env = writer_texts(&b->w, x->env.v, x->env.n);
+    p->env = environment(b, x);
     p->groups =
         writer_table(&b->w, x->user.additional_gids.v, x->user.additional_gids.n, sizeof(uint32_t));
     set_capabilities(b, x->capabilities, p->caps);
