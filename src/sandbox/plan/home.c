@@ -55,11 +55,11 @@ static plan_str home_of(struct build *b, int root_fd, uint32_t uid)
 plan_str build_home(struct build *b, const struct oci_process *x)
 {
     const char *root = b->config->root.path;
+    const char *bundle = root[0] == '/' ? "" : b->options->bundle;
     char path[4096];
-    int n = snprintf(path, sizeof path, "%s%s%s", root[0] == '/' ? "" : b->options->bundle,
-                     root[0] == '/' ? "" : "/", root);
 
-    if (b->options->n_lower || n < 0 || (size_t)n >= sizeof path)
+    if (b->options->n_lower || !bundle ||
+        (size_t)snprintf(path, sizeof path, "%s/%s", bundle, root) >= sizeof path)
         return 0;
     for (size_t i = 0; i < x->env.n; i++)
         if (strncmp(x->env.v[i], "HOME=", 5) == 0)
