@@ -58,7 +58,7 @@ plan_str build_home(struct build *b, const struct oci_process *x)
     const char *bundle = root[0] == '/' ? "" : b->options->bundle;
     char path[4096];
 
-    if (b->options->n_lower || !bundle ||
+    if (!b->layout || b->options->n_lower || !bundle || /* no layout: an exec plan */
         (size_t)snprintf(path, sizeof path, "%s/%s", bundle, root) >= sizeof path)
         return 0;
     for (size_t i = 0; i < x->env.n; i++)
