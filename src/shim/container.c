@@ -99,8 +99,8 @@ static int make_container(struct shim *s, struct zl_msg *m, struct zl_error *err
 
 int container_create(struct shim *s, struct server_request *rq, struct zl_error *err)
 {
-    (void)setsid();   /* fails only for a leader, which is as good */
-    (void)chdir("/"); /* "/" always can be entered */
+    (void)setsid();    /* fails only for a leader, which is as good */
+    (void)!chdir("/"); /* "/" always can be entered */
     if (make_container(s, rq->msg, err) < 0) {
         loop_stop(&s->loop); /* after the answer: a monitor serves one container or none */
         return -1;
