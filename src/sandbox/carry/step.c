@@ -29,7 +29,7 @@ static const struct {
     [STEP_DEVICE]       = { "make device", "" },
     [STEP_LINK]         = { "make link", "" },
     [STEP_TERMINAL]     = { "set up terminal", "" },
-    [STEP_LATE_MOUNT]   = { "mount", " on " },
+    [STEP_LATE_MOUNT]   = { "change the mount", " on " },
     [STEP_READONLY]     = { "make read-only", "" },
     [STEP_MASK]         = { "mask", "" },
     [STEP_PIVOT]        = { "change to the container's root", "" },
