@@ -235,9 +235,13 @@ int image_each(struct image_store *s, image_fn fn, void *arg, struct zl_error *e
         const struct oci_descriptor *d = &index.manifests.v[i];
         const char *name = oci_annotation(d, OCI_REF_NAME);
         autoimage struct image *image = NULL;
-        if (load(s, d, name ? name : d->digest, &image, err) < 0)
-            return -1;
-        int rc = fn(arg, image);
+        struct zl_error damage;
+        struct image bare = { .reference = name ? name : d->digest };
+        bare.normalized = bare.reference;
+        (void)snprintf(bare.digest, sizeof bare.digest, "%s", d->digest); /* checked: 71 bytes */
+        (void)load(s, d, bare.reference, &image,
+                   &damage); /* one bad image does not hide the rest */
+        int rc = fn(arg, image ? image : &bare);
         if (rc)
             return rc;
     }

@@ -54,6 +54,8 @@ int image_layer_fd(struct image_store *s, uint32_t layer, struct zl_error *err);
 int image_open_file(struct image_store *s, const struct image *i, const char *path,
                     struct zl_error *err);
 
+/* Each entry of the index, until fn answers other than 0. A damaged image comes with its names and
+ * digest only: n_layers 0. */
 typedef int (*image_fn)(void *arg, const struct image *i);
 int image_each(struct image_store *s, image_fn fn, void *arg, struct zl_error *err);
 

@@ -209,6 +209,14 @@ static void what_a_killed_import_left_is_removed_by_the_next_one(void **unused)
     shelf_close(&s);
 }
 
+static int expect_damaged_a(void *arg, const struct image *i)
+{
+    ++*(int *)arg;
+    assert_string_equal(i->normalized, "docker.io/library/a:latest");
+    assert_int_equal(i->n_layers, 0);
+    return 0;
+}
+
 static void an_image_without_its_layers_is_named_as_damaged(void **unused)
 {
     (void)unused;
@@ -222,6 +230,10 @@ static void an_image_without_its_layers_is_named_as_damaged(void **unused)
     assert_int_equal(image_find(s.store, "a", &i, &err), -1);
     assert_int_equal(err.kind, ZL_ERR_INVALID);
     assert_non_null(strstr(err.msg, "image 'a'"));
+    int n = 0;
+    assert_int_equal(image_each(s.store, expect_damaged_a, &n, &err), 0);
+    assert_int_equal(n, 1); /* it is listed, and can be removed */
+    assert_int_equal(image_remove(s.store, "a", NULL, NULL, &err), 0);
     shelf_close(&s);
 }
 
