@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * logs. The lines of several replicas are merged by their times: each reader holds its next line,
- * the oldest of them is printed. Following, lines come as they are written.
+ * the oldest of them is printed. Following, lines come as they are written, for services
+ * without end, for a job or a standalone container until it has ended.
  */
 #include "cli/logs.h"
 
@@ -15,7 +16,7 @@
 #include "cli/resolve.h"
 #include "monitor/logread.h"
 
-enum { LINES_DEFAULT = 100, SOURCES_MAX = 256 };
+enum { LINES_DEFAULT = 100, SOURCES_MAX = 256, ENDED_CHECK_MS = 500 };
 
 struct source {
     struct logread *reader;
@@ -25,7 +26,7 @@ struct source {
 };
 
 struct printer {
-    const struct cli *cli;
+    struct cli *cli;
     bool names, timestamps;
     const struct source *open; /* whose line has not ended on the terminal yet */
     enum log_stream open_stream;
@@ -116,17 +117,53 @@ static int drain(struct printer *p, struct source *v, size_t n, struct zl_error 
     }
 }
 
+/* Whether these are logs of what runs once: a slot of a service goes on with its next container. */
+static bool run_once(const struct source *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (jint(v[i].log, "index") != 0)
+            return false;
+    return true;
+}
+
+/* Whether a container that writes this log is there and has not ended. */
+static bool is_written(const json_t *containers, const json_t *log)
+{
+    for (size_t i = 0; i < json_array_size(containers); i++) {
+        const json_t *c = json_array_get(containers, i);
+        if (strcmp(jstr(c, "deployment"), jstr(log, "deployment")) == 0 &&
+            strcmp(jstr(c, "name"), jstr(log, "name")) == 0)
+            return strcmp(jstr(c, "state"), "exited") != 0;
+    }
+    return false;
+}
+
+/* An agent that does not answer says nothing about containers. */
+static bool all_ended(struct cli *cli, const struct source *v, size_t n)
+{
+    json_t *list = NULL;
+    bool ended = cli_call(cli, "GET", "/api/v1/containers", NULL, NULL, NULL, &list, NULL) == 0;
+    for (size_t i = 0; ended && i < n; i++)
+        ended = !is_written(list, v[i].log);
+    json_decref(list);
+    return ended;
+}
+
 static int follow(struct printer *p, struct source *v, size_t n, struct zl_error *err)
 {
     struct pollfd fds[SOURCES_MAX];
+    int timeout = run_once(v, n) ? ENDED_CHECK_MS : -1;
     for (;;) {
         if (drain(p, v, n, err) < 0)
             return -1;
         (void)fflush(stdout);
         for (size_t i = 0; i < n; i++)
             fds[i] = (struct pollfd){ .fd = logread_fd(v[i].reader), .events = POLLIN };
-        if (poll(fds, n, -1) < 0 && errno != EINTR)
+        int ready = poll(fds, n, timeout);
+        if (ready < 0 && errno != EINTR)
             return zl_fail_errno(err, "wait for log lines");
+        if (ready == 0 && all_ended(p->cli, v, n))
+            return drain(p, v, n, err);
     }
 }
 
@@ -198,7 +235,7 @@ static int parse_lines(const char *text, uint64_t *ret, struct zl_error *err)
     return 0;
 }
 
-static int show_logs(const struct cli *cli, const struct logs_options *o, const json_t *logs,
+static int show_logs(struct cli *cli, const struct logs_options *o, const json_t *logs,
                      struct zl_error *err)
 {
     struct source v[SOURCES_MAX] = { 0 };
