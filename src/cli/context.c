@@ -16,7 +16,7 @@ static const char *first_set(const char *a, const char *b, const char *c)
 int cli_resolve_paths(struct cli *cli, struct zl_error *err)
 {
     const char *root =
-        first_set(getenv("ZLAYER_ROOT_DIR"), getenv("ZLAYER_DATA_DIR"), "/var/lib/zlayer");
+        first_set(getenv("ZLAYER_DATA_DIR"), getenv("ZLAYER_ROOT_DIR"), "/var/lib/zlayer");
     cli->root_dir = first_set(cli->root_dir, root, NULL);
     cli->runtime_dir = first_set(cli->runtime_dir, getenv("ZLAYER_RUNTIME_DIR"), "/var/run/zlayer");
     if (cli->verbose)
