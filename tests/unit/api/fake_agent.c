@@ -192,8 +192,8 @@ static void op_run_attached(void *agent, const struct event *ev, api_done_fn don
     op_submit(agent, ev, done, arg);
     struct agent *a = agent;
     struct later *l;
-    TAILQ_FOREACH(l, &a->queue, link)
-    l->where = l->where || l->arg == arg;
+    TAILQ_FOREACH (l, &a->queue, link)
+        l->where = l->where || l->arg == arg;
 }
 
 static void op_attach(void *agent, struct inst_id id, api_done_fn done, void *arg)
