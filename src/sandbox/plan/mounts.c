@@ -133,9 +133,14 @@ static int read_options(struct build *b, size_t index, struct plan_mount *m, str
     return 0;
 }
 
+/* A file system of its own has its attributes by the flags of mount(2). */
 static void add_row(struct zl_buf *rows, const struct plan_mount *m)
 {
-    zl_buf_add(rows, m, sizeof *m);
+    struct plan_mount row = *m;
+
+    if (row.kind == PLAN_MOUNT_FS)
+        row.attr_set = row.attr_clear = 0;
+    zl_buf_add(rows, &row, sizeof row);
 }
 
 /* ---- cgroup trees ---- */

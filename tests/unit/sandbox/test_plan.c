@@ -128,6 +128,24 @@ static void mount_options_become_flags_and_data(void **unused)
     assert_true(m.plan->flags & PLAN_SETUP_DEV);
 }
 
+/* A remount for its propagation must not make it read-only before it is filled. */
+static void the_propagation_of_a_file_system_changes_nothing_else(void **unused)
+{
+    automade struct made m;
+    (void)unused;
+
+    assert_int_equal(
+        build(&m,
+              PROCESS ",\"mounts\":[{\"destination\":\"/x\",\"type\":\"tmpfs\","
+                      "\"options\":[\"ro\",\"nodev\",\"rprivate\"]}],\"linux\":{" NAMESPACES "}",
+              NULL),
+        0);
+    const struct plan_mount *v = plan_table(m.plan, m.plan->mounts);
+    assert_int_equal(v[0].flags, MS_RDONLY | MS_NODEV);
+    assert_int_equal(v[0].propagation, MS_PRIVATE | MS_REC);
+    assert_int_equal(v[0].attr_set, 0);
+}
+
 static void a_dev_of_the_host_gets_no_devices(void **unused)
 {
     automade struct made m;
@@ -421,6 +439,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_command_and_its_surroundings_are_in_the_plan),
         cmocka_unit_test(mount_options_become_flags_and_data),
+        cmocka_unit_test(the_propagation_of_a_file_system_changes_nothing_else),
         cmocka_unit_test(a_dev_of_the_host_gets_no_devices),
         cmocka_unit_test(a_configured_device_replaces_the_default_one),
         cmocka_unit_test(layers_make_an_overlay_of_descriptors),
