@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The door of the runtimes, tried on the test double; and the native runtime's record on disk. */
+#include <event2/event.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/fd.h"
+#include "runtime/double.h"
+#include "runtime/native.h"
+#include "runtime/native/record.h"
+
+struct bench {
+    struct event_base *base;
+    struct runtime *rt;
+    struct rt_answer answer;
+    unsigned answers, exits;
+};
+
+static int make_bench(void **state)
+{
+    struct bench *b = calloc(1, sizeof *b);
+    b->base = event_base_new();
+    *state = b;
+    return double_new(b->base, &b->rt, NULL);
+}
+
+static int drop_bench(void **state)
+{
+    struct bench *b = *state;
+    runtime_free(b->rt);
+    event_base_free(b->base);
+    free(b);
+    return 0;
+}
+
+static void on_answer(void *arg, const struct rt_answer *a)
+{
+    struct bench *b = arg;
+    b->answer = *a;
+    b->answers++;
+}
+
+static void on_event(void *arg, const struct rt_event *ev)
+{
+    struct bench *b = arg;
+    b->exits += ev->kind == RT_EV_EXIT;
+}
+
+static void turn(struct bench *b)
+{
+    assert_true(event_base_loop(b->base, EVLOOP_NONBLOCK) >= 0);
+}
+
+static const struct inst_label label = { OWNER_REPLICA, "shop", "web", "default", 1, 0, 7 };
+
+static struct rt_call *submit(struct bench *b, enum rt_kind kind)
+{
+    struct rt_request rq = { .kind = kind, .id = { 5 } };
+    if (kind == RT_CREATE)
+        rq.create.label = &label;
+    return runtime_submit(b->rt, &rq, on_answer, b);
+}
+
+static void what_a_runtime_cannot_do_is_refused_at_the_door(void **state)
+{
+    struct bench *b = *state;
+    assert_non_null(submit(b, RT_STATS));
+    assert_int_equal(b->answers, 0); /* never from inside submit */
+    turn(b);
+    assert_int_equal(b->answers, 1);
+    assert_int_equal(b->answer.err.kind, ZL_ERR_UNSUPPORTED);
+    assert_string_equal(b->answer.err.msg, "the runtime 'double' cannot measure a container");
+}
+
+static void a_request_is_answered_once_on_the_loop(void **state)
+{
+    struct bench *b = *state;
+    assert_non_null(submit(b, RT_CREATE));
+    assert_int_equal(b->answers, 0);
+    turn(b);
+    turn(b);
+    assert_int_equal(b->answers, 1);
+    assert_int_equal(b->answer.kind, RT_CREATE);
+    assert_int_equal(b->answer.err.kind, ZL_OK);
+}
+
+static void a_cancelled_request_is_answered_too(void **state)
+{
+    struct bench *b = *state;
+    double_hang_next(b->rt, RT_PROBE);
+    struct rt_call *c = submit(b, RT_PROBE);
+    turn(b);
+    assert_int_equal(b->answers, 0);
+    runtime_cancel(c);
+    turn(b);
+    assert_int_equal(b->answers, 1);
+    assert_int_equal(b->answer.err.kind, ZL_ERR_CANCELLED);
+}
+
+static void an_answer_on_its_way_is_not_cancelled(void **state)
+{
+    struct bench *b = *state;
+    runtime_cancel(submit(b, RT_CREATE));
+    turn(b);
+    assert_int_equal(b->answers, 1);
+    assert_int_equal(b->answer.err.kind, ZL_OK);
+}
+
+static void a_stopped_container_tells_its_exit(void **state)
+{
+    struct bench *b = *state;
+    assert_int_equal(b->rt->ops->watch(b->rt, on_event, b, NULL), 0);
+    (void)submit(b, RT_CREATE);
+    (void)submit(b, RT_START);
+    (void)submit(b, RT_STOP);
+    turn(b);
+    assert_int_equal(b->answers, 3);
+    assert_int_equal(b->exits, 1);
+    (void)submit(b, RT_STOP); /* again: success, and no second exit */
+    turn(b);
+    assert_int_equal(b->answers, 4);
+    assert_int_equal(b->answer.err.kind, ZL_OK);
+    assert_int_equal(b->exits, 1);
+}
+
+static void what_is_under_way_is_dropped_with_the_runtime(void **state)
+{
+    struct bench *b = *state;
+    double_hang_next(b->rt, RT_PULL);
+    (void)submit(b, RT_PULL);
+    (void)submit(b, RT_CREATE);
+    runtime_free(b->rt);
+    assert_int_equal(b->answers, 0);
+    assert_int_equal(double_new(b->base, &b->rt, NULL), 0); /* for drop_bench */
+    turn(b);
+    assert_int_equal(b->answers, 0);
+}
+
+/* ---- the record --------------------------------------------------------------------------- */
+
+static int open_scratch(char dir[64])
+{
+    (void)snprintf(dir, 64, "/tmp/zlayer-unit.XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    return zl_open_dir(AT_FDCWD, dir, NULL);
+}
+
+static void a_record_is_read_as_it_was_written(void **state)
+{
+    (void)state;
+    char dir[64];
+    uint32_t layers[] = { 4, 9 };
+    const char *cgroups[] = { "/sys/fs/cgroup/memory/zlayer/c/x",
+                              "/sys/fs/cgroup/pids/zlayer/c/x" };
+    const struct record wrote = {
+        .id = "aaaaaaaaaaaaq",
+        .owner = "agent",
+        .boot_id = "b",
+        .label = { OWNER_EXECUTION, "shop", "backup", "default", 0, UINT64_MAX - 1,
+                   UINT64_C(1) << 63 },
+        .image = "sha256:0",
+        .layers = { layers, 2 },
+        .cgroups = { cgroups, 2 },
+        .log = "/logs/x.log",
+        .stop_signal = 3,
+    };
+    autorecord struct record r = { 0 };
+    struct zl_error err = { 0 };
+    zl_autoclose int fd = open_scratch(dir);
+    assert_int_equal(record_write(fd, &wrote, &err), 0);
+    assert_int_equal(record_read(fd, &r, &err), 0);
+    assert_string_equal(r.owner, "agent");
+    assert_int_equal(r.label.owner, OWNER_EXECUTION);
+    assert_true(r.label.execution == UINT64_MAX - 1);
+    assert_true(r.label.spec_hash == UINT64_C(1) << 63);
+    assert_int_equal(r.layers.n, 2);
+    assert_int_equal(r.layers.v[1], 9);
+    assert_int_equal(r.cgroups.n, 2);
+    assert_string_equal(r.cgroups.v[1], cgroups[1]);
+    assert_int_equal(r.stop_signal, 3);
+    assert_int_equal(zl_remove_tree(AT_FDCWD, dir, &err), 0);
+}
+
+static void a_torn_record_is_an_error_and_a_missing_one_is_told_apart(void **state)
+{
+    (void)state;
+    char dir[64];
+    static const char torn[] = "{\"version\": 1, \"id\": \"aaaaaaa";
+    autorecord struct record r = { 0 };
+    struct zl_error err = { 0 };
+    zl_autoclose int fd = open_scratch(dir);
+    assert_int_equal(record_read(fd, &r, &err), -1);
+    assert_int_equal(err.kind, ZL_ERR_NOT_FOUND);
+    assert_int_equal(zl_write_atomic(fd, RECORD_FILE, torn, strlen(torn), 0600, false, &err), 0);
+    assert_int_equal(record_read(fd, &r, &err), -1);
+    assert_int_equal(err.kind, ZL_ERR_INVALID);
+    assert_int_equal(zl_remove_tree(AT_FDCWD, dir, &err), 0);
+}
+
+static void names_and_logs_follow_the_label(void **state)
+{
+    (void)state;
+    const struct {
+        struct inst_label label;
+        const char *name, *log;
+    } rows[] = {
+        { { OWNER_REPLICA, "shop", "web", "default", 2, 0, 0 },
+          "web-rep-2",
+          "/r/logs/shop/web/default-2.log" },
+        { { OWNER_REPLICA, "shop", "web", "canary", 1, 0, 0 },
+          "web-canary-1-on-0",
+          "/r/logs/shop/web/canary-1.log" },
+        { { OWNER_EXECUTION, "shop", "job", "default", 0, 1, 0 },
+          "job-aaaaaaaaaaaac",
+          "/r/logs/shop/job/job-aaaaaaaaaaaac.log" },
+        { { OWNER_STANDALONE, "-", "box", "default", 0, 0, 0 },
+          "box",
+          "/r/logs/-/box/default-0.log" },
+    };
+    for (size_t i = 0; i < ZL_ARRAY_LEN(rows); i++) {
+        char name[128];
+        zl_autobuf struct zl_buf log = ZL_BUF(256);
+        record_name(&rows[i].label, name, sizeof name);
+        native_log_path("/r", &rows[i].label, &log);
+        assert_string_equal(name, rows[i].name);
+        assert_string_equal(log.data, rows[i].log);
+    }
+}
+
+#define ON_A_BENCH(test) cmocka_unit_test_setup_teardown(test, make_bench, drop_bench)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_A_BENCH(what_a_runtime_cannot_do_is_refused_at_the_door),
+        ON_A_BENCH(a_request_is_answered_once_on_the_loop),
+        ON_A_BENCH(a_cancelled_request_is_answered_too),
+        ON_A_BENCH(an_answer_on_its_way_is_not_cancelled),
+        ON_A_BENCH(a_stopped_container_tells_its_exit),
+        ON_A_BENCH(what_is_under_way_is_dropped_with_the_runtime),
+        cmocka_unit_test(a_record_is_read_as_it_was_written),
+        cmocka_unit_test(a_torn_record_is_an_error_and_a_missing_one_is_told_apart),
+        cmocka_unit_test(names_and_logs_follow_the_label),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
