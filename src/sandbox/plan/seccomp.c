@@ -175,8 +175,18 @@ struct verdict {
     bool decided;              /* a rule without conditions was given */
 };
 
+struct mux;
+struct use {                       /* one name of one rule, looked up once for all ABIs */
+    const struct seccomp_row *row; /* NULL: nobody knows the name */
+    const struct mux *mux;         /* NULL: it is reached directly only */
+    const struct oci_seccomp_rule *rule;
+    uint32_t action;
+};
+
 struct compiler {
     const struct seccomp_profile *profile;
+    struct use *uses;
+    size_t n_uses;
     struct zl_error *err;
     uint32_t default_action;
     struct program p;
@@ -276,8 +286,9 @@ static int add_rule(struct compiler *c, struct verdict *v, const struct oci_secc
     return 0;
 }
 
-/* 32-bit x86 reaches these through one call too, whose first argument tells which is meant. */
-static const struct {
+/* 32-bit x86 reaches these through one call too, whose first argument tells which is meant. Sorted.
+ */
+static const struct mux {
     const char *name, *through;
     uint8_t number;
 } multiplexed[] = {
@@ -315,23 +326,9 @@ static const struct {
     { "socketpair", "socketcall", 8 },
 };
 
-static int add_multiplexed(struct compiler *c, size_t abi, const char *name,
-                           const struct oci_seccomp_rule *r, uint32_t act)
+static int compare_mux(const void *name, const void *row)
 {
-    for (size_t i = 0; i < ZL_ARRAY_LEN(multiplexed); i++) {
-        struct conditional row = { .rule = r, .action = act, .n_args = 1 };
-        if (strcmp(multiplexed[i].name, name) != 0)
-            continue;
-        const struct seccomp_row *through = find_row(multiplexed[i].through);
-        if (!through || through->number[abi] < 0)
-            return 0;
-        row.args[0] = (struct oci_seccomp_arg){ .op = OCI_OP_EQ, .value = multiplexed[i].number };
-        for (size_t a = 0; a < r->args.n && row.n_args < 6; a++)
-            if (r->args.v[a].index != 0)
-                row.args[row.n_args++] = r->args.v[a];
-        return add_conditional(c, &c->calls[through->number[abi]], &row);
-    }
-    return 0;
+    return strcmp(name, ((const struct mux *)row)->name);
 }
 
 static int check_rule(struct compiler *c, const struct oci_seccomp_rule *r)
@@ -344,6 +341,55 @@ static int check_rule(struct compiler *c, const struct oci_seccomp_rule *r)
     return 0;
 }
 
+static size_t count_names(const struct seccomp_profile *p)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->n_rules; i++)
+        n += p->rules[i]->names.n;
+    return n;
+}
+
+/* All names of all rules, in order. c->uses is the caller's to free. */
+static int look_up(struct compiler *c)
+{
+    const struct seccomp_profile *p = c->profile;
+
+    c->uses = calloc(count_names(p) + 1, sizeof *c->uses);
+    if (!c->uses)
+        return zl_fail_errno(c->err, "compile a seccomp profile");
+    for (size_t i = 0; i < p->n_rules; i++) {
+        const struct oci_seccomp_rule *r = p->rules[i];
+        uint32_t act = 0;
+        if (check_rule(c, r) < 0 || action(c, r->action, r->errno_ret, &act) < 0)
+            return -1;
+        for (size_t n = 0; n < r->names.n; n++)
+            c->uses[c->n_uses++] = (struct use){
+                .row = find_row(r->names.v[n]),
+                .mux = bsearch(r->names.v[n], multiplexed, ZL_ARRAY_LEN(multiplexed),
+                               sizeof *multiplexed, compare_mux),
+                .rule = r,
+                .action = act,
+            };
+    }
+    return 0;
+}
+
+static int add_multiplexed(struct compiler *c, size_t abi, const struct use *u)
+{
+    const struct seccomp_row *through = find_row(u->mux->through);
+    const struct oci_seccomp_rule *r = u->rule;
+    struct conditional row = { .rule = r, .action = u->action, .n_args = 1 };
+
+    if (!through || through->number[abi] < 0)
+        return 0;
+    row.args[0] = (struct oci_seccomp_arg){ .op = OCI_OP_EQ, .value = u->mux->number };
+    for (size_t a = 0; a < r->args.n && row.n_args < 6; a++)
+        if (r->args.v[a].index != 0)
+            row.args[row.n_args++] = r->args.v[a];
+    return add_conditional(c, &c->calls[through->number[abi]], &row);
+}
+
 static int gather(struct compiler *c, size_t abi)
 {
     bool muxes = abis[abi].audit == 0x40000003; /* AUDIT_ARCH_I386 */
@@ -351,19 +397,13 @@ static int gather(struct compiler *c, size_t abi)
     c->n_chain = 0;
     for (size_t i = 0; i < CALLS; i++)
         c->calls[i] = (struct verdict){ .action = c->default_action };
-    for (size_t i = 0; i < c->profile->n_rules; i++) {
-        const struct oci_seccomp_rule *r = c->profile->rules[i];
-        uint32_t act = 0;
-        if (check_rule(c, r) < 0 || action(c, r->action, r->errno_ret, &act) < 0)
+    for (size_t i = 0; i < c->n_uses; i++) {
+        const struct use *u = &c->uses[i];
+        if (u->row && u->row->number[abi] >= 0 &&
+            add_rule(c, &c->calls[u->row->number[abi]], u->rule, u->action) < 0)
             return -1;
-        for (size_t n = 0; n < r->names.n; n++) {
-            const struct seccomp_row *row = find_row(r->names.v[n]);
-            if (row && row->number[abi] >= 0 &&
-                add_rule(c, &c->calls[row->number[abi]], r, act) < 0)
-                return -1;
-            if (muxes && add_multiplexed(c, abi, r->names.v[n], r, act) < 0)
-                return -1;
-        }
+        if (muxes && u->mux && add_multiplexed(c, abi, u) < 0)
+            return -1;
     }
     return 0;
 }
@@ -453,20 +493,14 @@ static size_t split_x32(struct compiler *c, size_t native, size_t x32)
     return branch(&c->p, BPF_JGE, X32_BIT, high, native);
 }
 
-int seccomp_compile(const struct seccomp_profile *profile, struct sock_filter *out, size_t *ret_n,
-                    struct zl_error *err)
+static int compile_all(struct compiler *c)
 {
-    zl_autofree struct compiler *c = calloc(1, sizeof *c);
+    const struct seccomp_profile *profile = c->profile;
     size_t at[ABIS], bad;
 
-    if (!c)
-        return zl_fail_errno(err, "compile a seccomp profile");
-    c->profile = profile;
-    c->err = err;
-    c->p.v = out;
-    c->p.first = SECCOMP_INSNS_MAX;
     if (action(c, profile->head->default_action, profile->head->default_errno_ret,
-               &c->default_action) < 0)
+               &c->default_action) < 0 ||
+        look_up(c) < 0)
         return -1;
     bad = put(&c->p, BPF_RET | BPF_K, BAD_ARCH_ACTION, 0, 0);
     for (size_t abi = 0; abi < ABIS; abi++) {
@@ -491,8 +525,27 @@ int seccomp_compile(const struct seccomp_profile *profile, struct sock_filter *o
     }
     load(&c->p, offsetof(struct seccomp_data, arch));
     if (c->p.full)
-        return zl_fail(err, ZL_ERR_UNSUPPORTED, "linux.seccomp: it compiles to more than %d steps",
-                       SECCOMP_INSNS_MAX);
+        return zl_fail(c->err, ZL_ERR_UNSUPPORTED,
+                       "linux.seccomp: it compiles to more than %d steps", SECCOMP_INSNS_MAX);
+    return 0;
+}
+
+int seccomp_compile(const struct seccomp_profile *profile, struct sock_filter *out, size_t *ret_n,
+                    struct zl_error *err)
+{
+    zl_autofree struct compiler *c = calloc(1, sizeof *c);
+    int rc;
+
+    if (!c)
+        return zl_fail_errno(err, "compile a seccomp profile");
+    c->profile = profile;
+    c->err = err;
+    c->p.v = out;
+    c->p.first = SECCOMP_INSNS_MAX;
+    rc = compile_all(c);
+    free(c->uses);
+    if (rc < 0)
+        return -1;
     *ret_n = SECCOMP_INSNS_MAX - c->p.first;
     memmove(out, out + c->p.first, *ret_n * sizeof *out);
     return 0;
