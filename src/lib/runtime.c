@@ -118,14 +118,16 @@ int zlayer_runtime_open(const struct zlayer_options *options, zlayer_runtime **r
         (void)memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
     const char *root = or_default(o.root_dir, "/var/lib/zlayer");
     const char *run = or_default(o.runtime_dir, "/var/run/zlayer");
+    int rc = 0;
     struct zlayer_runtime *rt = calloc(1, sizeof *rt);
-    int rc = rt ? 0 : zl_fail_errno(&why, "open the runtime");
-    if (rc == 0) {
-        rt->root_fd = -1;
-        rt->base = event_base_new();
-        if (!rt->base)
-            rc = zl_fail(&why, ZL_ERR_SYSTEM, "open the runtime: no event loop");
+    if (!rt) {
+        (void)zl_fail_errno(&why, "open the runtime");
+        return lib_fail(err, &why);
     }
+    rt->root_fd = -1;
+    rt->base = event_base_new();
+    if (!rt->base)
+        rc = zl_fail(&why, ZL_ERR_SYSTEM, "open the runtime: no event loop");
     if (rc == 0 && (*root != '/' || *run != '/'))
         rc = zl_fail(&why, ZL_ERR_INVALID, "'%s' is not an absolute path",
                      *root != '/' ? root : run);

@@ -214,8 +214,9 @@ static int stop_signal_of(const struct making *m)
     return found > 0 ? found : SIGTERM;
 }
 
-/* The directories that the plan will make, for those who clean up without a monitor. */
-static int list_cgroups(const struct plan *plan, const char **ret, size_t *ret_n,
+/* The directories that the plan will make, for those who clean up without a monitor: n of them into
+ * list, allocated. */
+static int list_cgroups(const struct plan *plan, const char **list, size_t *ret_n,
                         struct zl_error *err)
 {
     const struct plan_cgroup *v = plan_table(plan, plan->cgroups);
@@ -223,9 +224,29 @@ static int list_cgroups(const struct plan *plan, const char **ret, size_t *ret_n
         char *dir;
         if (asprintf(&dir, "%s/%s", plan_text(plan, v[i].mount), plan_text(plan, v[i].path)) < 0)
             return zl_fail_errno(err, "list the cgroups");
-        ret[(*ret_n)++] = dir;
+        list[(*ret_n)++] = dir;
     }
     return 0;
+}
+
+static int write_cgroups_and_layers(struct making *m, const struct plan *plan, struct record *r,
+                                    struct zl_error *err)
+{
+    zl_autofree uint32_t *layers = calloc(m->image->n_layers + 1, sizeof *layers);
+    zl_autofree const char **cgroups = calloc(plan->cgroups.n + 1, sizeof *cgroups);
+    if (!layers || !cgroups)
+        return zl_fail_errno(err, "write the record");
+    for (size_t i = 0; i < m->image->n_layers; i++)
+        layers[i] = m->image->layers[i];
+    r->layers.v = layers;
+    r->layers.n = m->image->n_layers;
+    r->cgroups.v = cgroups;
+    int rc = list_cgroups(plan, cgroups, &r->cgroups.n, err);
+    if (rc == 0)
+        rc = record_write(m->state_fd, r, err);
+    for (size_t i = 0; i < r->cgroups.n; i++)
+        free((void *)(uintptr_t)cgroups[i]);
+    return rc;
 }
 
 static int write_record(struct making *m, struct zl_error *err)
@@ -242,21 +263,7 @@ static int write_record(struct making *m, struct zl_error *err)
         .log = m->log_path,
         .stop_signal = stop_signal_of(m),
     };
-    r.layers.v = calloc(m->image->n_layers + 1, sizeof *r.layers.v);
-    r.cgroups.v = calloc(plan->cgroups.n + 1, sizeof *r.cgroups.v);
-    int rc = r.layers.v && r.cgroups.v ? 0 : zl_fail_errno(err, "write the record");
-    if (rc == 0) {
-        (void)memcpy(r.layers.v, m->image->layers, m->image->n_layers * sizeof *r.layers.v);
-        r.layers.n = m->image->n_layers;
-        rc = list_cgroups(plan, r.cgroups.v, &r.cgroups.n, err);
-    }
-    if (rc == 0)
-        rc = record_write(m->state_fd, &r, err);
-    for (size_t i = 0; i < r.cgroups.n; i++)
-        free((void *)(uintptr_t)r.cgroups.v[i]);
-    free(r.cgroups.v);
-    free(r.layers.v);
-    if (rc < 0)
+    if (write_cgroups_and_layers(m, plan, &r, err) < 0)
         return -1;
     /* What was written is what counts from here on. */
     autorecord struct record written = { 0 };
