@@ -467,7 +467,7 @@ static void tick(struct core *c, struct instance *i)
         return;
     struct zl_error err;
     bool unanswered = i->op != 0;
-    (void)zl_fail(&err, ZL_ERR_TIMEOUT, "no answer in time");
+    (void)zl_fail(&err, ZL_ERR_TIMEOUT, "%s: no answer in time", inst_state_name(i->state));
     i->op = 0;
     i->deadline = NEVER;
     give(c, i, unanswered ? IN_FAILED : IN_TIMEOUT, &(struct outcome){ .failed = &err });

@@ -106,6 +106,7 @@ struct slot {
     enum slot_state state;
     struct version version;  /* what its next incarnation is made from */
     struct version previous; /* of a guarded replacement: what to return to */
+    bool surge;              /* a rollout made it, to have one more */
     bool guarded;            /* a rollout waits for it: its first failure ends the rollout */
     uint64_t guard_end;      /* mono: the rollout waits no longer */
     struct instance *inst;

@@ -72,6 +72,7 @@ static bool claim_slot(struct core *c, struct service *s, struct instance *i)
     }
     version_set(&slot->version, s->target.spec, s->target.service);
     slot_adopt(c, slot, i);
+    slot->surge = slot->index == s->desired + 1 && !rollout_outdated(slot);
     return true;
 }
 

@@ -69,7 +69,8 @@ bool rollout_wants_surge(const struct service *s, uint64_t now)
         return false;
     if (rollout_pending(s) && !s->rollout_failed && !s->gave_up)
         return true;
-    return slot_healthy(surge) && !all_ready(s, now); /* it stands in for one that is missing */
+    return surge->surge && slot_healthy(surge) &&
+           !all_ready(s, now); /* it stands in for one that is missing */
 }
 
 void rollout_failed(struct core *c, struct slot *slot, const char *why)
@@ -160,6 +161,15 @@ static bool any_healthy_outdated(const struct service *s)
     return false;
 }
 
+static void add_surge(struct core *c, struct service *s)
+{
+    struct slot *slot = slot_new(c, s, s->desired + 1);
+    if (slot)
+        slot->surge = true;
+    else
+        c->starved = true;
+}
+
 static void next_replacement(struct core *c, struct service *s)
 {
     struct slot *sick = first_sick_outdated(s), *surge = slot_find(s, s->desired + 1);
@@ -167,8 +177,8 @@ static void next_replacement(struct core *c, struct service *s)
         slot_replace(c, sick, true);
     else if (surge ? !rollout_outdated(surge) : cannot_surge(s->target.service))
         slot_replace(c, first_outdated(s), true);
-    else if (!surge && !slot_new(c, s, s->desired + 1)) /* else an older one, on its way out */
-        c->starved = true;
+    else if (!surge) /* else an older one, on its way out */
+        add_surge(c, s);
 }
 
 void rollout_step(struct core *c, struct service *s)

@@ -110,10 +110,12 @@ bool service_retarget(struct core *c, struct service *s, const struct spec *spec
     if (waits && !dependency_wait(c, s, service->n_depends))
         return false;
     version_set(&s->target, spec, service);
+    bool rescaled = s->desired != service->replicas;
     s->desired = service->rtype == SPEC_SERVICE ? service->replicas : 0;
     s->absent = s->stopped = s->shutdown = s->rollout_failed = false;
     s->pulled = s->pulled && !rolled;
     TAILQ_FOREACH (slot, &s->slots, link) {
+        slot->surge = slot->surge && !rescaled;
         if (slot->version.hash == s->target.hash)
             retarget_live(c, slot, &s->target);
         if (rolled || slot_ended(slot) || slot->guarded)
