@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -116,10 +117,11 @@ static int record(struct making *m, const struct carry_proc *p, struct zl_error 
 /* Undoes a start that went wrong half-way. The error that led here stays. */
 static void give_up(struct making *m, const struct carry_proc *p)
 {
-    if (p->pid) {
-        (void)k_pidfd_send_signal(p->pidfd, SIGKILL);
-        (void)wait_foreground(p);
-    }
+    siginfo_t info;
+
+    if (p->pid && k_pidfd_send_signal(p->pidfd, SIGKILL) == 0)
+        while (waitid(P_PID, (id_t)p->pid, &info, WEXITED) < 0 && errno == EINTR)
+            ;
     (void)container_remove(&m->container, NULL);
 }
 
