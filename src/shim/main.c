@@ -90,6 +90,8 @@ static int set_up(struct shim *s, struct zl_error *err)
         return zl_fail_errno(err, "close what was inherited");
     if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
         return zl_fail_errno(err, "become a subreaper");
+    /* Run from a memfd it would be called after a descriptor's number. Cosmetic: may fail. */
+    (void)prctl(PR_SET_NAME, "zlayer-shim", 0, 0, 0);
     if (loop_init(&s->loop, err) < 0 || watch_children(s, err) < 0 ||
         server_new(&s->loop, shim_rows, shim_n_rows, &server_events, s, &s->server, err) < 0)
         return -1;
