@@ -43,10 +43,17 @@ static void answer(struct zl_buf *rows, bool allow)
     add(rows, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 }
 
+enum { EVERY_ACCESS = BPF_DEVCG_ACC_MKNOD | BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE };
+
+/* Asks nothing: whatever stands behind it would be unreachable, which the verifier refuses. */
+static bool is_final(const struct rule *r)
+{
+    return r->all_types && r->major < 0 && r->minor < 0 && r->access == EVERY_ACCESS;
+}
+
 static void add_rule(struct zl_buf *rows, const struct rule *r)
 {
-    bool every_access =
-        r->access == (BPF_DEVCG_ACC_MKNOD | BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE);
+    bool every_access = r->access == EVERY_ACCESS;
     int16_t left =
         (int16_t)(2 + (r->minor >= 0) + (r->major >= 0) + (every_access ? 0 : 3) + !r->all_types);
 
@@ -122,11 +129,14 @@ int build_device_bpf(struct build *b, struct plan_tab *ret)
                                         .major = always[i].major,
                                         .minor = always[i].minor,
                                         .access = always[i].access });
-    for (size_t i = r->devices.n; i-- > 0;) {
+    bool ended = false;
+    for (size_t i = r->devices.n; i-- > 0 && !ended;) {
         struct rule rule = read_rule(&r->devices.v[i]);
         add_rule(&rows, &rule);
+        ended = is_final(&rule);
     }
-    answer(&rows, true); /* v1's begin: everything is allowed */
+    if (!ended)
+        answer(&rows, true); /* v1's begin: everything is allowed */
     *ret = writer_rows(&b->w, &rows, sizeof(struct bpf_insn));
     return 0;
 }
