@@ -186,6 +186,9 @@ void rollout_step(struct core *c, struct service *s)
     check_guarded(c, s);
     if (!rollout_pending(s) || s->rollout_failed || !s->released)
         return;
+    struct slot *extra = slot_find(s, s->desired + 1);
+    if (extra && !rollout_outdated(extra))
+        extra->surge = true; /* one that scaling down left over serves as well */
     bool unjudged = any_unjudged_outdated(s);
     if (!unjudged && !any_healthy_outdated(s)) { /* nothing to protect, nothing to return to */
         replace_all(c, s);
