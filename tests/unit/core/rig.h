@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A core with a runtime that does at once what it is asked, unless a test says otherwise, and a clock
- * that a test moves. Everything that is told to the core goes through here.
+ * A core with a runtime that does at once what it is asked, unless a test says otherwise, and a
+ * clock that a test moves. Everything that is told to the core goes through here.
  */
 #ifndef ZL_TESTS_UNIT_CORE_RIG_H
 #define ZL_TESTS_UNIT_CORE_RIG_H
@@ -40,7 +40,7 @@ struct rig {
     struct core_now now;
     struct effects out;
     uint64_t seed;
-    size_t documents; /* alive before it */
+    size_t documents;                         /* alive before it */
     struct rig_container containers[RIG_MAX]; /* those that exist */
     size_t n_containers;
     struct rig_request open[RIG_MAX]; /* not answered yet, the oldest first */

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A new agent: what was stored meets what is found. Numbers are items of the acceptance list. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "rig.h"
+
+enum { SECOND = 1000 };
+
+#define TEST(name) static void name(void **unused __attribute__((unused)))
+
+/* The agent of r is replaced by one that is told these rows. */
+static void restart(struct rig *r, const struct stored_rows *rows)
+{
+    struct zl_error err;
+    core_free(r->core);
+    r->core = core_new(NULL);
+    assert_non_null(r->core);
+    assert_int_equal(core_restore(r->core, rows, r->now, &err), 0);
+    r->n_open = 0;
+}
+
+static void restart_with(struct rig *r, struct spec *spec, bool removing)
+{
+    const struct row_deployment row = {
+        .name = "shop", .revision = 1, .spec = spec, .removing = removing
+    };
+    restart(r, &(struct stored_rows){ .deployments = &row, .n_deployments = 1 });
+}
+
+static void tell_found(struct rig *r, const struct rig_container *c, enum found_state state,
+                       int code)
+{
+    struct event ev = { .kind = EV_FOUND };
+    ev.found.id = c->id;
+    ev.found.label = (struct inst_label){ c->owner,   c->owner == OWNER_STANDALONE ? "-" : "shop",
+                                          c->service, "default",
+                                          c->index,   c->execution,
+                                          c->hash };
+    ev.found.state = state;
+    ev.found.exit.code = code;
+    (void)rig_tell(r, &ev);
+    assert_int_equal(r->out.n, 0); /* nothing before all were found */
+}
+
+static void found_end(struct rig *r, bool rebooted)
+{
+    struct event ev = { .kind = EV_FOUND_END, .found_end.rebooted = rebooted };
+    (void)rig_tell(r, &ev);
+}
+
+static void find_all(struct rig *r, bool rebooted)
+{
+    for (size_t i = 0; i < r->n_containers; i++)
+        tell_found(r, &r->containers[i], r->containers[i].ended ? FOUND_EXITED : FOUND_RUNNING, 1);
+    found_end(r, rebooted);
+}
+
+TEST(living_containers_are_adopted_and_nothing_is_started) /* 39, W-34 */
+{
+    struct rig *r = rig_new();
+    struct spec_service s = doc_checked("web", "i", 3);
+    struct spec *spec = doc_new("shop", &s, 1);
+    (void)rig_deploy_one(r, s);
+    size_t made = r->n_made;
+    restart_with(r, spec, false);
+    find_all(r, false);
+    rig_pass(r, 60 * SECOND);
+    assert_int_equal(r->n_made, made);
+    assert_int_equal(r->asked[EFF_STOP], 0);
+    assert_int_equal(rig_deployment(r).status, DEP_RUNNING);
+    assert_int_equal(rig_service(r, "web").healthy, 3);
+    spec_unref(spec);
+    rig_free(r);
+}
+
+TEST(users_are_refused_until_all_is_found)
+{
+    struct rig *r = rig_new();
+    struct stored_rows none = { 0 };
+    restart(r, &none);
+    assert_int_equal(rig_deploy_one(r, doc_service("web", "i", 1)), ZL_ERR_CONFLICT);
+    found_end(r, false);
+    assert_int_equal(rig_deploy_one(r, doc_service("web", "i", 1)), ZL_OK);
+    assert_int_equal(rig_running(r, "web"), 1);
+    rig_free(r);
+}
+
+TEST(a_replica_that_is_gone_is_made_again_in_its_slot) /* 11 */
+{
+    struct rig *r = rig_new();
+    struct spec_service s = doc_service("web", "i", 3);
+    struct spec *spec = doc_new("shop", &s, 1);
+    (void)rig_deploy_one(r, s);
+    *rig_find(r, "web", 2) = r->containers[--r->n_containers]; /* removed by hand */
+    restart_with(r, spec, false);
+    find_all(r, false);
+    assert_int_equal(rig_running(r, "web"), 3);
+    assert_int_equal(r->made[r->n_made - 1].index, 2);
+    spec_unref(spec);
+    rig_free(r);
+}
+
+TEST(an_exit_that_happened_meanwhile_is_judged_as_any_other)
+{
+    struct rig *r = rig_new();
+    struct spec_service s = doc_service("web", "i", 1);
+    struct spec *spec = doc_new("shop", &s, 1);
+    (void)rig_deploy_one(r, s);
+    restart_with(r, spec, false);
+    tell_found(r, &r->containers[0], FOUND_EXITED, 3);
+    found_end(r, false);
+    rig_pass(r, 0);
+    assert_int_equal(rig_running(r, "web"), 1);
+    assert_string_equal(rig_last(r, "restart")->text, "web-1: exit code 3; restart 1 in 0 ms");
+    spec_unref(spec);
+    rig_free(r);
+}
+
+TEST(a_completed_replica_is_still_completed)
+{
+    struct rig *r = rig_new();
+    struct spec_service s = doc_service("web", "i", 1);
+    struct spec *spec = doc_new("shop", &s, 1);
+    (void)rig_deploy_one(r, s);
+    rig_exit(r, "web", 1, 0);
+    restart_with(r, spec, false);
+    tell_found(r, &r->containers[0], FOUND_EXITED, 0);
+    found_end(r, false);
+    rig_pass(r, 3600 * SECOND);
+    assert_int_equal(r->n_made, 1);
+    assert_true(rig_slot(r, "web", 1).ended);
+    spec_unref(spec);
+    rig_free(r);
+}
+
+TEST(another_version_is_rolled_one_after_the_other)
+{
+    struct rig *r = rig_new();
+    struct spec_service old = doc_checked("web", "one", 2), now = doc_checked("web", "two", 2);
+    struct spec *spec = doc_new("shop", &now, 1);
+    (void)rig_deploy_one(r, old);
+    restart_with(r, spec, false);
+    find_all(r, false);
+    for (int i = 0; i < 150; i++) {
+        rig_pass(r, 100);
+        assert_true(rig_running(r, "web") >= 2);
+    }
+    assert_int_equal(rig_find(r, "web", 1)->hash, spec->services[0].container_hash);
+    assert_int_equal(rig_find(r, "web", 2)->hash, spec->services[0].container_hash);
+    assert_int_equal(r->n_containers, 2);
+    spec_unref(spec);
+    rig_free(r);
+}
+
+TEST(of_two_in_one_slot_the_running_one_of_the_present_version_stays)
+{
+    struct rig *r = rig_new();
+    struct spec_service s = doc_service("web", "i", 1);
+    struct spec *spec = doc_new("shop", &s, 1);
+    (void)rig_deploy_one(r, s);
+    struct inst_id mine = r->containers[0].id;
+    struct rig_container other = r->containers[0];
+    other.id.v ^= 1;
+    other.hash ^= 2;
+    memmove(&r->containers[1], &r->containers[0], sizeof other);
+    r->containers[0] = other; /* found first */
+    r->n_containers = 2;
+    restart_with(r, spec, false);
+    find_all(r, false);
+    assert_int_equal(r->n_containers, 1);
+    assert_int_equal(r->containers[0].id.v, mine.v);
+    spec_unref(spec);
+    rig_free(r);
+}
+
+TEST(what_nobody_wants_is_stopped_and_removed)
+{
+    struct rig *r = rig_new();
+    struct stored_rows none = { 0 };
+    (void)rig_deploy_one(r, doc_service("web", "i", 2));
+    (void)rig_run(r, "one", "i", false);
+    restart(r, &none);
+    find_all(r, false);
+    assert_int_equal(r->n_containers, 0);
+    assert_int_equal(r->asked[EFF_STOP], 3);
+    rig_free(r);
+}
+
+TEST(a_removal_that_had_begun_is_finished)
+{
+    struct rig *r = rig_new();
+    struct spec_service s = doc_service("web", "i", 2);
+    struct spec *spec = doc_new("shop", &s, 1);
+    (void)rig_deploy_one(r, s);
+    restart_with(r, spec, true);
+    find_all(r, false);
+    assert_int_equal(r->n_containers, 0);
+    assert_int_equal(r->asked[EFF_DEL_DEPLOYMENT], 1);
+    spec_unref(spec);
+    rig_free(r);
+}
+
+TEST(a_stopped_service_is_not_started_by_a_new_agent) /* 107 */
+{
+    static const char *const stopped[] = { "web" };
+    struct rig *r = rig_new();
+    struct spec_service s = doc_service("web", "i", 2);
+    struct spec *spec = doc_new("shop", &s, 1);
+    const struct row_deployment row = {
+        .name = "shop", .revision = 1, .spec = spec, .stopped = stopped, .n_stopped = 1
+    };
+    restart(r, &(struct stored_rows){ .deployments = &row, .n_deployments = 1 });
+    found_end(r, false);
+    assert_int_equal(r->n_made, 0);
+    assert_string_equal(rig_service(r, "web").status, "stopped");
+    spec_unref(spec);
+    rig_free(r);
+}
+
+TEST(after_a_reboot_replicas_start_by_the_graph)
+{
+    struct rig *r = rig_new();
+    const struct spec_depends on_db = { "db", 0, SPEC_HEALTHY, 300 * SECOND, SPEC_TIMEOUT_FAIL };
+    struct spec_service list[] = { doc_checked("db", "i", 1), doc_service("web", "i", 1) };
+    list[1].depends = &on_db;
+    list[1].n_depends = 1;
+    struct spec *spec = doc_new("shop", list, 2);
+    r->held[EFF_PROBE] = true;
+    restart_with(r, spec, false);
+    found_end(r, true);
+    assert_int_equal(r->n_made, 1);
+    rig_answer(r, EFF_PROBE, NULL);
+    assert_int_equal(rig_running(r, "web"), 1);
+    spec_unref(spec);
+    rig_free(r);
+}
+
+TEST(one_deployment_with_a_vanished_image_does_not_keep_the_others_down) /* 40 */
+{
+    struct rig *r = rig_new();
+    struct spec_service bad = doc_service("web", "gone", 1), good = doc_service("db", "i", 1);
+    struct spec *specs[] = { doc_new("blog", &bad, 1), doc_new("shop", &good, 1) };
+    const struct row_deployment rows[] = { { .name = "blog", .revision = 1, .spec = specs[0] },
+                                           { .name = "shop", .revision = 1, .spec = specs[1] } };
+    r->missing = "gone";
+    restart(r, &(struct stored_rows){ .deployments = rows, .n_deployments = 2 });
+    found_end(r, true);
+    assert_int_equal(rig_running(r, "db"), 1);
+    spec_unref(specs[0]);
+    spec_unref(specs[1]);
+    rig_free(r);
+}
+
+/* ---- executions --------------------------------------------------------------------------- */
+
+static struct row_execution restored(enum execution_status status,
+                                     const struct rig_container *found, enum found_state state,
+                                     int code, bool rebooted)
+{
+    struct rig *r = rig_new();
+    struct spec_service s = doc_job("report", "j");
+    struct spec *spec = doc_new("shop", &s, 1);
+    const struct row_deployment row = { .name = "shop", .revision = 1, .spec = spec };
+    const struct row_execution stored = { .id = 77,
+                                          .deployment = "shop",
+                                          .job = "report",
+                                          .revision = 1,
+                                          .status = status,
+                                          .reason = "",
+                                          .exit_code = -1,
+                                          .started_ms = status == EXEC_RUNNING ? 5 : 0 };
+    static char reason[64];
+    restart(r, &(struct stored_rows){ &row, &stored, NULL, 1, 1, 0 });
+    if (found)
+        tell_found(r, found, state, code);
+    r->held[EFF_CREATE] = true; /* whatever is begun now stays pending */
+    found_end(r, rebooted);
+    struct row_execution x = rig_execution(r, 77);
+    assert_int_equal(x.id, 77);
+    strncpy(reason, x.reason, sizeof reason - 1);
+    x.reason = reason;
+    spec_unref(spec);
+    rig_free(r);
+    return x;
+}
+
+TEST(an_execution_takes_the_end_that_is_known_or_is_lost) /* 80, ARCHITECTURE 6 */
+{
+    static const struct rig_container c = {
+        .id = { 5 }, .owner = OWNER_EXECUTION, .service = "report", .execution = 77
+    };
+    static const struct {
+        enum execution_status before;
+        bool found;
+        enum found_state state;
+        int code;
+        bool rebooted;
+        enum execution_status after;
+        const char *reason;
+    } cases[] = {
+        { EXEC_RUNNING, true, FOUND_RUNNING, 0, false, EXEC_RUNNING, "" },
+        { EXEC_PENDING, true, FOUND_RUNNING, 0, false, EXEC_RUNNING, "" },
+        { EXEC_RUNNING, true, FOUND_EXITED, 0, false, EXEC_COMPLETED, "" },
+        { EXEC_RUNNING, true, FOUND_EXITED, 4, true, EXEC_FAILED, "exit code 4" },
+        { EXEC_PENDING, true, FOUND_EXITED, 0, false, EXEC_COMPLETED, "" },
+        { EXEC_RUNNING, false, FOUND_DEBRIS, 0, false, EXEC_FAILED,
+          "lost: nothing is known of its end" },
+        { EXEC_RUNNING, true, FOUND_DEBRIS, 0, true, EXEC_FAILED, "host restarted" },
+        { EXEC_PENDING, true, FOUND_DEBRIS, 0, false, EXEC_FAILED,
+          "lost: nothing is known of its end" },
+        { EXEC_PENDING, false, FOUND_DEBRIS, 0, true, EXEC_FAILED, "host restarted" },
+        { EXEC_PENDING, false, FOUND_DEBRIS, 0, false, EXEC_PENDING, "" },
+    };
+    for (size_t i = 0; i < ZL_ARRAY_LEN(cases); i++) {
+        struct row_execution x = restored(cases[i].before, cases[i].found ? &c : NULL,
+                                          cases[i].state, cases[i].code, cases[i].rebooted);
+        assert_int_equal(x.status, cases[i].after);
+        assert_string_equal(x.reason, cases[i].reason);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(living_containers_are_adopted_and_nothing_is_started),
+        cmocka_unit_test(users_are_refused_until_all_is_found),
+        cmocka_unit_test(a_replica_that_is_gone_is_made_again_in_its_slot),
+        cmocka_unit_test(an_exit_that_happened_meanwhile_is_judged_as_any_other),
+        cmocka_unit_test(a_completed_replica_is_still_completed),
+        cmocka_unit_test(another_version_is_rolled_one_after_the_other),
+        cmocka_unit_test(of_two_in_one_slot_the_running_one_of_the_present_version_stays),
+        cmocka_unit_test(what_nobody_wants_is_stopped_and_removed),
+        cmocka_unit_test(a_removal_that_had_begun_is_finished),
+        cmocka_unit_test(a_stopped_service_is_not_started_by_a_new_agent),
+        cmocka_unit_test(after_a_reboot_replicas_start_by_the_graph),
+        cmocka_unit_test(one_deployment_with_a_vanished_image_does_not_keep_the_others_down),
+        cmocka_unit_test(an_execution_takes_the_end_that_is_known_or_is_lost),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
