@@ -134,24 +134,23 @@ static int open_joins(struct carry *c, int *joins, struct spawn *s, struct zl_er
 {
     const struct plan_join *j = plan_table(c->plan, c->plan->joins);
 
-    memset(joins, 0xff, JOINS_MAX * sizeof *joins); /* -1 each */
     s->child.joins = joins;
     for (uint32_t i = 0; i < c->plan->joins.n; i++) {
         const char *path = plan_text(c->plan, j[i].path);
         int fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
             return zl_fail_errno(err, "open namespace '%s'", path);
+        joins[i] = j[i].ns == CLONE_NEWPID ? -1 : fd;
         if (j[i].ns == CLONE_NEWPID)
             s->pid_ns_fd = fd;
-        else
-            joins[i] = fd;
+        s->n_joins = i + 1;
     }
     return 0;
 }
 
-static void close_joins(struct carry *c, const int *joins, struct spawn *s)
+static void close_joins(const int *joins, struct spawn *s)
 {
-    for (uint32_t i = 0; i < c->plan->joins.n; i++)
+    for (uint32_t i = 0; i < s->n_joins; i++)
         zl_closep(&joins[i]);
     zl_closep(&s->pid_ns_fd);
 }
@@ -196,8 +195,7 @@ int carry_start(struct carry *c, const struct carry_start *how, struct carry_pro
     rc = open_cgroups(c, tasks, &s, err) < 0 || open_joins(c, joins, &s, err) < 0
              ? -1
              : spawn_run(&s, ret, err);
-    if (s.child.joins)
-        close_joins(c, joins, &s);
+    close_joins(joins, &s);
     return rc;
 }
 

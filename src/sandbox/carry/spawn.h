@@ -8,6 +8,7 @@
 struct spawn {
     struct child child;
     uint32_t namespaces; /* CLONE_NEW… for clone3; without CLONE_NEWCGROUP */
+    uint32_t n_joins;    /* how many of child.joins are open */
     int pid_ns_fd;       /* a PID namespace to be born in; -1: ours, or a new one */
     int cgroup_fd;       /* v2: CLONE_INTO_CGROUP; -1: none */
     bool share_memory;   /* CLONE_VM | CLONE_VFORK; only without gate */
