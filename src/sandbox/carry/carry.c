@@ -192,9 +192,9 @@ int carry_start(struct carry *c, const struct carry_start *how, struct carry_pro
         return -1;
     if (!p->process.argv.n)
         return zl_fail(err, ZL_ERR_INVALID, "start a container: it has no process to execute");
-    rc = open_cgroups(c, tasks, &s, err) < 0 || open_joins(c, joins, &s, err) < 0
-             ? -1
-             : spawn_run(&s, ret, err);
+    if (open_cgroups(c, tasks, &s, err) < 0)
+        return -1;
+    rc = open_joins(c, joins, &s, err) < 0 ? -1 : spawn_run(&s, ret, err);
     close_joins(joins, &s);
     return rc;
 }
