@@ -166,7 +166,8 @@ int carry_start(struct carry *c, const struct carry_start *how, struct carry_pro
                 struct zl_error *err)
 {
     const struct plan *p = c->plan;
-    int tasks[TASKS_MAX], joins[JOINS_MAX];
+    int tasks[TASKS_MAX];
+    int joins[JOINS_MAX] = { [0 ... JOINS_MAX - 1] = -1 };
     zl_autofree char **argv = pointers(p, p->process.argv, err);
     zl_autofree char **envp = pointers(p, p->process.env, err);
     uint32_t later = CLONE_NEWCGROUP | (c->own_netns ? CLONE_NEWNET : 0);
