@@ -3,7 +3,6 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,7 +32,9 @@ void rig_free(struct rig *r)
 
 static void copy(char *out, size_t size, const char *text)
 {
-    (void)snprintf(out, size, "%s", text);
+    size_t n = strnlen(text, size - 1);
+    memmove(out, text, n);
+    out[n] = '\0';
 }
 
 static struct rig_container *by_id(struct rig *r, struct inst_id id)
