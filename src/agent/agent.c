@@ -97,6 +97,7 @@ void agent_stop(struct agent *a)
     dispatch_free(a->dispatch);
     core_free(a->core);
     image_store_free(a->images);
+    withheld_done(&a->withheld);
     if (a->base)
         event_base_free(a->base);
     zl_closep(&a->root_fd);

@@ -9,6 +9,7 @@
 
 #include "agent/config.h"
 #include "agent/store.h"
+#include "agent/withheld.h"
 #include "api/server.h"
 #include "core/core.h"
 #include "image/store.h"
@@ -33,6 +34,7 @@ struct agent {
     struct dispatch *dispatch;
     struct waiters *waiters;
     struct imports *imports;
+    struct withheld withheld;
     char boot_id[40];
     int64_t started_wall_ms;
     bool rebooted;      /* since the rows were stored */
@@ -56,6 +58,9 @@ void dispatch_free(struct dispatch *d);
  * called on the loop when that is durable, with what core refused or with the id it gave.
  */
 void dispatch_event(struct agent *a, struct event *ev, api_done_fn done, void *arg);
+
+/* The answer to a wish that core is not even asked about: done is called on the loop, with why. */
+void dispatch_refuse(struct agent *a, const struct zl_error *why, api_done_fn done, void *arg);
 
 /* ---- recovery.c ---- */
 

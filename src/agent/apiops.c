@@ -28,13 +28,21 @@ static void info(void *agent, struct api_info *ret)
 static void submit(void *agent, const struct event *ev, api_done_fn done, void *arg)
 {
     struct event copy = *ev;
-    dispatch_event(agent, &copy, done, arg);
+    struct zl_error why = { 0 };
+    if (withheld_check(&((struct agent *)agent)->withheld, ev, &why) < 0)
+        dispatch_refuse(agent, &why, done, arg);
+    else
+        dispatch_event(agent, &copy, done, arg);
 }
 
 static void run_attached(void *agent, const struct event *ev, api_done_fn done, void *arg)
 {
     struct event copy = *ev;
-    waiters_run(agent, &copy, done, arg);
+    struct zl_error why = { 0 };
+    if (withheld_check(&((struct agent *)agent)->withheld, ev, &why) < 0)
+        dispatch_refuse(agent, &why, done, arg);
+    else
+        waiters_run(agent, &copy, done, arg);
 }
 
 /* ---- requests to the runtime -------------------------------------------------------------- */

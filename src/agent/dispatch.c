@@ -98,6 +98,11 @@ static void keep_execution(struct batch *b, struct effect *e)
     e->execution.reason = NULL;
 }
 
+static void keep_deployment(struct batch *b, struct effect *e)
+{
+    e->deployment.name = keep(b, e->deployment.name);
+}
+
 static void keep_standalone(struct batch *b, struct effect *e)
 {
     e->standalone.name = keep(b, e->standalone.name);
@@ -163,6 +168,7 @@ static void cancel_probe(struct agent *a, const struct effect *e);
 static void tell_event(struct agent *a, const struct effect *e);
 static void drop_execution_log(struct agent *a, const struct effect *e);
 static void drop_standalone_log(struct agent *a, const struct effect *e);
+static void drop_deployment_logs(struct agent *a, const struct effect *e);
 
 /* What is done about each kind of effect once it is durable. Kinds without an entry are of the
  * store alone. */
@@ -174,6 +180,7 @@ static const struct {
     void (*ask)(const struct effect *e, struct rt_request *rq);
 } traits[EFF_KINDS] = {
     /* clang-format off */
+    [EFF_DEL_DEPLOYMENT] = { keep_deployment, NULL,        drop_deployment_logs, 0,        NULL },
     [EFF_DEL_EXECUTION]  = { keep_execution,  NULL,        drop_execution_log,  0,         NULL },
     [EFF_DEL_STANDALONE] = { keep_standalone, NULL,        drop_standalone_log, 0,         NULL },
     [EFF_EVENT]          = { keep_event,      NULL,        tell_event,          0,         NULL },
@@ -279,6 +286,11 @@ static void drop_execution_log(struct agent *a, const struct effect *e)
                                       .role = "default",
                                       .execution = e->execution.id };
     logs_remove(a->root_fd, &label);
+}
+
+static void drop_deployment_logs(struct agent *a, const struct effect *e)
+{
+    logs_remove_deployment(a->root_fd, e->deployment.name);
 }
 
 static void drop_standalone_log(struct agent *a, const struct effect *e)
@@ -405,6 +417,19 @@ void dispatch_event(struct agent *a, struct event *ev, api_done_fn done, void *a
     if (a->api)
         api_server_changed(a->api);
     waiters_look(a);
+}
+
+void dispatch_refuse(struct agent *a, const struct zl_error *why, api_done_fn done, void *arg)
+{
+    struct dispatch *d = a->dispatch;
+    struct batch *b = calloc(1, sizeof *b);
+    if (!b)
+        return; /* the client's own time-out is all that is left */
+    *b = (struct batch){ .a = a, .refused = *why, .done = done, .arg = arg, .durable = true };
+    b->arena = (struct zl_arena)ZL_ARENA(BATCH_MEMORY);
+    *d->tail = b;
+    d->tail = &b->next;
+    event_active(d->drain, EV_TIMEOUT, 0);
 }
 
 static void on_deadline(int fd, short what, void *arg)

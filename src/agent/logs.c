@@ -51,3 +51,10 @@ void logs_remove(int root_fd, const struct inst_label *label)
         (void)unlinkat(root_fd, path.data, AT_REMOVEDIR); /* others are in it */
     }
 }
+
+void logs_remove_deployment(int root_fd, const char *deployment)
+{
+    zl_autoclose int logs = zl_open_dir(root_fd, "logs", NULL);
+    if (logs >= 0)
+        (void)zl_remove_tree(logs, deployment, NULL); /* what cannot be removed stays */
+}

@@ -9,4 +9,7 @@
  * above it that are empty then. What cannot be removed stays. */
 void logs_remove(int root_fd, const struct inst_label *label);
 
+/* All logs of a deployment that was removed. */
+void logs_remove_deployment(int root_fd, const char *deployment);
+
 #endif

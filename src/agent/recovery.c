@@ -31,52 +31,70 @@ static void tell_unreadable(const char *name, const struct spec_diags *diags)
            text.data);
 }
 
-/* The rows whose documents can be read, moved to the front; how many. */
-static size_t parse_deployments(struct stored *st)
+/* The rows whose documents can be read, moved to the front; how many goes to *kept. */
+static int parse_deployments(struct agent *a, struct stored *st, size_t *kept, struct zl_error *err)
 {
-    size_t kept = 0;
+    *kept = 0;
     for (size_t i = 0; i < st->n_deployments; i++) {
         struct row_deployment *row = &st->deployments[i];
         autodiags struct spec_diags diags;
         spec_diags_init(&diags);
         row->spec =
             spec_parse(st->texts[i], strlen(st->texts[i]), row->name, row->base_dir, &diags);
-        if (!row->spec)
-            tell_unreadable(row->name, &diags);
-        else
-            st->deployments[kept++] = *row;
+        if (row->spec) {
+            st->deployments[(*kept)++] = *row;
+            continue;
+        }
+        tell_unreadable(row->name, &diags);
+        if (withheld_add(&a->withheld, row->name, NULL, err) < 0)
+            return -1;
     }
-    return kept;
+    return 0;
 }
 
-static size_t parse_standalones(struct stored *st)
+static int parse_standalones(struct agent *a, struct stored *st, size_t *kept, struct zl_error *err)
 {
-    size_t kept = 0;
+    *kept = 0;
     for (size_t i = 0; i < st->n_standalones; i++) {
         struct row_standalone *row = &st->standalones[i];
         autodiags struct spec_diags diags;
         spec_diags_init(&diags);
         row->spec = spec_parse_service(row->text, strlen(row->text), row->name, &diags);
-        if (!row->spec)
-            tell_unreadable(row->name, &diags);
-        else
-            st->standalones[kept++] = *row;
+        if (row->spec) {
+            st->standalones[(*kept)++] = *row;
+            continue;
+        }
+        tell_unreadable(row->name, &diags);
+        if (withheld_add(&a->withheld, "-", row->name, err) < 0)
+            return -1;
     }
+    return 0;
+}
+
+/* Executions of deployments that core knows, moved to the front; how many. */
+static size_t known_executions(const struct agent *a, struct stored *st)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < st->n_executions; i++)
+        if (!withheld_has(&a->withheld, st->executions[i].deployment, NULL))
+            st->executions[kept++] = st->executions[i];
     return kept;
 }
 
 static int restore_rows(struct agent *a, struct stored *st, struct zl_error *err)
 {
     const struct core_now now = { zl_mono_ms(), zl_wall_ms() };
-    const struct stored_rows rows = {
+    struct stored_rows rows = {
         .deployments = st->deployments,
         .executions = st->executions,
         .standalones = st->standalones,
-        .n_deployments = parse_deployments(st),
-        .n_executions = st->n_executions,
-        .n_standalones = parse_standalones(st),
     };
-    int rc = core_restore(a->core, &rows, now, err);
+    int rc = -1;
+    if (parse_deployments(a, st, &rows.n_deployments, err) == 0 &&
+        parse_standalones(a, st, &rows.n_standalones, err) == 0) {
+        rows.n_executions = known_executions(a, st);
+        rc = core_restore(a->core, &rows, now, err);
+    }
     for (size_t i = 0; i < rows.n_deployments; i++)
         spec_unref(rows.deployments[i].spec); /* core has its own references */
     for (size_t i = 0; i < rows.n_standalones; i++)
@@ -95,7 +113,10 @@ static void on_exit_event(struct agent *a, const struct rt_event *ev)
 static void on_found(struct agent *a, const struct rt_event *ev)
 {
     struct event e = ev->found;
-    dispatch_event(a, &e, NULL, NULL);
+    const struct inst_label *l = &e.found.label;
+    if (!withheld_has(&a->withheld, l->deployment,
+                      l->owner == OWNER_STANDALONE ? l->service : NULL))
+        dispatch_event(a, &e, NULL, NULL);
 }
 
 static void on_found_end(struct agent *a, const struct rt_event *ev)

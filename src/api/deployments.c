@@ -193,9 +193,6 @@ static void down_begun(struct api_call *c, uint64_t id, const struct api_where *
 
 static void delete_deployment(struct api_call *c)
 {
-    struct view_deployment v;
-    if (path_deployment(c, &v) < 0)
-        return;
     call_submit(c,
                 (struct event){ .kind = EV_DOWN,
                                 .down = { .deployment = c->params[0],

@@ -59,6 +59,7 @@ def test_the_example_runs_survives_and_goes(host):
 
     host.zlayer("down", "hello")
     assert host.leftovers() == []
+    until(lambda: not (host.root / "logs/hello").exists(), "the end of the logs")
     assert not any(alive(p) for p in after.values())
     assert host.json("ps")["services"] == []
 

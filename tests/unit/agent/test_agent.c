@@ -291,6 +291,40 @@ static void a_container_that_nobody_asked_for_is_removed(void **state)
     run_until(w, nothing_is_left);
 }
 
+/* What a newer version may have stored: a field that this one does not know. */
+static void store_newer_document(const struct world *w)
+{
+    char path[128];
+    sqlite3 *db;
+    (void)snprintf(path, sizeof path, "%s/" STORE_FILE, w->root);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "UPDATE deployment SET text = text || '    not_yet_known: 1\n'",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_changes(db), 1);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void what_a_newer_version_stored_is_left_alone(void **state)
+{
+    struct world *w = *state;
+    start(w);
+    deploy(w);
+    run_until(w, two_run);
+    kill_agent(w);
+    store_newer_document(w);
+
+    start(w);
+    const struct asking again = { "POST", "/api/v1/deployments", two_webs, 409 };
+    ask(w, &again);
+    const struct asking down = { "DELETE", "/api/v1/deployments/shop", NULL, 409 };
+    ask(w, &down);
+    assert_int_equal(running(w), 2);
+    assert_int_equal(double_count(w->a.rt, RT_STOP), 0);
+    assert_int_equal(double_count(w->a.rt, RT_REMOVE), 0);
+}
+
 static void set_boot_id(const struct world *w, const char *boot_id)
 {
     struct store *s = NULL;
@@ -421,6 +455,7 @@ int main(void)
         IN_A_WORLD(containers_that_survived_a_killed_agent_are_adopted),
         IN_A_WORLD(what_ended_while_no_agent_was_there_is_started_again),
         IN_A_WORLD(a_container_that_nobody_asked_for_is_removed),
+        IN_A_WORLD(what_a_newer_version_stored_is_left_alone),
         IN_A_WORLD(after_a_reboot_everything_is_started_anew),
         IN_A_WORLD(nothing_begins_before_the_decision_is_durable),
         IN_A_WORLD(a_failing_start_is_tried_again_later),
