@@ -16,28 +16,9 @@ import sys
 import tempfile
 import time
 
+from measure import figures, interleaved, timed
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-
-
-def percentile(values, p):
-    values = sorted(values)
-    return values[min(len(values) - 1, int(len(values) * p / 100))]
-
-
-def figures(ms):
-    return f"min {min(ms):8.2f}  median {statistics.median(ms):8.2f}  p99 {percentile(ms, 99):8.2f} ms"
-
-
-def timed(argv, env=None):
-    began = time.perf_counter()
-    pid = os.posix_spawn(argv[0], argv, env or os.environ, file_actions=[
-        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)])
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    ms = (time.perf_counter() - began) * 1000
-    if status != 0:
-        raise RuntimeError(f"{' '.join(map(str, argv))}: exit {status}")
-    return ms
 
 
 class Zlayer:
@@ -142,13 +123,8 @@ def section(build, rounds=30, gap=0.04):
                 engines.append(make(work, tar))
             else:
                 print(f"{program} is not installed: left out")
-        times = {e.name: [] for e in engines}
-        for e in engines:
-            timed(e.argv, e.env)  # warm: files in the page cache
-        for _ in range(rounds):
-            for e in engines:
-                time.sleep(gap)  # the idle gap that is measured, not a wait for anything
-                times[e.name].append(timed(e.argv, e.env))
+        argv = {e.name: (lambda i, e=e: e.argv) for e in engines}
+        times = interleaved(argv, rounds, gap, env=ours.env)
         print(f"\nrun --rm /bin/true, {rounds} rounds, {gap * 1000:.0f} ms idle before each:")
         base = statistics.median(times[ours.name])
         for name, ms in times.items():
