@@ -72,9 +72,11 @@ int zl_msg_recv(int sock, void *buf, size_t size, struct zl_msg *m, struct zl_er
     } while (n < 0 && errno == EINTR);
     if (n < 0)
         return zl_fail_errno(err, "receive a message");
-    if (n == 0)
-        return 0;
     take_fds(&mh, m);
+    if (n == 0) { /* the end, or an empty packet, which may carry descriptors nevertheless */
+        zl_msg_close_fds(m);
+        return 0;
+    }
     if ((size_t)n >= sizeof m->head)
         memcpy(&m->head, buf, sizeof m->head);
     if (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || (size_t)n < sizeof m->head ||

@@ -323,6 +323,35 @@ static void a_message_carries_its_body_and_its_descriptors(void **unused)
     (void)close(probe[1]);
 }
 
+/* Nothing but the header makes a message, but the kernel delivers descriptors with no byte too. */
+static void an_empty_packet_leaves_no_descriptor(void **unused)
+{
+    (void)unused;
+    int pair[2], probe[2];
+    struct zl_error err;
+    static char buf[ZL_MSG_MAX];
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr head;
+    } control = { 0 };
+    struct msghdr mh = { .msg_control = &control, .msg_controllen = sizeof control };
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(pipe2(probe, O_CLOEXEC | O_NONBLOCK), 0);
+    control.head.cmsg_level = SOL_SOCKET;
+    control.head.cmsg_type = SCM_RIGHTS;
+    control.head.cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(&control.head), &probe[1], sizeof(int));
+    assert_int_equal(sendmsg(pair[0], &mh, 0), 0);
+
+    struct zl_msg got;
+    assert_int_equal(zl_msg_recv(pair[1], buf, sizeof buf, &got, &err), 0);
+    (void)close(probe[1]);
+    assert_int_equal(read(probe[0], buf, 1), 0); /* the end: nobody has the other one */
+    (void)close(probe[0]);
+    (void)close(pair[0]);
+    (void)close(pair[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +367,7 @@ int main(void)
         cmocka_unit_test(a_file_is_replaced_whole_with_the_mode_that_was_asked),
         cmocka_unit_test(removing_a_tree_does_not_follow_symlinks),
         cmocka_unit_test(a_message_carries_its_body_and_its_descriptors),
+        cmocka_unit_test(an_empty_packet_leaves_no_descriptor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
