@@ -192,6 +192,11 @@ void server_refuse(struct server *s, struct server_ticket *t, const struct zl_er
     *t = (struct server_ticket){ 0 };
 }
 
+bool server_is_awaited(const struct server *s, const struct server_ticket *t)
+{
+    return t->type && find(s, t->connection);
+}
+
 void server_tell(struct server *s, uint16_t type, const void *body, size_t size)
 {
     struct zl_msg m = packet(type, 0, body, size, -1);

@@ -66,6 +66,8 @@ int server_adopt(struct server *s, int sock, struct zl_error *err);
 void server_answer(struct server *s, struct server_ticket *t, const void *body, size_t size,
                    int fd);
 void server_refuse(struct server *s, struct server_ticket *t, const struct zl_error *why);
+/* Whether an answer would still reach somebody. */
+bool server_is_awaited(const struct server *s, const struct server_ticket *t);
 /* To all that asked for events. */
 void server_tell(struct server *s, uint16_t type, const void *body, size_t size);
 

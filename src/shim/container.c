@@ -225,6 +225,8 @@ int container_start(struct shim *s, struct server_request *rq, struct zl_error *
 {
     if (s->start_ticket.type)
         return zl_fail(err, ZL_ERR_CONFLICT, "start: it is being started");
+    if (s->forgotten) /* only its clients are still served: nobody would find what started now */
+        return zl_fail(err, ZL_ERR_CONFLICT, "start: it has been forgotten");
     if (s->create.flags & MON_CREATE_ATTACH_FIRST && streams_clients(s->streams) == 0) {
         s->start_ticket = rq->ticket;
         loop_arm(&s->loop, &s->attach_timer, SHIM_ATTACH_FIRST_MS, attach_is_late, s);
@@ -269,12 +271,25 @@ static void grace_is_over(void *arg)
     (void)container_kill(arg, NULL); /* who waits for the end sees what came of it */
 }
 
+/* Clients come and go while a container runs: who left must not take the place of others. */
+static void drop_waiters_that_left(struct shim *s)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < s->n_waiters; i++)
+        if (server_is_awaited(s->server, &s->waiters[i]))
+            s->waiters[kept++] = s->waiters[i];
+    s->n_waiters = kept;
+}
+
 int container_wait(struct shim *s, struct server_request *rq, struct zl_error *err)
 {
     if (s->phase == MON_PHASE_EXITED) {
         server_answer(s->server, &rq->ticket, &s->exit, sizeof s->exit, -1);
         return 0;
     }
+    if (s->n_waiters == SHIM_WAITERS_MAX)
+        drop_waiters_that_left(s);
     if (s->n_waiters == SHIM_WAITERS_MAX)
         return zl_fail(err, ZL_ERR_CONFLICT, "%d wait for the end already", SHIM_WAITERS_MAX);
     s->waiters[s->n_waiters++] = rq->ticket;

@@ -273,6 +273,8 @@ int exec_start(struct shim *s, uint64_t id, struct server_request *rq, struct zl
         return -1;
     if (x->streams)
         return zl_fail(err, ZL_ERR_CONFLICT, "exec %llu has been started", (unsigned long long)id);
+    if (s->init_ended) /* reaped: its pid may be a process of the host by now, to be joined */
+        return zl_fail(err, ZL_ERR_CONFLICT, "exec: the container has ended");
     loop_disarm(&s->loop, &x->timer);
     if (begin(x, rq, err) < 0) {
         free_exec(x);

@@ -521,6 +521,31 @@ static void a_request_in_the_wrong_phase_is_a_conflict(void **unused)
     box_forget(&b);
 }
 
+/* A connection that waits for the end and leaves, as an attached client that detaches. */
+static void wait_and_leave(struct box *b)
+{
+    struct mon_client *c;
+    struct mon_message m;
+    struct zl_error err;
+    ok(mon_client_open(b->run_fd, &c, &err));
+    ok(mon_client_send_hello(c, 1, false, NULL, &err));
+    ok(mon_client_send_wait(c, 2, &err));
+    ok(mon_client_send_state(c, 3, &err));
+    ok(mon_client_await(c, 3, soon(), &m, &err)); /* so the wait has been read */
+    mon_client_free(c);
+}
+
+static void who_waited_and_left_is_in_nobodys_way(void **unused)
+{
+    (void)unused;
+    struct box b = box_run(&(struct how){ SH("sleep 1000") });
+    for (int i = 0; i < 70; i++)
+        wait_and_leave(&b);
+    struct mon_message m = ASK(&b, stop, SIGKILL, 1000);
+    assert_int_equal(m.exit.code, 137);
+    box_forget(&b);
+}
+
 static int count_processes(const struct box *b)
 {
     char path[256];
@@ -960,6 +985,27 @@ static void a_missing_command_of_an_exec_is_an_error_of_its_start(void **unused)
     box_forget(&b);
 }
 
+/* While its output is waited for, the first process is reaped and its pid anybody's. */
+static void nothing_is_executed_in_a_container_that_has_ended(void **unused)
+{
+    (void)unused;
+    struct box b = box_create(&(struct how){ SH("sleep 1000") });
+    struct mon_message m = ASK(&b, start);
+    struct mon_exec how = { 0 };
+    uint64_t id = exec_make_in(&b, SH("true"), how);
+    char path[64];
+    (void)snprintf(path, sizeof path, "/proc/%d/fd/1", (int)m.started.pid);
+    zl_autoclose int held = open(path, O_WRONLY | O_CLOEXEC); /* so that it is waited for */
+    assert_true(held >= 0);
+    (void)ASK(&b, signal, 0, SIGKILL);
+    while (kill(m.started.pid, 0) == 0)
+        (void)poll(NULL, 0, 1);
+    struct zl_error err = REFUSED(&b, exec_start, id);
+    assert_string_equal(err.msg, "exec: the container has ended");
+    (void)box_wait(&b);
+    box_forget(&b);
+}
+
 /* --- the network namespace --- */
 
 static void a_socket_is_born_in_the_containers_network(void **unused)
@@ -1061,6 +1107,7 @@ int main(int argc, char **argv)
         T(a_missing_command_and_a_directory_are_told_apart),
         T(a_plan_that_is_no_plan_leaves_nothing),
         T(a_request_in_the_wrong_phase_is_a_conflict),
+        T(who_waited_and_left_is_in_nobodys_way),
         T(what_a_killed_shim_leaves_can_be_cleaned_up),
         T(a_shim_may_be_killed_at_any_instant),
         T(a_foreground_run_loses_no_byte_in_either_direction),
@@ -1078,6 +1125,7 @@ int main(int argc, char **argv)
         T(neither_execs_nor_clients_leave_descriptors),
         T(execs_are_bounded),
         T(a_missing_command_of_an_exec_is_an_error_of_its_start),
+        T(nothing_is_executed_in_a_container_that_has_ended),
         T(a_socket_is_born_in_the_containers_network),
     };
 
