@@ -84,6 +84,8 @@ static int prepare(struct making *m, struct zl_error *err)
     if (container_plan(&m->container, m->config, m->bundle, m->o, err) < 0 ||
         hooks_keep(&m->container, m->config, err) < 0 ||
         carry_prepare(m->container.carry, false, err) < 0) {
+        carry_free(m->container.carry); /* what it made it took back; a cgroup may be another's */
+        m->container.carry = NULL;
         (void)container_remove(&m->container, NULL); /* the first failure is the story */
         return -1;
     }

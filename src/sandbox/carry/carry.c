@@ -86,7 +86,9 @@ int carry_prepare(struct carry *c, bool own_netns, struct zl_error *err)
     bool wants = own_netns && c->plan->namespaces & CLONE_NEWNET;
 
     if (make_cgroups(c, err) < 0 || (wants && enter_netns(c, err) < 0)) {
-        (void)carry_remove(c, NULL); /* the first failure is the story */
+        for (uint32_t i = 0; i < c->plan->cgroups.n; i++)
+            if (c->cgroups[i].ours)
+                (void)cgroup_remove(&c->cgroups[i], NULL); /* the first failure is the story */
         return -1;
     }
     return 0;

@@ -159,11 +159,13 @@ static int make_path(struct cgroup *c, const struct plan *plan)
     return 0;
 }
 
-/* The folder above is there after the first container: one call then. */
+/* The folder above is there after the first container: one call then. 1 new, 0 perhaps not. */
 static int make_leaf(struct cgroup *c, const struct plan *plan)
 {
     if (!is_cpuset(c, plan)) {
-        if (mkdirat(c->mount_fd, c->path, 0755) == 0 || errno == EEXIST)
+        if (mkdirat(c->mount_fd, c->path, 0755) == 0)
+            return 1;
+        if (errno == EEXIST)
             return 0;
         if (errno != ENOENT)
             return -1;
@@ -260,8 +262,14 @@ int cgroup_make(struct cgroup *c, const struct plan *plan, struct zl_error *err)
 {
     if (mount_dir(c) < 0)
         return zl_fail_errno(err, "open '%s'", c->mount);
-    if (make_leaf(c, plan) < 0 || cgroup_dir(c) < 0)
+    int fresh = make_leaf(c, plan);
+    if (fresh < 0 || cgroup_dir(c) < 0)
         return zl_fail_errno(err, "make cgroup '%s/%s'", c->mount, c->path);
+    /* all that is in a container's cgroup ends with the container */
+    if (!fresh && cgroup_empty(c) != 1)
+        return zl_fail(err, ZL_ERR_CONFLICT, "make cgroup '%s/%s': processes are in it already",
+                       c->mount, c->path);
+    c->ours = true;
     if (put_limits(c, plan, err) < 0 || attach_devices(c, plan, err) < 0)
         return -1;
     return cgroup_open_join(c, err);

@@ -10,12 +10,13 @@ struct cgroup {
     const char *mount, *path; /* of the plan */
     int mount_fd, dir_fd;     /* -1 until needed */
     int tasks_fd;             /* v1: to join by writing "0"; -1: not open */
+    bool ours;                /* made by us, or found without a process */
 };
 
 /* c's plan, mount and path are set, its descriptors are -1. */
 void cgroup_init(struct cgroup *c, const struct plan *plan, const struct plan_cgroup *pc);
 void cgroup_done(struct cgroup *c); /* closes */
-/* Makes it with all its limits, ready to be joined. */
+/* Makes it with all its limits, ready to be joined. CONFLICT: processes of others are in it. */
 int cgroup_make(struct cgroup *c, const struct plan *plan, struct zl_error *err);
 /* Opens what a join needs, of a cgroup that is there. */
 int cgroup_open_join(struct cgroup *c, struct zl_error *err);

@@ -46,6 +46,9 @@ static int build_namespaces(struct build *b, struct plan *p)
             return refuse_namespace(b, i, "time namespaces are not supported");
         if (seen & bit)
             return zl_fail(b->err, ZL_ERR_INVALID, "linux.namespaces[%zu]: the same type again", i);
+        /* the container's root would become the root of all who live there */
+        if (ns->type == OCI_NS_MOUNT && ns->path && ns->path[0])
+            return refuse_namespace(b, i, "joining a mount namespace is not supported");
         seen |= bit;
         if (ns->path && ns->path[0]) {
             struct plan_join j = { .ns = bit, .path = writer_text(&b->w, ns->path) };

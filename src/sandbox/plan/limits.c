@@ -12,11 +12,14 @@
 
 /* ---- where ---- */
 
+/* "." is refused as well: it would name the hierarchy's root, whose processes are the host's. */
 static bool has_dots(const char *path)
 {
-    for (const char *at = path; *at; at += strcspn(at, "/"), at += *at == '/')
-        if (strncmp(at, "..", 2) == 0 && (at[2] == '/' || !at[2]))
+    for (const char *at = path; *at; at += strcspn(at, "/"), at += *at == '/') {
+        size_t n = strcspn(at, "/");
+        if ((n == 1 || n == 2) && strncmp(at, "..", n) == 0)
             return true;
+    }
     return false;
 }
 

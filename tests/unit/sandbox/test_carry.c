@@ -455,6 +455,24 @@ static void a_further_process_joins_the_container(void **state)
     assert_int_equal(wait_for(&p), 128 + SIGKILL);
 }
 
+/* Whoever names the cgroup of others must neither limit them nor end them with its container. */
+static void a_cgroup_in_which_others_live_is_refused_and_left_alone(void **state)
+{
+    struct world *w = *state;
+    autocarry struct carry *second = NULL;
+    struct carry_proc p;
+
+    hold(w, &p);
+    assert_int_equal(carry_new(w->plan, w->fds, w->n_fds, &second, &w->err), 0);
+    assert_int_equal(carry_prepare(second, false, &w->err), -1);
+    assert_int_equal(w->err.kind, ZL_ERR_CONFLICT);
+    assert_false(carry_is_empty(w->carry));
+    assert_int_equal(exec_in(w, p.pid, "exit", "5"), 5);
+    assert_int_equal(carry_kill_all(w->carry, SIGKILL, &w->err), 0);
+    assert_int_equal(wait_for(&p), 128 + SIGKILL);
+    assert_int_equal(carry_prepare(second, false, &w->err), 0); /* an empty one may be used */
+}
+
 static void removal_kills_what_is_left(void **state)
 {
     struct world *w = *state;
@@ -560,6 +578,7 @@ int main(int argc, char **argv)
         T(the_command_waits_for_its_gate),
         T(a_missing_command_is_told_before_the_gate),
         T(a_further_process_joins_the_container),
+        T(a_cgroup_in_which_others_live_is_refused_and_left_alone),
         T(removal_kills_what_is_left),
         T(an_oom_kill_is_counted),
         T(a_terminal_is_made_inside_and_its_master_handed_out),

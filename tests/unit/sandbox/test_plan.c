@@ -273,6 +273,10 @@ static const struct { const char *rest, *message; enum zl_err_kind kind; } bad[]
       "config.json: linux.rootfsPropagation: unknown 'upwards'", ZL_ERR_INVALID },
     { PROCESS ",\"linux\":{" NAMESPACES ",\"cgroupsPath\":\"/a/../../b\"}",
       "config.json: linux.cgroupsPath: 'a/../../b' cannot be used", ZL_ERR_INVALID },
+    { PROCESS ",\"linux\":{" NAMESPACES ",\"cgroupsPath\":\"/.\"}",
+      "config.json: linux.cgroupsPath: '.' cannot be used", ZL_ERR_INVALID },
+    { PROCESS ",\"linux\":{\"namespaces\":[{\"type\":\"mount\",\"path\":\"/proc/1/ns/mnt\"}]}",
+      "config.json: linux.namespaces[0]: joining a mount namespace is not supported", ZL_ERR_UNSUPPORTED },
     { PROCESS ",\"linux\":{" NAMESPACES ",\"cgroupsPath\":\"system.slice:docker:x\"}",
       "config.json: linux.cgroupsPath: 'system.slice:docker:x' is meant for systemd, whose cgroup driver is not "
       "supported", ZL_ERR_UNSUPPORTED },
