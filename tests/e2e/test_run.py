@@ -136,3 +136,21 @@ def test_five_hundred_runs_leave_nothing(host):
     until(lambda: open_files() <= before, f"{before} descriptors again", timeout=10)
     assert not [s for s in children() if s.startswith("Z")]
     until(lambda: not host.leftovers(), "nothing left", timeout=10)
+
+
+def test_what_a_container_writes_is_out_of_reach_of_the_hosts_users(host):
+    """A set-uid program of a container's root would be one of the host's; a token's bearer needs ctl only."""
+    host.popen("run", "--name", "writer", "busybox", "sh", "-c",
+               "cp /bin/busybox /tmp/suid; chmod 4755 /tmp/suid; touch /tmp/done; sleep 1000")
+    state = until(lambda: [d for d in (host.root / "containers").glob("*") if (d / "upper/tmp/done").exists()],
+                  "the set-uid program")[0]
+    run = host.run / "c" / state.name
+
+    def as_nobody(code):
+        os.chmod(host.folder, 0o711)
+        return subprocess.run(["python3", "-c", code], user=65534, group=65534, extra_groups=[]).returncode
+
+    assert as_nobody(f"import os; os.stat('{run}/ctl')") == 0
+    assert as_nobody(f"open('{run}/config.json')") != 0
+    assert as_nobody(f"import os; os.stat('{state}/upper/tmp/suid')") != 0
+    host.zlayer("container", "rm", "-f", "writer")

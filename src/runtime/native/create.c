@@ -80,10 +80,13 @@ static int make_dir_at(int parent_fd, const char *name, mode_t mode, struct zl_e
 static int make_directories(struct making *m, struct zl_error *err)
 {
     const char *id = m->c->id_text;
-    m->state_fd = make_dir_at(m->n->containers_fd, id, 0711, err);
+    /* upper is in it, which is the container's "/" and has its modes: a program that a container
+     * made set-uid must not be in reach of the host's users. */
+    m->state_fd = make_dir_at(m->n->containers_fd, id, 0700, err);
     if (m->state_fd < 0)
         return zl_wrap(err, "the state directory");
-    m->run_fd = make_dir_at(m->n->run_fd, id, 0700, err);
+    /* ctl is in it: whoever has a token may come, for root only is what is in it for root only. */
+    m->run_fd = make_dir_at(m->n->run_fd, id, 0711, err);
     if (m->run_fd < 0)
         return zl_wrap(err, "the run directory");
     /* Where the overlay is mounted, in the container's own mount namespace only. */

@@ -94,7 +94,7 @@ static int open_directories(struct native *n, struct zl_error *err)
     n->root_fd = zl_open_dir(AT_FDCWD, n->root_dir, err);
     if (n->root_fd < 0)
         return -1;
-    n->containers_fd = zl_mkdir_p(n->root_fd, "containers", 0711, err);
+    n->containers_fd = zl_mkdir_p(n->root_fd, "containers", 0700, err);
     zl_autoclose int run = n->containers_fd >= 0 ? zl_open_dir(AT_FDCWD, n->run_dir, err) : -1;
     if (run < 0)
         return -1;
