@@ -38,13 +38,16 @@ int mon_client_adopt(int sock, struct mon_client **ret, struct zl_error *err)
     return 0;
 }
 
-static int open_named(int dir_fd, const char *name, struct mon_client **ret, struct zl_error *err)
+enum patience { WAIT_A_LITTLE = 0, DO_NOT_WAIT = SOCK_NONBLOCK };
+
+static int open_named(int dir_fd, const char *name, enum patience p, struct mon_client **ret,
+                      struct zl_error *err)
 {
     struct sockaddr_un address;
 
     if (zl_unix_address(dir_fd, name, &address, err) < 0)
         return -1;
-    zl_autoclose int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    zl_autoclose int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | (int)p, 0);
     /* Waits only while others fill the backlog: they must not make a living monitor look dead. */
     struct timeval patience = { .tv_sec = CONNECT_S };
     if (sock < 0 || setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0 ||
@@ -61,7 +64,12 @@ static int open_named(int dir_fd, const char *name, struct mon_client **ret, str
 
 int mon_client_open(int dir_fd, struct mon_client **ret, struct zl_error *err)
 {
-    return open_named(dir_fd, MON_CTL, ret, err);
+    return open_named(dir_fd, MON_CTL, WAIT_A_LITTLE, ret, err);
+}
+
+int mon_client_open_now(int dir_fd, struct mon_client **ret, struct zl_error *err)
+{
+    return open_named(dir_fd, MON_CTL, DO_NOT_WAIT, ret, err);
 }
 
 int mon_client_open_path(const char *path, struct mon_client **ret, struct zl_error *err)
@@ -79,7 +87,7 @@ int mon_client_open_path(const char *path, struct mon_client **ret, struct zl_er
             err->kind = ZL_ERR_UNREACHABLE;
         return -1;
     }
-    int rc = open_named(dir_fd, basename(for_name), ret, err);
+    int rc = open_named(dir_fd, basename(for_name), WAIT_A_LITTLE, ret, err);
     if (rc < 0)
         (void)zl_wrap(err, "'%s'", path);
     return rc;

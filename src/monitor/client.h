@@ -24,7 +24,10 @@ struct mon_client;
  * wait). Says no hello. dir_fd stays the caller's.
  */
 int mon_client_open(int dir_fd, struct mon_client **ret, struct zl_error *err);
-/* The same by the path of the socket itself ("/run/zlayer/c/<id>/ctl"), of any length. */
+/* The same for who must not wait at all: TIMEOUT as soon as the backlog is full. */
+int mon_client_open_now(int dir_fd, struct mon_client **ret, struct zl_error *err);
+/* As mon_client_open, by the path of the socket itself ("/run/zlayer/c/<id>/ctl"), of any length.
+ */
 int mon_client_open_path(const char *path, struct mon_client **ret, struct zl_error *err);
 /* Takes over `sock`, the agent's end of the pair whose other end is fd 3 of a new zlayer-shim; on
  * failure it is closed. Such a connection may ask anything; hello is still its first message. */

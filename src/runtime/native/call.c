@@ -124,6 +124,20 @@ void native_calls_lost(struct container *c)
     }
 }
 
+void native_calls_cut(struct container *c, uint64_t op)
+{
+    for (struct rt_call *i = c->n->rt.calls, *next; i; i = next) {
+        struct native_call *k = (struct native_call *)i;
+        struct zl_error err = { 0 };
+        next = i->next;
+        if (i->is_late || k->c != c || !k->op || k->op >= op)
+            continue;
+        (void)zl_fail(&err, ZL_ERR_TIMEOUT, "the connection to its monitor was cut");
+        fail(k, &err);
+        next = c->doomed ? NULL : c->n->rt.calls; /* whoever was told may have ended others */
+    }
+}
+
 void reply_done(struct native_call *k, const struct mon_message *m)
 {
     (void)m;

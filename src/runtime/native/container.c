@@ -48,9 +48,13 @@ void container_disconnect(struct container *c)
 {
     if (c->readable)
         event_free(c->readable);
-    c->readable = NULL;
+    if (c->again)
+        event_free(c->again);
+    c->readable = c->again = NULL;
     mon_client_free(c->mon);
     c->mon = NULL;
+    c->silent = false;
+    c->hello_op = 0;
 }
 
 static void forget_calls(const struct container *c)
@@ -87,7 +91,7 @@ struct inst_exit exit_of(const struct mon_exit *e)
     };
 }
 
-static void tell_exit(struct container *c, const struct inst_exit *exit)
+void container_tell_exit(struct container *c, const struct inst_exit *exit)
 {
     if (c->has_exit)
         return;
@@ -101,31 +105,50 @@ static void receive_event(struct container *c, const struct mon_message *m)
 {
     if (m->type == MON_EV_EXIT) {
         const struct inst_exit exit = exit_of(&m->exit);
-        tell_exit(c, &exit);
+        container_tell_exit(c, &exit);
     } else if (m->type == MON_EV_OOM && c->n->on_event) {
         const struct rt_event ev = { .kind = RT_EV_OOM, .id = c->id };
         c->n->on_event(c->n->on_event_arg, &ev);
     }
 }
 
+enum taken { GOT, NOT_YET, SKIPPED, CUT };
+
+/* One packet, of a connection that has one. EOF and a reset are the connection's end; a packet that
+ * could not be taken (no descriptor was free for what it carries, say) is skipped, and whoever
+ * waits for it learns of it by its time limit. */
+static enum taken take(struct container *c, struct mon_message *m)
+{
+    struct zl_error err = { 0 };
+    int got = mon_client_recv(c->mon, m, &err);
+    if (got > 0)
+        return GOT;
+    if (got == 0 || err.errnum == ECONNRESET)
+        return CUT;
+    return err.kind == ZL_ERR_PROTOCOL ? SKIPPED : NOT_YET;
+}
+
 static void receive(int fd, short what, void *arg)
 {
     struct container *c = arg;
     struct mon_message m;
-    struct zl_error err = { 0 };
-    int got = 1;
+    enum taken got = GOT;
     (void)fd;
     (void)what;
 
     c->receiving = true;
-    while (c->mon && !c->doomed && (got = mon_client_recv(c->mon, &m, &err)) > 0) {
+    while (c->mon && !c->doomed && ((got = take(c, &m)) == GOT || got == SKIPPED)) {
+        if (got == SKIPPED)
+            continue;
         if (m.op == 0)
             receive_event(c, &m);
+        else if (m.op == c->hello_op)
+            container_heard(c, &m);
         else
             native_reply(c, &m);
     }
-    if (c->mon && !c->doomed && (got == 0 || err.errnum != EAGAIN))
-        container_lost(c);
+    if (c->mon && !c->doomed && got == CUT)
+        container_silent(c, !c->silent); /* that is not yet its end: it closes who reads too late */
     c->receiving = false;
     if (c->doomed)
         container_free(c);
@@ -154,7 +177,7 @@ void container_lost(struct container *c)
     cgroup_kill_all(&c->record);
     native_calls_lost(c);
     if (c->started && !c->doomed)
-        tell_exit(c, &lost);
+        container_tell_exit(c, &lost);
 }
 
 static int open_dir(const struct container *c, int parent_fd, const char *what,

@@ -2,7 +2,8 @@
 /*
  * What exists when an agent starts: every directory of containers/ with a record of ours, and the
  * monitor that answers for it, if one does. What the monitor says counts; without one, its exit
- * record; without that, the container is debris. Runs once, before the agent serves, and may wait
+ * record; without that, the container is debris. One that is there and says nothing is waited for
+ * later (silent.c), and its container left alone. Runs once, before the agent serves, and may wait
  * for monitors: all are asked first, then each is waited for.
  */
 #include <dirent.h>
@@ -26,9 +27,10 @@ static void drop_unknown(struct native *n, const char *name)
 
 static void ask(struct container *c)
 {
-    zl_autoclose int run_fd = container_open_run_dir(c, NULL);
     struct mon_client *mon = NULL;
-    if (run_fd < 0 || mon_client_open(run_fd, &mon, NULL) < 0)
+    enum dialled d = container_dial(c, mon_client_open, &mon);
+    c->silent = d != DIALLED_NOBODY; /* until it has answered */
+    if (d != DIALLED)
         return;
     /* The op of the hello is remembered in no call: collect() waits for it by number. */
     if (mon_client_send_hello(mon, c->id.v, true, NULL, NULL) < 0) {
@@ -86,6 +88,21 @@ static void describe_dead(struct container *c, struct event *ev)
     c->has_exit = true;
 }
 
+/* Crowded, stopped, or without memory: what runs under it is not ended for that. */
+static void describe_silent(struct container *c, struct event *ev)
+{
+    struct mon_exit e;
+    ev->found.state = FOUND_RUNNING;
+    if (read_exit(c->n->run_fd, c->id_text, &e)) {
+        ev->found.state = FOUND_EXITED;
+        ev->found.exit = exit_of(&e);
+        ev->found.started_wall_ms = e.started_wall_ns / 1000000;
+    }
+    c->has_exit = ev->found.state == FOUND_EXITED;
+    c->started = !c->has_exit;
+    container_silent(c, false);
+}
+
 static void describe_living(struct container *c, const struct mon_state *s, struct event *ev)
 {
     static const enum found_state states[] = {
@@ -112,10 +129,17 @@ static bool collect(struct container *c, uint64_t deadline_ms, struct mon_state 
         return false;
     if (mon_client_await(mon, c->id.v, deadline_ms, &m, NULL) < 0) {
         mon_client_free(mon);
+        mon = NULL;
+        c->silent = container_dial(c, mon_client_open, &mon) !=
+                    DIALLED_NOBODY; /* it may have ended just now */
+        mon_client_free(mon);
         return false;
     }
     *ret = m.state;
-    return container_connect(c, mon, NULL) == 0;
+    if (container_connect(c, mon, NULL) < 0)
+        return false;
+    c->silent = false;
+    return true;
 }
 
 static void tell(struct container *c, uint64_t deadline_ms)
@@ -128,6 +152,8 @@ static void tell(struct container *c, uint64_t deadline_ms)
     ev.found.found.label = c->record.label;
     if (collect(c, deadline_ms, &state))
         describe_living(c, &state, &ev.found);
+    else if (c->silent)
+        describe_silent(c, &ev.found);
     else
         describe_dead(c, &ev.found);
     n->on_event(n->on_event_arg, &ev);

@@ -27,7 +27,10 @@ struct container {
     struct record record;
     struct mon_client *mon; /* NULL: gone */
     struct event *readable;
-    bool has_exit; /* RT_EV_EXIT was told, or is known from the record */
+    struct event *again; /* silent: when it is dialled next */
+    uint64_t hello_op;   /* silent: what its answer to our hello will carry; 0: none said */
+    bool silent;         /* not known to be dead, nor heard of since the connection was cut */
+    bool has_exit;       /* RT_EV_EXIT was told, or is known from the record */
     bool started;
     bool receiving, doomed; /* freed when the receiving loop is done with it */
 };
@@ -79,6 +82,21 @@ int container_connect(struct container *c, struct mon_client *mon, struct zl_err
 /* The monitor is gone: its calls end, the cgroup is killed, the exit is told as lost. */
 void container_lost(struct container *c);
 void container_disconnect(struct container *c);
+/* Once; later ones are dropped. */
+void container_tell_exit(struct container *c, const struct inst_exit *exit);
+/* ---- silent.c: a monitor that was not heard ---- */
+
+enum dialled { DIALLED, DIALLED_NOBODY, DIALLED_IN_VAIN };
+typedef int (*dial_fn)(int dir_fd, struct mon_client **ret, struct zl_error *err);
+/* Connects by the run directory, with mon_client_open or _open_now. NOBODY: it is dead. IN_VAIN:
+ * that is not known. */
+enum dialled container_dial(const struct container *c, dial_fn open, struct mon_client **ret);
+/* Its connection has ended, or never came to be: until it answers or is known to be dead it is
+ * dialled again and again. `now`: at once, else after a pause. */
+void container_silent(struct container *c, bool now);
+/* Its answer to our hello: it is heard again. */
+void container_heard(struct container *c, const struct mon_message *m);
+
 /* Directories of it, opened; -1 with an error. */
 int container_open_run_dir(const struct container *c, struct zl_error *err);
 int container_open_state_dir(const struct container *c, struct zl_error *err);
@@ -103,6 +121,8 @@ struct rt_call *native_call_refuse(struct native_call *k, struct zl_error *why);
 void native_reply(struct container *c, const struct mon_message *m);
 /* Ends every call on the container whose monitor is gone. */
 void native_calls_lost(struct container *c);
+/* Ends those whose answer was cut off with the connection that op is the hello after. */
+void native_calls_cut(struct container *c, uint64_t op);
 /* A reply without content means that it is done. */
 void reply_done(struct native_call *k, const struct mon_message *m);
 

@@ -27,7 +27,9 @@ static struct native_call *begin(struct native *n, const struct rt_request *rq, 
         native_call_limit(k, ANSWER_LIMIT_MS);
         return k;
     }
-    if (c)
+    if (c && c->silent)
+        (void)zl_fail(&err, ZL_ERR_TIMEOUT, "its monitor does not answer");
+    else if (c)
         (void)zl_fail(&err, ZL_ERR_CONFLICT, "it has ended");
     else
         (void)zl_fail(&err, ZL_ERR_NOT_FOUND, "%s: no such container", rt_kind_verb(rq->kind));
@@ -113,6 +115,10 @@ struct rt_call *native_stop(struct native *n, const struct rt_request *rq, rt_do
     struct native_call *k = native_call_new(n, c, rq, done, arg);
     if (!k)
         return NULL;
+    if (c && c->silent && !c->mon) {
+        (void)zl_fail(&err, ZL_ERR_TIMEOUT, "its monitor does not answer");
+        return native_call_refuse(k, &err);
+    }
     if (!c || !c->mon) { /* nothing runs without a monitor */
         rt_call_answer_soon(&k->call, &(struct rt_answer){ 0 });
         return &k->call;
