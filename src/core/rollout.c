@@ -91,7 +91,8 @@ static void check_guarded(struct core *c, struct service *s)
             continue;
         if (slot_ready(slot, c->now.mono_ms)) {
             slot_keep(c, slot);
-        } else if (c->now.mono_ms >= slot->guard_end) {
+        } else if (c->now.mono_ms >= slot->guard_end && !slot_healthy(slot)) {
+            /* one that is healthy by then gets the moment that it takes to count as ready */
             rollout_failed(c, slot,
                            slot->inst && slot->inst->health.reason[0] ? slot->inst->health.reason
                                                                       : "not healthy in time");
