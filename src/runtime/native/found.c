@@ -21,6 +21,14 @@ enum { ANSWER_MS = 3000 }; /* for all monitors together */
 /* A directory without a usable record: nothing was started from it, or a power cut tore it. */
 static void drop_unknown(struct native *n, const char *name)
 {
+    struct mon_client *mon = NULL;
+    struct zl_error err = { 0 };
+    zl_autoclose int run = zl_open_dir(n->run_fd, name, &err);
+    if (run >= 0 ? mon_client_open(run, &mon, &err) == 0 || err.kind != ZL_ERR_UNREACHABLE
+                 : err.errnum != ENOENT) {
+        mon_client_free(mon);
+        return; /* a monitor may live there, of a newer version's record, say */
+    }
     (void)zl_remove_tree(n->run_fd, name, NULL); /* what cannot be removed is met again next time */
     (void)trash_take(n->trash, n->containers_fd, name, NULL);
 }
@@ -51,7 +59,8 @@ static void adopt(struct native *n, const char *name)
     if (dir < 0)
         return;
     if (record_read(dir, &record, &err) < 0) {
-        drop_unknown(n, name);
+        if (err.kind == ZL_ERR_NOT_FOUND || err.kind == ZL_ERR_INVALID)
+            drop_unknown(n, name); /* else it could not be read just now */
         return;
     }
     if (strcmp(record.owner, n->owner) != 0)

@@ -216,6 +216,21 @@ static void a_crowded_monitor_keeps_its_container(void **state)
     assert_true(child_lives(w));
 }
 
+static void what_lives_is_not_removed_for_its_record(void **state)
+{
+    struct world *w = *state;
+    char path[160];
+    (void)snprintf(path, sizeof path, "root/containers/%s", w->id);
+    zl_autoclose int dir = zl_open_dir(w->dir, path, NULL);
+    assert_int_equal(zl_write_atomic(dir, RECORD_FILE, "{\"version\":9}", 13, 0600, false, NULL),
+                     0);
+    crowd_and_watch(w);
+    assert_int_equal(w->found, 0);
+    assert_int_equal(faccessat(w->dir, path, F_OK, 0), 0);
+    (void)snprintf(path, sizeof path, "run/c/%s/ctl", w->id);
+    assert_int_equal(faccessat(w->dir, path, F_OK, 0), 0);
+}
+
 static void a_monitor_that_cuts_the_connection_keeps_its_container(void **state)
 {
     struct world *w = *state;
@@ -250,6 +265,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_crowded_monitor_keeps_its_container, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_lives_is_not_removed_for_its_record, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_monitor_that_cuts_the_connection_keeps_its_container,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_monitor_that_is_dead_is_told_as_lost, set_up, tear_down),
