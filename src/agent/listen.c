@@ -30,7 +30,7 @@ static int fail_locked(int fd, struct zl_error *err)
 int agent_lock(int run_fd, struct zl_error *err)
 {
     char pid[32];
-    zl_autoclose int fd = openat(run_fd, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    zl_autoclose int fd = openat(run_fd, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return zl_fail_errno(err, "open '" LOCK_FILE "'");
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {

@@ -152,5 +152,6 @@ def test_what_a_container_writes_is_out_of_reach_of_the_hosts_users(host):
 
     assert as_nobody(f"import os; os.stat('{run}/ctl')") == 0
     assert as_nobody(f"open('{run}/config.json')") != 0
+    assert as_nobody(f"open('{host.run}/lock')") != 0  # whoever may read it may lock it
     assert as_nobody(f"import os; os.stat('{state}/upper/tmp/suid')") != 0
     host.zlayer("container", "rm", "-f", "writer")
