@@ -209,7 +209,7 @@ static void take_spec(struct deployment *d, struct spec *spec)
 
 static void begin_again(struct core *c, struct deployment *d)
 {
-    d->stable = false;
+    d->settled = false;
     d->steady_since = NEVER;
     d->progress_at = c->now.mono_ms;
     d->status = d->removing ? DEP_STOPPING : DEP_DEPLOYING;
@@ -431,8 +431,16 @@ static void note_steady(struct core *c, struct deployment *d)
     }
     if (c->now.mono_ms < d->steady_since + settle_ms(d))
         return;
-    d->stable = true;
+    d->settled = true;
     set_status(c, d, DEP_RUNNING, "");
+}
+
+/* The time to become stable begins anew as long as something is on its way. */
+static bool out_of_time(const struct core *c, struct deployment *d)
+{
+    if (in_progress(d))
+        d->progress_at = c->now.mono_ms;
+    return c->now.mono_ms >= d->progress_at + stabilize_ms(c, d);
 }
 
 static void check_status(struct core *c, struct deployment *d)
@@ -443,19 +451,14 @@ static void check_status(struct core *c, struct deployment *d)
         return;
     }
     d->steady_since = NEVER;
+    bool late = !d->settled && out_of_time(c, d);
+    if (late)
+        d->settled = c->changed = true; /* what is absent is not kept for ever */
     describe(d, true, text, sizeof text);
-    if (*text) {
-        set_status(c, d, DEP_FAILED, text);
-        return;
-    }
-    if (d->status != DEP_DEPLOYING)
-        return;
-    if (in_progress(d)) {
-        d->progress_at = c->now.mono_ms;
-    } else if (c->now.mono_ms >= d->progress_at + stabilize_ms(c, d)) {
+    if (!*text && late && d->status == DEP_DEPLOYING)
         describe(d, false, text, sizeof text);
+    if (*text)
         set_status(c, d, DEP_FAILED, text);
-    }
 }
 
 void deployment_reconcile(struct core *c, struct deployment *d)
@@ -484,7 +487,7 @@ uint64_t deployment_deadline(const struct core *c, const struct deployment *d)
         return at;
     if (d->steady_since != NEVER && d->status != DEP_RUNNING)
         earlier(&at, d->steady_since + settle_ms(d));
-    if (d->steady_since == NEVER && d->status == DEP_DEPLOYING && !in_progress(d))
+    if (d->steady_since == NEVER && !d->settled && !in_progress(d))
         earlier(&at, d->progress_at + stabilize_ms(c, d));
     return at;
 }

@@ -133,7 +133,7 @@ struct service {
     struct version target;
     uint32_t desired;
     struct slot_list slots; /* by index */
-    bool absent;            /* of an older document: goes when the others are stable */
+    bool absent;            /* of an older document: goes when the others are settled */
     bool stopped;           /* by a user, until the next deploy */
     bool shutdown;          /* on_panic: shutdown */
     struct stop_how stop_how;
@@ -182,7 +182,7 @@ struct deployment {
     struct execution_list executions;
     enum deployment_status status;
     char message[WHY_MAX];
-    bool stable;           /* was DEP_RUNNING since the last deploy */
+    bool settled;          /* since the last deploy it was DEP_RUNNING, or was not in time */
     uint64_t steady_since; /* mono, NEVER: is not */
     uint64_t progress_at;  /* mono: from here the stabilization time-out counts */
     int64_t created_ms, updated_ms;

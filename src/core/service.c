@@ -145,7 +145,7 @@ bool service_is_job(const struct service *s)
 static bool is_dismissed(const struct service *s)
 {
     const struct deployment *d = s->deployment;
-    return d->removing || s->stopped || (s->absent && d->stable);
+    return d->removing || s->stopped || (s->absent && d->settled);
 }
 
 bool service_unwanted(const struct service *s)

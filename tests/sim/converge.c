@@ -130,7 +130,6 @@ static bool look_at_deployment(void *arg, const struct view_deployment *v)
     return true;
 }
 
-/* A service that is not in the document may stay only while the others are not well. */
 static bool look_at_absent(void *arg, const struct view_service *v)
 {
     struct search *s = arg;
@@ -138,17 +137,6 @@ static bool look_at_absent(void *arg, const struct view_service *v)
     const struct spec_service *known = wish_service(d, v->service->name, NULL);
     if (known && known->rtype == v->service->rtype)
         return true;
-    for (size_t i = 0; i < d->spec->n_services; i++)
-        if (!can_be_well(d, d->spec->services[i].name, 0) || may_end(&d->spec->services[i]))
-            return true;
-    struct search other = *s;
-    for (size_t i = 0; i < d->spec->n_services; i++) {
-        other.service = &d->spec->services[i];
-        other.strict = true;
-        core_each_service(s->w->core, d->name, look_at_status, &other);
-        if (!other.strict)
-            return true; /* it failed by a fault */
-    }
     return not_yet(s, "%s is not in the document any more, but still there", v->service->name);
 }
 

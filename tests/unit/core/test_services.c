@@ -329,6 +329,28 @@ TEST(what_the_new_document_has_no_more_goes_when_the_others_are_stable) /* 37 */
     rig_free(r);
 }
 
+TEST(what_the_new_document_has_no_more_goes_too_when_the_others_are_not_stable_in_time)
+{
+    static const char *const images[] = { "never-up", "not-there" };
+    for (size_t i = 0; i < ZL_ARRAY_LEN(images); i++) {
+        struct rig *r = rig_new();
+        struct spec_service list[] = { doc_service("old", "i", 1), doc_service("web", "i", 1) };
+        (void)rig_deploy(r, list, 2);
+        rig_pass(r, 3 * SECOND);
+        r->missing = "not-there";  /* fails at once, and is given up */
+        r->held[EFF_START] = true; /* no answer: fails after a minute */
+        list[1].image.name = images[i];
+        (void)rig_deploy(r, &list[1], 1);
+        rig_pass(r, 29 * SECOND);
+        assert_int_equal(rig_running(r, "old"), 1);
+        rig_pass(r, 70 * SECOND);
+        assert_int_equal(rig_deployment(r).status, DEP_FAILED);
+        assert_null(rig_find(r, "old", 1));
+        assert_int_equal(rig_running(r, "web"), 1);
+        rig_free(r);
+    }
+}
+
 TEST(a_changed_image_rolls_without_ever_having_fewer_replicas) /* 22, 25 */
 {
     struct rig *r = rig_new();
@@ -505,6 +527,8 @@ int main(void)
         cmocka_unit_test(a_deployment_runs_when_all_is_well_for_two_seconds),
         cmocka_unit_test(a_deployment_that_does_not_become_well_fails_with_counts_and_is_tried_on),
         cmocka_unit_test(what_the_new_document_has_no_more_goes_when_the_others_are_stable),
+        cmocka_unit_test(
+            what_the_new_document_has_no_more_goes_too_when_the_others_are_not_stable_in_time),
         cmocka_unit_test(a_changed_image_rolls_without_ever_having_fewer_replicas),
         cmocka_unit_test(a_changed_health_interval_restarts_nothing),
         cmocka_unit_test(a_version_that_does_not_stay_up_leaves_the_old_one_serving),
