@@ -204,11 +204,15 @@ static bool slot_wanted(const struct core *c, const struct slot *slot)
 
 static void add_slots(struct core *c, struct service *s)
 {
-    for (uint32_t index = 1; index <= s->desired; index++)
-        if (!slot_find(s, index) && !slot_new(c, s, index)) {
+    const struct slot *slot = TAILQ_FIRST(&s->slots); /* they are in order: one walk finds gaps */
+    for (uint32_t index = 1; index <= s->desired; index++) {
+        if (slot && slot->index == index) {
+            slot = TAILQ_NEXT(slot, link);
+        } else if (!slot_new(c, s, index)) {
             c->starved = true;
             return;
         }
+    }
 }
 
 enum drop {
