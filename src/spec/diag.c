@@ -118,6 +118,23 @@ static const char *source_line(const char *source, int line, size_t *len)
     return source;
 }
 
+/*
+ * `len` bytes of what the document says, fit for a terminal: a control character (C0 except tab,
+ * DEL, and C1 as UTF-8 has it) becomes one '?', so that a document cannot steer the reader's
+ * terminal and the columns stay what they were.
+ */
+static void add_shown(struct zl_buf *out, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        bool c1 = c == 0xc2 && i + 1 < len && (unsigned char)text[i + 1] >= 0x80 &&
+                  (unsigned char)text[i + 1] < 0xa0;
+        bool control = (c < 0x20 && c != '\t') || c == 0x7f || c1;
+        zl_buf_addc(out, control ? '?' : text[i]);
+        i += c1;
+    }
+}
+
 /* The line and a caret under the column, which counts characters. Long lines are left out. */
 static void print_source(const struct spec_diag *x, const char *source, const struct palette *c,
                          struct zl_buf *out)
@@ -127,7 +144,9 @@ static void print_source(const struct spec_diag *x, const char *source, const st
     const char *text = x->line ? source_line(source, x->line, &len) : NULL;
     if (!text || len > LINE_MAX_SHOWN || !len)
         return;
-    zl_buf_addf(out, "%5d | %.*s\n      | ", x->line, (int)len, text);
+    zl_buf_addf(out, "%5d | ", x->line);
+    add_shown(out, text, len);
+    zl_buf_adds(out, "\n      | ");
     int column = 1;
     for (size_t i = 0; i < len && column < x->column; i++) {
         if (text[i] == '\t')
@@ -149,12 +168,19 @@ void spec_diags_print(const struct spec_diags *d, const char *source, bool colou
     for (size_t i = 0; i < d->n; i++) {
         const struct spec_diag *x = &d->v[i];
         errors_shown += x->severity == SPEC_ERROR;
-        zl_buf_addf(out, "%s%s%s %s %s%s", c->severity[x->severity], severity_names[x->severity],
-                    c->off, x->id, c->strong, d->name ? d->name : "-");
+        zl_buf_addf(out, "%s%s%s %s %s", c->severity[x->severity], severity_names[x->severity],
+                    c->off, x->id, c->strong);
+        const char *name = d->name ? d->name : "-";
+        add_shown(out, name, strlen(name));
         if (x->line)
             zl_buf_addf(out, ":%d:%d", x->line, x->column);
-        zl_buf_addf(out, "%s%s%s: %s\n", c->off, x->path && *x->path ? " " : "",
-                    x->path ? x->path : "", x->text ? x->text : "out of memory");
+        const char *path = x->path ? x->path : "";
+        const char *text = x->text ? x->text : "out of memory";
+        zl_buf_addf(out, "%s%s", c->off, *path ? " " : "");
+        add_shown(out, path, strlen(path));
+        zl_buf_adds(out, ": ");
+        add_shown(out, text, strlen(text));
+        zl_buf_addc(out, '\n');
         if (source)
             print_source(x, source, c, out);
     }

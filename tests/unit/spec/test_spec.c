@@ -287,6 +287,20 @@ static void a_reference_keeps_a_spec_alive(void **unused)
     spec_unref(NULL);
 }
 
+static void a_finding_does_not_steer_the_terminal(void **unused)
+{
+    (void)unused;
+    static const char text[] = "a: \033[2J\a\xc2\x9b\t\x7f x\n";
+    zl_autobuf struct zl_buf out = ZL_BUF(10000);
+    autodiags struct spec_diags diags;
+    spec_diags_init(&diags);
+    spec_diags_add(&diags, SPEC_ERROR, "E-X", 1, 12, "a\033b", "no '%s'", "\033]0;\a");
+    spec_diags_print(&diags, text, false, &out);
+    assert_string_equal(out.data, "error E-X -:1:12 a?b: no '?]0;?'\n"
+                                  "    1 | a: ?[2J??\t? x\n"
+                                  "      |          \t ^\n");
+}
+
 static void findings_print_with_their_line_and_as_json(void **unused)
 {
     (void)unused;
@@ -360,6 +374,7 @@ int main(void)
         cmocka_unit_test(a_hash_never_changes_between_versions),
         cmocka_unit_test(a_service_on_its_own_is_a_spec_without_deployment),
         cmocka_unit_test(a_reference_keeps_a_spec_alive),
+        cmocka_unit_test(a_finding_does_not_steer_the_terminal),
         cmocka_unit_test(findings_print_with_their_line_and_as_json),
         cmocka_unit_test(the_file_is_found_by_its_name_and_several_are_listed),
     };
