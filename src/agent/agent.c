@@ -33,8 +33,13 @@ static int open_folders(struct agent *a, struct zl_error *err)
     a->run_fd = zl_mkdir_p(AT_FDCWD, a->cfg.run_dir, 0711, err);
     if (a->run_fd < 0)
         return -1;
+    /* Both: another agent may have one of them in common with us, and would fight for what is in
+     * it. */
     a->lock_fd = agent_lock(a->run_fd, err);
-    return a->lock_fd < 0 ? -1 : 0;
+    if (a->lock_fd < 0)
+        return zl_wrap(err, "lock '%s'", a->cfg.run_dir);
+    a->root_lock_fd = agent_lock(a->root_fd, err);
+    return a->root_lock_fd < 0 ? zl_wrap(err, "lock '%s'", a->cfg.root_dir) : 0;
 }
 
 static int open_stores(struct agent *a, struct zl_error *err)
@@ -78,7 +83,7 @@ int agent_start(struct agent *a, struct zl_error *err)
     static int (*const steps[])(struct agent *, struct zl_error *) = {
         make_base, open_folders, open_stores, make_parts, recover, serve,
     };
-    a->root_fd = a->run_fd = a->lock_fd = -1;
+    a->root_fd = a->run_fd = a->lock_fd = a->root_lock_fd = -1;
     a->started_wall_ms = zl_wall_ms();
     for (size_t i = 0; i < ZL_ARRAY_LEN(steps); i++)
         if (steps[i](a, err) < 0)
@@ -103,4 +108,5 @@ void agent_stop(struct agent *a)
     zl_closep(&a->root_fd);
     zl_closep(&a->run_fd);
     zl_closep(&a->lock_fd);
+    zl_closep(&a->root_lock_fd);
 }

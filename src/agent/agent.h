@@ -25,7 +25,7 @@ struct agent {
     /* Chosen by who makes the agent: main, or a test. The rest of the struct is zeros before. */
     int (*make_runtime)(struct agent *a, struct runtime **ret, struct zl_error *err);
     struct event_base *base;
-    int root_fd, run_fd, lock_fd;
+    int root_fd, run_fd, lock_fd, root_lock_fd;
     struct core *core;
     struct store *store;
     struct image_store *images;

@@ -148,6 +148,7 @@ static void decode_health(struct walk *w, const struct walk_field *f, const stru
         health->retries = 1;
 }
 
+static const struct decode_integer replica_count = { 4, false, 0, SPEC_REPLICAS_MAX, "E-RANGE" };
 enum scale_mode { SCALE_FIXED, SCALE_MANUAL, SCALE_ADAPTIVE };
 static const struct walk_word scale_words[] = {
     { "fixed",    SCALE_FIXED,    false },
@@ -156,7 +157,7 @@ static const struct walk_word scale_words[] = {
     { 0 },
 };
 static const struct walk_field scale_fixed[] = {
-    { "replicas", decode_integer, offsetof(struct spec_service, replicas), WALK_REQUIRED, &any_u32 },
+    { "replicas", decode_integer, offsetof(struct spec_service, replicas), WALK_REQUIRED, &replica_count },
     { 0 },
 };
 static const struct walk_field scale_manual[] = { { 0 } };

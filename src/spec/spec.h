@@ -47,6 +47,11 @@ enum spec_mount {
     SPEC_MOUNT_S3
 };
 
+enum {
+    SPEC_REPLICAS_MAX = 1000,        /* of a service: what one host can be asked for */
+    SPEC_MEMORY_MIN = 256 * 1024, /* bytes: no process starts below */
+};
+
 struct spec_pair {
     const char *key, *value;
 };

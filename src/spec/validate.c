@@ -159,6 +159,9 @@ static void check_resources(struct walk *w, const struct spec_source *s)
     const struct doc_node *n = field_node(s->node, "resources");
     struct walk_path p;
     push(w, &p, "resources", 0);
+    if (r->memory && r->memory < SPEC_MEMORY_MIN)
+        report_in_field(w, SPEC_ERROR, "E-MEMORY", n, "memory",
+                        "no process starts in so little memory: at least 256Ki");
     if (r->memory && r->memory_swap > 0 && (uint64_t)r->memory_swap < r->memory)
         report_in_field(w, SPEC_ERROR, "E-MEMORY", n, "memory_swap",
                         "memory_swap counts memory and swap together: it must be at least memory");

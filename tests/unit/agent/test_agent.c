@@ -397,6 +397,21 @@ static void a_failing_start_is_tried_again_later(void **state)
     assert_int_equal(double_count(w->a.rt, RT_START), 3);
 }
 
+static void an_agent_that_shares_only_the_root_folder_is_refused(void **state)
+{
+    struct world *w = *state;
+    char run[128];
+    struct zl_error err = { 0 };
+    start(w);
+    struct agent second = agent_of(w);
+    (void)snprintf(run, sizeof run, "%s/other-run", w->dir);
+    second.cfg.run_dir = run;
+    assert_int_equal(agent_start(&second, &err), -1);
+    assert_int_equal(err.kind, ZL_ERR_CONFLICT);
+    assert_non_null(strstr(err.msg, "/root': another agent serves these folders: process "));
+    agent_stop(&second);
+}
+
 static void a_second_agent_is_refused_and_told_who_is_first(void **state)
 {
     struct world *w = *state;
@@ -459,6 +474,7 @@ int main(void)
         IN_A_WORLD(after_a_reboot_everything_is_started_anew),
         IN_A_WORLD(nothing_begins_before_the_decision_is_durable),
         IN_A_WORLD(a_failing_start_is_tried_again_later),
+        IN_A_WORLD(an_agent_that_shares_only_the_root_folder_is_refused),
         IN_A_WORLD(a_second_agent_is_refused_and_told_who_is_first),
         IN_A_WORLD(a_dead_socket_is_replaced_by_one_of_mode_0660),
         IN_A_WORLD(who_waits_for_it_hears_when_it_serves),
