@@ -24,6 +24,9 @@ static int own_root(const char *root, struct zl_error *err)
     /* By path, since a descriptor from before belongs to a mount of the old namespace. */
     if (mount(root, root, NULL, MS_BIND, NULL) < 0)
         return zl_fail_errno(err, "mount '%s' onto itself", root);
+    /* Device nodes of an image are made here, but must never be opened or executed here. */
+    if (mount(NULL, root, NULL, MS_REMOUNT | MS_BIND | MS_NODEV | MS_NOSUID | MS_NOEXEC, NULL) < 0)
+        return zl_fail_errno(err, "mount '%s' without devices", root);
     if (chdir(root) < 0) /* the new mount, not what is below it */
         return zl_fail_errno(err, "enter '%s'", root);
     if (syscall(SYS_pivot_root, ".", ".") < 0)
