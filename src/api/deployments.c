@@ -209,10 +209,21 @@ static const struct zl_field stop_fields[] = {
 };
 
 struct stop_sum {
+    const struct core *core;
     const char *service; /* NULL: all */
-    uint32_t running;
+    const char *counted; /* the one whose containers are counted */
+    uint32_t left;       /* containers that have not ended, or are not removed yet */
     json_t *list;
 };
+
+/* A slot without an incarnation has no container; an exited one is kept on purpose. */
+static bool count_container(void *arg, const struct view_container *v)
+{
+    struct stop_sum *s = arg;
+    s->left += v->id.v != 0 && v->label.owner == OWNER_REPLICA && v->state != INST_EXITED &&
+               strcmp(v->label.service, s->counted) == 0;
+    return true;
+}
 
 static bool sum_service(void *arg, const struct view_service *v)
 {
@@ -221,21 +232,22 @@ static bool sum_service(void *arg, const struct view_service *v)
         return true;
     if (!s->service && !v->stopped) /* a job, which `stop` of all does not touch */
         return true;
-    s->running += v->running;
+    s->counted = v->service->name;
+    core_each_container(s->core, v->deployment, count_container, s);
     return json_array_append_new(s->list, shape_service(v)) == 0;
 }
 
 static bool answer_stop(struct api_call *c, bool even_if_running)
 {
     const struct halt *h = c->state;
-    struct stop_sum sum = { .service = h->service, .list = json_array() };
+    struct stop_sum sum = { .core = call_core(c), .service = h->service, .list = json_array() };
     if (sum.list)
-        core_each_service(call_core(c), c->params[0], sum_service, &sum);
-    if (sum.running > 0 && !even_if_running) {
+        core_each_service(sum.core, c->params[0], sum_service, &sum);
+    if (sum.left > 0 && !even_if_running) {
         json_decref(sum.list);
         return false;
     }
-    reply_json(c, sum.running ? 202 : 200, sum.list);
+    reply_json(c, sum.left ? 202 : 200, sum.list);
     return true;
 }
 

@@ -297,6 +297,10 @@ static void a_stopped_service_is_told_when_it_has_stopped(void **unused)
     assert_int_equal(status, 200);
     assert_string_equal(text(json_array_get(answer, 0), "status"), "stopped");
     json_decref(answer);
+    answer = call("GET", "/api/v1/deployments/shop/services/web/containers", NULL, &status);
+    for (size_t i = 0; i < json_array_size(answer); i++) /* a place for it may be shown */
+        assert_true(json_is_null(json_object_get(json_array_get(answer, i), "id")));
+    json_decref(answer);
     expect("POST", "/api/v1/deployments/shop/stop", json_pack("{s:s}", "service", "nix"), 404,
            "not_found");
     expect("DELETE", "/api/v1/deployments/shop?wait=1", NULL, 204, "");
