@@ -102,7 +102,7 @@ static int rm_run(struct cli *cli, const void *options, int argc, char **argv)
 /* clang-format off */
 static const struct cli_option stop_options[] = {
     { 'f', "force", CLI_FLAG,     offsetof(struct container_options, force),    NULL,   "kill at once", NULL },
-    { 't', "grace", CLI_DURATION, offsetof(struct container_options, grace_ms), "TIME", "time before it is killed", NULL },
+    { 't', "grace", CLI_GRACE,    offsetof(struct container_options, grace_ms), "TIME", "time before it is killed, 0: at once", NULL },
     { 0 },
 };
 static const struct cli_option rm_options[] = {

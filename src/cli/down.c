@@ -86,7 +86,7 @@ static int stop_run(struct cli *cli, const void *options, int argc, char **argv)
 /* clang-format off */
 #define HALT_OPTIONS \
     { 'f', "force", CLI_FLAG,     offsetof(struct halt_options, force),    NULL,   "kill at once", NULL }, \
-    { 't', "grace", CLI_DURATION, offsetof(struct halt_options, grace_ms), "TIME", "time before it is killed [the document's]", NULL }
+    { 't', "grace", CLI_GRACE,    offsetof(struct halt_options, grace_ms), "TIME", "time before it is killed, 0: at once [the document's]", NULL }
 static const struct cli_option down_options[] = { HALT_OPTIONS, { 0 } };
 static const struct cli_option stop_options[] = {
     HALT_OPTIONS,

@@ -75,6 +75,16 @@ static int set_duration(const struct cli_option *o, const char *value, void *at,
     return 0;
 }
 
+static int set_grace(const struct cli_option *o, const char *value, void *at, struct zl_error *err)
+{
+    uint64_t *ms = at;
+    if (set_duration(o, value, at, err) < 0)
+        return -1;
+    if (*ms == 0)
+        *ms = 1;
+    return 0;
+}
+
 static int set_choice(const struct cli_option *o, const char *value, void *at, struct zl_error *err)
 {
     zl_autobuf struct zl_buf all = ZL_BUF(256);
@@ -91,7 +101,8 @@ static int set_choice(const struct cli_option *o, const char *value, void *at, s
 static int (*const setters[])(const struct cli_option *, const char *, void *,
                               struct zl_error *) = {
     [CLI_FLAG] = set_flag,     [CLI_STRING] = set_string,     [CLI_LIST] = set_list,
-    [CLI_NUMBER] = set_number, [CLI_DURATION] = set_duration, [CLI_CHOICE] = set_choice,
+    [CLI_NUMBER] = set_number, [CLI_DURATION] = set_duration, [CLI_GRACE] = set_grace,
+    [CLI_CHOICE] = set_choice,
 };
 
 /* ---- parsing ------------------------------------------------------------------------------- */

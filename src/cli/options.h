@@ -17,6 +17,7 @@ enum cli_kind {
     CLI_LIST,     /* struct cli_list; may be repeated */
     CLI_NUMBER,   /* uint64_t, decimal */
     CLI_DURATION, /* uint64_t, milliseconds; "30s", "1m 30s", or plain seconds */
+    CLI_GRACE,    /* the same, but a written 0 is 1: 0 in the member means that none was given */
     CLI_CHOICE,   /* int, index into words */
 };
 

@@ -14,7 +14,7 @@ struct opts {
     bool all, quiet;
     const char *name;
     struct cli_list env;
-    uint64_t number, time;
+    uint64_t number, time, grace;
     int color;
     bool verbose; /* of the global ones */
 };
@@ -29,6 +29,7 @@ static const struct cli_option own[] = {
     { 'e', "env",    CLI_LIST,     offsetof(struct opts, env),    "X=Y",  "", NULL },
     { 0,   "number", CLI_NUMBER,   offsetof(struct opts, number), "N",    "", NULL },
     { 't', "time",   CLI_DURATION, offsetof(struct opts, time),   "TIME", "", NULL },
+    { 'g', "grace",  CLI_GRACE,    offsetof(struct opts, grace),  "TIME", "", NULL },
     { 0,   "color",  CLI_CHOICE,   offsetof(struct opts, color),  "WHEN", "", words },
     { 0 },
 };
@@ -101,6 +102,22 @@ static void kinds_are_converted(void **unused)
     assert_int_equal(o.time, 90000);
     assert_int_equal(parse(&l, "--time 250ms", &o, false, &help, &err), 0);
     assert_int_equal(o.time, 250);
+}
+
+static void a_grace_of_zero_is_not_the_same_as_none(void **unused)
+{
+    struct line l;
+    struct opts o;
+    struct zl_error err;
+    bool help;
+    (void)unused;
+    assert_int_equal(parse(&l, "-t 0", &o, false, &help, &err), 0);
+    assert_int_equal(o.grace, 0);
+    assert_int_equal(parse(&l, "-g 0", &o, false, &help, &err), 0);
+    assert_int_equal(o.grace, 1);
+    assert_int_equal(parse(&l, "--grace=5s", &o, false, &help, &err), 0);
+    assert_int_equal(o.grace, 5000);
+    assert_int_equal(parse(&l, "-g soon", &o, false, &help, &err), -1);
 }
 
 static void arguments_stay_in_order_wherever_options_stand(void **unused)
@@ -213,6 +230,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_may_be_written_in_every_usual_way),
         cmocka_unit_test(kinds_are_converted),
+        cmocka_unit_test(a_grace_of_zero_is_not_the_same_as_none),
         cmocka_unit_test(arguments_stay_in_order_wherever_options_stand),
         cmocka_unit_test(what_follows_the_first_argument_may_belong_to_a_command),
         cmocka_unit_test(help_is_noticed_everywhere_but_behind_the_dashes),
