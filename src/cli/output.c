@@ -25,6 +25,7 @@ static const struct { const char *word; enum style style; } word_styles[] = {
     { "scaling", STYLE_WAIT },   { "deploying", STYLE_WAIT },  { "waiting", STYLE_WAIT },
     { "pulling", STYLE_WAIT },   { "creating", STYLE_WAIT },   { "starting", STYLE_WAIT },
     { "stopping", STYLE_WAIT },  { "removing", STYLE_WAIT },   { "checking", STYLE_WAIT },
+    { "crash_loop", STYLE_BAD },
 };
 /* clang-format on */
 

@@ -73,6 +73,13 @@ static void print_services(const struct cli *cli, const json_t *rows)
     table_print(cli, &t);
 }
 
+/* "waiting" hides why; that it ended too often is what matters then. */
+static const char *shown_state(const json_t *c)
+{
+    const char *state = jstr(c, "state");
+    return jbool(c, "crash_loop") && strcmp(state, "waiting") == 0 ? "crash_loop" : state;
+}
+
 static void add_container(struct table *t, const json_t *c)
 {
     table_add(t, STYLE_PLAIN, "%s", jstr(c, "deployment"));
@@ -80,8 +87,8 @@ static void add_container(struct table *t, const json_t *c)
     table_add(t, STYLE_PLAIN, "%s", jstr(c, "name"));
     table_add(t, STYLE_DIM, "%s", *jstr(c, "id") ? jstr(c, "id") : "-");
     table_add(t, STYLE_PLAIN, "%s", jstr(c, "image"));
-    table_add(t, style_of(jstr(c, "state")), "%s%s%s", jstr(c, "state"),
-              *jstr(c, "why") ? ": " : "", jstr(c, "why"));
+    table_add(t, style_of(shown_state(c)), "%s%s%s", shown_state(c), *jstr(c, "why") ? ": " : "",
+              jstr(c, "why"));
     table_add(t, style_of(jstr(c, "health")), "%s", jstr(c, "health"));
     if (jint(c, "pid"))
         table_add(t, STYLE_PLAIN, "%lld", (long long)jint(c, "pid"));
