@@ -399,6 +399,18 @@ static bool in_progress(const struct deployment *d)
     return false;
 }
 
+/* Its own reason, else the first of its slots that has one. */
+static const char *reason_of(const struct service *s)
+{
+    const struct slot *slot;
+    if (*s->why)
+        return s->why;
+    TAILQ_FOREACH (slot, &s->slots, link)
+        if (*slot->why)
+            return slot->why;
+    return "";
+}
+
 /* "web 2 of 3 running, 1 healthy (exit code 1); db …", or "" when no service fails. */
 static void describe(const struct deployment *d, bool failed_only, char *out, size_t size)
 {
@@ -409,11 +421,7 @@ static void describe(const struct deployment *d, bool failed_only, char *out, si
         if (s->absent || n >= size || (failed_only ? !service_failed(s) : service_complete(s)))
             continue;
         struct service_counts k = service_count(s);
-        const struct slot *slot;
-        const char *why = s->why;
-        TAILQ_FOREACH (slot, &s->slots, link)
-            if (!*why)
-                why = slot->why;
+        const char *why = reason_of(s);
         if (service_failed(s))
             n += (size_t)snprintf(out + n, size - n, "%s%.300s", n ? "; " : "", why);
         else

@@ -177,7 +177,7 @@ static int spawn(const struct shim_pool *p, int socket, pid_t *ret_pid)
 static int start_one(struct shim_pool *p, struct zl_error *err)
 {
     int pair[2];
-    pid_t pid;
+    pid_t pid = -1;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return zl_fail_errno(err, "make a socket to a monitor");
     zl_autoclose int ours = pair[0], theirs = pair[1];
