@@ -17,14 +17,14 @@
 
 /* ---- text ------------------------------------------------------------------------------------ */
 
-DECODE(decode_text)
+static DECODE(decode_text)
 {
     const char *text = walk_text(w, n);
     if (text)
         *DECODE_MEMBER(const char *, f, owner) = text;
 }
 
-DECODE(decode_checked)
+static DECODE(decode_checked)
 {
     const struct decode_checked *c = f->detail;
     struct spec_flaw flaw;
@@ -38,14 +38,14 @@ DECODE(decode_checked)
         *DECODE_MEMBER(const char *, f, owner) = text;
 }
 
-DECODE(decode_enum)
+static DECODE(decode_enum)
 {
     int value;
     if (walk_enum(w, f->detail, n, &value))
         *DECODE_MEMBER(int, f, owner) = value;
 }
 
-DECODE(decode_image)
+static DECODE(decode_image)
 {
     char normalized[ZL_IMAGEREF_MAX];
     const char *why, *text = walk_text(w, n);
@@ -58,7 +58,7 @@ DECODE(decode_image)
         *DECODE_MEMBER(const char *, f, owner) = text;
 }
 
-DECODE(decode_signal)
+static DECODE(decode_signal)
 {
     const char *text = walk_text(w, n);
     int number = text ? spec_parse_signal(text) : 0;
@@ -70,7 +70,7 @@ DECODE(decode_signal)
         *DECODE_MEMBER(int, f, owner) = number;
 }
 
-DECODE(decode_source)
+static DECODE(decode_source)
 {
     struct spec_flaw flaw;
     const char *text = walk_text(w, n);
@@ -110,7 +110,7 @@ static void bad_network(struct walk *w, const struct doc_node *n, const char *wh
                why);
 }
 
-DECODE(decode_network)
+static DECODE(decode_network)
 {
     static const struct walk_word words[] = { { "default", SPEC_NET_DEFAULT, false },
                                               { "host", SPEC_NET_HOST, false },
@@ -150,7 +150,7 @@ DECODE(decode_network)
 
 /* ---- numbers --------------------------------------------------------------------------------- */
 
-DECODE(decode_bool)
+static DECODE(decode_bool)
 {
     static const struct {
         const char *text;
@@ -275,7 +275,7 @@ static bool is_not_finite(const char *s)
     return false;
 }
 
-DECODE(decode_cpu)
+static DECODE(decode_cpu)
 {
     static const double least = 0.01; /* the kernel takes no quota below 1 ms in 100 ms */
     bool odd = n->kind == DOC_SCALAR && n->plain && is_not_finite(n->scalar.text);
@@ -299,7 +299,7 @@ DECODE(decode_cpu)
     *DECODE_MEMBER(double, f, owner) = cores;
 }
 
-DECODE(decode_size)
+static DECODE(decode_size)
 {
     struct spec_flaw flaw;
     const char *text = walk_text(w, n);
@@ -312,7 +312,7 @@ DECODE(decode_size)
         *DECODE_MEMBER(uint64_t, f, owner) = bytes;
 }
 
-DECODE(decode_swap)
+static DECODE(decode_swap)
 {
     struct spec_flaw flaw;
     const char *text = walk_text(w, n);
@@ -345,14 +345,14 @@ static bool duration_ms(struct walk *w, const struct doc_node *n, uint64_t *ret)
     return true;
 }
 
-DECODE(decode_duration)
+static DECODE(decode_duration)
 {
     uint64_t ms;
     if (duration_ms(w, n, &ms))
         *DECODE_MEMBER(uint64_t, f, owner) = ms;
 }
 
-DECODE(decode_positive)
+static DECODE(decode_positive)
 {
     uint64_t ms;
     if (!duration_ms(w, n, &ms))
@@ -363,7 +363,7 @@ DECODE(decode_positive)
         *DECODE_MEMBER(uint64_t, f, owner) = ms;
 }
 
-DECODE(decode_tmpfs_mode)
+static DECODE(decode_tmpfs_mode)
 {
     bool negative, too_big, octal;
     uint64_t mode = 0;
@@ -392,7 +392,7 @@ static void text_item(struct walk *w, const struct doc_node *n, void *arg, size_
         texts[i] = walk_text(w, n);
 }
 
-DECODE(decode_texts)
+static DECODE(decode_texts)
 {
     if (n->kind != DOC_SEQ) {
         walk_type_error(w, n, "a list of texts", NULL);
@@ -411,9 +411,14 @@ DECODE(decode_struct)
     walk_struct(w, f->detail, n, DECODE_MEMBER(char, f, owner));
 }
 
-DECODE(decode_here)
+static DECODE(decode_here)
 {
     walk_struct(w, f->detail, n, owner);
+}
+
+static DECODE(decode_variant)
+{
+    walk_variant(w, f->detail, n, DECODE_MEMBER(char, f, owner));
 }
 
 struct list_arg {
@@ -428,12 +433,12 @@ static void struct_item(struct walk *w, const struct doc_node *n, void *arg, siz
     if (a->list->initial)
         memcpy(item, a->list->initial, a->list->item_size);
     if (a->list->variants)
-        (void)walk_variant(w, a->list->variants, n, item, item); /* the kind is its first member */
+        walk_variant(w, a->list->variants, n, item);
     else
         walk_struct(w, a->list->shape, n, item);
 }
 
-DECODE(decode_list)
+static DECODE(decode_list)
 {
     const struct walk_list *list = f->detail;
     struct list_arg arg = { .list = list };
@@ -531,12 +536,39 @@ static void decode_pairs(struct walk *w, const struct walk_field *f, const struc
     *DECODE_MEMBER(struct spec_pairs, f, owner) = (struct spec_pairs){ .v = arg.v, .n = arg.n };
 }
 
-DECODE(decode_labels)
+static DECODE(decode_labels)
 {
     decode_pairs(w, f, n, owner, label_member);
 }
 
-DECODE(decode_env)
+static DECODE(decode_env)
 {
     decode_pairs(w, f, n, owner, env_member);
 }
+
+/* ---- the types ------------------------------------------------------------------------------- */
+
+/* clang-format off */
+const struct walk_type type_text = { "text", decode_text };
+const struct walk_type type_checked = { "text", decode_checked };
+const struct walk_type type_bool = { "true or false", decode_bool };
+const struct walk_type type_integer = { "a whole number", decode_integer };
+const struct walk_type type_enum = { "one word", decode_enum };
+const struct walk_type type_cpu = { "a number of cores", decode_cpu };
+const struct walk_type type_size = { "a size", decode_size };
+const struct walk_type type_swap = { "a size or -1", decode_swap };
+const struct walk_type type_duration = { "a duration", decode_duration };
+const struct walk_type type_positive = { "a duration", decode_positive };
+const struct walk_type type_texts = { "a list of texts", decode_texts };
+const struct walk_type type_struct = { "a mapping", decode_struct };
+const struct walk_type type_here = { "a mapping", decode_here };
+const struct walk_type type_variant = { "a mapping", decode_variant };
+const struct walk_type type_list = { "a list", decode_list };
+const struct walk_type type_labels = { "a mapping of texts", decode_labels };
+const struct walk_type type_env = { "a mapping of texts", decode_env };
+const struct walk_type type_image = { "an image reference", decode_image };
+const struct walk_type type_signal = { "a signal", decode_signal };
+const struct walk_type type_tmpfs_mode = { "an octal mode", decode_tmpfs_mode };
+const struct walk_type type_source = { "a host path", decode_source };
+const struct walk_type type_network = { "a network mode", decode_network };
+/* clang-format on */

@@ -33,17 +33,17 @@ static const struct walk_word pull_words[] = {
 };
 
 static const struct walk_field image_fields[] = {
-    { "name",          decode_image, offsetof(struct spec_image, name), WALK_REQUIRED, NULL },
-    { "pull_policy",   decode_enum,  offsetof(struct spec_image, pull), 0, pull_words },
+    { "name",          &type_image, offsetof(struct spec_image, name), WALK_REQUIRED, NULL },
+    { "pull_policy",   &type_enum,  offsetof(struct spec_image, pull), 0, pull_words },
     LATER("source_policy"),
     { 0 },
 };
 
 static const struct decode_checked workdir = { spec_check_abs_path, "E-WORKDIR", "directory" };
 static const struct walk_field command_fields[] = {
-    { "entrypoint", decode_texts,   offsetof(struct spec_command, entrypoint), 0, NULL },
-    { "args",       decode_texts,   offsetof(struct spec_command, args),       0, NULL },
-    { "workdir",    decode_checked, offsetof(struct spec_command, workdir),    0, &workdir },
+    { "entrypoint", &type_texts,   offsetof(struct spec_command, entrypoint), 0, NULL },
+    { "args",       &type_texts,   offsetof(struct spec_command, args),       0, NULL },
+    { "workdir",    &type_checked, offsetof(struct spec_command, workdir),    0, &workdir },
     { 0 },
 };
 
@@ -51,14 +51,6 @@ static const struct decode_integer pids = { 8, true, -1, INT64_MAX, "E-PIDS" };
 static const struct decode_integer shares = { 4, false, 2, UINT32_MAX, "E-CPU-SHARES" };
 static const struct decode_integer oom_adj = { 4, true, -1000, 1000, "E-OOM-ADJ" };
 static const struct decode_checked cpuset = { spec_check_cpuset, "E-CPUSET", "list of CPUs" };
-
-static void decode_oom_score(struct walk *w, const struct walk_field *f, const struct doc_node *n,
-                             void *owner)
-{
-    struct spec_resources *r = owner;
-    decode_integer(w, f, n, owner);
-    r->has_oom_score_adj = true; /* 0 is a value of its own */
-}
 
 /* 0 is another way to write "unlimited"; in the struct it means that nothing was said. */
 static void decode_pids(struct walk *w, const struct walk_field *f, const struct doc_node *n,
@@ -69,17 +61,19 @@ static void decode_pids(struct walk *w, const struct walk_field *f, const struct
     if (!r->pids_limit)
         r->pids_limit = -1;
 }
+static const struct walk_type type_pids = { "a whole number", decode_pids };
 
 static const struct walk_field resources_fields[] = {
-    { "cpu",                decode_cpu,     offsetof(struct spec_resources, cpu),                0, NULL },
-    { "memory",             decode_size,    offsetof(struct spec_resources, memory),             0, "E-MEMORY" },
-    { "memory_swap",        decode_swap,    offsetof(struct spec_resources, memory_swap),        0, NULL },
-    { "memory_reservation", decode_size,    offsetof(struct spec_resources, memory_reservation), 0, "E-MEMORY" },
+    { "cpu",                &type_cpu,     offsetof(struct spec_resources, cpu),                0, NULL },
+    { "memory",             &type_size,    offsetof(struct spec_resources, memory),             0, "E-MEMORY" },
+    { "memory_swap",        &type_swap,    offsetof(struct spec_resources, memory_swap),        0, NULL },
+    { "memory_reservation", &type_size,    offsetof(struct spec_resources, memory_reservation), 0, "E-MEMORY" },
     LATER("memory_swappiness"),
-    { "pids_limit",         decode_pids,    offsetof(struct spec_resources, pids_limit),         0, &pids },
-    { "cpuset",             decode_checked, offsetof(struct spec_resources, cpuset),             0, &cpuset },
-    { "cpu_shares",         decode_integer, offsetof(struct spec_resources, cpu_shares),         0, &shares },
-    { "oom_score_adj",      decode_oom_score, offsetof(struct spec_resources, oom_score_adj),    0, &oom_adj },
+    { "pids_limit",         &type_pids,    offsetof(struct spec_resources, pids_limit),         0, &pids },
+    { "cpuset",             &type_checked, offsetof(struct spec_resources, cpuset),             0, &cpuset },
+    { "cpu_shares",         &type_integer, offsetof(struct spec_resources, cpu_shares),         0, &shares },
+    { "oom_score_adj",      &type_integer, offsetof(struct spec_resources, oom_score_adj),    0, &oom_adj,
+      offsetof(struct spec_resources, has_oom_score_adj) },
     LATER("oom_kill_disable"),
     LATER("blkio_weight"),
     LATER("gpu"),
@@ -98,16 +92,16 @@ static const struct walk_word check_words[] = {
 
 static const struct decode_integer http_status = { 2, false, 100, 599, "E-HEALTH-STATUS" };
 static const struct walk_field check_tcp[] = {
-    { "port", decode_integer, offsetof(struct spec_health, port), WALK_REQUIRED, &port_or_pick },
+    { "port", &type_integer, offsetof(struct spec_health, port), WALK_REQUIRED, &port_or_pick },
     { 0 },
 };
 static const struct walk_field check_http[] = {
-    { "url",           decode_text,    offsetof(struct spec_health, url), WALK_REQUIRED, NULL },
-    { "expect_status", decode_integer, offsetof(struct spec_health, expect_status), 0, &http_status },
+    { "url",           &type_text,    offsetof(struct spec_health, url), WALK_REQUIRED, NULL },
+    { "expect_status", &type_integer, offsetof(struct spec_health, expect_status), 0, &http_status },
     { 0 },
 };
 static const struct walk_field check_command[] = {
-    { "command", decode_text, offsetof(struct spec_health, command), WALK_REQUIRED, NULL },
+    { "command", &type_text, offsetof(struct spec_health, command), WALK_REQUIRED, NULL },
     { 0 },
 };
 static const struct walk_shape check_shapes[] = {
@@ -116,64 +110,40 @@ static const struct walk_shape check_shapes[] = {
     [SPEC_CHECK_HTTP]    = { "an http check", check_http, .discriminator = "type" },
     [SPEC_CHECK_COMMAND] = { "a command check", check_command, .discriminator = "type" },
 };
-static const struct walk_variants checks = { "a health check", "type", check_words, check_shapes };
-
-static void decode_health_check(struct walk *w, const struct walk_field *f,
-                                const struct doc_node *n, void *owner)
-{
-    (void)f;
-    struct spec_health *health = owner;
-    int kind;
-    if (walk_variant(w, &checks, n, health, &kind))
-        health->check = (enum spec_check)kind;
-}
+static const struct walk_variants checks = { 
+    "a health check", "type", check_words, check_shapes, offsetof(struct spec_health, check)
+};
 
 static const struct walk_field health_fields[] = {
-    { "check",        decode_health_check, 0, WALK_REQUIRED, NULL },
-    { "start_grace",  decode_duration, offsetof(struct spec_health, start_grace_ms), 0, NULL },
-    { "interval",     decode_positive, offsetof(struct spec_health, interval_ms), 0, "E-HEALTH-INTERVAL" },
-    { "timeout",      decode_positive, offsetof(struct spec_health, timeout_ms),  0, "E-HEALTH-INTERVAL" },
-    { "retries",      decode_integer,  offsetof(struct spec_health, retries),     0, &any_u32 },
+    { "check",        &type_variant, 0, WALK_REQUIRED, &checks },
+    { "start_grace",  &type_duration, offsetof(struct spec_health, start_grace_ms), 0, NULL },
+    { "interval",     &type_positive, offsetof(struct spec_health, interval_ms), 0, "E-HEALTH-INTERVAL" },
+    { "timeout",      &type_positive, offsetof(struct spec_health, timeout_ms),  0, "E-HEALTH-INTERVAL" },
+    { "retries",      &type_integer,  offsetof(struct spec_health, retries),     0, &any_u32 },
     LATER("on_unhealthy"),
     { 0 },
 };
 
-static void decode_health(struct walk *w, const struct walk_field *f, const struct doc_node *n,
-                          void *owner)
-{
-    struct spec_health *health = DECODE_MEMBER(struct spec_health, f, owner);
-    health->written = true;
-    decode_struct(w, f, n, owner);
-    if (!health->retries) /* 0 acts as 1 */
-        health->retries = 1;
-}
-
-enum scale_mode { SCALE_FIXED, SCALE_MANUAL, SCALE_ADAPTIVE };
 static const struct walk_word scale_words[] = {
-    { "fixed",    SCALE_FIXED,    false },
-    { "manual",   SCALE_MANUAL,   false },
-    { "adaptive", SCALE_ADAPTIVE, true },
+    { "fixed",    SPEC_SCALE_FIXED,    false },
+    { "manual",   SPEC_SCALE_MANUAL,   false },
+    { "adaptive", SPEC_SCALE_ADAPTIVE, true },
     { 0 },
 };
 static const struct walk_field scale_fixed[] = {
-    { "replicas", decode_integer, offsetof(struct spec_service, replicas), WALK_REQUIRED, &any_u32 },
+    { "replicas", &type_integer, offsetof(struct spec_service, replicas), WALK_REQUIRED, &any_u32 },
     { 0 },
 };
 static const struct walk_field scale_manual[] = { { 0 } };
 static const struct walk_shape scale_shapes[] = {
-    [SCALE_FIXED]  = { "a fixed scale", scale_fixed, .discriminator = "mode",
+    [SPEC_SCALE_ADAPTIVE] = { .shorthand = "scale: {mode: fixed, replicas: 3}" },
+    [SPEC_SCALE_FIXED]  = { "a fixed scale", scale_fixed, .discriminator = "mode",
                        .shorthand = "scale: {mode: fixed, replicas: 3}" },
-    [SCALE_MANUAL] = { "a manual scale", scale_manual, .discriminator = "mode" },
+    [SPEC_SCALE_MANUAL] = { "a manual scale", scale_manual, .discriminator = "mode" },
 };
-static const struct walk_variants scales = { "scale", "mode", scale_words, scale_shapes };
-
-static void decode_scale(struct walk *w, const struct walk_field *f, const struct doc_node *n,
-                         void *owner)
-{
-    (void)f;
-    int kind; /* manual starts one replica, as an absent scale does */
-    (void)walk_variant(w, &scales, n, owner, &kind);
-}
+static const struct walk_variants scales = { 
+    "scale", "mode", scale_words, scale_shapes, offsetof(struct spec_service, scale_mode)
+};
 
 /* ---- depends, restart, errors ---------------------------------------------------------------- */
 
@@ -190,10 +160,10 @@ static const struct walk_word on_timeout_words[] = {
     { 0 },
 };
 static const struct walk_field depends_fields[] = {
-    { "service",    decode_text,     offsetof(struct spec_depends, service), WALK_REQUIRED, NULL },
-    { "condition",  decode_enum,     offsetof(struct spec_depends, condition),  0, spec_condition_words },
-    { "timeout",    decode_duration, offsetof(struct spec_depends, timeout_ms), 0, NULL },
-    { "on_timeout", decode_enum,     offsetof(struct spec_depends, on_timeout), 0, on_timeout_words },
+    { "service",    &type_text,     offsetof(struct spec_depends, service), WALK_REQUIRED, NULL },
+    { "condition",  &type_enum,     offsetof(struct spec_depends, condition),  0, spec_condition_words },
+    { "timeout",    &type_duration, offsetof(struct spec_depends, timeout_ms), 0, NULL },
+    { "on_timeout", &type_enum,     offsetof(struct spec_depends, on_timeout), 0, on_timeout_words },
     { 0 },
 };
 static const struct walk_habit depends_habits[] = {
@@ -218,9 +188,9 @@ static const struct walk_word restart_words[] = {
     { 0 },
 };
 static const struct walk_field restart_fields[] = {
-    { "kind",         decode_enum,     offsetof(struct spec_restart_policy, kind), WALK_REQUIRED, restart_words },
-    { "max_attempts", decode_integer,  offsetof(struct spec_restart_policy, max_attempts), 0, &any_u32 },
-    { "delay",        decode_duration, offsetof(struct spec_restart_policy, delay_ms), 0, NULL },
+    { "kind",         &type_enum,     offsetof(struct spec_restart_policy, kind), WALK_REQUIRED, restart_words },
+    { "max_attempts", &type_integer,  offsetof(struct spec_restart_policy, max_attempts), 0, &any_u32 },
+    { "delay",        &type_duration, offsetof(struct spec_restart_policy, delay_ms), 0, NULL },
     LATER("max_delay"),
     LATER("reset_after"),
     { 0 },
@@ -233,12 +203,12 @@ static const struct walk_word panic_words[] = {
     { 0 },
 };
 static const struct walk_field panic_fields[] = {
-    { "action", decode_enum, offsetof(struct spec_service, on_panic), 0, panic_words },
+    { "action", &type_enum, offsetof(struct spec_service, on_panic), 0, panic_words },
     { 0 },
 };
 static const struct walk_field errors_fields[] = {
     LATER("on_init_failure"),
-    { "on_panic",        decode_here,  0, 0, SHAPE(panic_fields, .noun = "on_panic",
+    { "on_panic",        &type_here,  0, 0, SHAPE(panic_fields, .noun = "on_panic",
                                                    .shorthand = "on_panic: {action: restart}") },
     { 0 },
 };
@@ -266,13 +236,13 @@ static const struct decode_checked endpoint_host = {
     spec_check_endpoint_host, "E-ENDPOINT-HOST", "host pattern"
 };
 static const struct walk_field endpoint_fields[] = {
-    { "name",        decode_checked, offsetof(struct spec_endpoint, name), WALK_REQUIRED, &endpoint_name },
-    { "protocol",    decode_enum,    offsetof(struct spec_endpoint, protocol), WALK_REQUIRED, spec_protocol_words },
-    { "port",        decode_integer, offsetof(struct spec_endpoint, port), WALK_REQUIRED, &endpoint_port },
-    { "target_port", decode_integer, offsetof(struct spec_endpoint, target_port), 0, &target_port },
-    { "path",        decode_checked, offsetof(struct spec_endpoint, path), 0, &endpoint_path },
-    { "host",        decode_checked, offsetof(struct spec_endpoint, host), 0, &endpoint_host },
-    { "expose",      decode_enum,    offsetof(struct spec_endpoint, expose), 0, expose_words },
+    { "name",        &type_checked, offsetof(struct spec_endpoint, name), WALK_REQUIRED, &endpoint_name },
+    { "protocol",    &type_enum,    offsetof(struct spec_endpoint, protocol), WALK_REQUIRED, spec_protocol_words },
+    { "port",        &type_integer, offsetof(struct spec_endpoint, port), WALK_REQUIRED, &endpoint_port },
+    { "target_port", &type_integer, offsetof(struct spec_endpoint, target_port), 0, &target_port },
+    { "path",        &type_checked, offsetof(struct spec_endpoint, path), 0, &endpoint_path },
+    { "host",        &type_checked, offsetof(struct spec_endpoint, host), 0, &endpoint_host },
+    { "expose",      &type_enum,    offsetof(struct spec_endpoint, expose), 0, expose_words },
     LATER("stream"),
     LATER("target_role"),
     LATER("tunnel"),
@@ -298,15 +268,15 @@ static const struct decode_checked mount_target = {
     spec_check_mount_target, "E-MOUNT-TARGET", "target"
 };
 static const struct walk_field bind_fields[] = {
-    { "source",   decode_source,  offsetof(struct spec_storage, source), WALK_REQUIRED, NULL },
-    { "target",   decode_checked, offsetof(struct spec_storage, target), WALK_REQUIRED, &mount_target },
-    { "readonly", decode_bool,    offsetof(struct spec_storage, readonly), 0, NULL },
+    { "source",   &type_source,  offsetof(struct spec_storage, source), WALK_REQUIRED, NULL },
+    { "target",   &type_checked, offsetof(struct spec_storage, target), WALK_REQUIRED, &mount_target },
+    { "readonly", &type_bool,    offsetof(struct spec_storage, readonly), 0, NULL },
     { 0 },
 };
 static const struct walk_field tmpfs_fields[] = {
-    { "target", decode_checked,    offsetof(struct spec_storage, target), WALK_REQUIRED, &mount_target },
-    { "size",   decode_size,       offsetof(struct spec_storage, size), 0, "E-STORAGE-SIZE" },
-    { "mode",   decode_tmpfs_mode, offsetof(struct spec_storage, mode), 0, NULL },
+    { "target", &type_checked,    offsetof(struct spec_storage, target), WALK_REQUIRED, &mount_target },
+    { "size",   &type_size,       offsetof(struct spec_storage, size), 0, "E-STORAGE-SIZE" },
+    { "mode",   &type_tmpfs_mode, offsetof(struct spec_storage, mode), 0, NULL },
     { 0 },
 };
 static const struct walk_habit storage_habits[] = {
@@ -317,7 +287,9 @@ static const struct walk_shape storage_shapes[] = {
                            "storage: [{type: bind, source: /here, target: /there}]", "type" },
     [SPEC_MOUNT_TMPFS] = { "a tmpfs mount", tmpfs_fields, storage_habits, NULL, "type" },
 };
-static const struct walk_variants storage_kinds = { "a mount", "type", storage_words, storage_shapes };
+static const struct walk_variants storage_kinds = { 
+    "a mount", "type", storage_words, storage_shapes, offsetof(struct spec_storage, type)
+};
 static const struct walk_list storage_list = {
     .variants = &storage_kinds, .item_size = sizeof(struct spec_storage),
     .count_offset = offsetof(struct spec_service, n_storage),
@@ -335,15 +307,15 @@ static const struct decode_checked user = { spec_check_user, "E-USER", "user" };
 static const struct decode_checked hostname = { spec_check_hostname, "E-HOSTNAME", "host name" };
 
 static const struct walk_field lifecycle_fields[] = {
-    { "delete_on_exit", decode_bool, offsetof(struct spec_service, delete_on_exit), 0, NULL },
+    { "delete_on_exit", &type_bool, offsetof(struct spec_service, delete_on_exit), 0, NULL },
     { 0 },
 };
 
 static const struct walk_field service_fields[] = {
     /* what it is */
-    { "image",       decode_struct, offsetof(struct spec_service, image), WALK_REQUIRED,
+    { "image",       &type_struct, offsetof(struct spec_service, image), WALK_REQUIRED,
       SHAPE(image_fields, .noun = "image", .shorthand = "image: {name: REFERENCE}") },
-    { "rtype",       decode_enum,   offsetof(struct spec_service, rtype), 0, spec_rtype_words },
+    { "rtype",       &type_enum,   offsetof(struct spec_service, rtype), 0, spec_rtype_words },
     LATER("schedule"),
     LATER("schedule_options"),
     LATER("job_options"),
@@ -352,27 +324,27 @@ static const struct walk_field service_fields[] = {
     LATER("wasm"),
     LATER("wasm_http"),
     LATER("platform"),
-    { "labels",      decode_labels, offsetof(struct spec_service, labels), 0, NULL },
+    { "labels",      &type_labels, offsetof(struct spec_service, labels), 0, NULL },
     LATER("logs"),
-    { "lifecycle",   decode_here,   0, 0, SHAPE(lifecycle_fields, .noun = "lifecycle") },
+    { "lifecycle",   &type_here,   0, 0, SHAPE(lifecycle_fields, .noun = "lifecycle") },
     /* process */
-    { "command",     decode_struct, offsetof(struct spec_service, command), 0,
+    { "command",     &type_struct, offsetof(struct spec_service, command), 0,
       SHAPE(command_fields, .noun = "command",
             .shorthand = "command: {entrypoint: [PROGRAM], args: [ARGUMENT]}") },
-    { "env",         decode_env,    offsetof(struct spec_service, env), 0, NULL },
-    { "user",        decode_checked, offsetof(struct spec_service, user), 0, &user },
+    { "env",         &type_env,    offsetof(struct spec_service, env), 0, NULL },
+    { "user",        &type_checked, offsetof(struct spec_service, user), 0, &user },
     LATER("extra_groups"),
-    { "hostname",    decode_checked, offsetof(struct spec_service, hostname), 0, &hostname },
-    { "tty",         decode_bool,   offsetof(struct spec_service, tty), 0, NULL },
-    { "stdin_open",  decode_bool,   offsetof(struct spec_service, stdin_open), 0, NULL },
+    { "hostname",    &type_checked, offsetof(struct spec_service, hostname), 0, &hostname },
+    { "tty",         &type_bool,   offsetof(struct spec_service, tty), 0, NULL },
+    { "stdin_open",  &type_bool,   offsetof(struct spec_service, stdin_open), 0, NULL },
     LATER("init_container"),
-    { "stop_signal", decode_signal, offsetof(struct spec_service, stop_signal), 0, NULL },
-    { "stop_grace_period", decode_duration, offsetof(struct spec_service, stop_grace_ms), 0, NULL },
-    { "restart_policy", decode_struct, offsetof(struct spec_service, restart), 0,
+    { "stop_signal", &type_signal, offsetof(struct spec_service, stop_signal), 0, NULL },
+    { "stop_grace_period", &type_duration, offsetof(struct spec_service, stop_grace_ms), 0, NULL },
+    { "restart_policy", &type_struct, offsetof(struct spec_service, restart), 0,
       SHAPE(restart_fields, .noun = "restart_policy",
             .shorthand = "restart_policy: {kind: always}") },
     /* resources, devices, security */
-    { "resources",   decode_struct, offsetof(struct spec_service, resources), 0,
+    { "resources",   &type_struct, offsetof(struct spec_service, resources), 0,
       SHAPE(resources_fields, .noun = "resources") },
     LATER("devices"),
     LATER("privileged"),
@@ -380,17 +352,17 @@ static const struct walk_field service_fields[] = {
     LATER("cap_add"),
     LATER("cap_drop"),
     LATER("security_opt"),
-    { "read_only_root_fs", decode_bool, offsetof(struct spec_service, read_only_root_fs), 0, NULL },
+    { "read_only_root_fs", &type_bool, offsetof(struct spec_service, read_only_root_fs), 0, NULL },
     LATER("ulimits"),
     LATER("sysctls"),
     LATER("userns_mode"),
     LATER("cgroup_parent"),
     LATER("isolation"),
     /* network */
-    { "endpoints",   decode_list,   offsetof(struct spec_service, endpoints), 0, &endpoint_list },
+    { "endpoints",   &type_list,   offsetof(struct spec_service, endpoints), 0, &endpoint_list },
     LATER("port_mappings"),
     LATER("expose"),
-    { "network_mode", decode_network, 0, WALK_TAGGED, NULL },
+    { "network_mode", &type_network, 0, WALK_TAGGED, NULL },
     LATER("host_network"),
     LATER("network"),
     LATER("overlay"),
@@ -400,16 +372,17 @@ static const struct walk_field service_fields[] = {
     LATER("pid_mode"),
     LATER("ipc_mode"),
     /* scale, order, health */
-    { "scale",       decode_scale,  0, 0, NULL },
+    { "scale",       &type_variant, 0, 0, &scales },
     LATER("replica_groups"),
-    { "depends",     decode_list,   offsetof(struct spec_service, depends), 0, &depends_list },
-    { "health",      decode_health, offsetof(struct spec_service, health), 0,
+    { "depends",     &type_list,   offsetof(struct spec_service, depends), 0, &depends_list },
+    { "health",      &type_struct, offsetof(struct spec_service, health), 0,
       SHAPE(health_fields, .noun = "health",
-            .shorthand = "health: {check: {type: tcp, port: 80}}") },
+            .shorthand = "health: {check: {type: tcp, port: 80}}"),
+      offsetof(struct spec_service, health.written) },
     LATER("init"),
-    { "errors",      decode_here,   0, 0,
+    { "errors",      &type_here,   0, 0,
       SHAPE(errors_fields, .noun = "errors", .shorthand = "errors: {on_panic: {action: restart}}") },
-    { "storage",     decode_list,   offsetof(struct spec_service, storage), 0, &storage_list },
+    { "storage",     &type_list,   offsetof(struct spec_service, storage), 0, &storage_list },
     /* placement */
     LATER("node_mode"),
     LATER("node_selector"),
@@ -460,15 +433,16 @@ static void decode_services(struct walk *w, const struct walk_field *f, const st
     else
         *DECODE_MEMBER(const struct doc_node *, f, owner) = n;
 }
+static const struct walk_type type_services = { "a mapping of services", decode_services };
 
 static const struct decode_checked version = { spec_check_version, "E-VERSION", "version" };
 static const struct decode_checked deployment = {
     spec_check_deployment_name, "E-DEPLOYMENT-NAME", "deployment name"
 };
 static const struct walk_field document_fields[] = {
-    { "version",    decode_checked,  offsetof(struct spec_document, version), WALK_REQUIRED, &version },
-    { "deployment", decode_checked,  offsetof(struct spec_document, deployment), WALK_REQUIRED, &deployment },
-    { "services",   decode_services, offsetof(struct spec_document, services), 0, NULL },
+    { "version",    &type_checked,  offsetof(struct spec_document, version), WALK_REQUIRED, &version },
+    { "deployment", &type_checked,  offsetof(struct spec_document, deployment), WALK_REQUIRED, &deployment },
+    { "services",   &type_services, offsetof(struct spec_document, services), 0, NULL },
     LATER("externals"),
     LATER("tunnels"),
     LATER("api"),

@@ -86,6 +86,8 @@ static void complete_service(struct spec_service *s)
 {
     if (s->stop_grace_ms == UINT64_MAX)
         s->stop_grace_ms = s->rtype == SPEC_SERVICE ? SPEC_GRACE_SERVICE_MS : SPEC_GRACE_JOB_MS;
+    if (!s->health.retries) /* 0 acts as 1 */
+        s->health.retries = 1;
     for (size_t i = 0; i < s->n_endpoints; i++) {
         /* of this arena, and const for everybody else */
         struct spec_endpoint *e = (struct spec_endpoint *)(uintptr_t)&s->endpoints[i];

@@ -32,6 +32,7 @@ enum spec_restart {
 enum spec_panic { SPEC_PANIC_RESTART, SPEC_PANIC_SHUTDOWN, SPEC_PANIC_ISOLATE };
 enum spec_protocol { SPEC_HTTP, SPEC_HTTPS, SPEC_TCP, SPEC_UDP, SPEC_WEBSOCKET };
 enum spec_expose { SPEC_INTERNAL, SPEC_PUBLIC };
+enum spec_scale_mode { SPEC_SCALE_ADAPTIVE, SPEC_SCALE_FIXED, SPEC_SCALE_MANUAL };
 enum spec_net {
     SPEC_NET_DEFAULT,
     SPEC_NET_HOST,
@@ -150,6 +151,7 @@ struct spec_service {
     uint64_t container_hash;
     /* Of all fields: equal hashes mean nothing changed. */
     uint64_t full_hash;
+    enum spec_scale_mode scale_mode;
 };
 
 struct spec {

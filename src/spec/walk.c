@@ -174,12 +174,20 @@ static void unknown_field(struct walk *w, const struct walk_shape *shape,
     zl_buf_adds(&text, shape->discriminator ? shape->discriminator : "");
     const char *comma = shape->discriminator ? ", " : "";
     for (const struct walk_field *f = shape->fields; f->name; f++) {
-        if (!f->decode)
+        if (!f->type)
             continue;
         zl_buf_addf(&text, "%s%s", comma, f->name);
         comma = ", ";
     }
     walk_error(w, "E-UNKNOWN-FIELD", key, "%s", text.data);
+}
+
+static void decode_field(struct walk *w, const struct walk_field *f, const struct doc_node *n,
+                         void *owner)
+{
+    if (f->written)
+        *(bool *)((char *)owner + f->written) = true;
+    f->type->decode(w, f, n, owner);
 }
 
 static void walk_pair(struct walk *w, const struct walk_shape *shape, const struct doc_pair *p,
@@ -195,11 +203,11 @@ static void walk_pair(struct walk *w, const struct walk_shape *shape, const stru
         unknown_field(w, shape, p->key);
     else if (doc_is_null(p->value))
         ; /* null is absent */
-    else if (!f->decode)
+    else if (!f->type)
         walk_error(w, "E-NOT-SUPPORTED", p->key,
                    "the field '%s' is known, but this version does not support it", name);
     else if (f->flags & WALK_TAGGED || tag_is_usable(w, p->value))
-        f->decode(w, f, p->value, owner);
+        decode_field(w, f, p->value, owner);
     w->path = at.up;
 }
 
@@ -240,22 +248,23 @@ static bool variant_kind(struct walk *w, const struct walk_variants *v, const st
     return ok;
 }
 
-bool walk_variant(struct walk *w, const struct walk_variants *v, const struct doc_node *n,
-                  void *owner, int *kind)
+void walk_variant(struct walk *w, const struct walk_variants *v, const struct doc_node *n,
+                  void *owner)
 {
+    int kind;
     if (n->kind != DOC_MAP) {
         walk_type_error(w, n, "a mapping", v->shapes[0].shorthand);
-        return false;
+        return;
     }
     const struct doc_pair *p = doc_find(n, v->key);
     if (!p || doc_is_null(p->value)) {
         report_missing(w, v->noun, n, v->key);
-        return false;
+        return;
     }
-    if (!variant_kind(w, v, p, kind))
-        return false;
-    walk_struct(w, &v->shapes[*kind], n, owner);
-    return true;
+    if (!variant_kind(w, v, p, &kind))
+        return;
+    memcpy((char *)owner + v->kind_offset, &kind, sizeof kind);
+    walk_struct(w, &v->shapes[kind], n, owner);
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */

@@ -34,6 +34,12 @@ struct walk_field;
 typedef void (*walk_fn)(struct walk *w, const struct walk_field *f, const struct doc_node *n,
                         void *owner);
 
+/* How values of one kind are read; everything that is done with a field goes through its type. */
+struct walk_type {
+    const char *name; /* "duration", "a list of texts" */
+    walk_fn decode;
+};
+
 enum {
     WALK_REQUIRED = 1, /* absent and null are errors */
     WALK_TAGGED = 2,   /* the decode function judges the tag itself */
@@ -41,10 +47,11 @@ enum {
 
 struct walk_field {
     const char *name;
-    walk_fn decode; /* NULL: a field of v1 that this version refuses, saying so */
+    const struct walk_type *type; /* NULL: a field of v1 that this version refuses, saying so */
     size_t offset;
     unsigned flags;
-    const void *detail; /* what the decode function needs: stated at each */
+    const void *detail; /* what the type needs: stated at each */
+    size_t written;     /* offset of a bool that tells "not said" from any value; 0: none */
 };
 
 struct walk_habit { /* a name that people expect, and what it is called here */
@@ -71,6 +78,7 @@ struct walk_variants {
     const char *key;  /* "type", "mode" */
     const struct walk_word *words;
     const struct walk_shape *shapes; /* by the word's value */
+    size_t kind_offset;              /* of the enum in the struct */
 };
 
 struct walk_list { /* of structs: the field is a pointer to the first */
@@ -96,9 +104,9 @@ const char *walk_show(struct walk *w, const char *text);
 /* A struct in place, by its table; key is where missing fields are reported. */
 void walk_struct(struct walk *w, const struct walk_shape *shape, const struct doc_node *n,
                  void *owner);
-/* A struct whose table is chosen by one of its keys, whose value goes to *kind. False: unknown. */
-bool walk_variant(struct walk *w, const struct walk_variants *v, const struct doc_node *n,
-                  void *owner, int *kind);
+/* A struct whose table is chosen by one of its keys, whose value goes to kind_offset. */
+void walk_variant(struct walk *w, const struct walk_variants *v, const struct doc_node *n,
+                  void *owner);
 /* The value of a spelling, by table; false after a report. */
 bool walk_enum(struct walk *w, const struct walk_word *words, const struct doc_node *n, int *ret);
 /* The text of a scalar; NULL after a report. */
