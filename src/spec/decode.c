@@ -8,6 +8,7 @@
 
 #include "base/imageref.h"
 #include "spec/duration.h"
+#include "spec/envref.h"
 #include "spec/name.h"
 #include "spec/signal.h"
 #include "spec/size.h"
@@ -94,14 +95,6 @@ static DECODE(decode_source)
 
 /* ---- network mode ---------------------------------------------------------------------------- */
 
-/* "bridge:<name>", "container:<id>": known, refused until there is a network to join. */
-static void network_later(struct walk *w, const struct doc_node *n, const char *what)
-{
-    walk_error(w, "E-NOT-SUPPORTED", n,
-               "network_mode '%s' is known, but this version supports default, host and none only",
-               what);
-}
-
 static void bad_network(struct walk *w, const struct doc_node *n, const char *why)
 {
     walk_error(w, "E-NETWORK-MODE", n,
@@ -110,24 +103,74 @@ static void bad_network(struct walk *w, const struct doc_node *n, const char *wh
                why);
 }
 
+/* The kind and its name or id: "" is none. */
+static void set_network(struct walk *w, const struct doc_node *n, struct spec_service *s,
+                        enum spec_net kind, const char *name)
+{
+    if (kind == SPEC_NET_CONTAINER && !*name) {
+        bad_network(w, n, "the id of the container is missing");
+        return;
+    }
+    s->network = kind;
+    s->network_name = *name ? name : NULL;
+}
+
+/* {name: x} of !bridge, {id: x} of !container. */
+static void decode_network_body(struct walk *w, const struct doc_node *n, struct spec_service *s,
+                                enum spec_net kind)
+{
+    static const struct walk_field bridge[] = { { "name", &type_text, 0, 0, NULL, 0 }, { 0 } };
+    static const struct walk_field container[] = { { "id", &type_text, 0, 0, NULL, 0 }, { 0 } };
+    const struct walk_shape shape = {
+        .noun = kind == SPEC_NET_BRIDGE ? "bridge" : "container",
+        .fields = kind == SPEC_NET_BRIDGE ? bridge : container,
+    };
+    const char *name = "";
+    if (n->kind != DOC_SCALAR || !doc_is_null(n))
+        walk_struct(w, &shape, n, &name);
+    set_network(w, n, s, kind, name ? name : "");
+}
+
+static const struct {
+    const char *tag, *word;
+    enum spec_net kind;
+} joined_networks[] = {
+    { "!bridge", "bridge", SPEC_NET_BRIDGE },
+    { "!container", "container", SPEC_NET_CONTAINER },
+};
+
+/* A tag with a body, or the same as a mapping of one key: bridge: {name: x}. */
+static void decode_network_map(struct walk *w, const struct doc_node *n, struct spec_service *s)
+{
+    for (size_t i = 0; i < ZL_ARRAY_LEN(joined_networks); i++) {
+        const struct doc_pair *p = n->tag ? NULL : doc_find(n, joined_networks[i].word);
+        if (n->tag && strcmp(n->tag, joined_networks[i].tag) == 0) {
+            decode_network_body(w, n, s, joined_networks[i].kind);
+            return;
+        }
+        if (p && n->map.n == 1) {
+            decode_network_body(w, p->value, s, joined_networks[i].kind);
+            return;
+        }
+    }
+    if (n->tag)
+        walk_error(w, "E-TAG", n, "the tag %s has no meaning here; !bridge and !container have",
+                   walk_show(w, n->tag));
+    else
+        bad_network(w, n, "neither bridge nor container is its one key");
+}
+
 static DECODE(decode_network)
 {
-    static const struct walk_word words[] = { { "default", SPEC_NET_DEFAULT, false },
-                                              { "host", SPEC_NET_HOST, false },
-                                              { "none", SPEC_NET_NONE, false },
+    static const struct walk_word words[] = { { "default", SPEC_NET_DEFAULT, NULL },
+                                              { "host", SPEC_NET_HOST, NULL },
+                                              { "none", SPEC_NET_NONE, NULL },
+                                              { "bridge", SPEC_NET_BRIDGE, NULL },
                                               { 0 } };
     struct spec_service *s = owner;
     (void)f;
     if (n->tag || n->kind == DOC_MAP) {
-        const char *form =
-            n->tag && (strcmp(n->tag, "!bridge") == 0 || strcmp(n->tag, "!container") == 0)
-                ? n->tag + 1
-            : doc_find(n, "bridge") ? "bridge"
-                                    : NULL;
-        if (form)
-            network_later(w, n, form);
-        else
-            bad_network(w, n, "neither !bridge nor !container");
+        decode_network_map(w, n, s);
         return;
     }
     const char *text = walk_text(w, n);
@@ -139,11 +182,10 @@ static DECODE(decode_network)
             return;
         }
     }
-    if (strcmp(text, "container:") == 0)
-        bad_network(w, n, "the id after 'container:' is missing");
-    else if (strcmp(text, "bridge") == 0 || strncmp(text, "bridge:", 7) == 0 ||
-             strncmp(text, "container:", 10) == 0)
-        network_later(w, n, text);
+    if (strncmp(text, "bridge:", 7) == 0)
+        set_network(w, n, s, SPEC_NET_BRIDGE, text + 7);
+    else if (strncmp(text, "container:", 10) == 0)
+        set_network(w, n, s, SPEC_NET_CONTAINER, text + 10);
     else
         bad_network(w, n, walk_show(w, text));
 }
@@ -212,9 +254,11 @@ static bool in_range(bool negative, uint64_t magnitude, int64_t lo, uint64_t hi)
 
 static void store_integer(void *out, size_t size, uint64_t bits)
 {
+    uint8_t u8 = (uint8_t)bits;
     uint16_t u16 = (uint16_t)bits;
     uint32_t u32 = (uint32_t)bits;
-    const void *from = size == sizeof u16   ? (const void *)&u16
+    const void *from = size == sizeof u8    ? (const void *)&u8
+                       : size == sizeof u16 ? (const void *)&u16
                        : size == sizeof u32 ? &u32
                                             : (void *)&bits;
     memcpy(out, from, size);
@@ -329,7 +373,7 @@ static DECODE(decode_swap)
 }
 
 /* Milliseconds, rounded up so that what was written never becomes 0. */
-static bool duration_ms(struct walk *w, const struct doc_node *n, uint64_t *ret)
+static bool duration_ms(struct walk *w, const char *id, const struct doc_node *n, uint64_t *ret)
 {
     struct spec_flaw flaw;
     uint64_t ns;
@@ -337,8 +381,8 @@ static bool duration_ms(struct walk *w, const struct doc_node *n, uint64_t *ret)
     if (!text)
         return false;
     if (spec_parse_duration(text, &ns, &flaw) < 0) {
-        walk_error(w, "E-DURATION", n, "%s is not a duration: %s (at byte %zu)", walk_show(w, text),
-                   flaw.why, flaw.at + 1);
+        walk_error(w, id, n, "%s is not a duration: %s (at byte %zu)", walk_show(w, text), flaw.why,
+                   flaw.at + 1);
         return false;
     }
     *ret = ns / 1000000 + (ns % 1000000 != 0);
@@ -348,14 +392,14 @@ static bool duration_ms(struct walk *w, const struct doc_node *n, uint64_t *ret)
 static DECODE(decode_duration)
 {
     uint64_t ms;
-    if (duration_ms(w, n, &ms))
+    if (duration_ms(w, f->detail ? f->detail : "E-DURATION", n, &ms))
         *DECODE_MEMBER(uint64_t, f, owner) = ms;
 }
 
 static DECODE(decode_positive)
 {
     uint64_t ms;
-    if (!duration_ms(w, n, &ms))
+    if (!duration_ms(w, "E-DURATION", n, &ms))
         return;
     if (!ms)
         walk_error(w, f->detail, n, "%s: it must be more than 0", walk_show(w, n->scalar.text));
@@ -486,25 +530,21 @@ static void label_member(struct walk *w, const struct doc_pair *p, void *arg, si
     add_pair(w, p, arg);
 }
 
-/* References are refused until they can be resolved: a container that starts with the text "$S:…"
- * as its password would be worse. Their shape is judged all the same. */
+/* What a reference stands for is looked up when the container starts; here its form is judged. */
 static bool env_value_ok(struct walk *w, const struct doc_node *n)
 {
+    struct spec_env_value value;
+    struct spec_flaw flaw;
     if (n->kind != DOC_SCALAR)
         return true; /* reported with the type */
     const char *text = n->scalar.text;
-    bool host = strncmp(text, "$E:", 3) == 0;
-    if (host || strncmp(text, "$S:", 3) == 0) {
-        const char *id = host ? "E-ENV-HOST-REF" : "E-ENV-SECRET-REF";
-        if (!text[3])
-            walk_error(w, id, n, "%s: a name is missing after the ':'", walk_show(w, text));
-        else
-            walk_error(w, id, n, "%s: %s are known, but this version does not resolve them",
-                       walk_show(w, text),
-                       host ? "references to the agent's environment" : "references to secrets");
+    if (spec_parse_env_value(text, &value, &flaw) < 0) {
+        walk_error(w, strncmp(text, "$E:", 3) == 0 ? "E-ENV-HOST-REF" : "E-ENV-SECRET-REF", n,
+                   "%s is not a reference: %s (at byte %zu)", walk_show(w, text), flaw.why,
+                   flaw.at + 1);
         return false;
     }
-    if (strstr(text, "$E:") || strstr(text, "$S:"))
+    if (value.embedded)
         walk_warn(w, "W-ENV-EMBEDDED-REF", n,
                   "a reference is one only at the beginning of a value; this stays as it is");
     return true;

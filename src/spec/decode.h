@@ -9,7 +9,7 @@
     void name(struct walk *w, const struct walk_field *f, const struct doc_node *n, void *owner)
 
 struct decode_integer { /* detail of decode_integer; the member's type follows from it */
-    size_t size;        /* 2, 4 or 8 bytes */
+    size_t size;        /* 1, 2, 4 or 8 bytes */
     bool is_signed;
     int64_t lo; /* what is allowed; outside the type's own range it is E-RANGE */
     uint64_t hi;
@@ -20,6 +20,11 @@ typedef int (*decode_check_fn)(const char *text, struct spec_flaw *flaw);
 struct decode_checked { /* detail of decode_checked */
     decode_check_fn check;
     const char *id, *what; /* "E-USER", "user" */
+};
+
+struct decode_map { /* detail of type_map; the key becomes the first member, a const char * */
+    struct walk_list list;
+    const struct decode_checked *key;
 };
 
 /* clang-format off */
@@ -45,7 +50,17 @@ extern const struct walk_type
     type_signal,     /* [int] */
     type_tmpfs_mode, /* [uint32_t] */
     type_source,     /* [const char *] a host path, made absolute */
-    type_network;    /* network_mode, into a struct spec_service */
+    type_network,    /* network_mode, into a struct spec_service */
+    /* decode_parts.c */
+    type_optional,      /* [const T *, NULL: not said]; detail: struct walk_list */
+    type_map,           /* [const T *, and a count]; detail: struct decode_map */
+    type_checked_texts, /* [struct spec_strings]; detail: struct decode_checked */
+    type_sysctls,       /* [struct spec_pairs] */
+    type_said,          /* [enum spec_said] */
+    type_affinity,      /* [struct spec_affinity] */
+    type_cron,          /* [const char *] */
+    type_time_zone,     /* [const char *] */
+    type_init_with;     /* [struct spec_init_with]; detail: struct walk_variants, by 'uses' */
 /* clang-format on */
 
 DECODE(decode_integer); /* for types that add to it */

@@ -27,6 +27,8 @@ struct walk {
     struct spec_diags *diags;
     const struct walk_path *path;
     const char *base_dir; /* relative host paths start here; NULL: they are refused */
+    const struct doc_node *map; /* whose fields are being decoded */
+    bool compat;                /* what v1 always took is a warning, and extensions are unknown */
 };
 
 struct walk_field;
@@ -43,11 +45,15 @@ struct walk_type {
 enum {
     WALK_REQUIRED = 1, /* absent and null are errors */
     WALK_TAGGED = 2,   /* the decode function judges the tag itself */
+    WALK_ALIAS = 4,    /* another spelling of the row before it: only one of them may be written */
+    WALK_DEPRECATED = 8,
+    WALK_EXTENSION = 16, /* not of plain v1 */
+    WALK_SECRET = 32,    /* the value is never shown */
 };
 
 struct walk_field {
     const char *name;
-    const struct walk_type *type; /* NULL: a field of v1 that this version refuses, saying so */
+    const struct walk_type *type;
     size_t offset;
     unsigned flags;
     const void *detail; /* what the type needs: stated at each */
@@ -64,12 +70,12 @@ struct walk_shape {
     const struct walk_habit *habits; /* ends with a NULL name; NULL: none */
     const char *shorthand;           /* what to write where people put text or a list; NULL: none */
     const char *discriminator;       /* a key that was decoded before; NULL: none */
+    const char *unknown_id;          /* of an unknown or missing field; NULL: E-UNKNOWN-FIELD, … */
 };
 
 struct walk_word { /* ends with a NULL name */
     const char *name;
     int value;
-    bool later;          /* a known spelling that this version does not act on: refused */
     const char *instead; /* not a spelling, but what people write who mean this one; else NULL */
 };
 
@@ -91,6 +97,9 @@ struct walk_list { /* of structs: the field is a pointer to the first */
 /* Reports at the position of n, with the present path. */
 void walk_report(struct walk *w, enum spec_severity severity, const char *id,
                  const struct doc_node *n, const char *fmt, ...) ZL_PRINTF(5, 6);
+/* An error that --compat softens to a warning: a strictness that v1 did not have. */
+#define walk_strict(w, id, n, ...)                                                                 \
+    walk_report(w, (w)->compat ? SPEC_WARNING : SPEC_ERROR, id, n, __VA_ARGS__)
 #define walk_error(w, id, n, ...) walk_report(w, SPEC_ERROR, id, n, __VA_ARGS__)
 #define walk_warn(w, id, n, ...) walk_report(w, SPEC_WARNING, id, n, __VA_ARGS__)
 /* E-TYPE: "expected <wanted>, found …". */
