@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "cli/output.h"
+#include "spec/acted.h"
 
 enum { DOCUMENT_MAX = 8 * 1024 * 1024, FINDINGS_MAX = 1024 * 1024 };
 
@@ -53,8 +54,9 @@ int document_load(const struct cli *cli, const char *path, struct document *d)
     autodiags struct spec_diags diags;
     spec_diags_init(&diags);
     d->spec = spec_parse(d->text.data, d->text.len, d->path, d->base_dir, &diags);
+    bool good = d->spec && spec_check_apply(d->spec, NULL, &diags);
     print_diags(cli, &diags, d->text.data);
-    if (d->spec)
+    if (good)
         return CLI_OK;
     return cli_failf(CLI_BAD_SPEC, "%s has %zu error%s", d->path, diags.n_errors,
                      diags.n_errors == 1 ? "" : "s");

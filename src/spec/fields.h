@@ -52,6 +52,9 @@ extern const struct decode_integer spec_any_u32, spec_any_u64;
 #define AT(x, member) offsetof(struct x, member)
 #define SHAPE(rows, ...) (&(const struct walk_shape){ .fields = (rows), __VA_ARGS__ })
 /* A part that may be absent, of struct x. */
-#define PART(x, shape_, initial_) { .shape = (shape_), .item_size = sizeof(struct x), .initial = (initial_) }
+#define PART(x, shape_, initial_)                                                                  \
+    {                                                                                              \
+        .shape = (shape_), .item_size = sizeof(struct x), .initial = (initial_)                    \
+    }
 
 #endif

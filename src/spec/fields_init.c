@@ -7,14 +7,16 @@
 #include "spec/rules.h"
 #include "spec/suggest.h"
 
-/* ---- parameters: E-INIT-PARAM, whatever is wrong with them ------------------------------------- */
+/* ---- parameters: E-INIT-PARAM, whatever is wrong with them -------------------------------------
+ */
 
 static bool looks_like_number_or_bool(const struct doc_node *n)
 {
     bool negative, too_big;
     uint64_t magnitude;
-    return n->plain && (decode_integer_text(n->scalar.text, &negative, &magnitude, &too_big) ||
-                        strcmp(n->scalar.text, "true") == 0 || strcmp(n->scalar.text, "false") == 0);
+    return n->plain &&
+           (decode_integer_text(n->scalar.text, &negative, &magnitude, &too_big) ||
+            strcmp(n->scalar.text, "true") == 0 || strcmp(n->scalar.text, "false") == 0);
 }
 
 static DECODE(decode_param_text)
@@ -107,7 +109,8 @@ static const struct walk_variants actions = {
 };
 /* clang-format on */
 
-/* ---- steps ------------------------------------------------------------------------------------- */
+/* ---- steps -------------------------------------------------------------------------------------
+ */
 
 static DECODE(decode_action)
 {

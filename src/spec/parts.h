@@ -102,7 +102,7 @@ struct spec_device {
 };
 
 struct spec_ulimit {
-    const char *name; /* lower case */
+    const char *name;   /* lower case */
     int64_t soft, hard; /* -1: unlimited */
     bool has_soft, has_hard;
 };
@@ -171,7 +171,7 @@ enum spec_localhost { SPEC_LOCALHOST_AUTO, SPEC_LOCALHOST_ALWAYS, SPEC_LOCALHOST
 
 /* ---- scale, placement ------------------------------------------------------------------------ */
 
-struct spec_targets { /* 0: not said */
+struct spec_targets {    /* 0: not said */
     uint8_t cpu, memory; /* per cent */
     uint32_t rps;        /* per replica */
 };

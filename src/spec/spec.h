@@ -105,8 +105,8 @@ struct spec_storage {
     const char *source; /* bind: absolute host path */
     const char *target;
     bool readonly;
-    uint64_t size; /* tmpfs: bytes, 0 not said */
-    uint32_t mode; /* tmpfs: permission bits, 0 not said */
+    uint64_t size;    /* tmpfs: bytes, 0 not said */
+    uint32_t mode;    /* tmpfs: permission bits, 0 not said */
     const char *name; /* named */
     enum spec_tier tier;
     const char *bucket, *prefix, *endpoint, *credentials; /* s3 */

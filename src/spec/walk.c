@@ -160,7 +160,8 @@ static void unknown_field(struct walk *w, const struct walk_shape *shape,
     struct spec_nearest near = { .typed = key->scalar.text };
     const char *habit = find_habit(shape, key->scalar.text);
     if (enough(w)) {
-        walk_error(w, shape->unknown_id ? shape->unknown_id : "E-UNKNOWN-FIELD", key, "unknown field");
+        walk_error(w, shape->unknown_id ? shape->unknown_id : "E-UNKNOWN-FIELD", key,
+                   "unknown field");
         return;
     }
     zl_buf_addf(&text, "%s has no field %s", shape->noun, walk_show(w, key->scalar.text));

@@ -26,7 +26,7 @@ struct walk {
     struct zl_arena *arena; /* of what is decoded */
     struct spec_diags *diags;
     const struct walk_path *path;
-    const char *base_dir; /* relative host paths start here; NULL: they are refused */
+    const char *base_dir;       /* relative host paths start here; NULL: they are refused */
     const struct doc_node *map; /* whose fields are being decoded */
     bool compat;                /* what v1 always took is a warning, and extensions are unknown */
 };
@@ -70,7 +70,7 @@ struct walk_shape {
     const struct walk_habit *habits; /* ends with a NULL name; NULL: none */
     const char *shorthand;           /* what to write where people put text or a list; NULL: none */
     const char *discriminator;       /* a key that was decoded before; NULL: none */
-    const char *unknown_id;          /* of an unknown or missing field; NULL: E-UNKNOWN-FIELD, … */
+    const char *unknown_id; /* of an unknown or missing field; NULL: E-UNKNOWN-FIELD, … */
 };
 
 struct walk_word { /* ends with a NULL name */
