@@ -119,9 +119,14 @@ static DECODE(decode_sysctls)
     type_labels.decode(w, f, n, owner);
     for (size_t i = 0; n->kind == DOC_MAP && i < n->map.n; i++) {
         const struct doc_node *key = n->map.v[i].key;
-        if (key->kind == DOC_SCALAR && spec_check_sysctl(key->scalar.text, &flaw) < 0)
-            walk_error(w, "E-SYSCTL", key, "the setting %s is not possible: %s",
-                       walk_show(w, key->scalar.text), flaw.why);
+        struct walk_path at = { .up = w->path };
+        if (key->kind != DOC_SCALAR || spec_check_sysctl(key->scalar.text, &flaw) == 0)
+            continue;
+        at.key = key->scalar.text;
+        w->path = &at;
+        walk_error(w, "E-SYSCTL", key, "the setting %s is not possible: %s", walk_show(w, at.key),
+                   flaw.why);
+        w->path = at.up;
     }
 }
 
@@ -191,18 +196,6 @@ static DECODE(decode_affinity)
 /* ---- schedules --------------------------------------------------------------------------------
  */
 
-/* A crontab line of five fields is the commonest mistake: the same line with a second helps. */
-static bool has_five_fields(const char *text)
-{
-    static const char space[] = " \t\r\n";
-    size_t n = 0;
-    for (text += strspn(text, space); *text; text += strspn(text, space)) {
-        n++;
-        text += strcspn(text, space);
-    }
-    return n == 5;
-}
-
 static DECODE(decode_cron)
 {
     struct cron cron;
@@ -214,10 +207,7 @@ static DECODE(decode_cron)
         return;
     if (cron_parse(text, &cron, &flaw) < 0) {
         (void)cron_flaw_format(&flaw, why, sizeof why);
-        walk_error(w, "E-CRON-SYNTAX", n, "%s is not a schedule: %s%s%s%s", walk_show(w, text), why,
-                   has_five_fields(text) ? "; with a field for seconds it is '0 " : "",
-                   has_five_fields(text) ? text + strspn(text, " \t\r\n") : "",
-                   has_five_fields(text) ? "'" : "");
+        walk_error(w, "E-CRON-SYNTAX", n, "%s is not a schedule: %s", walk_show(w, text), why);
         return;
     }
     if (!cron_next(&cron, NULL, time(NULL), &next))

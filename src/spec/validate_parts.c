@@ -185,12 +185,15 @@ static void check_scale(struct walk *w, const struct spec_source *s)
     const struct spec_service *x = s->service;
     const struct spec_targets *t = &x->scale_targets;
     char text[200];
-    if (x->scale_mode != SPEC_SCALE_ADAPTIVE || !x->scale_written)
-        return;
+    const struct doc_node *n = validate_field(s->node, "scale");
+    bool whole = validate_written(n, "min") && validate_written(n, "max");
+    if (x->scale_mode != SPEC_SCALE_ADAPTIVE || !x->scale_written || !whole)
+        return; /* what is missing in it has been reported */
     (void)snprintf(text, sizeof text, "min is %u, and max is %u", x->scale_min, x->scale_max);
     if (x->scale_min > x->scale_max)
         report(w, SPEC_ERROR, "E-SCALE-RANGE", s, "scale", text);
-    else if (x->scale_min < x->scale_max && !t->cpu && !t->memory && !t->rps)
+    else if (x->scale_min < x->scale_max && !t->cpu && !t->memory && !t->rps &&
+             !validate_written(n, "targets"))
         report(w, SPEC_WARNING, "W-SCALE-NO-TARGETS", s, "scale",
                "without targets it never scales up");
 }
