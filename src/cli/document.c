@@ -43,23 +43,59 @@ static void print_diags(const struct cli *cli, const struct spec_diags *diags, c
     (void)fwrite(out.data, 1, out.len, stderr);
 }
 
-int document_load(const struct cli *cli, const char *path, struct document *d)
+/* Reads and parses; the findings are the caller's to print. -1: it cannot be read, which was said.
+ */
+static int parse_document(const char *path, struct document *d, struct spec_diags *diags)
 {
     struct zl_error err = { 0 };
     *d = (struct document){ 0 };
     if (read_document(path, d, &err) < 0 || find_base_dir(d, &err) < 0) {
         (void)cli_fail(&err);
-        return CLI_BAD_SPEC;
+        return -1;
     }
+    d->spec = spec_parse(d->text.data, d->text.len, d->path, d->base_dir, diags);
+    return 0;
+}
+
+static int load(const struct cli *cli, const char *path, struct document *d, bool apply)
+{
     autodiags struct spec_diags diags;
     spec_diags_init(&diags);
-    d->spec = spec_parse(d->text.data, d->text.len, d->path, d->base_dir, &diags);
-    bool good = d->spec && spec_check_apply(d->spec, NULL, &diags);
+    if (parse_document(path, d, &diags) < 0)
+        return CLI_BAD_SPEC;
+    bool good = d->spec && (!apply || spec_check_apply(d->spec, NULL, &diags));
     print_diags(cli, &diags, d->text.data);
     if (good)
         return CLI_OK;
     return cli_failf(CLI_BAD_SPEC, "%s has %zu error%s", d->path, diags.n_errors,
                      diags.n_errors == 1 ? "" : "s");
+}
+
+int document_load(const struct cli *cli, const char *path, struct document *d)
+{
+    return load(cli, path, d, true);
+}
+
+int document_parse(const struct cli *cli, const char *path, struct document *d)
+{
+    return load(cli, path, d, false);
+}
+
+int document_check_json(const char *path)
+{
+    autodocument struct document d = { 0 };
+    autodiags struct spec_diags diags;
+    zl_autobuf struct zl_buf list = ZL_BUF(FINDINGS_MAX);
+    spec_diags_init(&diags);
+    if (parse_document(path, &d, &diags) < 0)
+        return CLI_BAD_SPEC;
+    bool good = d.spec && spec_check_apply(d.spec, NULL, &diags);
+    spec_diags_json(&diags, &list);
+    json_t *out = json_pack("{s:s, s:b, s:o}", "file", d.path, "valid", good, "diagnostics",
+                            json_loads(list.data, 0, NULL));
+    print_json(out);
+    json_decref(out);
+    return good ? CLI_OK : CLI_BAD_SPEC;
 }
 
 void document_done(struct document *d)

@@ -102,6 +102,8 @@ static int deploy_run(struct cli *cli, const void *options, int argc, char **arg
 static int validate_run(struct cli *cli, const void *options, int argc, char **argv)
 {
     (void)options;
+    if (cli->format == CLI_JSON)
+        return document_check_json(argc ? argv[0] : NULL);
     autodocument struct document d;
     int code = document_load(cli, argc ? argv[0] : NULL, &d);
     if (code != CLI_OK)
@@ -164,7 +166,7 @@ const struct cli_command validate_command = {
     .group = GROUP_DEPLOY,
     .args = "[SPEC]",
     .summary = "Check a file without deploying it; needs no agent",
-    .about = SPEC_SEARCH "\n\nExit code 3 when it is invalid.",
+    .about = SPEC_SEARCH "\n\nExit code 3 when it is invalid; --format json prints the findings as JSON.",
     .max_args = 1,
     .completes = "spec",
     .run = validate_run,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spec/decode.h"
+#include "spec/dump_value.h"
 
 #include <limits.h>
 #include <math.h>
@@ -10,6 +11,7 @@
 #include "spec/duration.h"
 #include "spec/envref.h"
 #include "spec/name.h"
+#include "spec/schema.h"
 #include "spec/signal.h"
 #include "spec/size.h"
 #include "spec/spec.h"
@@ -589,26 +591,26 @@ static DECODE(decode_env)
 /* ---- the types ------------------------------------------------------------------------------- */
 
 /* clang-format off */
-const struct walk_type type_text = { "text", decode_text };
-const struct walk_type type_checked = { "text", decode_checked };
-const struct walk_type type_bool = { "true or false", decode_bool };
-const struct walk_type type_integer = { "a whole number", decode_integer };
-const struct walk_type type_enum = { "one word", decode_enum };
-const struct walk_type type_cpu = { "a number of cores", decode_cpu };
-const struct walk_type type_size = { "a size", decode_size };
-const struct walk_type type_swap = { "a size or -1", decode_swap };
-const struct walk_type type_duration = { "a duration", decode_duration };
-const struct walk_type type_positive = { "a duration", decode_positive };
-const struct walk_type type_texts = { "a list of texts", decode_texts };
-const struct walk_type type_struct = { "a mapping", decode_struct };
-const struct walk_type type_here = { "a mapping", decode_here };
-const struct walk_type type_variant = { "a mapping", decode_variant };
-const struct walk_type type_list = { "a list", decode_list };
-const struct walk_type type_labels = { "a mapping of texts", decode_labels };
-const struct walk_type type_env = { "a mapping of texts", decode_env };
-const struct walk_type type_image = { "an image reference", decode_image };
-const struct walk_type type_signal = { "a signal", decode_signal };
-const struct walk_type type_tmpfs_mode = { "an octal mode", decode_tmpfs_mode };
-const struct walk_type type_source = { "a host path", decode_source };
-const struct walk_type type_network = { "a network mode", decode_network };
+const struct walk_type type_text = { "text", decode_text, value_text, schema_text };
+const struct walk_type type_checked = { "text", decode_checked, value_text, schema_checked };
+const struct walk_type type_bool = { "true or false", decode_bool, value_bool, schema_bool };
+const struct walk_type type_integer = { "a whole number", decode_integer, value_integer, schema_integer };
+const struct walk_type type_enum = { "one word", decode_enum, value_enum, schema_enum };
+const struct walk_type type_cpu = { "a number of cores", decode_cpu, value_cpu, schema_cpu };
+const struct walk_type type_size = { "a size", decode_size, value_size, schema_size };
+const struct walk_type type_swap = { "a size or -1", decode_swap, value_swap, schema_swap };
+const struct walk_type type_duration = { "a duration", decode_duration, value_duration, schema_duration };
+const struct walk_type type_positive = { "a duration", decode_positive, value_positive, schema_duration };
+const struct walk_type type_texts = { "a list of texts", decode_texts, value_texts, schema_texts };
+const struct walk_type type_struct = { "a mapping", decode_struct, value_struct, schema_struct };
+const struct walk_type type_here = { "a mapping", decode_here, value_here, schema_struct };
+const struct walk_type type_variant = { "a mapping", decode_variant, value_variant, schema_variant };
+const struct walk_type type_list = { "a list", decode_list, value_list, schema_list };
+const struct walk_type type_labels = { "a mapping of texts", decode_labels, value_pairs, schema_pairs };
+const struct walk_type type_env = { "a mapping of texts", decode_env, value_pairs, schema_pairs };
+const struct walk_type type_image = { "an image reference", decode_image, value_text, schema_image };
+const struct walk_type type_signal = { "a signal", decode_signal, value_signal, schema_signal };
+const struct walk_type type_tmpfs_mode = { "an octal mode", decode_tmpfs_mode, value_tmpfs_mode, schema_tmpfs_mode };
+const struct walk_type type_source = { "a host path", decode_source, value_text, schema_text };
+const struct walk_type type_network = { "a network mode", decode_network, value_network, schema_network };
 /* clang-format on */

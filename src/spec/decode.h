@@ -20,6 +20,7 @@ typedef int (*decode_check_fn)(const char *text, struct spec_flaw *flaw);
 struct decode_checked { /* detail of decode_checked */
     decode_check_fn check;
     const char *id, *what; /* "E-USER", "user" */
+    const char *pattern;   /* of the schema: a regular expression that accepts at least as much */
 };
 
 struct decode_map { /* detail of type_map; the key becomes the first member, a const char * */

@@ -6,7 +6,9 @@
 #include <time.h>
 
 #include "spec/cron.h"
+#include "spec/dump_value.h"
 #include "spec/rules.h"
+#include "spec/schema.h"
 #include "spec/spec.h"
 #include "spec/tzif.h"
 #include "spec/zonefile.h"
@@ -254,13 +256,13 @@ static DECODE(decode_init_with)
 }
 
 /* clang-format off */
-const struct walk_type type_optional      = { "a mapping", decode_optional };
-const struct walk_type type_map           = { "a mapping of mappings", decode_map };
-const struct walk_type type_checked_texts = { "a list of texts", decode_checked_texts };
-const struct walk_type type_sysctls       = { "a mapping of texts", decode_sysctls };
-const struct walk_type type_said          = { "true or false", decode_said };
-const struct walk_type type_affinity      = { "an affinity", decode_affinity };
-const struct walk_type type_cron          = { "a cron expression", decode_cron };
-const struct walk_type type_time_zone     = { "a time zone", decode_time_zone };
-const struct walk_type type_init_with     = { "a mapping", decode_init_with };
+const struct walk_type type_optional      = { "a mapping", decode_optional, value_optional, schema_optional };
+const struct walk_type type_map           = { "a mapping of mappings", decode_map, value_map, schema_map };
+const struct walk_type type_checked_texts = { "a list of texts", decode_checked_texts, value_texts, schema_texts };
+const struct walk_type type_sysctls       = { "a mapping of texts", decode_sysctls, value_pairs, schema_pairs };
+const struct walk_type type_said          = { "true or false", decode_said, value_said, schema_bool };
+const struct walk_type type_affinity      = { "an affinity", decode_affinity, value_affinity, schema_affinity };
+const struct walk_type type_cron          = { "a cron expression", decode_cron, value_text, schema_text };
+const struct walk_type type_time_zone     = { "a time zone", decode_time_zone, value_text, schema_text };
+const struct walk_type type_init_with     = { "a mapping", decode_init_with, value_init_with, schema_init_with };
 /* clang-format on */

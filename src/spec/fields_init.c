@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Rows about the steps before a start. What `with` may hold depends on what the step uses. */
 #include "spec/fields.h"
+#include "spec/dump_value.h"
 
 #include <string.h>
 
 #include "spec/rules.h"
+#include "spec/schema.h"
 #include "spec/suggest.h"
 
 /* ---- parameters: E-INIT-PARAM, whatever is wrong with them -------------------------------------
@@ -26,7 +28,7 @@ static DECODE(decode_param_text)
     else
         *DECODE_MEMBER(const char *, f, owner) = walk_text(w, n);
 }
-static const struct walk_type type_param_text = { "text", decode_param_text };
+static const struct walk_type type_param_text = { "text", decode_param_text, value_text, schema_text };
 
 static DECODE(decode_param_number)
 {
@@ -43,7 +45,7 @@ static DECODE(decode_param_number)
     else
         decode_integer(w, f, n, owner);
 }
-static const struct walk_type type_param_number = { "a whole number", decode_param_number };
+static const struct walk_type type_param_number = { "a whole number", decode_param_number, value_integer, schema_integer };
 
 /* clang-format off */
 static const struct decode_integer param_port = { 2, false, 1, UINT16_MAX, "E-INIT-PARAM" };
@@ -137,7 +139,7 @@ static DECODE(decode_action)
                walk_show(w, text), instead ? "; did you mean '" : "", instead ? instead : "",
                instead ? "'?" : "");
 }
-static const struct walk_type type_action = { "an action", decode_action };
+static const struct walk_type type_action = { "an action", decode_action, value_enum, schema_enum };
 
 /* clang-format off */
 const struct walk_word spec_failure_words[] = {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Rows about runs and their times, updates, platforms, logs, and the API of the document. */
 #include "spec/fields.h"
+#include "spec/dump_value.h"
 
 #include <string.h>
 
 #include "spec/rules.h"
+#include "spec/schema.h"
 
 /* clang-format off */
 
@@ -45,7 +47,7 @@ static DECODE(decode_limit)
     else
         type_positive.decode(w, f, n, owner);
 }
-static const struct walk_type type_limit = { "a duration or none", decode_limit };
+static const struct walk_type type_limit = { "a duration or none", decode_limit, value_positive, schema_limit };
 
 static const struct walk_field job_fields[] = {
     { "max_concurrent", &type_integer,  AT(spec_job_options, max_concurrent), 0, &at_least_one },

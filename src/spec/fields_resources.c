@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Rows about the image, its command, and what a container may use. */
 #include "spec/fields.h"
+#include "spec/dump_value.h"
 
 #include <string.h>
 
 #include "spec/name.h"
 #include "spec/rules.h"
+#include "spec/schema.h"
 
 /* clang-format off */
 
@@ -111,17 +113,16 @@ static DECODE(decode_pids)
     if (!r->pids_limit)
         r->pids_limit = -1;
 }
-static const struct walk_type type_pids = { "a whole number", decode_pids };
+static const struct walk_type type_pids = { "a whole number", decode_pids, value_nonzero, schema_integer };
 
 /* 10 to 1000, or 0: not set. */
+static const struct decode_integer blkio = { 2, false, 10, 1000, "E-BLKIO" };
 static DECODE(decode_blkio)
 {
-    static const struct decode_integer range = { 2, false, 10, 1000, "E-BLKIO" };
-    const struct walk_field weight = { .name = f->name, .offset = f->offset, .detail = &range };
     if (n->kind != DOC_SCALAR || !n->plain || strcmp(n->scalar.text, "0") != 0)
-        decode_integer(w, &weight, n, owner);
+        decode_integer(w, f, n, owner);
 }
-static const struct walk_type type_blkio = { "a whole number", decode_blkio };
+static const struct walk_type type_blkio = { "a whole number", decode_blkio, value_nonzero, schema_weight };
 
 static const struct walk_field resources_fields[] = {
     { "cpu",                &type_cpu,     AT(spec_resources, cpu),                0, NULL },
@@ -136,7 +137,7 @@ static const struct walk_field resources_fields[] = {
     { "oom_score_adj",      &type_integer, AT(spec_resources, oom_score_adj),      0, &oom_adj,
       AT(spec_resources, has_oom_score_adj) },
     { "oom_kill_disable",   &type_bool,    AT(spec_resources, oom_kill_disable),   0, NULL },
-    { "blkio_weight",       &type_blkio,   AT(spec_resources, blkio_weight),       0, NULL },
+    { "blkio_weight",       &type_blkio,   AT(spec_resources, blkio_weight),       0, &blkio },
     { "gpu",                &type_optional, AT(spec_resources, gpu),               0, &gpu_part },
     { 0 },
 };

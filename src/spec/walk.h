@@ -15,6 +15,8 @@
 #include "spec/diag.h"
 #include "spec/flaw.h"
 
+struct json_t; /* of jansson */
+
 struct walk_path {              /* lives on the stack of the walker */
     const struct walk_path *up; /* NULL: the document */
     const char *key;            /* of a mapping's member, or NULL and */
@@ -36,10 +38,17 @@ struct walk_field;
 typedef void (*walk_fn)(struct walk *w, const struct walk_field *f, const struct doc_node *n,
                         void *owner);
 
+/* The value in `owner` as a document would say it, which reads back as the same; NULL: not said. */
+typedef struct json_t *(*walk_value_fn)(const struct walk_field *f, const void *owner);
+/* What may be written there, as JSON Schema 2020-12; null is added by the caller. */
+typedef struct json_t *(*walk_schema_fn)(const struct walk_field *f);
+
 /* How values of one kind are read; everything that is done with a field goes through its type. */
 struct walk_type {
     const char *name; /* "duration", "a list of texts" */
     walk_fn decode;
+    walk_value_fn value;   /* dump_value.h */
+    walk_schema_fn schema; /* schema.h */
 };
 
 enum {
@@ -49,6 +58,8 @@ enum {
     WALK_DEPRECATED = 8,
     WALK_EXTENSION = 16, /* not of plain v1 */
     WALK_SECRET = 32,    /* the value is never shown */
+    WALK_LIVE = 64,      /* a change of it, or of what is in it, needs no new containers */
+    WALK_HASHED = 128,   /* counts in the container hash by hash.c's first list, not by its value */
 };
 
 struct walk_field {
@@ -58,6 +69,7 @@ struct walk_field {
     unsigned flags;
     const void *detail; /* what the type needs: stated at each */
     size_t written;     /* offset of a bool that tells "not said" from any value; 0: none */
+    const char *doc;    /* one sentence for readers of the schema */
 };
 
 struct walk_habit { /* a name that people expect, and what it is called here */
