@@ -45,7 +45,8 @@ static void print_diags(const struct cli *cli, const struct spec_diags *diags, c
 
 /* Reads and parses; the findings are the caller's to print. -1: it cannot be read, which was said.
  */
-static int parse_document(const char *path, struct document *d, struct spec_diags *diags)
+static int parse_document(const char *path, bool compat, struct document *d,
+                          struct spec_diags *diags)
 {
     struct zl_error err = { 0 };
     *d = (struct document){ 0 };
@@ -53,17 +54,20 @@ static int parse_document(const char *path, struct document *d, struct spec_diag
         (void)cli_fail(&err);
         return -1;
     }
-    d->spec = spec_parse(d->text.data, d->text.len, d->path, d->base_dir, diags);
+    d->spec = (compat ? spec_parse_compat : spec_parse)(d->text.data, d->text.len, d->path,
+                                                        d->base_dir, diags);
     return 0;
 }
 
-static int load(const struct cli *cli, const char *path, struct document *d, bool apply)
+enum loading { LOAD_APPLY, LOAD_PARSE, LOAD_COMPAT };
+
+static int load(const struct cli *cli, const char *path, struct document *d, enum loading how)
 {
     autodiags struct spec_diags diags;
     spec_diags_init(&diags);
-    if (parse_document(path, d, &diags) < 0)
+    if (parse_document(path, how == LOAD_COMPAT, d, &diags) < 0)
         return CLI_BAD_SPEC;
-    bool good = d->spec && (!apply || spec_check_apply(d->spec, NULL, &diags));
+    bool good = d->spec && (how != LOAD_APPLY || spec_check_apply(d->spec, NULL, &diags));
     print_diags(cli, &diags, d->text.data);
     if (good)
         return CLI_OK;
@@ -73,23 +77,28 @@ static int load(const struct cli *cli, const char *path, struct document *d, boo
 
 int document_load(const struct cli *cli, const char *path, struct document *d)
 {
-    return load(cli, path, d, true);
+    return load(cli, path, d, LOAD_APPLY);
 }
 
 int document_parse(const struct cli *cli, const char *path, struct document *d)
 {
-    return load(cli, path, d, false);
+    return load(cli, path, d, LOAD_PARSE);
 }
 
-int document_check_json(const char *path)
+int document_compat(const struct cli *cli, const char *path, struct document *d)
+{
+    return load(cli, path, d, LOAD_COMPAT);
+}
+
+int document_check_json(const char *path, bool compat)
 {
     autodocument struct document d = { 0 };
     autodiags struct spec_diags diags;
     zl_autobuf struct zl_buf list = ZL_BUF(FINDINGS_MAX);
     spec_diags_init(&diags);
-    if (parse_document(path, &d, &diags) < 0)
+    if (parse_document(path, compat, &d, &diags) < 0)
         return CLI_BAD_SPEC;
-    bool good = d.spec && spec_check_apply(d.spec, NULL, &diags);
+    bool good = d.spec && (compat || spec_check_apply(d.spec, NULL, &diags));
     spec_diags_json(&diags, &list);
     json_t *out = json_pack("{s:s, s:b, s:o}", "file", d.path, "valid", good, "diagnostics",
                             json_loads(list.data, 0, NULL));

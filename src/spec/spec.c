@@ -194,6 +194,17 @@ struct spec *spec_parse(const char *text, size_t len, const char *name, const ch
     return finish(&p);
 }
 
+struct spec *spec_parse_compat(const char *text, size_t len, const char *name, const char *base_dir,
+                               struct spec_diags *diags)
+{
+    struct parse p;
+    int rc = begin(&p, text, len, name, base_dir, diags);
+    p.w.compat = true;
+    if (rc == 0)
+        decode_document(&p);
+    return finish(&p);
+}
+
 struct spec *spec_parse_service(const char *text, size_t len, const char *service_name,
                                 struct spec_diags *diags)
 {

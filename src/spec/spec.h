@@ -224,6 +224,13 @@ struct spec {
  */
 struct spec *spec_parse(const char *text, size_t len, const char *name, const char *base_dir,
                         struct spec_diags *diags);
+/*
+ * The same as others read v1: what is a strictness of ours only is a warning, and our extensions
+ * are unknown fields. For looking at a document, not for running it: a value that was warned about
+ * may be missing from the result.
+ */
+struct spec *spec_parse_compat(const char *text, size_t len, const char *name, const char *base_dir,
+                               struct spec_diags *diags);
 /* One service mapping on its own, as `zlayer run` sends it; the spec has deployment "-". */
 struct spec *spec_parse_service(const char *text, size_t len, const char *service_name,
                                 struct spec_diags *diags);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "spec/compat.h"
 #include "spec/suggest.h"
 
 /* ---- paths and reports ----------------------------------------------------------------------- */
@@ -45,6 +46,8 @@ void walk_report(struct walk *w, enum spec_severity severity, const char *id,
     va_start(ap, fmt);
     zl_buf_vaddf(&text, fmt, ap);
     va_end(ap);
+    if (w->compat && severity == SPEC_ERROR && spec_compat_takes(id))
+        severity = SPEC_WARNING;
     spec_diags_add(w->diags, severity, id, n->line, n->column, path.data, "%s", text.data);
 }
 

@@ -109,9 +109,6 @@ struct walk_list { /* of structs: the field is a pointer to the first */
 /* Reports at the position of n, with the present path. */
 void walk_report(struct walk *w, enum spec_severity severity, const char *id,
                  const struct doc_node *n, const char *fmt, ...) ZL_PRINTF(5, 6);
-/* An error that --compat softens to a warning: a strictness that v1 did not have. */
-#define walk_strict(w, id, n, ...)                                                                 \
-    walk_report(w, (w)->compat ? SPEC_WARNING : SPEC_ERROR, id, n, __VA_ARGS__)
 #define walk_error(w, id, n, ...) walk_report(w, SPEC_ERROR, id, n, __VA_ARGS__)
 #define walk_warn(w, id, n, ...) walk_report(w, SPEC_WARNING, id, n, __VA_ARGS__)
 /* E-TYPE: "expected <wanted>, found …". */

@@ -2,7 +2,8 @@
 /*
  * Documents and what is found in them: cases/NAME.yml beside cases/NAME.expect, which holds the
  * findings exactly as they are printed, and "ok" or "refused". Those named apply-… are also looked
- * at as if they were about to be applied on an amd64 host. ZLAYER_TEST_WRITE=1 writes the
+ * at as if they were about to be applied on an amd64 host; compat-… are read
+ * as others read v1. ZLAYER_TEST_WRITE=1 writes the
  * expectations anew, for a look at the difference.
  */
 #include <setjmp.h>
@@ -36,7 +37,9 @@ static void findings(const char *name, struct zl_buf *out)
     autodiags struct spec_diags diags;
     spec_diags_init(&diags);
     read_case(name, &text);
-    autospec struct spec *spec = spec_parse(text.data, text.len, name, "/srv/base", &diags);
+    autospec struct spec *spec = (strncmp(name, "compat-", 7) == 0
+                                      ? spec_parse_compat
+                                      : spec_parse)(text.data, text.len, name, "/srv/base", &diags);
     assert_true((spec == NULL) == (diags.n_errors > 0));
     bool good = spec != NULL;
     if (spec && strncmp(name, "apply-", 6) == 0)
