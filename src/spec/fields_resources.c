@@ -28,9 +28,9 @@ static const struct walk_word source_policy_words[] = {
     { 0 },
 };
 static const struct walk_field image_fields[] = {
-    { "name",          &type_image, AT(spec_image, name), WALK_REQUIRED, NULL },
-    { "pull_policy",   &type_enum,  AT(spec_image, pull), 0, pull_words },
-    { "source_policy", &type_enum,  AT(spec_image, source_policy), 0, source_policy_words },
+    { "name",          &type_image, AT(spec_image, name), WALK_REQUIRED | WALK_HASHED, NULL },
+    { "pull_policy",   &type_enum,  AT(spec_image, pull), WALK_LIVE, pull_words },
+    { "source_policy", &type_enum,  AT(spec_image, source_policy), WALK_LIVE, source_policy_words },
     { 0 },
 };
 const struct walk_shape spec_image_shape = {
@@ -125,16 +125,16 @@ static DECODE(decode_blkio)
 static const struct walk_type type_blkio = { "a whole number", decode_blkio, value_nonzero, schema_weight };
 
 static const struct walk_field resources_fields[] = {
-    { "cpu",                &type_cpu,     AT(spec_resources, cpu),                0, NULL },
-    { "memory",             &type_size,    AT(spec_resources, memory),             0, "E-MEMORY" },
-    { "memory_swap",        &type_swap,    AT(spec_resources, memory_swap),        0, NULL },
-    { "memory_reservation", &type_size,    AT(spec_resources, memory_reservation), 0, "E-MEMORY" },
+    { "cpu",                &type_cpu,     AT(spec_resources, cpu),                WALK_HASHED, NULL },
+    { "memory",             &type_size,    AT(spec_resources, memory),             WALK_HASHED, "E-MEMORY" },
+    { "memory_swap",        &type_swap,    AT(spec_resources, memory_swap),        WALK_HASHED, NULL },
+    { "memory_reservation", &type_size,    AT(spec_resources, memory_reservation), WALK_HASHED, "E-MEMORY" },
     { "memory_swappiness",  &type_integer, AT(spec_resources, memory_swappiness),  0, &swappiness,
       AT(spec_resources, has_memory_swappiness) },
-    { "pids_limit",         &type_pids,    AT(spec_resources, pids_limit),         0, &pids },
-    { "cpuset",             &type_checked, AT(spec_resources, cpuset),             0, &cpuset },
-    { "cpu_shares",         &type_integer, AT(spec_resources, cpu_shares),         0, &shares },
-    { "oom_score_adj",      &type_integer, AT(spec_resources, oom_score_adj),      0, &oom_adj,
+    { "pids_limit",         &type_pids,    AT(spec_resources, pids_limit),         WALK_HASHED, &pids },
+    { "cpuset",             &type_checked, AT(spec_resources, cpuset),             WALK_HASHED, &cpuset },
+    { "cpu_shares",         &type_integer, AT(spec_resources, cpu_shares),         WALK_HASHED, &shares },
+    { "oom_score_adj",      &type_integer, AT(spec_resources, oom_score_adj),      WALK_HASHED, &oom_adj,
       AT(spec_resources, has_oom_score_adj) },
     { "oom_kill_disable",   &type_bool,    AT(spec_resources, oom_kill_disable),   0, NULL },
     { "blkio_weight",       &type_blkio,   AT(spec_resources, blkio_weight),       0, &blkio },
