@@ -31,7 +31,6 @@ extern const struct walk_list spec_device_list, spec_image_part, spec_command_pa
 extern const struct decode_map spec_ulimit_map;
 /* fields_health.c */
 extern const struct walk_shape spec_health_shape, spec_restart_shape, spec_errors_shape;
-extern const struct spec_health spec_health_initial;
 extern const struct walk_variants spec_scales; /* into struct spec_service */
 extern const struct walk_list spec_depends_list, spec_group_list, spec_node_selector_part;
 /* fields_network.c */

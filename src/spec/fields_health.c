@@ -58,10 +58,6 @@ static const struct walk_field health_fields[] = {
 const struct walk_shape spec_health_shape = {
     .noun = "health", .fields = health_fields, .shorthand = "health: {check: {type: tcp, port: 80}}"
 };
-const struct spec_health spec_health_initial = {
-    .expect_status = 200, .start_grace_ms = 5000, .interval_ms = 10000, .timeout_ms = 5000,
-    .retries = 3,
-};
 
 /* ---- scale, groups, placement ----------------------------------------------------------------- */
 

@@ -102,7 +102,7 @@ struct spec_device {
 };
 
 struct spec_ulimit {
-    const char *name;   /* lower case */
+    const char *name;   /* as written, in any case */
     int64_t soft, hard; /* -1: unlimited */
     bool has_soft, has_hard;
 };

@@ -189,7 +189,7 @@ struct spec_service {
     const struct spec_port_mapping *port_mappings;
     size_t n_port_mappings;
     struct spec_strings expose, dns, extra_hosts;
-    bool host_network, has_network;
+    bool host_network;
     const struct spec_network *overlays;
     const struct spec_overlay *overlay;
     enum spec_localhost localhost;
