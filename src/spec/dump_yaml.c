@@ -37,7 +37,7 @@ static bool is_number_of_yaml(const char *s)
     if (*s == '0' && s[1] && strchr("xob", s[1]))
         return only(s + 2, DIGITS "abcdefABCDEF_");
     size_t year = strspn(s, DIGITS);
-    if (year == 4 && s[4] == '-' && strspn(s + 5, DIGITS))
+    if (year == 4 && s[4] == '-' && s[5] >= '0' && s[5] <= '9')
         return true;
     size_t whole = strspn(s, DIGITS "_:");
     const char *rest = s + whole;
