@@ -75,12 +75,12 @@ struct file { /* what agent.yml may say; the members of the same names */
 
 #define IN_FILE(member) (offsetof(struct file, said) + offsetof(struct agent_config, member))
 static const struct walk_field file_fields[] = {
-    { "version", decode_text, offsetof(struct file, version), WALK_REQUIRED, NULL },
-    { "root_dir", decode_text, IN_FILE(root_dir), 0, NULL },
-    { "runtime_dir", decode_text, IN_FILE(run_dir), 0, NULL },
-    { "socket", decode_text, IN_FILE(socket), 0, NULL },
-    { "cgroup_parent", decode_text, IN_FILE(cgroup_parent), 0, NULL },
-    { "log_level", decode_text, IN_FILE(log_level_word), 0, NULL },
+    { "version", &type_text, offsetof(struct file, version), WALK_REQUIRED, NULL },
+    { "root_dir", &type_text, IN_FILE(root_dir), 0, NULL },
+    { "runtime_dir", &type_text, IN_FILE(run_dir), 0, NULL },
+    { "socket", &type_text, IN_FILE(socket), 0, NULL },
+    { "cgroup_parent", &type_text, IN_FILE(cgroup_parent), 0, NULL },
+    { "log_level", &type_text, IN_FILE(log_level_word), 0, NULL },
     { 0 },
 };
 static const struct walk_shape file_shape = { .noun = "the configuration", .fields = file_fields };

@@ -11,6 +11,7 @@
 #include "api/find.h"
 #include "api/shape.h"
 #include "base/id.h"
+#include "spec/acted.h"
 #include "spec/signal.h"
 
 enum { WAIT_DEFAULT_MS = 10 * 60 * 1000, START_WAIT_MS = 60 * 1000 };
@@ -215,7 +216,7 @@ static void post_container(struct api_call *c)
     autodiags struct spec_diags diags;
     spec_diags_init(&diags);
     r->spec = spec_parse_service(r->text, strlen(r->text), run_name(r), &diags);
-    if (!r->spec) {
+    if (!r->spec || !spec_check_apply(r->spec, NULL, &diags)) {
         reply_diags(c, &diags);
         return;
     }

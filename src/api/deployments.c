@@ -5,6 +5,7 @@
 #include "api/call.h"
 #include "api/find.h"
 #include "api/shape.h"
+#include "spec/acted.h"
 
 enum { WAIT_DEFAULT_MS = 10 * 60 * 1000 };
 
@@ -147,7 +148,7 @@ static void post_deployment(struct api_call *c)
     autodiags struct spec_diags diags;
     spec_diags_init(&diags);
     d->spec = spec_parse(d->text, strlen(d->text), d->name, d->base_dir, &diags);
-    if (!d->spec) {
+    if (!d->spec || !spec_check_apply(d->spec, NULL, &diags)) {
         reply_diags(c, &diags);
         return;
     }

@@ -4,6 +4,7 @@
 
 #include "api/call.h"
 #include "base/clock.h"
+#include "spec/acted.h"
 
 static struct api_info info_of(const struct api_call *c)
 {
@@ -79,7 +80,7 @@ static void post_validate(struct api_call *c)
     autodiags struct spec_diags diags;
     spec_diags_init(&diags);
     autospec struct spec *spec = spec_parse(d.spec, strlen(d.spec), d.name, d.base_dir, &diags);
-    if (!spec) {
+    if (!spec || !spec_check_apply(spec, NULL, &diags)) {
         reply_diags(c, &diags);
         return;
     }

@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BLOCK_MIN = 4096, BLOCK_MAX = 256 * 1024 };
+enum { BLOCK_MIN = 4096, BLOCK_MAX = 256 * 1024, ALIGN = 8 };
 
 struct zl_arena_block {
     struct zl_arena_block *older;
     size_t size, used;
-    _Alignas(max_align_t) unsigned char bytes[];
+    _Alignas(ALIGN) unsigned char bytes[];
 };
 
 static struct zl_arena_block *add_block(struct zl_arena *a, size_t n)
@@ -29,25 +29,31 @@ static struct zl_arena_block *add_block(struct zl_arena *a, size_t n)
     return b;
 }
 
-void *zl_arena_alloc(struct zl_arena *a, size_t n)
+/* n bytes at the next multiple of align; what a text leaves over is given to the next text. */
+static void *take(struct zl_arena *a, size_t n, size_t align)
 {
-    size_t align = _Alignof(max_align_t);
-    size_t take = (n + align - 1) / align * align;
-    if (take < n || take > a->max - a->used) {
+    struct zl_arena_block *b = a->newest;
+    size_t start = b ? (b->used + align - 1) / align * align : 0;
+    if (n > a->max - a->used) {
         a->failed = true;
         return NULL;
     }
-    struct zl_arena_block *b = a->newest;
-    if (!b || b->size - b->used < take)
-        b = add_block(a, take);
+    if (!b || start > b->size || b->size - start < n) {
+        b = add_block(a, n);
+        start = 0;
+    }
     if (!b) {
         a->failed = true;
         return NULL;
     }
-    void *p = b->bytes + b->used;
-    b->used += take;
-    a->used += take;
-    return memset(p, 0, take);
+    b->used = start + n;
+    a->used += n;
+    return memset(b->bytes + start, 0, n);
+}
+
+void *zl_arena_alloc(struct zl_arena *a, size_t n)
+{
+    return take(a, n, ALIGN);
 }
 
 void *zl_arena_array(struct zl_arena *a, size_t count, size_t size)
@@ -62,7 +68,7 @@ void *zl_arena_array(struct zl_arena *a, size_t count, size_t size)
 
 char *zl_arena_strndup(struct zl_arena *a, const char *s, size_t n)
 {
-    char *copy = n < SIZE_MAX ? zl_arena_alloc(a, n + 1) : NULL;
+    char *copy = n < SIZE_MAX ? take(a, n + 1, 1) : NULL;
     return copy ? memcpy(copy, s, n) : NULL;
 }
 
@@ -77,7 +83,7 @@ char *zl_arena_printf(struct zl_arena *a, const char *fmt, ...)
     va_start(ap, fmt);
     int n = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
-    char *text = n >= 0 ? zl_arena_alloc(a, (size_t)n + 1) : NULL;
+    char *text = n >= 0 ? take(a, (size_t)n + 1, 1) : NULL;
     if (!text)
         return NULL;
     va_start(ap, fmt);

@@ -29,7 +29,7 @@ struct zl_arena {
 
 void zl_arena_done(struct zl_arena *a); /* frees all; a may be used anew */
 
-/* n zeroed bytes, aligned for any type; never NULL for n = 0 unless out of memory. */
+/* n zeroed bytes, aligned for integers and pointers; never NULL for n = 0 unless out of memory. */
 void *zl_arena_alloc(struct zl_arena *a, size_t n);
 /* count elements of size bytes, zeroed; the product is checked. */
 void *zl_arena_array(struct zl_arena *a, size_t count, size_t size);

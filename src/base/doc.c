@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "base/hash.h"
 
@@ -41,6 +42,7 @@ struct builder {
     struct doc_node **stack; /* children of the open containers */
     size_t n_stack, cap_stack;
     struct anchor *anchors;
+    uint32_t *anchor_slots; /* twice cap_anchors: by name, the latest of each */
     size_t n_anchors, cap_anchors;
     struct doc_node *root;
     uint64_t events, expanded;
@@ -125,6 +127,32 @@ static int check_encoding(struct builder *b, const char *text, size_t len)
                    (unsigned char)text[bad], text[bad] ? "not UTF-8" : "not allowed in a text");
 }
 
+/*
+ * libfyaml reads a directive in quadratic time, so a long one is refused. Directives stand before a
+ * document: at the beginning, or behind a line "...", with only comments and blank lines between.
+ */
+static int check_directives(struct builder *b, const char *text, size_t len)
+{
+    enum { MAX_DIRECTIVE = 1024 };
+    bool before_document = true;
+    int line = 1;
+    for (size_t i = 0, n; i < len; i += n + 1, line++) {
+        const char *end = memchr(text + i, '\n', len - i);
+        n = end ? (size_t)(end - text) - i : len - i;
+        if (before_document && text[i] == '%' && n > MAX_DIRECTIVE)
+            return fail_at(b, DOC_LIMIT, line, 1, "a directive is longer than %d bytes",
+                           MAX_DIRECTIVE);
+        size_t blank = 0;
+        while (blank < n && memchr(" \t\r", text[i + blank], 3))
+            blank++;
+        if (n >= 3 && memcmp(text + i, "...", 3) == 0)
+            before_document = true;
+        else if (blank < n && text[i + blank] != '#' && text[i] != '%')
+            before_document = false;
+    }
+    return 0;
+}
+
 /* ---- the tree -------------------------------------------------------------------------------- */
 
 static int grow_stack(struct builder *b)
@@ -163,9 +191,19 @@ static int add_node(struct builder *b, struct doc_node *n, uint64_t weight, unsi
     return push_child(b, n);
 }
 
+/*
+ * Maps of more than a few pairs have a table behind the pairs: open addressing, index + 1 or 0 for
+ * a free slot, at most half full. A hostile document must not be able to choose keys that collide,
+ * so the hash begins with the random bytes that the kernel gives each process (getauxval(3)).
+ */
+enum { SEARCHED_PAIRS = 8 };
+
 static uint64_t key_hash(const char *text, size_t len)
 {
-    return zl_hash_bytes(ZL_HASH_START, text, len);
+    uint64_t random;
+    memcpy(&random, (const void *)(uintptr_t)getauxval(AT_RANDOM), sizeof random);
+    uint64_t h = zl_hash_bytes(ZL_HASH_START ^ random, text, len);
+    return h ^ h >> 32; /* so that the low bits depend on all of the random ones */
 }
 
 static bool same_key(const struct doc_node *key, const char *text, size_t len)
@@ -174,37 +212,67 @@ static bool same_key(const struct doc_node *key, const char *text, size_t len)
            memcmp(key->scalar.text, text, len) == 0;
 }
 
-/* The slot of this key: it holds index + 1, or 0 where it would be put. */
+static size_t count_slots(size_t pairs)
+{
+    size_t n = pairs > SEARCHED_PAIRS ? 2 * SEARCHED_PAIRS : 0;
+    while (n < 2 * pairs && n)
+        n *= 2;
+    return n;
+}
+
+static uint32_t *map_slots(const struct doc_node *map)
+{
+    return (uint32_t *)(void *)(map->map.v + map->map.n);
+}
+
+/* The slot of this key, or where it would be put. */
 static uint32_t *find_slot(const struct doc_node *map, const char *text, size_t len)
 {
-    size_t mask = map->map.n_slots - 1;
+    uint32_t *slots = map_slots(map);
+    size_t mask = count_slots(map->map.n) - 1;
     size_t i = key_hash(text, len) & mask;
-    while (map->map.slots[i] && !same_key(map->map.v[map->map.slots[i] - 1].key, text, len))
+    while (slots[i] && !same_key(map->map.v[slots[i] - 1].key, text, len))
         i = (i + 1) & mask;
-    return &map->map.slots[i];
+    return &slots[i];
+}
+
+/* The first pair of this key among the first n; NULL: none. */
+static struct doc_pair *search_pair(const struct doc_node *map, size_t n, const char *text,
+                                    size_t len)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (same_key(map->map.v[i].key, text, len))
+            return &map->map.v[i];
+    }
+    return NULL;
+}
+
+/* The pair of the same key before pair i; NULL: none, and the key is noted. */
+static struct doc_pair *note_key(const struct doc_node *map, size_t i)
+{
+    const struct doc_node *key = map->map.v[i].key;
+    if (map->map.n <= SEARCHED_PAIRS)
+        return search_pair(map, i, key->scalar.text, key->scalar.len);
+    uint32_t *slot = find_slot(map, key->scalar.text, key->scalar.len);
+    if (*slot)
+        return &map->map.v[*slot - 1];
+    *slot = (uint32_t)i + 1;
+    return NULL;
 }
 
 static int end_map(struct builder *b, struct doc_node *map, struct doc_node **children, size_t n)
 {
-    size_t n_slots = 4;
-    while (n_slots < n) /* n counts keys and values: at most half of the slots are taken */
-        n_slots *= 2;
-    map->map.n = n / 2;
-    map->map.v = zl_arena_array(b->arena, n / 2, sizeof *map->map.v);
-    map->map.n_slots = n_slots;
-    map->map.slots = zl_arena_array(b->arena, n_slots, sizeof *map->map.slots);
-    if (!map->map.v || !map->map.slots)
+    size_t pairs = n / 2; /* at most 8 M: no overflow below */
+    map->map.n = pairs;
+    map->map.v = zl_arena_alloc(b->arena,
+                                pairs * sizeof *map->map.v + count_slots(pairs) * sizeof(uint32_t));
+    if (!map->map.v)
         return no_memory(b);
-    for (size_t i = 0; i < n / 2; i++) {
+    for (size_t i = 0; i < pairs; i++) {
         struct doc_pair *p = &map->map.v[i];
         *p = (struct doc_pair){ .key = children[2 * i], .value = children[2 * i + 1] };
-        if (p->key->kind != DOC_SCALAR)
-            continue;
-        uint32_t *slot = find_slot(map, p->key->scalar.text, p->key->scalar.len);
-        if (*slot)
-            p->first = map->map.v[*slot - 1].key;
-        else
-            *slot = (uint32_t)i + 1;
+        const struct doc_pair *first = p->key->kind == DOC_SCALAR ? note_key(map, i) : NULL;
+        p->first = first ? first->key : NULL;
     }
     return 0;
 }
@@ -222,41 +290,66 @@ static int end_seq(struct builder *b, struct doc_node *seq, struct doc_node **ch
 
 /* ---- anchors --------------------------------------------------------------------------------- */
 
-/* A later anchor of the same name replaces the earlier one (YAML 1.2.2, 3.2.2.2). */
+/* The slot of this name, index + 1 or 0; there is always a free one. */
+static uint32_t *anchor_slot(const struct builder *b, const char *name, size_t len)
+{
+    size_t mask = b->cap_anchors * 2 - 1;
+    size_t i = key_hash(name, len) & mask;
+    for (; b->anchor_slots[i]; i = (i + 1) & mask) {
+        const struct anchor *a = &b->anchors[b->anchor_slots[i] - 1];
+        if (strncmp(a->name, name, len) == 0 && !a->name[len])
+            break;
+    }
+    return &b->anchor_slots[i];
+}
+
 static struct anchor *find_anchor(struct builder *b, const char *name, size_t len)
 {
-    for (size_t i = b->n_anchors; i > 0; i--) {
-        struct anchor *a = &b->anchors[i - 1];
-        if (strncmp(a->name, name, len) == 0 && !a->name[len])
-            return a;
-    }
-    return NULL;
+    uint32_t index = b->n_anchors ? *anchor_slot(b, name, len) : 0;
+    return index ? &b->anchors[index - 1] : NULL;
+}
+
+/* A later anchor of the same name replaces the earlier one (YAML 1.2.2, 3.2.2.2). */
+static void index_anchor(struct builder *b, size_t i)
+{
+    const char *name = b->anchors[i].name;
+    *anchor_slot(b, name, strlen(name)) = (uint32_t)i + 1;
+}
+
+static int grow_anchors(struct builder *b)
+{
+    size_t cap = b->cap_anchors ? b->cap_anchors * 2 : 8;
+    struct anchor *grown = reallocarray(b->anchors, cap, sizeof *grown);
+    if (!grown)
+        return no_memory(b);
+    b->anchors = grown;
+    uint32_t *slots = calloc(cap * 2, sizeof *slots);
+    if (!slots)
+        return no_memory(b);
+    free(b->anchor_slots);
+    b->anchor_slots = slots;
+    b->cap_anchors = cap;
+    for (size_t i = 0; i < b->n_anchors; i++)
+        index_anchor(b, i);
+    return 0;
 }
 
 /* Notes an anchor at n, if its event has one. Returns its index + 1, 0 for none, -1 on failure. */
 static ssize_t note_anchor(struct builder *b, struct fy_event *e, struct doc_node *n)
 {
-    enum { MAX_ANCHORS = 1000 }; /* they are searched one by one */
     size_t len = 0;
     struct fy_token *token = fy_event_get_anchor_token(e);
     const char *name = token ? fy_token_get_text(token, &len) : NULL;
     if (!name)
         return 0;
-    if (b->n_anchors == MAX_ANCHORS)
-        return fail_at(b, DOC_LIMIT, n->line, n->column, "more than %d anchors", MAX_ANCHORS);
-    if (b->n_anchors == b->cap_anchors) {
-        size_t cap = b->cap_anchors ? b->cap_anchors * 2 : 8;
-        struct anchor *grown = reallocarray(b->anchors, cap, sizeof *grown);
-        if (!grown)
-            return no_memory(b);
-        b->anchors = grown;
-        b->cap_anchors = cap;
-    }
+    if (b->n_anchors == b->cap_anchors && grow_anchors(b) < 0)
+        return -1;
     char *copy = zl_arena_strndup(b->arena, name, len);
     if (!copy)
         return no_memory(b);
-    b->anchors[b->n_anchors++] =
+    b->anchors[b->n_anchors] =
         (struct anchor){ .name = copy, .node = n, .open = n->kind != DOC_SCALAR, .weight = 1 };
+    index_anchor(b, b->n_anchors++);
     return (ssize_t)b->n_anchors;
 }
 
@@ -450,6 +543,8 @@ int doc_parse(const char *text, size_t len, struct zl_arena *arena, const struct
     }
     if (check_encoding(&b, text, len) < 0)
         return -1;
+    if (check_directives(&b, text, len) < 0)
+        return -1;
     int rc = len ? build(&b, text, len) : 0;
     if (b.parser)
         fy_parser_destroy(b.parser);
@@ -457,6 +552,7 @@ int doc_parse(const char *text, size_t len, struct zl_arena *arena, const struct
         fy_diag_destroy(b.diag);
     free(b.stack);
     free(b.anchors);
+    free(b.anchor_slots);
     if (rc == 0)
         *ret = b.root;
     return rc;
@@ -485,7 +581,10 @@ const struct doc_pair *doc_find(const struct doc_node *n, const char *key)
 {
     if (!n || n->kind != DOC_MAP)
         return NULL;
-    uint32_t slot = *find_slot(n, key, strlen(key));
+    size_t len = strlen(key);
+    if (n->map.n <= SEARCHED_PAIRS)
+        return search_pair(n, n->map.n, key, len);
+    uint32_t slot = *find_slot(n, key, len);
     return slot ? &n->map.v[slot - 1] : NULL;
 }
 

@@ -24,7 +24,7 @@ enum {
 enum doc_kind { DOC_SCALAR, DOC_MAP, DOC_SEQ };
 
 struct doc_node {
-    enum doc_kind kind;
+    enum doc_kind kind : 8;
     bool plain; /* scalar without quotes or | or >: its text decides about null, bool, number */
     int line, column; /* 1-based, in characters; of a blank value: of its key */
     const char *tag;  /* "!bridge"; NULL when none or a core tag such as !!str */
@@ -34,10 +34,8 @@ struct doc_node {
             size_t len;
         } scalar; /* NUL-terminated, without NUL inside */
         struct {
-            struct doc_pair *v;
+            struct doc_pair *v; /* behind them, for doc_find, a table of them by key */
             size_t n;
-            uint32_t *slots;
-            size_t n_slots;
         } map;
         struct {
             struct doc_node **v;
@@ -70,7 +68,7 @@ int doc_parse(const char *text, size_t len, struct zl_arena *arena, const struct
 /* A plain blank, ~, null, Null or NULL; and the blank alone. */
 bool doc_is_null(const struct doc_node *n);
 bool doc_is_blank(const struct doc_node *n);
-/* The first pair with this key, in constant time; NULL when there is none or n is not a map. */
+/* The first pair with this key, in bounded time; NULL when there is none or n is not a map. */
 const struct doc_pair *doc_find(const struct doc_node *n, const char *key);
 /* "a mapping", "a list", "text". */
 const char *doc_kind_name(const struct doc_node *n);

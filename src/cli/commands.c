@@ -20,7 +20,7 @@ const struct cli_option cli_global_options[] = {
 
 static const struct cli_command *const commands[] = {
     &up_command, &deploy_command, &down_command, &stop_command, &ps_command, &logs_command, &exec_command,
-    &status_command, &validate_command, &job_command, &cron_command, &events_command,
+    &status_command, &validate_command, &job_command, &cron_command, &spec_command, &debug_command, &events_command,
     &run_command, &container_command,
     &image_command, &import_command,
     &serve_command, &daemon_command,

@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "cli/output.h"
+#include "spec/acted.h"
 
 enum { DOCUMENT_MAX = 8 * 1024 * 1024, FINDINGS_MAX = 1024 * 1024 };
 
@@ -42,22 +43,68 @@ static void print_diags(const struct cli *cli, const struct spec_diags *diags, c
     (void)fwrite(out.data, 1, out.len, stderr);
 }
 
-int document_load(const struct cli *cli, const char *path, struct document *d)
+/* Reads and parses; the findings are the caller's to print. -1: it cannot be read, which was said.
+ */
+static int parse_document(const char *path, bool compat, struct document *d,
+                          struct spec_diags *diags)
 {
     struct zl_error err = { 0 };
     *d = (struct document){ 0 };
     if (read_document(path, d, &err) < 0 || find_base_dir(d, &err) < 0) {
         (void)cli_fail(&err);
-        return CLI_BAD_SPEC;
+        return -1;
     }
+    d->spec = (compat ? spec_parse_compat : spec_parse)(d->text.data, d->text.len, d->path,
+                                                        d->base_dir, diags);
+    return 0;
+}
+
+enum loading { LOAD_APPLY, LOAD_PARSE, LOAD_COMPAT };
+
+static int load(const struct cli *cli, const char *path, struct document *d, enum loading how)
+{
     autodiags struct spec_diags diags;
     spec_diags_init(&diags);
-    d->spec = spec_parse(d->text.data, d->text.len, d->path, d->base_dir, &diags);
+    if (parse_document(path, how == LOAD_COMPAT, d, &diags) < 0)
+        return CLI_BAD_SPEC;
+    bool good = d->spec && (how != LOAD_APPLY || spec_check_apply(d->spec, NULL, &diags));
     print_diags(cli, &diags, d->text.data);
-    if (d->spec)
+    if (good)
         return CLI_OK;
     return cli_failf(CLI_BAD_SPEC, "%s has %zu error%s", d->path, diags.n_errors,
                      diags.n_errors == 1 ? "" : "s");
+}
+
+int document_load(const struct cli *cli, const char *path, struct document *d)
+{
+    return load(cli, path, d, LOAD_APPLY);
+}
+
+int document_parse(const struct cli *cli, const char *path, struct document *d)
+{
+    return load(cli, path, d, LOAD_PARSE);
+}
+
+int document_compat(const struct cli *cli, const char *path, struct document *d)
+{
+    return load(cli, path, d, LOAD_COMPAT);
+}
+
+int document_check_json(const char *path, bool compat)
+{
+    autodocument struct document d = { 0 };
+    autodiags struct spec_diags diags;
+    zl_autobuf struct zl_buf list = ZL_BUF(FINDINGS_MAX);
+    spec_diags_init(&diags);
+    if (parse_document(path, compat, &d, &diags) < 0)
+        return CLI_BAD_SPEC;
+    bool good = d.spec && (compat || spec_check_apply(d.spec, NULL, &diags));
+    spec_diags_json(&diags, &list);
+    json_t *out = json_pack("{s:s, s:b, s:o}", "file", d.path, "valid", good, "diagnostics",
+                            json_loads(list.data, 0, NULL));
+    print_json(out);
+    json_decref(out);
+    return good ? CLI_OK : CLI_BAD_SPEC;
 }
 
 void document_done(struct document *d)

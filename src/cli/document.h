@@ -13,6 +13,13 @@ struct document {
     struct spec *spec;
 };
 
+/* As document_load(), but whether this host can act on what it says is not asked. */
+int document_parse(const struct cli *cli, const char *path, struct document *d);
+/* Prints {"file", "valid", "diagnostics"} to stdout instead of the findings to stderr. */
+int document_check_json(const char *path, bool compat);
+/* As document_parse(), by spec_parse_compat(). */
+int document_compat(const struct cli *cli, const char *path, struct document *d);
+
 /*
  * path NULL: the one in the current directory (spec_discover); "-": standard input. Prints the
  * findings to stderr with their lines. Returns the exit code: CLI_OK with d filled, or

@@ -99,11 +99,18 @@ static int deploy_run(struct cli *cli, const void *options, int argc, char **arg
     return deploy_document(cli, options, argc ? argv[0] : NULL, false);
 }
 
+struct validate_options {
+    bool compat;
+};
+
 static int validate_run(struct cli *cli, const void *options, int argc, char **argv)
 {
-    (void)options;
+    const struct validate_options *o = options;
+    const char *path = argc ? argv[0] : NULL;
+    if (cli->format == CLI_JSON)
+        return document_check_json(path, o->compat);
     autodocument struct document d;
-    int code = document_load(cli, argc ? argv[0] : NULL, &d);
+    int code = o->compat ? document_compat(cli, path, &d) : document_load(cli, path, &d);
     if (code != CLI_OK)
         return code;
     (void)printf("%s is valid\n", d.path);
@@ -115,6 +122,10 @@ static int validate_run(struct cli *cli, const void *options, int argc, char **a
 static const struct cli_option up_options[] = {
     { 'd', "detach",  CLI_FLAG,     offsetof(struct up_options, detach),     NULL,   "return when everything is ready", NULL },
     { 't', "timeout", CLI_DURATION, offsetof(struct up_options, timeout_ms), "TIME", "give up after this long; exit code 5", NULL },
+    { 0 },
+};
+static const struct cli_option validate_options[] = {
+    { 0,   "compat",  CLI_FLAG,     offsetof(struct validate_options, compat), NULL, "warn where only this program is strict; refuse its extensions", NULL },
     { 0 },
 };
 static const struct cli_option deploy_options[] = {
@@ -164,7 +175,10 @@ const struct cli_command validate_command = {
     .group = GROUP_DEPLOY,
     .args = "[SPEC]",
     .summary = "Check a file without deploying it; needs no agent",
-    .about = SPEC_SEARCH "\n\nExit code 3 when it is invalid.",
+    .about = SPEC_SEARCH
+    "\n\nExit code 3 when it is invalid; --format json prints the findings as JSON.",
+    .options = validate_options,
+    .options_size = sizeof(struct validate_options),
     .max_args = 1,
     .completes = "spec",
     .run = validate_run,

@@ -8,7 +8,7 @@ void claims_add(struct claims *c, const char *what, size_t owner, size_t index,
                 const struct doc_node *node)
 {
     if (c->n == c->cap) {
-        size_t cap = c->cap ? c->cap * 2 : 16;
+        size_t cap = c->cap ? c->cap * 2 : 2; /* most lists of a service have one or two items */
         struct claim *grown = zl_arena_array(c->arena, cap, sizeof *grown);
         if (!grown)
             return; /* the arena has noted it, and fails the document */

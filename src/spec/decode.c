@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spec/decode.h"
+#include "spec/dump_value.h"
 
 #include <limits.h>
 #include <math.h>
@@ -8,7 +9,9 @@
 
 #include "base/imageref.h"
 #include "spec/duration.h"
+#include "spec/envref.h"
 #include "spec/name.h"
+#include "spec/schema.h"
 #include "spec/signal.h"
 #include "spec/size.h"
 #include "spec/spec.h"
@@ -17,14 +20,14 @@
 
 /* ---- text ------------------------------------------------------------------------------------ */
 
-DECODE(decode_text)
+static DECODE(decode_text)
 {
     const char *text = walk_text(w, n);
     if (text)
         *DECODE_MEMBER(const char *, f, owner) = text;
 }
 
-DECODE(decode_checked)
+static DECODE(decode_checked)
 {
     const struct decode_checked *c = f->detail;
     struct spec_flaw flaw;
@@ -38,14 +41,14 @@ DECODE(decode_checked)
         *DECODE_MEMBER(const char *, f, owner) = text;
 }
 
-DECODE(decode_enum)
+static DECODE(decode_enum)
 {
     int value;
     if (walk_enum(w, f->detail, n, &value))
         *DECODE_MEMBER(int, f, owner) = value;
 }
 
-DECODE(decode_image)
+static DECODE(decode_image)
 {
     char normalized[ZL_IMAGEREF_MAX];
     const char *why, *text = walk_text(w, n);
@@ -58,7 +61,7 @@ DECODE(decode_image)
         *DECODE_MEMBER(const char *, f, owner) = text;
 }
 
-DECODE(decode_signal)
+static DECODE(decode_signal)
 {
     const char *text = walk_text(w, n);
     int number = text ? spec_parse_signal(text) : 0;
@@ -70,7 +73,7 @@ DECODE(decode_signal)
         *DECODE_MEMBER(int, f, owner) = number;
 }
 
-DECODE(decode_source)
+static DECODE(decode_source)
 {
     struct spec_flaw flaw;
     const char *text = walk_text(w, n);
@@ -94,14 +97,6 @@ DECODE(decode_source)
 
 /* ---- network mode ---------------------------------------------------------------------------- */
 
-/* "bridge:<name>", "container:<id>": known, refused until there is a network to join. */
-static void network_later(struct walk *w, const struct doc_node *n, const char *what)
-{
-    walk_error(w, "E-NOT-SUPPORTED", n,
-               "network_mode '%s' is known, but this version supports default, host and none only",
-               what);
-}
-
 static void bad_network(struct walk *w, const struct doc_node *n, const char *why)
 {
     walk_error(w, "E-NETWORK-MODE", n,
@@ -110,24 +105,74 @@ static void bad_network(struct walk *w, const struct doc_node *n, const char *wh
                why);
 }
 
-DECODE(decode_network)
+/* The kind and its name or id: "" is none. */
+static void set_network(struct walk *w, const struct doc_node *n, struct spec_service *s,
+                        enum spec_net kind, const char *name)
 {
-    static const struct walk_word words[] = { { "default", SPEC_NET_DEFAULT, false },
-                                              { "host", SPEC_NET_HOST, false },
-                                              { "none", SPEC_NET_NONE, false },
+    if (kind == SPEC_NET_CONTAINER && !*name) {
+        bad_network(w, n, "the id of the container is missing");
+        return;
+    }
+    s->network = kind;
+    s->network_name = *name ? name : NULL;
+}
+
+/* {name: x} of !bridge, {id: x} of !container. */
+static void decode_network_body(struct walk *w, const struct doc_node *n, struct spec_service *s,
+                                enum spec_net kind)
+{
+    static const struct walk_field bridge[] = { { "name", &type_text, 0, 0, NULL, 0 }, { 0 } };
+    static const struct walk_field container[] = { { "id", &type_text, 0, 0, NULL, 0 }, { 0 } };
+    const struct walk_shape shape = {
+        .noun = kind == SPEC_NET_BRIDGE ? "bridge" : "container",
+        .fields = kind == SPEC_NET_BRIDGE ? bridge : container,
+    };
+    const char *name = "";
+    if (n->kind != DOC_SCALAR || !doc_is_null(n))
+        walk_struct(w, &shape, n, &name);
+    set_network(w, n, s, kind, name ? name : "");
+}
+
+static const struct {
+    const char *tag, *word;
+    enum spec_net kind;
+} joined_networks[] = {
+    { "!bridge", "bridge", SPEC_NET_BRIDGE },
+    { "!container", "container", SPEC_NET_CONTAINER },
+};
+
+/* A tag with a body, or the same as a mapping of one key: bridge: {name: x}. */
+static void decode_network_map(struct walk *w, const struct doc_node *n, struct spec_service *s)
+{
+    for (size_t i = 0; i < ZL_ARRAY_LEN(joined_networks); i++) {
+        const struct doc_pair *p = n->tag ? NULL : doc_find(n, joined_networks[i].word);
+        if (n->tag && strcmp(n->tag, joined_networks[i].tag) == 0) {
+            decode_network_body(w, n, s, joined_networks[i].kind);
+            return;
+        }
+        if (p && n->map.n == 1) {
+            decode_network_body(w, p->value, s, joined_networks[i].kind);
+            return;
+        }
+    }
+    if (n->tag)
+        walk_error(w, "E-TAG", n, "the tag %s has no meaning here; !bridge and !container have",
+                   walk_show(w, n->tag));
+    else
+        bad_network(w, n, "neither bridge nor container is its one key");
+}
+
+static DECODE(decode_network)
+{
+    static const struct walk_word words[] = { { "default", SPEC_NET_DEFAULT, NULL },
+                                              { "host", SPEC_NET_HOST, NULL },
+                                              { "none", SPEC_NET_NONE, NULL },
+                                              { "bridge", SPEC_NET_BRIDGE, NULL },
                                               { 0 } };
     struct spec_service *s = owner;
     (void)f;
     if (n->tag || n->kind == DOC_MAP) {
-        const char *form =
-            n->tag && (strcmp(n->tag, "!bridge") == 0 || strcmp(n->tag, "!container") == 0)
-                ? n->tag + 1
-            : doc_find(n, "bridge") ? "bridge"
-                                    : NULL;
-        if (form)
-            network_later(w, n, form);
-        else
-            bad_network(w, n, "neither !bridge nor !container");
+        decode_network_map(w, n, s);
         return;
     }
     const char *text = walk_text(w, n);
@@ -139,18 +184,17 @@ DECODE(decode_network)
             return;
         }
     }
-    if (strcmp(text, "container:") == 0)
-        bad_network(w, n, "the id after 'container:' is missing");
-    else if (strcmp(text, "bridge") == 0 || strncmp(text, "bridge:", 7) == 0 ||
-             strncmp(text, "container:", 10) == 0)
-        network_later(w, n, text);
+    if (strncmp(text, "bridge:", 7) == 0)
+        set_network(w, n, s, SPEC_NET_BRIDGE, text + 7);
+    else if (strncmp(text, "container:", 10) == 0)
+        set_network(w, n, s, SPEC_NET_CONTAINER, text + 10);
     else
         bad_network(w, n, walk_show(w, text));
 }
 
 /* ---- numbers --------------------------------------------------------------------------------- */
 
-DECODE(decode_bool)
+static DECODE(decode_bool)
 {
     static const struct {
         const char *text;
@@ -212,9 +256,11 @@ static bool in_range(bool negative, uint64_t magnitude, int64_t lo, uint64_t hi)
 
 static void store_integer(void *out, size_t size, uint64_t bits)
 {
+    uint8_t u8 = (uint8_t)bits;
     uint16_t u16 = (uint16_t)bits;
     uint32_t u32 = (uint32_t)bits;
-    const void *from = size == sizeof u16   ? (const void *)&u16
+    const void *from = size == sizeof u8    ? (const void *)&u8
+                       : size == sizeof u16 ? (const void *)&u16
                        : size == sizeof u32 ? &u32
                                             : (void *)&bits;
     memcpy(out, from, size);
@@ -275,7 +321,7 @@ static bool is_not_finite(const char *s)
     return false;
 }
 
-DECODE(decode_cpu)
+static DECODE(decode_cpu)
 {
     static const double least = 0.01; /* the kernel takes no quota below 1 ms in 100 ms */
     bool odd = n->kind == DOC_SCALAR && n->plain && is_not_finite(n->scalar.text);
@@ -299,7 +345,7 @@ DECODE(decode_cpu)
     *DECODE_MEMBER(double, f, owner) = cores;
 }
 
-DECODE(decode_size)
+static DECODE(decode_size)
 {
     struct spec_flaw flaw;
     const char *text = walk_text(w, n);
@@ -312,7 +358,7 @@ DECODE(decode_size)
         *DECODE_MEMBER(uint64_t, f, owner) = bytes;
 }
 
-DECODE(decode_swap)
+static DECODE(decode_swap)
 {
     struct spec_flaw flaw;
     const char *text = walk_text(w, n);
@@ -329,7 +375,7 @@ DECODE(decode_swap)
 }
 
 /* Milliseconds, rounded up so that what was written never becomes 0. */
-static bool duration_ms(struct walk *w, const struct doc_node *n, uint64_t *ret)
+static bool duration_ms(struct walk *w, const char *id, const struct doc_node *n, uint64_t *ret)
 {
     struct spec_flaw flaw;
     uint64_t ns;
@@ -337,25 +383,25 @@ static bool duration_ms(struct walk *w, const struct doc_node *n, uint64_t *ret)
     if (!text)
         return false;
     if (spec_parse_duration(text, &ns, &flaw) < 0) {
-        walk_error(w, "E-DURATION", n, "%s is not a duration: %s (at byte %zu)", walk_show(w, text),
-                   flaw.why, flaw.at + 1);
+        walk_error(w, id, n, "%s is not a duration: %s (at byte %zu)", walk_show(w, text), flaw.why,
+                   flaw.at + 1);
         return false;
     }
     *ret = ns / 1000000 + (ns % 1000000 != 0);
     return true;
 }
 
-DECODE(decode_duration)
+static DECODE(decode_duration)
 {
     uint64_t ms;
-    if (duration_ms(w, n, &ms))
+    if (duration_ms(w, f->detail ? f->detail : "E-DURATION", n, &ms))
         *DECODE_MEMBER(uint64_t, f, owner) = ms;
 }
 
-DECODE(decode_positive)
+static DECODE(decode_positive)
 {
     uint64_t ms;
-    if (!duration_ms(w, n, &ms))
+    if (!duration_ms(w, "E-DURATION", n, &ms))
         return;
     if (!ms)
         walk_error(w, f->detail, n, "%s: it must be more than 0", walk_show(w, n->scalar.text));
@@ -363,7 +409,7 @@ DECODE(decode_positive)
         *DECODE_MEMBER(uint64_t, f, owner) = ms;
 }
 
-DECODE(decode_tmpfs_mode)
+static DECODE(decode_tmpfs_mode)
 {
     bool negative, too_big, octal;
     uint64_t mode = 0;
@@ -392,7 +438,7 @@ static void text_item(struct walk *w, const struct doc_node *n, void *arg, size_
         texts[i] = walk_text(w, n);
 }
 
-DECODE(decode_texts)
+static DECODE(decode_texts)
 {
     if (n->kind != DOC_SEQ) {
         walk_type_error(w, n, "a list of texts", NULL);
@@ -411,9 +457,14 @@ DECODE(decode_struct)
     walk_struct(w, f->detail, n, DECODE_MEMBER(char, f, owner));
 }
 
-DECODE(decode_here)
+static DECODE(decode_here)
 {
     walk_struct(w, f->detail, n, owner);
+}
+
+static DECODE(decode_variant)
+{
+    walk_variant(w, f->detail, n, DECODE_MEMBER(char, f, owner));
 }
 
 struct list_arg {
@@ -428,12 +479,12 @@ static void struct_item(struct walk *w, const struct doc_node *n, void *arg, siz
     if (a->list->initial)
         memcpy(item, a->list->initial, a->list->item_size);
     if (a->list->variants)
-        (void)walk_variant(w, a->list->variants, n, item, item); /* the kind is its first member */
+        walk_variant(w, a->list->variants, n, item);
     else
         walk_struct(w, a->list->shape, n, item);
 }
 
-DECODE(decode_list)
+static DECODE(decode_list)
 {
     const struct walk_list *list = f->detail;
     struct list_arg arg = { .list = list };
@@ -481,25 +532,21 @@ static void label_member(struct walk *w, const struct doc_pair *p, void *arg, si
     add_pair(w, p, arg);
 }
 
-/* References are refused until they can be resolved: a container that starts with the text "$S:…"
- * as its password would be worse. Their shape is judged all the same. */
+/* What a reference stands for is looked up when the container starts; here its form is judged. */
 static bool env_value_ok(struct walk *w, const struct doc_node *n)
 {
+    struct spec_env_value value;
+    struct spec_flaw flaw;
     if (n->kind != DOC_SCALAR)
         return true; /* reported with the type */
     const char *text = n->scalar.text;
-    bool host = strncmp(text, "$E:", 3) == 0;
-    if (host || strncmp(text, "$S:", 3) == 0) {
-        const char *id = host ? "E-ENV-HOST-REF" : "E-ENV-SECRET-REF";
-        if (!text[3])
-            walk_error(w, id, n, "%s: a name is missing after the ':'", walk_show(w, text));
-        else
-            walk_error(w, id, n, "%s: %s are known, but this version does not resolve them",
-                       walk_show(w, text),
-                       host ? "references to the agent's environment" : "references to secrets");
+    if (spec_parse_env_value(text, &value, &flaw) < 0) {
+        walk_error(w, strncmp(text, "$E:", 3) == 0 ? "E-ENV-HOST-REF" : "E-ENV-SECRET-REF", n,
+                   "%s is not a reference: %s (at byte %zu)", walk_show(w, text), flaw.why,
+                   flaw.at + 1);
         return false;
     }
-    if (strstr(text, "$E:") || strstr(text, "$S:"))
+    if (value.embedded)
         walk_warn(w, "W-ENV-EMBEDDED-REF", n,
                   "a reference is one only at the beginning of a value; this stays as it is");
     return true;
@@ -531,12 +578,39 @@ static void decode_pairs(struct walk *w, const struct walk_field *f, const struc
     *DECODE_MEMBER(struct spec_pairs, f, owner) = (struct spec_pairs){ .v = arg.v, .n = arg.n };
 }
 
-DECODE(decode_labels)
+static DECODE(decode_labels)
 {
     decode_pairs(w, f, n, owner, label_member);
 }
 
-DECODE(decode_env)
+static DECODE(decode_env)
 {
     decode_pairs(w, f, n, owner, env_member);
 }
+
+/* ---- the types ------------------------------------------------------------------------------- */
+
+/* clang-format off */
+const struct walk_type type_text = { "text", decode_text, value_text, schema_text };
+const struct walk_type type_checked = { "text", decode_checked, value_text, schema_checked };
+const struct walk_type type_bool = { "true or false", decode_bool, value_bool, schema_bool };
+const struct walk_type type_integer = { "a whole number", decode_integer, value_integer, schema_integer };
+const struct walk_type type_enum = { "one word", decode_enum, value_enum, schema_enum };
+const struct walk_type type_cpu = { "a number of cores", decode_cpu, value_cpu, schema_cpu };
+const struct walk_type type_size = { "a size", decode_size, value_size, schema_size };
+const struct walk_type type_swap = { "a size or -1", decode_swap, value_swap, schema_swap };
+const struct walk_type type_duration = { "a duration", decode_duration, value_duration, schema_duration };
+const struct walk_type type_positive = { "a duration", decode_positive, value_positive, schema_duration };
+const struct walk_type type_texts = { "a list of texts", decode_texts, value_texts, schema_texts };
+const struct walk_type type_struct = { "a mapping", decode_struct, value_struct, schema_struct };
+const struct walk_type type_here = { "a mapping", decode_here, value_here, schema_struct };
+const struct walk_type type_variant = { "a mapping", decode_variant, value_variant, schema_variant };
+const struct walk_type type_list = { "a list", decode_list, value_list, schema_list };
+const struct walk_type type_labels = { "a mapping of texts", decode_labels, value_pairs, schema_pairs };
+const struct walk_type type_env = { "a mapping of texts", decode_env, value_pairs, schema_pairs };
+const struct walk_type type_image = { "an image reference", decode_image, value_text, schema_image };
+const struct walk_type type_signal = { "a signal", decode_signal, value_signal, schema_signal };
+const struct walk_type type_tmpfs_mode = { "an octal mode", decode_tmpfs_mode, value_tmpfs_mode, schema_tmpfs_mode };
+const struct walk_type type_source = { "a host path", decode_source, value_text, schema_text };
+const struct walk_type type_network = { "a network mode", decode_network, value_network, schema_network };
+/* clang-format on */

@@ -1,420 +1,128 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * One table per mapping of the document, in the order in which docs/spec.md explains the fields. A
- * LATER row is a field of v1 that this version does not implement: it is refused, never ignored. To
- * implement it, give the row its decode function.
- */
+/* The rows of a service and of the document, in the order in which docs/spec.md explains them. */
 #include "spec/fields.h"
 
-#include "spec/decode.h"
 #include "spec/name.h"
-
-#define LATER(name)                                                                                \
-    {                                                                                              \
-        name, NULL, 0, 0, NULL                                                                     \
-    }
-#define SHAPE(rows, ...) (&(const struct walk_shape){ .fields = (rows), __VA_ARGS__ })
-
-static const struct decode_integer any_u32 = { 4, false, 0, UINT32_MAX, "E-RANGE" };
-static const struct decode_integer endpoint_port = { 2, false, 1, UINT16_MAX, "E-PORT" };
-static const struct decode_integer target_port = { 2, false, 1, UINT16_MAX, "E-TARGET-PORT" };
-static const struct decode_integer port_or_pick = { 2, false, 0, UINT16_MAX, "E-PORT" };
+#include "spec/rules.h"
 
 /* clang-format off */
 
-/* ---- image, command, resources --------------------------------------------------------------- */
+const struct decode_integer spec_any_u32 = { 4, false, 0, UINT32_MAX, "E-RANGE" };
+const struct decode_integer spec_any_u64 = { 8, false, 0, UINT64_MAX, "E-RANGE" };
 
-static const struct walk_word pull_words[] = {
-    { "if_not_present", SPEC_PULL_IF_NOT_PRESENT, false },
-    { "always",         SPEC_PULL_ALWAYS,         false },
-    { "newer",          SPEC_PULL_NEWER,          false },
-    { "never",          SPEC_PULL_NEVER,          false },
-    { 0 },
-};
-
-static const struct walk_field image_fields[] = {
-    { "name",          decode_image, offsetof(struct spec_image, name), WALK_REQUIRED, NULL },
-    { "pull_policy",   decode_enum,  offsetof(struct spec_image, pull), 0, pull_words },
-    LATER("source_policy"),
-    { 0 },
-};
-
-static const struct decode_checked workdir = { spec_check_abs_path, "E-WORKDIR", "directory" };
-static const struct walk_field command_fields[] = {
-    { "entrypoint", decode_texts,   offsetof(struct spec_command, entrypoint), 0, NULL },
-    { "args",       decode_texts,   offsetof(struct spec_command, args),       0, NULL },
-    { "workdir",    decode_checked, offsetof(struct spec_command, workdir),    0, &workdir },
-    { 0 },
-};
-
-static const struct decode_integer pids = { 8, true, -1, INT64_MAX, "E-PIDS" };
-static const struct decode_integer shares = { 4, false, 2, UINT32_MAX, "E-CPU-SHARES" };
-static const struct decode_integer oom_adj = { 4, true, -1000, 1000, "E-OOM-ADJ" };
-static const struct decode_checked cpuset = { spec_check_cpuset, "E-CPUSET", "list of CPUs" };
-
-static void decode_oom_score(struct walk *w, const struct walk_field *f, const struct doc_node *n,
-                             void *owner)
-{
-    struct spec_resources *r = owner;
-    decode_integer(w, f, n, owner);
-    r->has_oom_score_adj = true; /* 0 is a value of its own */
-}
-
-/* 0 is another way to write "unlimited"; in the struct it means that nothing was said. */
-static void decode_pids(struct walk *w, const struct walk_field *f, const struct doc_node *n,
-                        void *owner)
-{
-    struct spec_resources *r = owner;
-    decode_integer(w, f, n, owner);
-    if (!r->pids_limit)
-        r->pids_limit = -1;
-}
-
-static const struct walk_field resources_fields[] = {
-    { "cpu",                decode_cpu,     offsetof(struct spec_resources, cpu),                0, NULL },
-    { "memory",             decode_size,    offsetof(struct spec_resources, memory),             0, "E-MEMORY" },
-    { "memory_swap",        decode_swap,    offsetof(struct spec_resources, memory_swap),        0, NULL },
-    { "memory_reservation", decode_size,    offsetof(struct spec_resources, memory_reservation), 0, "E-MEMORY" },
-    LATER("memory_swappiness"),
-    { "pids_limit",         decode_pids,    offsetof(struct spec_resources, pids_limit),         0, &pids },
-    { "cpuset",             decode_checked, offsetof(struct spec_resources, cpuset),             0, &cpuset },
-    { "cpu_shares",         decode_integer, offsetof(struct spec_resources, cpu_shares),         0, &shares },
-    { "oom_score_adj",      decode_oom_score, offsetof(struct spec_resources, oom_score_adj),    0, &oom_adj },
-    LATER("oom_kill_disable"),
-    LATER("blkio_weight"),
-    LATER("gpu"),
-    { 0 },
-};
-
-/* ---- health, scale --------------------------------------------------------------------------- */
-
-static const struct walk_word check_words[] = {
-    { "tcp",     SPEC_CHECK_TCP,     false },
-    { "http",    SPEC_CHECK_HTTP,    false },
-    { "command", SPEC_CHECK_COMMAND, false },
-    { "exec",    SPEC_CHECK_COMMAND, false, .instead = "command" },
-    { 0 },
-};
-
-static const struct decode_integer http_status = { 2, false, 100, 599, "E-HEALTH-STATUS" };
-static const struct walk_field check_tcp[] = {
-    { "port", decode_integer, offsetof(struct spec_health, port), WALK_REQUIRED, &port_or_pick },
-    { 0 },
-};
-static const struct walk_field check_http[] = {
-    { "url",           decode_text,    offsetof(struct spec_health, url), WALK_REQUIRED, NULL },
-    { "expect_status", decode_integer, offsetof(struct spec_health, expect_status), 0, &http_status },
-    { 0 },
-};
-static const struct walk_field check_command[] = {
-    { "command", decode_text, offsetof(struct spec_health, command), WALK_REQUIRED, NULL },
-    { 0 },
-};
-static const struct walk_shape check_shapes[] = {
-    [SPEC_CHECK_TCP]     = { "a tcp check", check_tcp, .discriminator = "type",
-                             .shorthand = "check: {type: tcp, port: 80}" },
-    [SPEC_CHECK_HTTP]    = { "an http check", check_http, .discriminator = "type" },
-    [SPEC_CHECK_COMMAND] = { "a command check", check_command, .discriminator = "type" },
-};
-static const struct walk_variants checks = { "a health check", "type", check_words, check_shapes };
-
-static void decode_health_check(struct walk *w, const struct walk_field *f,
-                                const struct doc_node *n, void *owner)
-{
-    (void)f;
-    struct spec_health *health = owner;
-    int kind;
-    if (walk_variant(w, &checks, n, health, &kind))
-        health->check = (enum spec_check)kind;
-}
-
-static const struct walk_field health_fields[] = {
-    { "check",        decode_health_check, 0, WALK_REQUIRED, NULL },
-    { "start_grace",  decode_duration, offsetof(struct spec_health, start_grace_ms), 0, NULL },
-    { "interval",     decode_positive, offsetof(struct spec_health, interval_ms), 0, "E-HEALTH-INTERVAL" },
-    { "timeout",      decode_positive, offsetof(struct spec_health, timeout_ms),  0, "E-HEALTH-INTERVAL" },
-    { "retries",      decode_integer,  offsetof(struct spec_health, retries),     0, &any_u32 },
-    LATER("on_unhealthy"),
-    { 0 },
-};
-
-static void decode_health(struct walk *w, const struct walk_field *f, const struct doc_node *n,
-                          void *owner)
-{
-    struct spec_health *health = DECODE_MEMBER(struct spec_health, f, owner);
-    health->written = true;
-    decode_struct(w, f, n, owner);
-    if (!health->retries) /* 0 acts as 1 */
-        health->retries = 1;
-}
-
-static const struct decode_integer replica_count = { 4, false, 0, SPEC_REPLICAS_MAX, "E-RANGE" };
-enum scale_mode { SCALE_FIXED, SCALE_MANUAL, SCALE_ADAPTIVE };
-static const struct walk_word scale_words[] = {
-    { "fixed",    SCALE_FIXED,    false },
-    { "manual",   SCALE_MANUAL,   false },
-    { "adaptive", SCALE_ADAPTIVE, true },
-    { 0 },
-};
-static const struct walk_field scale_fixed[] = {
-    { "replicas", decode_integer, offsetof(struct spec_service, replicas), WALK_REQUIRED, &replica_count },
-    { 0 },
-};
-static const struct walk_field scale_manual[] = { { 0 } };
-static const struct walk_shape scale_shapes[] = {
-    [SCALE_FIXED]  = { "a fixed scale", scale_fixed, .discriminator = "mode",
-                       .shorthand = "scale: {mode: fixed, replicas: 3}" },
-    [SCALE_MANUAL] = { "a manual scale", scale_manual, .discriminator = "mode" },
-};
-static const struct walk_variants scales = { "scale", "mode", scale_words, scale_shapes };
-
-static void decode_scale(struct walk *w, const struct walk_field *f, const struct doc_node *n,
-                         void *owner)
-{
-    (void)f;
-    int kind; /* manual starts one replica, as an absent scale does */
-    (void)walk_variant(w, &scales, n, owner, &kind);
-}
-
-/* ---- depends, restart, errors ---------------------------------------------------------------- */
-
-const struct walk_word spec_condition_words[] = {
-    { "started", SPEC_STARTED, false },
-    { "healthy", SPEC_HEALTHY, false },
-    { "ready",   SPEC_READY,   false },
-    { 0 },
-};
-static const struct walk_word on_timeout_words[] = {
-    { "fail",     SPEC_TIMEOUT_FAIL,     false },
-    { "warn",     SPEC_TIMEOUT_WARN,     false },
-    { "continue", SPEC_TIMEOUT_CONTINUE, false },
-    { 0 },
-};
-static const struct walk_field depends_fields[] = {
-    { "service",    decode_text,     offsetof(struct spec_depends, service), WALK_REQUIRED, NULL },
-    { "condition",  decode_enum,     offsetof(struct spec_depends, condition),  0, spec_condition_words },
-    { "timeout",    decode_duration, offsetof(struct spec_depends, timeout_ms), 0, NULL },
-    { "on_timeout", decode_enum,     offsetof(struct spec_depends, on_timeout), 0, on_timeout_words },
-    { 0 },
-};
-static const struct walk_habit depends_habits[] = {
-    { "name", "'service'" }, { "on_failure", "'on_timeout'" }, { 0 },
-};
-static const struct walk_shape depends_shape = {
-    "a dependency", depends_fields, depends_habits, "depends: [{service: NAME}]", NULL
-};
-static const struct spec_depends depends_initial = {
-    .condition = SPEC_HEALTHY, .timeout_ms = 300000, .on_timeout = SPEC_TIMEOUT_FAIL
-};
-static const struct walk_list depends_list = {
-    .shape = &depends_shape, .item_size = sizeof(struct spec_depends),
-    .count_offset = offsetof(struct spec_service, n_depends), .initial = &depends_initial,
-};
-
-static const struct walk_word restart_words[] = {
-    { "no",             SPEC_RESTART_NO,             false },
-    { "always",         SPEC_RESTART_ALWAYS,         false },
-    { "unless_stopped", SPEC_RESTART_UNLESS_STOPPED, false },
-    { "on_failure",     SPEC_RESTART_ON_FAILURE,     false },
-    { 0 },
-};
-static const struct walk_field restart_fields[] = {
-    { "kind",         decode_enum,     offsetof(struct spec_restart_policy, kind), WALK_REQUIRED, restart_words },
-    { "max_attempts", decode_integer,  offsetof(struct spec_restart_policy, max_attempts), 0, &any_u32 },
-    { "delay",        decode_duration, offsetof(struct spec_restart_policy, delay_ms), 0, NULL },
-    LATER("max_delay"),
-    LATER("reset_after"),
-    { 0 },
-};
-
-static const struct walk_word panic_words[] = {
-    { "restart",  SPEC_PANIC_RESTART,  false },
-    { "shutdown", SPEC_PANIC_SHUTDOWN, false },
-    { "isolate",  SPEC_PANIC_ISOLATE,  false },
-    { 0 },
-};
-static const struct walk_field panic_fields[] = {
-    { "action", decode_enum, offsetof(struct spec_service, on_panic), 0, panic_words },
-    { 0 },
-};
-static const struct walk_field errors_fields[] = {
-    LATER("on_init_failure"),
-    { "on_panic",        decode_here,  0, 0, SHAPE(panic_fields, .noun = "on_panic",
-                                                   .shorthand = "on_panic: {action: restart}") },
-    { 0 },
-};
-
-/* ---- endpoints, storage ---------------------------------------------------------------------- */
-
-const struct walk_word spec_protocol_words[] = {
-    { "http",      SPEC_HTTP,      false },
-    { "https",     SPEC_HTTPS,     false },
-    { "tcp",       SPEC_TCP,       false },
-    { "udp",       SPEC_UDP,       false },
-    { "websocket", SPEC_WEBSOCKET, false },
-    { 0 },
-};
-static const struct walk_word expose_words[] = {
-    { "internal", SPEC_INTERNAL, false }, { "public", SPEC_PUBLIC, false }, { 0 },
-};
-static const struct decode_checked endpoint_name = {
-    spec_check_endpoint_name, "E-ENDPOINT-NAME", "endpoint name"
-};
-static const struct decode_checked endpoint_path = {
-    spec_check_endpoint_path, "E-ENDPOINT-PATH", "path"
-};
-static const struct decode_checked endpoint_host = {
-    spec_check_endpoint_host, "E-ENDPOINT-HOST", "host pattern"
-};
-static const struct walk_field endpoint_fields[] = {
-    { "name",        decode_checked, offsetof(struct spec_endpoint, name), WALK_REQUIRED, &endpoint_name },
-    { "protocol",    decode_enum,    offsetof(struct spec_endpoint, protocol), WALK_REQUIRED, spec_protocol_words },
-    { "port",        decode_integer, offsetof(struct spec_endpoint, port), WALK_REQUIRED, &endpoint_port },
-    { "target_port", decode_integer, offsetof(struct spec_endpoint, target_port), 0, &target_port },
-    { "path",        decode_checked, offsetof(struct spec_endpoint, path), 0, &endpoint_path },
-    { "host",        decode_checked, offsetof(struct spec_endpoint, host), 0, &endpoint_host },
-    { "expose",      decode_enum,    offsetof(struct spec_endpoint, expose), 0, expose_words },
-    LATER("stream"),
-    LATER("target_role"),
-    LATER("tunnel"),
-    { 0 },
-};
-static const struct walk_shape endpoint_shape = {
-    "an endpoint", endpoint_fields, NULL, "endpoints: [{name: web, protocol: http, port: 80}]", NULL
-};
-static const struct walk_list endpoint_list = {
-    .shape = &endpoint_shape, .item_size = sizeof(struct spec_endpoint),
-    .count_offset = offsetof(struct spec_service, n_endpoints),
-};
-
-static const struct walk_word storage_words[] = {
-    { "bind",      SPEC_MOUNT_BIND,      false },
-    { "named",     SPEC_MOUNT_NAMED,     true },
-    { "anonymous", SPEC_MOUNT_ANONYMOUS, true },
-    { "tmpfs",     SPEC_MOUNT_TMPFS,     false },
-    { "s3",        SPEC_MOUNT_S3,        true },
-    { 0 },
-};
-static const struct decode_checked mount_target = {
-    spec_check_mount_target, "E-MOUNT-TARGET", "target"
-};
-static const struct walk_field bind_fields[] = {
-    { "source",   decode_source,  offsetof(struct spec_storage, source), WALK_REQUIRED, NULL },
-    { "target",   decode_checked, offsetof(struct spec_storage, target), WALK_REQUIRED, &mount_target },
-    { "readonly", decode_bool,    offsetof(struct spec_storage, readonly), 0, NULL },
-    { 0 },
-};
-static const struct walk_field tmpfs_fields[] = {
-    { "target", decode_checked,    offsetof(struct spec_storage, target), WALK_REQUIRED, &mount_target },
-    { "size",   decode_size,       offsetof(struct spec_storage, size), 0, "E-STORAGE-SIZE" },
-    { "mode",   decode_tmpfs_mode, offsetof(struct spec_storage, mode), 0, NULL },
-    { 0 },
-};
-static const struct walk_habit storage_habits[] = {
-    { "read_only", "'readonly'" }, { "ro", "'readonly'" }, { "destination", "'target'" }, { 0 },
-};
-static const struct walk_shape storage_shapes[] = {
-    [SPEC_MOUNT_BIND]  = { "a bind mount", bind_fields, storage_habits,
-                           "storage: [{type: bind, source: /here, target: /there}]", "type" },
-    [SPEC_MOUNT_TMPFS] = { "a tmpfs mount", tmpfs_fields, storage_habits, NULL, "type" },
-};
-static const struct walk_variants storage_kinds = { "a mount", "type", storage_words, storage_shapes };
-static const struct walk_list storage_list = {
-    .variants = &storage_kinds, .item_size = sizeof(struct spec_storage),
-    .count_offset = offsetof(struct spec_service, n_storage),
-};
-
-/* ---- a service ------------------------------------------------------------------------------- */
+/* ---- a service -------------------------------------------------------------------------------- */
 
 const struct walk_word spec_rtype_words[] = {
-    { "service", SPEC_SERVICE, false },
-    { "job",     SPEC_JOB,     false },
-    { "cron",    SPEC_CRON,    true },
+    { "service", SPEC_SERVICE, NULL },
+    { "job",     SPEC_JOB, NULL },
+    { "cron",    SPEC_CRON, NULL },
     { 0 },
 };
+static const struct walk_word isolation_words[] = {
+    { "auto",    SPEC_ISOLATION_AUTO, NULL },
+    { "process", SPEC_ISOLATION_PROCESS, NULL },
+    { "hyperv",  SPEC_ISOLATION_HYPERV, NULL },
+    { 0 },
+};
+static const struct walk_word localhost_words[] = {
+    { "auto",   SPEC_LOCALHOST_AUTO, NULL },
+    { "always", SPEC_LOCALHOST_ALWAYS, NULL },
+    { "never",  SPEC_LOCALHOST_NEVER, NULL },
+    { 0 },
+};
+static const struct walk_word node_mode_words[] = {
+    { "shared",    SPEC_NODE_SHARED, NULL },
+    { "dedicated", SPEC_NODE_DEDICATED, NULL },
+    { "exclusive", SPEC_NODE_EXCLUSIVE, NULL },
+    { 0 },
+};
+
 static const struct decode_checked user = { spec_check_user, "E-USER", "user" };
 static const struct decode_checked hostname = { spec_check_hostname, "E-HOSTNAME", "host name" };
+static const struct decode_checked capability = {
+    spec_check_capability, "E-CAPABILITY", "capability"
+};
+static const struct decode_checked security_opt = {
+    spec_check_security_opt, "E-SECURITY-OPT", "option"
+};
+static const struct decode_checked exposed = { spec_check_exposed_port, "E-EXPOSE", "port" };
+static const struct decode_checked dns = { spec_check_ip, "E-DNS-ADDR", "resolver" };
+static const struct decode_checked extra_host = { spec_check_extra_host, "E-EXTRA-HOST", "host" };
+static const struct decode_checked pid_mode = { spec_check_pid_mode, "E-NS-MODE", "pid_mode" };
+static const struct decode_checked ipc_mode = { spec_check_ipc_mode, "E-NS-MODE", "ipc_mode" };
 
 static const struct walk_field lifecycle_fields[] = {
-    { "delete_on_exit", decode_bool, offsetof(struct spec_service, delete_on_exit), 0, NULL },
+    { "delete_on_exit", &type_bool, AT(spec_service, delete_on_exit), 0, NULL },
     { 0 },
 };
 
+#define OF(member) AT(spec_service, member)
 static const struct walk_field service_fields[] = {
     /* what it is */
-    { "image",       decode_struct, offsetof(struct spec_service, image), WALK_REQUIRED,
-      SHAPE(image_fields, .noun = "image", .shorthand = "image: {name: REFERENCE}") },
-    { "rtype",       decode_enum,   offsetof(struct spec_service, rtype), 0, spec_rtype_words },
-    LATER("schedule"),
-    LATER("schedule_options"),
-    LATER("job_options"),
-    LATER("update"),
-    LATER("service_type"),
-    LATER("wasm"),
-    LATER("wasm_http"),
-    LATER("platform"),
-    { "labels",      decode_labels, offsetof(struct spec_service, labels), 0, NULL },
-    LATER("logs"),
-    { "lifecycle",   decode_here,   0, 0, SHAPE(lifecycle_fields, .noun = "lifecycle") },
+    { "image",             &type_struct,   OF(image), WALK_REQUIRED, &spec_image_shape },
+    { "rtype",             &type_enum,     OF(rtype), WALK_HASHED, spec_rtype_words },
+    { "schedule",          &type_cron,     OF(schedule), WALK_LIVE, NULL },
+    { "schedule_options",  &type_optional, OF(schedule_options), WALK_EXTENSION | WALK_LIVE, &spec_schedule_part },
+    { "job_options",       &type_optional, OF(job_options), WALK_EXTENSION | WALK_LIVE, &spec_job_part },
+    { "update",            &type_optional, OF(update), WALK_EXTENSION | WALK_LIVE, &spec_update_part },
+    { "service_type",      &type_enum,     OF(type), 0, spec_service_type_words },
+    { "wasm",              &type_optional, OF(wasm), 0, &spec_wasm_part },
+    { "wasm_http",         &type_optional, OF(wasm), WALK_ALIAS | WALK_DEPRECATED, &spec_wasm_part },
+    { "platform",          &type_optional, OF(platform), 0, &spec_platform_part },
+    { "labels",            &type_labels,   OF(labels), WALK_HASHED, NULL },
+    { "logs",              &type_optional, OF(logs), WALK_LIVE, &spec_logs_part },
+    { "lifecycle",         &type_here,     0, WALK_LIVE, SHAPE(lifecycle_fields, .noun = "lifecycle") },
     /* process */
-    { "command",     decode_struct, offsetof(struct spec_service, command), 0,
-      SHAPE(command_fields, .noun = "command",
-            .shorthand = "command: {entrypoint: [PROGRAM], args: [ARGUMENT]}") },
-    { "env",         decode_env,    offsetof(struct spec_service, env), 0, NULL },
-    { "user",        decode_checked, offsetof(struct spec_service, user), 0, &user },
-    LATER("extra_groups"),
-    { "hostname",    decode_checked, offsetof(struct spec_service, hostname), 0, &hostname },
-    { "tty",         decode_bool,   offsetof(struct spec_service, tty), 0, NULL },
-    { "stdin_open",  decode_bool,   offsetof(struct spec_service, stdin_open), 0, NULL },
-    LATER("init_container"),
-    { "stop_signal", decode_signal, offsetof(struct spec_service, stop_signal), 0, NULL },
-    { "stop_grace_period", decode_duration, offsetof(struct spec_service, stop_grace_ms), 0, NULL },
-    { "restart_policy", decode_struct, offsetof(struct spec_service, restart), 0,
-      SHAPE(restart_fields, .noun = "restart_policy",
-            .shorthand = "restart_policy: {kind: always}") },
+    { "command",           &type_struct,   OF(command), WALK_HASHED, &spec_command_shape },
+    { "env",               &type_env,      OF(env), WALK_HASHED, NULL },
+    { "user",              &type_checked,  OF(user), WALK_HASHED, &user },
+    { "extra_groups",      &type_texts,    OF(extra_groups), 0, NULL },
+    { "hostname",          &type_checked,  OF(hostname), WALK_HASHED, &hostname },
+    { "tty",               &type_bool,     OF(tty), WALK_HASHED, NULL },
+    { "stdin_open",        &type_bool,     OF(stdin_open), WALK_HASHED, NULL },
+    { "init_container",    &type_bool,     OF(init_container), 0, NULL },
+    { "stop_signal",       &type_signal,   OF(stop_signal), WALK_HASHED, NULL },
+    { "stop_grace_period", &type_duration, OF(stop_grace_ms), WALK_LIVE, NULL },
+    { "restart_policy",    &type_struct,   OF(restart), WALK_LIVE, &spec_restart_shape },
     /* resources, devices, security */
-    { "resources",   decode_struct, offsetof(struct spec_service, resources), 0,
-      SHAPE(resources_fields, .noun = "resources") },
-    LATER("devices"),
-    LATER("privileged"),
-    LATER("capabilities"),
-    LATER("cap_add"),
-    LATER("cap_drop"),
-    LATER("security_opt"),
-    { "read_only_root_fs", decode_bool, offsetof(struct spec_service, read_only_root_fs), 0, NULL },
-    LATER("ulimits"),
-    LATER("sysctls"),
-    LATER("userns_mode"),
-    LATER("cgroup_parent"),
-    LATER("isolation"),
+    { "resources",         &type_struct,   OF(resources), 0, &spec_resources_shape },
+    { "devices",           &type_list,     OF(devices), 0, &spec_device_list },
+    { "privileged",        &type_bool,     OF(privileged), 0, NULL },
+    { "capabilities",      &type_checked_texts, OF(cap_add), 0, &capability },
+    { "cap_add",           &type_checked_texts, OF(cap_add), WALK_ALIAS, &capability },
+    { "cap_drop",          &type_checked_texts, OF(cap_drop), 0, &capability },
+    { "security_opt",      &type_checked_texts, OF(security_opt), 0, &security_opt },
+    { "read_only_root_fs", &type_bool,     OF(read_only_root_fs), WALK_HASHED, NULL },
+    { "ulimits",           &type_map,      OF(ulimits), 0, &spec_ulimit_map },
+    { "sysctls",           &type_sysctls,  OF(sysctls), 0, NULL },
+    { "userns_mode",       &type_text,     OF(userns_mode), 0, NULL },
+    { "cgroup_parent",     &type_text,     OF(cgroup_parent), 0, NULL },
+    { "isolation",         &type_enum,     OF(isolation), 0, isolation_words },
     /* network */
-    { "endpoints",   decode_list,   offsetof(struct spec_service, endpoints), 0, &endpoint_list },
-    LATER("port_mappings"),
-    LATER("expose"),
-    { "network_mode", decode_network, 0, WALK_TAGGED, NULL },
-    LATER("host_network"),
-    LATER("network"),
-    LATER("overlay"),
-    LATER("dns"),
-    LATER("extra_hosts"),
-    LATER("localhost_reachability"),
-    LATER("pid_mode"),
-    LATER("ipc_mode"),
+    { "endpoints",         &type_list,     OF(endpoints), WALK_LIVE, &spec_endpoint_list },
+    { "port_mappings",     &type_list,     OF(port_mappings), 0, &spec_port_mapping_list },
+    { "expose",            &type_checked_texts, OF(expose), 0, &exposed },
+    { "network_mode",      &type_network,  0, WALK_TAGGED | WALK_HASHED, NULL },
+    { "host_network",      &type_bool,     OF(host_network), WALK_DEPRECATED, NULL },
+    { "network",           &type_optional, OF(overlays), 0, &spec_network_part },
+    { "overlay",           &type_optional, OF(overlay), 0, &spec_overlay_part },
+    { "dns",               &type_checked_texts, OF(dns), 0, &dns },
+    { "extra_hosts",       &type_checked_texts, OF(extra_hosts), 0, &extra_host },
+    { "localhost_reachability", &type_enum, OF(localhost), 0, localhost_words },
+    { "pid_mode",          &type_checked,  OF(pid_mode), 0, &pid_mode },
+    { "ipc_mode",          &type_checked,  OF(ipc_mode), 0, &ipc_mode },
     /* scale, order, health */
-    { "scale",       decode_scale,  0, 0, NULL },
-    LATER("replica_groups"),
-    { "depends",     decode_list,   offsetof(struct spec_service, depends), 0, &depends_list },
-    { "health",      decode_health, offsetof(struct spec_service, health), 0,
-      SHAPE(health_fields, .noun = "health",
-            .shorthand = "health: {check: {type: tcp, port: 80}}") },
-    LATER("init"),
-    { "errors",      decode_here,   0, 0,
-      SHAPE(errors_fields, .noun = "errors", .shorthand = "errors: {on_panic: {action: restart}}") },
-    { "storage",     decode_list,   offsetof(struct spec_service, storage), 0, &storage_list },
+    { "scale",             &type_variant,  0, WALK_LIVE, &spec_scales, OF(scale_written) },
+    { "replica_groups",    &type_list,     OF(groups), 0, &spec_group_list },
+    { "depends",           &type_list,     OF(depends), WALK_LIVE, &spec_depends_list },
+    { "health",            &type_struct,   OF(health), WALK_LIVE, &spec_health_shape, OF(health.written) },
+    { "init",              &type_here,     0, 0, &spec_init_shape },
+    { "errors",            &type_here,     0, WALK_LIVE, &spec_errors_shape },
+    { "storage",           &type_list,     OF(storage), WALK_HASHED, &spec_storage_list },
     /* placement */
-    LATER("node_mode"),
-    LATER("node_selector"),
-    LATER("affinity"),
+    { "node_mode",         &type_enum,     OF(node_mode), WALK_LIVE, node_mode_words },
+    { "node_selector",     &type_optional, OF(node_selector), WALK_LIVE, &spec_node_selector_part },
+    { "affinity",          &type_affinity, OF(affinity), WALK_TAGGED | WALK_LIVE, NULL },
     { 0 },
 };
 
@@ -440,14 +148,19 @@ static const struct walk_habit service_habits[] = {
 };
 
 const struct walk_shape spec_service_shape = {
-    "a service", service_fields, service_habits, "NAME: {image: {name: REFERENCE}}", NULL
+    "a service", service_fields, service_habits, "NAME: {image: {name: REFERENCE}}",
 };
 
 const struct spec_service spec_service_initial = {
     .rtype = SPEC_SERVICE,
     .replicas = 1,
+    .scale_mode = SPEC_SCALE_ADAPTIVE,
+    .scale_min = 1,
+    .scale_max = 10,
+    .scale_cooldown_ms = 30000,
     .health = { .expect_status = 200, .start_grace_ms = 5000, .interval_ms = 10000,
                 .timeout_ms = 5000, .retries = 3 },
+    .restart = { .max_delay_ms = 60000, .reset_after_ms = 600000 },
     .stop_grace_ms = UINT64_MAX, /* not said: depends on rtype */
 };
 
@@ -461,18 +174,20 @@ static void decode_services(struct walk *w, const struct walk_field *f, const st
     else
         *DECODE_MEMBER(const struct doc_node *, f, owner) = n;
 }
+static const struct walk_type type_services = { "a mapping of services", decode_services };
 
 static const struct decode_checked version = { spec_check_version, "E-VERSION", "version" };
 static const struct decode_checked deployment = {
     spec_check_deployment_name, "E-DEPLOYMENT-NAME", "deployment name"
 };
+#define IN(member) AT(spec_document, member)
 static const struct walk_field document_fields[] = {
-    { "version",    decode_checked,  offsetof(struct spec_document, version), WALK_REQUIRED, &version },
-    { "deployment", decode_checked,  offsetof(struct spec_document, deployment), WALK_REQUIRED, &deployment },
-    { "services",   decode_services, offsetof(struct spec_document, services), 0, NULL },
-    LATER("externals"),
-    LATER("tunnels"),
-    LATER("api"),
+    { "version",    &type_checked,  IN(version), WALK_REQUIRED, &version },
+    { "deployment", &type_checked,  IN(deployment), WALK_REQUIRED, &deployment },
+    { "services",   &type_services, IN(services), 0, NULL },
+    { "externals",  &type_map,      IN(externals), 0, &spec_external_map },
+    { "tunnels",    &type_map,      IN(tunnels), 0, &spec_tunnel_map },
+    { "api",        &type_optional, IN(api), 0, &spec_api_part },
     { 0 },
 };
 static const struct walk_habit document_habits[] = {
@@ -480,6 +195,6 @@ static const struct walk_habit document_habits[] = {
 };
 const struct walk_shape spec_document_shape = {
     "the document", document_fields, document_habits,
-    "version: v1, deployment: NAME, services: {…}", NULL
+    "version: v1, deployment: NAME, services: {…}",
 };
 /* clang-format on */

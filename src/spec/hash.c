@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spec/hash.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
 #include "base/imageref.h"
+#include "spec/dump_value.h"
 #include "spec/fields.h"
 
 static uint64_t add_text(uint64_t h, const char *text)
@@ -72,7 +74,45 @@ static uint64_t storage(uint64_t h, const struct spec_storage *s)
     h = text(h, "target", s->target);
     h = number(h, "readonly", s->readonly, false);
     h = number(h, "size", s->size, 0);
-    return number(h, "mode", s->mode, 0);
+    h = number(h, "mode", s->mode, 0);
+    h = text(h, "name", s->name);
+    h = number(h, "tier", s->tier, 0);
+    h = text(h, "bucket", s->bucket);
+    h = text(h, "prefix", s->prefix);
+    h = text(h, "endpoint", s->endpoint);
+    return text(h, "credentials", s->credentials);
+}
+
+static uint64_t value(uint64_t h, const char *name, const json_t *v)
+{
+    char *dumped = json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+    h = text(h, name, dumped);
+    free(dumped);
+    return h;
+}
+
+/*
+ * Adds the rows (but those of `without`) whose value is not the initial one. initial is a struct
+ * like s.
+ */
+static uint64_t rows(uint64_t h, const struct walk_shape *shape, const void *s, const void *initial,
+                     unsigned without)
+{
+    for (const struct walk_field *f = shape->fields; f->name; f++) {
+        if (f->flags & (without | WALK_ALIAS))
+            continue;
+        if (f->type == &type_struct && !f->written) {
+            h = rows(h, f->detail, (const char *)s + f->offset, (const char *)initial + f->offset,
+                     without);
+            continue;
+        }
+        json_t *v = value_of(f, s), *absent = value_of(f, initial);
+        if (v && !(absent && json_equal(v, absent)))
+            h = value(h, f->name, v);
+        json_decref(v);
+        json_decref(absent);
+    }
+    return h;
 }
 
 static uint64_t container(const struct spec_service *s)
@@ -97,60 +137,13 @@ static uint64_t container(const struct spec_service *s)
     h = number(h, "stop_signal", (uint64_t)s->stop_signal, 0);
     h = number(h, "tty", s->tty, false);
     h = number(h, "stdin_open", s->stdin_open, false);
-    return number(h, "read_only_root_fs", s->read_only_root_fs, false);
-}
-
-static uint64_t health(uint64_t h, const struct spec_health *c, const struct spec_health *initial)
-{
-    if (!c->written)
-        return h;
-    h = add_number(add_text(h, "check"), c->check);
-    h = number(h, "port", c->port, 0);
-    h = text(h, "url", c->url);
-    h = number(h, "expect_status", c->expect_status, initial->expect_status);
-    h = text(h, "command", c->command);
-    h = number(h, "start_grace", c->start_grace_ms, initial->start_grace_ms);
-    h = number(h, "interval", c->interval_ms, initial->interval_ms);
-    h = number(h, "timeout", c->timeout_ms, initial->timeout_ms);
-    return number(h, "retries", c->retries, initial->retries);
-}
-
-static uint64_t depends(uint64_t h, const struct spec_depends *d)
-{
-    h = text(h, "depends", d->service);
-    h = number(h, "condition", d->condition, SPEC_HEALTHY);
-    h = number(h, "timeout", d->timeout_ms, 300000);
-    return number(h, "on_timeout", d->on_timeout, SPEC_TIMEOUT_FAIL);
-}
-
-static uint64_t endpoint(uint64_t h, const struct spec_endpoint *e)
-{
-    h = text(h, "endpoint", e->name);
-    h = number(h, "protocol", e->protocol, SPEC_HTTP);
-    h = number(h, "port", e->port, 0);
-    h = number(h, "target_port", e->target_port, e->port);
-    h = number(h, "expose", e->expose, SPEC_INTERNAL);
-    h = text(h, "path", e->path);
-    return text(h, "host", e->host);
+    h = number(h, "read_only_root_fs", s->read_only_root_fs, false);
+    return rows(h, &spec_service_shape, s, &spec_service_initial, WALK_LIVE | WALK_HASHED);
 }
 
 void spec_hash_service(struct spec_service *s)
 {
-    uint64_t h = container(s);
-    s->container_hash = h;
-    h = number(h, "rtype", s->rtype, SPEC_SERVICE);
-    h = number(h, "pull_policy", s->image.pull, SPEC_PULL_IF_NOT_PRESENT);
-    h = number(h, "replicas", s->replicas, 1);
-    h = health(h, &s->health, &spec_service_initial.health);
-    for (size_t i = 0; i < s->n_depends; i++)
-        h = depends(h, &s->depends[i]);
-    h = number(h, "restart", s->restart.kind, SPEC_RESTART_NONE_WRITTEN);
-    h = number(h, "max_attempts", s->restart.max_attempts, 0);
-    h = number(h, "delay", s->restart.delay_ms, 0);
-    h = number(h, "on_panic", s->on_panic, SPEC_PANIC_RESTART);
-    for (size_t i = 0; i < s->n_endpoints; i++)
-        h = endpoint(h, &s->endpoints[i]);
-    h = number(h, "stop_grace", s->stop_grace_ms,
-               s->rtype == SPEC_SERVICE ? SPEC_GRACE_SERVICE_MS : SPEC_GRACE_JOB_MS);
-    s->full_hash = number(h, "delete_on_exit", s->delete_on_exit, false);
+    s->container_hash = container(s);
+    s->full_hash = number(s->container_hash, "rtype", s->rtype, SPEC_SERVICE);
+    s->full_hash = rows(s->full_hash, &spec_service_shape, s, &spec_service_initial, WALK_HASHED);
 }

@@ -86,6 +86,12 @@ static void complete_service(struct spec_service *s)
 {
     if (s->stop_grace_ms == UINT64_MAX)
         s->stop_grace_ms = s->rtype == SPEC_SERVICE ? SPEC_GRACE_SERVICE_MS : SPEC_GRACE_JOB_MS;
+    if (!s->health.retries) /* 0 acts as 1 */
+        s->health.retries = 1;
+    if (s->scale_mode == SPEC_SCALE_ADAPTIVE)
+        s->replicas = s->scale_min;
+    if (s->host_network && s->network == SPEC_NET_DEFAULT)
+        s->network = SPEC_NET_HOST;
     for (size_t i = 0; i < s->n_endpoints; i++) {
         /* of this arena, and const for everybody else */
         struct spec_endpoint *e = (struct spec_endpoint *)(uintptr_t)&s->endpoints[i];
@@ -160,14 +166,18 @@ static void decode_all_services(struct parse *p, const struct doc_node *map)
 
 static void decode_document(struct parse *p)
 {
-    uint32_t no_slots[1] = { 0 };
-    const struct doc_node empty = {
-        .kind = DOC_MAP, .line = 1, .column = 1, .map = { .slots = no_slots, .n_slots = 1 }
-    };
+    const struct doc_node empty = { .kind = DOC_MAP, .line = 1, .column = 1 };
+    struct spec *spec = &p->out->spec;
     struct spec_document document = { 0 };
     const struct doc_node *root = p->root && !doc_is_null(p->root) ? p->root : &empty;
     walk_struct(&p->w, &spec_document_shape, root, &document);
-    p->out->spec.deployment = document.deployment;
+    spec->deployment = document.deployment;
+    spec->externals = document.externals;
+    spec->n_externals = document.n_externals;
+    spec->tunnels = document.tunnels;
+    spec->n_tunnels = document.n_tunnels;
+    spec->api = document.api;
+    spec_validate_document(&p->w, root, spec);
     if (document.services)
         decode_all_services(p, document.services);
     else if (!p->w.diags->n_errors)
@@ -180,6 +190,17 @@ struct spec *spec_parse(const char *text, size_t len, const char *name, const ch
 {
     struct parse p;
     if (begin(&p, text, len, name, base_dir, diags) == 0)
+        decode_document(&p);
+    return finish(&p);
+}
+
+struct spec *spec_parse_compat(const char *text, size_t len, const char *name, const char *base_dir,
+                               struct spec_diags *diags)
+{
+    struct parse p;
+    int rc = begin(&p, text, len, name, base_dir, diags);
+    p.w.compat = true;
+    if (rc == 0)
         decode_document(&p);
     return finish(&p);
 }

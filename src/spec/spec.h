@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "spec/diag.h"
+#include "spec/parts.h"
 
 enum spec_rtype { SPEC_SERVICE, SPEC_JOB, SPEC_CRON };
 enum spec_pull { SPEC_PULL_IF_NOT_PRESENT, SPEC_PULL_ALWAYS, SPEC_PULL_NEWER, SPEC_PULL_NEVER };
@@ -30,8 +31,7 @@ enum spec_restart {
     SPEC_RESTART_ON_FAILURE
 };
 enum spec_panic { SPEC_PANIC_RESTART, SPEC_PANIC_SHUTDOWN, SPEC_PANIC_ISOLATE };
-enum spec_protocol { SPEC_HTTP, SPEC_HTTPS, SPEC_TCP, SPEC_UDP, SPEC_WEBSOCKET };
-enum spec_expose { SPEC_INTERNAL, SPEC_PUBLIC };
+enum spec_scale_mode { SPEC_SCALE_ADAPTIVE, SPEC_SCALE_FIXED, SPEC_SCALE_MANUAL };
 enum spec_net {
     SPEC_NET_DEFAULT,
     SPEC_NET_HOST,
@@ -48,26 +48,14 @@ enum spec_mount {
 };
 
 enum {
-    SPEC_REPLICAS_MAX = 1000,        /* of a service: what one host can be asked for */
+    SPEC_REPLICAS_MAX = 1000,     /* of a service: what one host can be asked for */
     SPEC_MEMORY_MIN = 256 * 1024, /* bytes: no process starts below */
-};
-
-struct spec_pair {
-    const char *key, *value;
-};
-struct spec_strings {
-    const char *const *v;
-    size_t n;
-    bool written;
-};
-struct spec_pairs {
-    const struct spec_pair *v;
-    size_t n;
 };
 
 struct spec_image {
     const char *name;
     enum spec_pull pull;
+    enum spec_source_policy source_policy;
 };
 struct spec_command {
     struct spec_strings entrypoint, args;
@@ -84,6 +72,10 @@ struct spec_resources {          /* 0 or NULL: not said */
     const char *cpuset;
     int32_t oom_score_adj;
     bool has_oom_score_adj;
+    uint8_t memory_swappiness;
+    bool has_memory_swappiness, oom_kill_disable;
+    uint16_t blkio_weight;
+    const struct spec_gpu *gpu;
 };
 
 struct spec_health {
@@ -95,6 +87,7 @@ struct spec_health {
     const char *command; /* command: for sh -c in the container */
     uint64_t start_grace_ms, interval_ms, timeout_ms;
     uint32_t retries; /* at least 1 */
+    enum spec_unhealthy on_unhealthy;
 };
 
 struct spec_depends {
@@ -109,14 +102,7 @@ struct spec_restart_policy {
     enum spec_restart kind;
     uint32_t max_attempts; /* 0: unlimited */
     uint64_t delay_ms;     /* base delay; 0: the default back-off */
-};
-
-struct spec_endpoint {
-    const char *name;
-    enum spec_protocol protocol;
-    uint16_t port, target_port;
-    enum spec_expose expose;
-    const char *path, *host; /* of L7 protocols; NULL: not said */
+    uint64_t max_delay_ms, reset_after_ms;
 };
 
 struct spec_storage {
@@ -124,8 +110,29 @@ struct spec_storage {
     const char *source; /* bind: absolute host path */
     const char *target;
     bool readonly;
-    uint64_t size; /* tmpfs: bytes, 0 not said */
-    uint32_t mode; /* tmpfs: permission bits, 0 not said */
+    uint64_t size;    /* tmpfs: bytes, 0 not said */
+    uint32_t mode;    /* tmpfs: permission bits, 0 not said */
+    const char *name; /* named */
+    enum spec_tier tier;
+    const char *bucket, *prefix, *endpoint, *credentials; /* s3 */
+};
+
+struct spec_replica_group { /* what is NULL or not written is the service's */
+    const char *role;
+    uint32_t count;
+    const struct spec_image *image;
+    struct spec_pairs env;
+    const struct spec_command *command;
+    const struct spec_resources *resources;
+    struct spec_affinity affinity;
+};
+
+struct spec_external {
+    const char *name;
+    struct spec_strings backends;
+    const struct spec_endpoint *endpoints;
+    size_t n_endpoints;
+    struct spec_health health;
 };
 
 struct spec_service {
@@ -155,6 +162,49 @@ struct spec_service {
     uint64_t container_hash;
     /* Of all fields: equal hashes mean nothing changed. */
     uint64_t full_hash;
+
+    /* scale; what an absent one means, adaptive from 1 to 10, is filled in */
+    enum spec_scale_mode scale_mode;
+    bool scale_written;
+    uint32_t scale_min, scale_max;
+    uint64_t scale_cooldown_ms;
+    struct spec_targets scale_targets;
+    const struct spec_replica_group *groups;
+    size_t n_groups;
+    /* what it is */
+    enum spec_service_type type;
+    const char *schedule; /* a cron expression that was checked */
+    const struct spec_schedule_options *schedule_options;
+    const struct spec_job_options *job_options;
+    const struct spec_update *update;
+    const struct spec_wasm *wasm;
+    const struct spec_platform *platform;
+    const struct spec_logs *logs;
+    /* process, devices, security */
+    struct spec_strings extra_groups, cap_add, cap_drop, security_opt;
+    bool init_container, privileged;
+    const struct spec_device *devices;
+    size_t n_devices;
+    const struct spec_ulimit *ulimits;
+    size_t n_ulimits;
+    struct spec_pairs sysctls;
+    const char *userns_mode, *cgroup_parent, *pid_mode, *ipc_mode;
+    enum spec_isolation isolation;
+    /* network */
+    const struct spec_port_mapping *port_mappings;
+    size_t n_port_mappings;
+    struct spec_strings expose, dns, extra_hosts;
+    bool host_network;
+    const struct spec_network *overlays;
+    const struct spec_overlay *overlay;
+    enum spec_localhost localhost;
+    /* init, errors, placement */
+    const struct spec_init_step *init;
+    size_t n_init;
+    enum spec_on_init on_init_failure;
+    enum spec_node_mode node_mode;
+    const struct spec_node_selector *node_selector;
+    struct spec_affinity affinity;
 };
 
 struct spec {
@@ -164,6 +214,11 @@ struct spec {
     const size_t *start_order; /* indices of services, dependencies first, ties in file order */
     const char *text;          /* the source, NUL-terminated */
     size_t text_len;
+    const struct spec_external *externals;
+    size_t n_externals;
+    const struct spec_tunnel *tunnels;
+    size_t n_tunnels;
+    const struct spec_api *api;
 };
 
 /*
@@ -174,6 +229,13 @@ struct spec {
  */
 struct spec *spec_parse(const char *text, size_t len, const char *name, const char *base_dir,
                         struct spec_diags *diags);
+/*
+ * The same as others read v1: what is a strictness of ours only is a warning, and our extensions
+ * are unknown fields. For looking at a document, not for running it: a value that was warned about
+ * may be missing from the result.
+ */
+struct spec *spec_parse_compat(const char *text, size_t len, const char *name, const char *base_dir,
+                               struct spec_diags *diags);
 /* One service mapping on its own, as `zlayer run` sends it; the spec has deployment "-". */
 struct spec *spec_parse_service(const char *text, size_t len, const char *service_name,
                                 struct spec_diags *diags);

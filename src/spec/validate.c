@@ -12,15 +12,15 @@
 /* ---- where things stand ---------------------------------------------------------------------- */
 
 /* The node of a field of a mapping, or the mapping itself. */
-static const struct doc_node *field_node(const struct doc_node *map, const char *name)
+const struct doc_node *validate_field(const struct doc_node *map, const char *name)
 {
     const struct doc_pair *p = doc_find(map, name);
     return p ? p->value : map;
 }
 
-static const struct doc_node *item_node(const struct doc_node *service, const char *list, size_t i)
+const struct doc_node *validate_item(const struct doc_node *service, const char *list, size_t i)
 {
-    const struct doc_node *n = field_node(service, list);
+    const struct doc_node *n = validate_field(service, list);
     return n->kind == DOC_SEQ && i < n->seq.n ? n->seq.v[i] : n;
 }
 
@@ -35,9 +35,9 @@ static void push(struct walk *w, struct walk_path *p, const char *key, size_t in
     w->path = p;
 }
 
-static void report_in_item(struct walk *w, enum spec_severity severity, const char *id,
-                           const struct doc_node *at, const char *list, size_t i, const char *field,
-                           const char *text)
+void validate_report_item(struct walk *w, enum spec_severity severity, const char *id,
+                          const struct doc_node *at, const char *list, size_t i, const char *field,
+                          const char *text)
 {
     struct place p;
     const struct walk_path *saved = w->path;
@@ -49,14 +49,20 @@ static void report_in_item(struct walk *w, enum spec_severity severity, const ch
     w->path = saved;
 }
 
-static void report_in_field(struct walk *w, enum spec_severity severity, const char *id,
-                            const struct doc_node *map, const char *field, const char *text)
+void validate_report_field(struct walk *w, enum spec_severity severity, const char *id,
+                           const struct doc_node *map, const char *field, const char *text)
 {
     struct walk_path p;
     push(w, &p, field, 0);
     const struct doc_pair *pair = doc_find(map, field);
     walk_report(w, severity, id, pair ? pair->key : map, "%s", text);
     w->path = p.up;
+}
+
+const struct doc_node *validate_written(const struct doc_node *map, const char *name)
+{
+    const struct doc_pair *p = doc_find(map, name);
+    return p && !doc_is_null(p->value) ? p->value : NULL;
 }
 
 /* ---- one service ----------------------------------------------------------------------------- */
@@ -73,7 +79,8 @@ static void claimed_in_service(void *arg, const struct claim *first, const struc
     char text[512];
     (void)snprintf(text, sizeof text, "%s stands here and in line %d", walk_show(c->w, again->what),
                    first->node->line);
-    report_in_item(c->w, SPEC_ERROR, c->id, again->node, c->list, again->index, c->field, text);
+    validate_report_item(c->w, SPEC_ERROR, c->id, again->node, c->list, again->index, c->field,
+                         text);
 }
 
 static void check_endpoint_names(struct walk *w, const struct spec_source *s)
@@ -83,7 +90,8 @@ static void check_endpoint_names(struct walk *w, const struct spec_source *s)
     for (size_t i = 0; i < s->service->n_endpoints; i++) {
         const char *name = s->service->endpoints[i].name;
         if (name)
-            claims_add(&claims, name, 0, i, field_node(item_node(s->node, "endpoints", i), "name"));
+            claims_add(&claims, name, 0, i,
+                       validate_field(validate_item(s->node, "endpoints", i), "name"));
     }
     claims_check(&claims, claimed_in_service, &arg);
 }
@@ -96,7 +104,7 @@ static void check_dependency_names(struct walk *w, const struct spec_source *s)
         const char *name = s->service->depends[i].service;
         if (name)
             claims_add(&claims, name, 0, i,
-                       field_node(item_node(s->node, "depends", i), "service"));
+                       validate_field(validate_item(s->node, "depends", i), "service"));
     }
     claims_check(&claims, claimed_in_service, &arg);
 }
@@ -126,7 +134,7 @@ static void check_mount_targets(struct walk *w, const struct spec_source *s)
         const char *target = s->service->storage[i].target;
         if (target)
             claims_add(&claims, tidy_path(w->arena, target), 0, i,
-                       field_node(item_node(s->node, "storage", i), "target"));
+                       validate_field(validate_item(s->node, "storage", i), "target"));
     }
     claims_check(&claims, claimed_in_service, &arg);
 }
@@ -140,69 +148,66 @@ static void check_endpoints(struct walk *w, const struct spec_source *s)
 {
     for (size_t i = 0; i < s->service->n_endpoints; i++) {
         const struct spec_endpoint *e = &s->service->endpoints[i];
-        const struct doc_node *n = item_node(s->node, "endpoints", i);
+        const struct doc_node *n = validate_item(s->node, "endpoints", i);
         if (!is_l7(e->protocol) && (e->path || e->host))
-            report_in_item(w, SPEC_WARNING, "W-L7-FIELD-ON-STREAM",
-                           field_node(n, e->path ? "path" : "host"), "endpoints", i,
-                           e->path ? "path" : "host",
-                           "only http, https and websocket are routed by path and host");
+            validate_report_item(w, SPEC_WARNING, "W-L7-FIELD-ON-STREAM",
+                                 validate_field(n, e->path ? "path" : "host"), "endpoints", i,
+                                 e->path ? "path" : "host",
+                                 "only http, https and websocket are routed by path and host");
     }
-    if (s->service->n_endpoints)
-        report_in_field(w, SPEC_WARNING, "W-NOT-ACTED-ON", s->node, "endpoints",
-                        "endpoints are checked, and pick the port of a tcp health check, but this "
-                        "version does not listen on them");
 }
 
 static void check_resources(struct walk *w, const struct spec_source *s)
 {
     const struct spec_resources *r = &s->service->resources;
-    const struct doc_node *n = field_node(s->node, "resources");
+    const struct doc_node *n = validate_field(s->node, "resources");
     struct walk_path p;
     push(w, &p, "resources", 0);
     if (r->memory && r->memory < SPEC_MEMORY_MIN)
-        report_in_field(w, SPEC_ERROR, "E-MEMORY", n, "memory",
-                        "no process starts in so little memory: at least 256Ki");
+        validate_report_field(w, SPEC_ERROR, "E-MEMORY", n, "memory",
+                              "no process starts in so little memory: at least 256Ki");
     if (r->memory && r->memory_swap > 0 && (uint64_t)r->memory_swap < r->memory)
-        report_in_field(w, SPEC_ERROR, "E-MEMORY", n, "memory_swap",
-                        "memory_swap counts memory and swap together: it must be at least memory");
+        validate_report_field(
+            w, SPEC_ERROR, "E-MEMORY", n, "memory_swap",
+            "memory_swap counts memory and swap together: it must be at least memory");
     if (r->memory && r->memory_reservation > r->memory)
-        report_in_field(w, SPEC_ERROR, "E-MEMORY", n, "memory_reservation",
-                        "memory_reservation must not be more than memory");
+        validate_report_field(w, SPEC_ERROR, "E-MEMORY", n, "memory_reservation",
+                              "memory_reservation must not be more than memory");
     w->path = p.up;
 }
 
 static void check_health(struct walk *w, const struct spec_source *s)
 {
     const struct spec_health *h = &s->service->health;
-    const struct doc_node *n = field_node(field_node(s->node, "health"), "check");
+    const struct doc_node *n = validate_field(validate_field(s->node, "health"), "check");
     struct walk_path health, check;
     if (!h->written)
         return;
     push(w, &health, "health", 0);
     push(w, &check, "check", 0);
     if (h->check == SPEC_CHECK_HTTP && h->url) {
-        if (strncmp(h->url, "https://", 8) == 0)
-            report_in_field(w, SPEC_ERROR, "E-NOT-SUPPORTED", n, "url",
-                            "https is known, but this version probes http:// only");
-        else if (strncmp(h->url, "http://", 7) != 0 && h->url[0] != '/')
-            report_in_field(w, SPEC_ERROR, "E-HEALTH-URL", n, "url",
-                            "the url must begin with http://, https:// or '/'");
+        if (strncmp(h->url, "https://", 8) != 0 && strncmp(h->url, "http://", 7) != 0 &&
+            h->url[0] != '/')
+            validate_report_field(w, SPEC_ERROR, "E-HEALTH-URL", n, "url",
+                                  "the url must begin with http://, https:// or '/'");
     }
     if (h->check == SPEC_CHECK_COMMAND && h->command && !*h->command)
-        report_in_field(w, SPEC_ERROR, "E-HEALTH-COMMAND", n, "command", "the command is empty");
+        validate_report_field(w, SPEC_ERROR, "E-HEALTH-COMMAND", n, "command",
+                              "the command is empty");
     w->path = health.up;
 }
 
 static void check_job(struct walk *w, const struct spec_source *s)
 {
-    static const char *const ignored[] = { "scale", "health", "endpoints" };
-    if (s->service->rtype != SPEC_JOB)
+    static const char *const ignored[] = { "scale", "replica_groups", "health", "endpoints",
+                                           "update" };
+    if (s->service->rtype == SPEC_SERVICE)
         return;
     for (size_t i = 0; i < ZL_ARRAY_LEN(ignored); i++) {
         const struct doc_pair *p = doc_find(s->node, ignored[i]);
         if (p && !doc_is_null(p->value))
-            report_in_field(w, SPEC_WARNING, "W-IGNORED-FOR-JOB", s->node, ignored[i],
-                            "this has no effect on a job");
+            validate_report_field(w, SPEC_WARNING, "W-IGNORED-FOR-JOB", s->node, ignored[i],
+                                  "this has no effect on a job or cron");
     }
 }
 
@@ -215,13 +220,12 @@ void spec_validate_service(struct walk *w, const struct spec_source *s)
     check_resources(w, s);
     check_health(w, s);
     check_job(w, s);
-    if (s->service->hostname && s->service->network == SPEC_NET_HOST)
-        report_in_field(w, SPEC_WARNING, "W-HOST-NET-PORTS", s->node, "hostname",
-                        "the host name is ignored with network_mode: host");
     const struct spec_restart_policy *r = &s->service->restart;
     if (r->max_attempts && r->kind && r->kind != SPEC_RESTART_ON_FAILURE)
-        report_in_field(w, SPEC_WARNING, "W-RESTART-ATTEMPTS", s->node, "restart_policy",
-                        "max_attempts has an effect with kind: on_failure only");
+        validate_report_field(w, SPEC_WARNING, "W-RESTART-ATTEMPTS", s->node, "restart_policy",
+                              "max_attempts has an effect with kind: on_failure only");
+    spec_validate_parts(w, s);
+    spec_validate_wasm(w, s);
 }
 
 /* ---- between services ------------------------------------------------------------------------ */
@@ -242,13 +246,13 @@ static void report_in_service(const struct document *d, enum spec_severity sever
     const struct walk_path *saved = d->w->path;
     push(d->w, &p.service_list, "services", 0);
     push(d->w, &p.service, d->sources[service].service->name, 0);
-    report_in_item(d->w, severity, id, at, list, i, field, text);
+    validate_report_item(d->w, severity, id, at, list, i, field, text);
     d->w->path = saved;
 }
 
 static const struct doc_node *dependency_node(const struct document *d, size_t service, size_t i)
 {
-    return field_node(item_node(d->sources[service].node, "depends", i), "service");
+    return validate_field(validate_item(d->sources[service].node, "depends", i), "service");
 }
 
 static void unknown_dependency(const struct document *d, size_t service, size_t i)
@@ -289,6 +293,10 @@ static size_t resolve_dependencies(const struct document *d, struct order_edge *
                 continue;
             }
             depends[i].index = (size_t)(p - d->services->map.v);
+            if (d->sources[depends[i].index].service->rtype != SPEC_SERVICE)
+                report_in_service(d, SPEC_WARNING, "W-DEP-ON-JOB", dependency_node(d, s, i), s,
+                                  "depends", i, "service",
+                                  "a job or cron ends: waiting for it may well time out");
             if (depends[i].index == s)
                 report_in_service(d, SPEC_ERROR, "E-DEP-SELF", dependency_node(d, s, i), s,
                                   "depends", i, "service", "a service cannot depend on itself");
@@ -388,7 +396,7 @@ static void check_ports(const struct document *d)
             const struct spec_endpoint *e = &d->sources[s].service->endpoints[i];
             unsigned family = families[e->protocol];
             const struct doc_node *n =
-                field_node(item_node(d->sources[s].node, "endpoints", i), "port");
+                validate_field(validate_item(d->sources[s].node, "endpoints", i), "port");
             const char *port = port_claim(d->w, e), *route = route_claim(d->w, e);
             if (e->expose != SPEC_PUBLIC || !e->port || !e->name || !port || !route)
                 continue;
@@ -408,5 +416,6 @@ const size_t *spec_validate_services(struct walk *w, const struct doc_node *serv
 {
     struct document d = { w, services, sources, n };
     check_ports(&d);
+    spec_validate_shared(w, sources, n);
     return start_order(&d);
 }

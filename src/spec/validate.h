@@ -18,6 +18,28 @@ struct spec_source {
     const struct doc_node *node;
 };
 
+/* ---- for the rules themselves ---------------------------------------------------------------- */
+
+/* The node of a field of a mapping, or the mapping itself; of an element of a list in it. */
+const struct doc_node *validate_field(const struct doc_node *map, const char *name);
+const struct doc_node *validate_item(const struct doc_node *map, const char *list, size_t i);
+/* Reports at a path below the present one: list[i].field (field NULL: the element), or field. */
+void validate_report_item(struct walk *w, enum spec_severity severity, const char *id,
+                          const struct doc_node *at, const char *list, size_t i, const char *field,
+                          const char *text);
+void validate_report_field(struct walk *w, enum spec_severity severity, const char *id,
+                           const struct doc_node *map, const char *field, const char *text);
+/* What is written, or NULL when it is absent or null. */
+const struct doc_node *validate_written(const struct doc_node *map, const char *name);
+
+/* validate_parts.c: the rarer fields of one service. */
+void spec_validate_parts(struct walk *w, const struct spec_source *s);
+/* validate_wasm.c */
+void spec_validate_wasm(struct walk *w, const struct spec_source *s);
+
+/* validate_document.c: what several services claim: ports of the host, volumes. */
+void spec_validate_shared(struct walk *w, const struct spec_source *sources, size_t n);
+
 /* Rules within one service; w->path is the service's. */
 void spec_validate_service(struct walk *w, const struct spec_source *s);
 
@@ -26,6 +48,9 @@ void spec_validate_service(struct walk *w, const struct spec_source *s);
  * is the mapping they come from, in the same order. Returns the order to start them in, n indices
  * in the arena, or NULL when there is none.
  */
+/* Rules about externals and tunnels, and names that they share with services. */
+void spec_validate_document(struct walk *w, const struct doc_node *root, const struct spec *spec);
+
 const size_t *spec_validate_services(struct walk *w, const struct doc_node *services,
                                      const struct spec_source *sources, size_t n);
 

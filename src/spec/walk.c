@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "spec/compat.h"
 #include "spec/suggest.h"
 
 /* ---- paths and reports ----------------------------------------------------------------------- */
@@ -45,6 +46,8 @@ void walk_report(struct walk *w, enum spec_severity severity, const char *id,
     va_start(ap, fmt);
     zl_buf_vaddf(&text, fmt, ap);
     va_end(ap);
+    if (w->compat && severity == SPEC_ERROR && spec_compat_takes(id))
+        severity = SPEC_WARNING;
     spec_diags_add(w->diags, severity, id, n->line, n->column, path.data, "%s", text.data);
 }
 
@@ -160,7 +163,8 @@ static void unknown_field(struct walk *w, const struct walk_shape *shape,
     struct spec_nearest near = { .typed = key->scalar.text };
     const char *habit = find_habit(shape, key->scalar.text);
     if (enough(w)) {
-        walk_error(w, "E-UNKNOWN-FIELD", key, "unknown field");
+        walk_error(w, shape->unknown_id ? shape->unknown_id : "E-UNKNOWN-FIELD", key,
+                   "unknown field");
         return;
     }
     zl_buf_addf(&text, "%s has no field %s", shape->noun, walk_show(w, key->scalar.text));
@@ -174,12 +178,36 @@ static void unknown_field(struct walk *w, const struct walk_shape *shape,
     zl_buf_adds(&text, shape->discriminator ? shape->discriminator : "");
     const char *comma = shape->discriminator ? ", " : "";
     for (const struct walk_field *f = shape->fields; f->name; f++) {
-        if (!f->decode)
-            continue;
         zl_buf_addf(&text, "%s%s", comma, f->name);
         comma = ", ";
     }
-    walk_error(w, "E-UNKNOWN-FIELD", key, "%s", text.data);
+    walk_error(w, shape->unknown_id ? shape->unknown_id : "E-UNKNOWN-FIELD", key, "%s", text.data);
+}
+
+/* Whether both the field and its alias are written; said once, at the later of the two. */
+static bool other_spelling(struct walk *w, const struct walk_field *f, const struct doc_pair *p)
+{
+    if (f->flags & WALK_DEPRECATED)
+        walk_warn(w, "W-DEPRECATED", p->key, "'%s' is an old spelling%s%s", f->name,
+                  f->flags & WALK_ALIAS ? "; write " : "",
+                  f->flags & WALK_ALIAS ? (f - 1)->name : "");
+    const struct doc_pair *other = f->flags & WALK_ALIAS ? doc_find(w->map, (f - 1)->name) : NULL;
+    if (!other || doc_is_null(other->value))
+        return false;
+    bool after = p->key->line > other->key->line ||
+                 (p->key->line == other->key->line && p->key->column > other->key->column);
+    walk_error(w, "E-DUP-KEY", after ? p->key : other->key,
+               "'%s' and '%s' are one field: it stands here and in line %d", (f - 1)->name, f->name,
+               after ? other->key->line : p->key->line);
+    return true;
+}
+
+static void decode_field(struct walk *w, const struct walk_field *f, const struct doc_node *n,
+                         void *owner)
+{
+    if (f->written)
+        *(bool *)((char *)owner + f->written) = true;
+    f->type->decode(w, f, n, owner);
 }
 
 static void walk_pair(struct walk *w, const struct walk_shape *shape, const struct doc_pair *p,
@@ -193,22 +221,24 @@ static void walk_pair(struct walk *w, const struct walk_shape *shape, const stru
     const struct walk_field *f = find_field(shape, name);
     if (!f)
         unknown_field(w, shape, p->key);
+    else if (w->compat && f->flags & WALK_EXTENSION)
+        walk_error(w, "E-UNKNOWN-FIELD", p->key,
+                   "the field '%s' is an extension, which plain v1 does not have", name);
     else if (doc_is_null(p->value))
         ; /* null is absent */
-    else if (!f->decode)
-        walk_error(w, "E-NOT-SUPPORTED", p->key,
-                   "the field '%s' is known, but this version does not support it", name);
+    else if (other_spelling(w, f, p))
+        ; /* reported */
     else if (f->flags & WALK_TAGGED || tag_is_usable(w, p->value))
-        f->decode(w, f, p->value, owner);
+        decode_field(w, f, p->value, owner);
     w->path = at.up;
 }
 
-static void report_missing(struct walk *w, const char *noun, const struct doc_node *n,
-                           const char *name)
+static void report_missing(struct walk *w, const char *id, const char *noun,
+                           const struct doc_node *n, const char *name)
 {
     const struct doc_pair *written = doc_find(n, name);
     const struct doc_node *at = written ? written->key : w->path && w->path->at ? w->path->at : n;
-    walk_error(w, "E-MISSING-FIELD", at, "%s needs the field '%s'%s", noun, name,
+    walk_error(w, id ? id : "E-MISSING-FIELD", at, "%s needs the field '%s'%s", noun, name,
                written ? ", which is blank here" : "");
 }
 
@@ -219,14 +249,17 @@ void walk_struct(struct walk *w, const struct walk_shape *shape, const struct do
         walk_type_error(w, n, "a mapping", shape->shorthand);
         return;
     }
+    const struct doc_node *outer = w->map;
+    w->map = n;
     for (size_t i = 0; i < n->map.n; i++) {
         if (key_is_usable(w, &n->map.v[i]))
             walk_pair(w, shape, &n->map.v[i], owner);
     }
+    w->map = outer;
     for (const struct walk_field *f = shape->fields; f->name; f++) {
         const struct doc_pair *p = f->flags & WALK_REQUIRED ? doc_find(n, f->name) : NULL;
         if (f->flags & WALK_REQUIRED && (!p || doc_is_null(p->value)))
-            report_missing(w, shape->noun, n, f->name);
+            report_missing(w, shape->unknown_id, shape->noun, n, f->name);
     }
 }
 
@@ -240,22 +273,23 @@ static bool variant_kind(struct walk *w, const struct walk_variants *v, const st
     return ok;
 }
 
-bool walk_variant(struct walk *w, const struct walk_variants *v, const struct doc_node *n,
-                  void *owner, int *kind)
+void walk_variant(struct walk *w, const struct walk_variants *v, const struct doc_node *n,
+                  void *owner)
 {
+    int kind;
     if (n->kind != DOC_MAP) {
         walk_type_error(w, n, "a mapping", v->shapes[0].shorthand);
-        return false;
+        return;
     }
     const struct doc_pair *p = doc_find(n, v->key);
     if (!p || doc_is_null(p->value)) {
-        report_missing(w, v->noun, n, v->key);
-        return false;
+        report_missing(w, NULL, v->noun, n, v->key);
+        return;
     }
-    if (!variant_kind(w, v, p, kind))
-        return false;
-    walk_struct(w, &v->shapes[*kind], n, owner);
-    return true;
+    if (!variant_kind(w, v, p, &kind))
+        return;
+    memcpy((char *)owner + v->kind_offset, &kind, sizeof kind);
+    walk_struct(w, &v->shapes[kind], n, owner);
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */
@@ -311,11 +345,6 @@ bool walk_enum(struct walk *w, const struct walk_word *words, const struct doc_n
     const struct walk_word *x = find_word(words, n->scalar.text);
     if (!x || x->instead) {
         unknown_word(w, words, n);
-        return false;
-    }
-    if (x->later) {
-        walk_error(w, "E-NOT-SUPPORTED", n, "'%s' is known, but this version does not support it",
-                   x->name);
         return false;
     }
     *ret = x->value;

@@ -15,6 +15,8 @@
 #include "spec/diag.h"
 #include "spec/flaw.h"
 
+struct json_t; /* of jansson */
+
 struct walk_path {              /* lives on the stack of the walker */
     const struct walk_path *up; /* NULL: the document */
     const char *key;            /* of a mapping's member, or NULL and */
@@ -26,7 +28,9 @@ struct walk {
     struct zl_arena *arena; /* of what is decoded */
     struct spec_diags *diags;
     const struct walk_path *path;
-    const char *base_dir; /* relative host paths start here; NULL: they are refused */
+    const char *base_dir;       /* relative host paths start here; NULL: they are refused */
+    const struct doc_node *map; /* whose fields are being decoded */
+    bool compat;                /* what v1 always took is a warning, and extensions are unknown */
 };
 
 struct walk_field;
@@ -34,17 +38,38 @@ struct walk_field;
 typedef void (*walk_fn)(struct walk *w, const struct walk_field *f, const struct doc_node *n,
                         void *owner);
 
+/* The value in `owner` as a document would say it, which reads back as the same; NULL: not said. */
+typedef struct json_t *(*walk_value_fn)(const struct walk_field *f, const void *owner);
+/* What may be written there, as JSON Schema 2020-12; null is added by the caller. */
+typedef struct json_t *(*walk_schema_fn)(const struct walk_field *f);
+
+/* How values of one kind are read; everything that is done with a field goes through its type. */
+struct walk_type {
+    const char *name; /* "duration", "a list of texts" */
+    walk_fn decode;
+    walk_value_fn value;   /* dump_value.h */
+    walk_schema_fn schema; /* schema.h */
+};
+
 enum {
     WALK_REQUIRED = 1, /* absent and null are errors */
     WALK_TAGGED = 2,   /* the decode function judges the tag itself */
+    WALK_ALIAS = 4,    /* another spelling of the row before it: only one of them may be written */
+    WALK_DEPRECATED = 8,
+    WALK_EXTENSION = 16, /* not of plain v1 */
+    WALK_SECRET = 32,    /* the value is never shown */
+    WALK_LIVE = 64,      /* a change of it, or of what is in it, needs no new containers */
+    WALK_HASHED = 128,   /* counts in the container hash by hash.c's first list, not by its value */
 };
 
 struct walk_field {
     const char *name;
-    walk_fn decode; /* NULL: a field of v1 that this version refuses, saying so */
+    const struct walk_type *type;
     size_t offset;
     unsigned flags;
-    const void *detail; /* what the decode function needs: stated at each */
+    const void *detail; /* what the type needs: stated at each */
+    size_t written;     /* offset of a bool that tells "not said" from any value; 0: none */
+    const char *doc;    /* one sentence for readers of the schema */
 };
 
 struct walk_habit { /* a name that people expect, and what it is called here */
@@ -57,12 +82,12 @@ struct walk_shape {
     const struct walk_habit *habits; /* ends with a NULL name; NULL: none */
     const char *shorthand;           /* what to write where people put text or a list; NULL: none */
     const char *discriminator;       /* a key that was decoded before; NULL: none */
+    const char *unknown_id; /* of an unknown or missing field; NULL: E-UNKNOWN-FIELD, … */
 };
 
 struct walk_word { /* ends with a NULL name */
     const char *name;
     int value;
-    bool later;          /* a known spelling that this version does not act on: refused */
     const char *instead; /* not a spelling, but what people write who mean this one; else NULL */
 };
 
@@ -71,6 +96,7 @@ struct walk_variants {
     const char *key;  /* "type", "mode" */
     const struct walk_word *words;
     const struct walk_shape *shapes; /* by the word's value */
+    size_t kind_offset;              /* of the enum in the struct */
 };
 
 struct walk_list { /* of structs: the field is a pointer to the first */
@@ -96,9 +122,9 @@ const char *walk_show(struct walk *w, const char *text);
 /* A struct in place, by its table; key is where missing fields are reported. */
 void walk_struct(struct walk *w, const struct walk_shape *shape, const struct doc_node *n,
                  void *owner);
-/* A struct whose table is chosen by one of its keys, whose value goes to *kind. False: unknown. */
-bool walk_variant(struct walk *w, const struct walk_variants *v, const struct doc_node *n,
-                  void *owner, int *kind);
+/* A struct whose table is chosen by one of its keys, whose value goes to kind_offset. */
+void walk_variant(struct walk *w, const struct walk_variants *v, const struct doc_node *n,
+                  void *owner);
 /* The value of a spelling, by table; false after a report. */
 bool walk_enum(struct walk *w, const struct walk_word *words, const struct doc_node *n, int *ret);
 /* The text of a scalar; NULL after a report. */

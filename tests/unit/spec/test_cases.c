@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Documents and what is found in them: cases/NAME.yml beside cases/NAME.expect, which holds the
- * findings exactly as they are printed, and "ok" or "refused". ZLAYER_TEST_WRITE=1 writes the
+ * findings exactly as they are printed, and "ok" or "refused". Those named apply-… are also looked
+ * at as if they were about to be applied on an amd64 host; compat-… are read
+ * as others read v1. ZLAYER_TEST_WRITE=1 writes the
  * expectations anew, for a look at the difference.
  */
 #include <setjmp.h>
@@ -17,6 +19,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "spec/acted.h"
 #include "spec/spec.h"
 
 static int cases = -1; /* the folder */
@@ -34,10 +37,15 @@ static void findings(const char *name, struct zl_buf *out)
     autodiags struct spec_diags diags;
     spec_diags_init(&diags);
     read_case(name, &text);
-    autospec struct spec *spec = spec_parse(text.data, text.len, name, "/srv/base", &diags);
+    autospec struct spec *spec = (strncmp(name, "compat-", 7) == 0
+                                      ? spec_parse_compat
+                                      : spec_parse)(text.data, text.len, name, "/srv/base", &diags);
     assert_true((spec == NULL) == (diags.n_errors > 0));
+    bool good = spec != NULL;
+    if (spec && strncmp(name, "apply-", 6) == 0)
+        good = spec_check_apply(spec, &(struct spec_host){ .arch = "amd64" }, &diags);
     spec_diags_print(&diags, NULL, false, out);
-    zl_buf_adds(out, spec ? "ok\n" : "refused\n");
+    zl_buf_adds(out, good ? "ok\n" : "refused\n");
 }
 
 static void check_case(const char *name)

@@ -136,6 +136,50 @@ static void a_tree_that_has_no_room_is_refused(void **unused)
     assert_true(a.failed);
 }
 
+static void a_long_directive_is_refused_before_it_costs_time(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *before, *after;
+        int line; /* 0: taken */
+    } cases[] = {
+        { "%", "\n--- x", 1 },  { "# c\n\n  # d\n%", "\n--- x", 4 }, { "a: b\n...\n%", "", 3 },
+        { "a: |\n  %", "", 0 }, { "a: |\n  b\n\n  %", "", 0 },       { "--- |\n%", "", 0 },
+    };
+    enum { LONG = 1 << 20 };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        zl_autoarena struct zl_arena a = ZL_ARENA(DOC_MAX_MEMORY);
+        zl_autobuf struct zl_buf text = ZL_BUF(2 * LONG);
+        const struct doc_node *root = NULL;
+        struct doc_error error = { 0 };
+        zl_buf_adds(&text, cases[i].before);
+        for (size_t k = 0; k < LONG; k++)
+            zl_buf_addc(&text, 'a');
+        zl_buf_adds(&text, cases[i].after);
+        int rc = doc_parse(text.data, text.len, &a, &root, &error);
+        if (rc != (cases[i].line ? -1 : 0) || error.line != cases[i].line)
+            fail_msg("case %zu: line %d: %s", i, error.line, error.text);
+    }
+}
+
+static void anchors_are_found_however_many_there_are(void **unused)
+{
+    (void)unused;
+    enum { ANCHORS = 20000 };
+    zl_autoarena struct zl_arena a = ZL_ARENA(DOC_MAX_MEMORY);
+    zl_autobuf struct zl_buf text = ZL_BUF(4 << 20);
+    const struct doc_node *root = NULL;
+    struct doc_error error = { 0 };
+    for (int i = 0; i < ANCHORS; i++)
+        zl_buf_addf(&text, "- &a%d %d\n", i, i);
+    for (int i = 0; i < ANCHORS; i++)
+        zl_buf_addf(&text, "- *a%d\n", i);
+    if (doc_parse(text.data, text.len, &a, &root, &error) < 0)
+        fail_msg("%s", error.text);
+    for (size_t i = 0; i < ANCHORS; i++)
+        assert_ptr_equal(root->seq.v[ANCHORS + i], root->seq.v[i]);
+}
+
 static void an_arena_hands_out_zeroed_memory_up_to_its_maximum(void **unused)
 {
     (void)unused;
@@ -145,7 +189,7 @@ static void an_arena_hands_out_zeroed_memory_up_to_its_maximum(void **unused)
     assert_non_null(large);
     for (size_t i = 0; i < 300000; i++)
         assert_int_equal(large[i], 0);
-    assert_true((uintptr_t)large % _Alignof(max_align_t) == 0);
+    assert_true((uintptr_t)large % _Alignof(uint64_t) == 0);
     assert_string_equal(zl_arena_strdup(&a, "text"), "text");
     assert_string_equal(zl_arena_printf(&a, "%d-%s", 5, "x"), "5-x");
     assert_non_null(zl_arena_alloc(&a, 0));
@@ -166,6 +210,8 @@ int main(void)
         cmocka_unit_test(a_large_mapping_takes_no_quadratic_time),
         cmocka_unit_test(what_is_too_much_is_refused_with_its_kind),
         cmocka_unit_test(a_tree_that_has_no_room_is_refused),
+        cmocka_unit_test(a_long_directive_is_refused_before_it_costs_time),
+        cmocka_unit_test(anchors_are_found_however_many_there_are),
         cmocka_unit_test(an_arena_hands_out_zeroed_memory_up_to_its_maximum),
     };
     return cmocka_run_group_tests_name("documents", tests, NULL, NULL);

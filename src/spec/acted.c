@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * One table: where a field stands, when it matters, and what to say. The document is looked at as
+ * it was written, since only what somebody wrote is worth telling, with its line. A row goes when
+ * the agent learns to act on its field.
+ */
+#include "spec/acted.h"
+
+#include <string.h>
+#include <strings.h>
+#include <sys/utsname.h>
+
+#include "base/doc.h"
+#include "spec/walk.h"
+
+struct acted {
+    struct walk w;
+    const struct spec *spec;
+    const struct spec_host *host;
+    const struct spec_service *service; /* NULL: at the top level */
+    const struct acted_row *row;
+};
+
+typedef bool (*acted_when)(const struct acted *a, const struct doc_node *n);
+
+struct acted_row {
+    const char *field;  /* "endpoints[].tunnel", "env.*" */
+    const char *unless; /* a text that asks for nothing; NULL: there is none */
+    acted_when when;    /* NULL: always */
+    enum spec_severity severity;
+    const char *id, *text;
+};
+
+/* ---- conditions -------------------------------------------------------------------------------
+ */
+
+static bool begins_with(const struct doc_node *n, const char *start)
+{
+    return n->kind == DOC_SCALAR && strncmp(n->scalar.text, start, strlen(start)) == 0;
+}
+
+static bool is_word(const struct doc_node *n, const char *word)
+{
+    return n->kind == DOC_SCALAR && strcmp(n->scalar.text, word) == 0;
+}
+
+static bool is_reference(const struct acted *a, const struct doc_node *n)
+{
+    (void)a;
+    return begins_with(n, "$E:") || begins_with(n, "$S:");
+}
+
+static bool is_https(const struct acted *a, const struct doc_node *n)
+{
+    (void)a;
+    return begins_with(n, "https://");
+}
+
+static const char *host_arch(const struct spec_host *host)
+{
+    static const struct {
+        const char *machine, *arch;
+    } names[] = { { "x86_64", "amd64" }, { "aarch64", "arm64" } };
+    struct utsname u;
+    if (host && host->arch)
+        return host->arch;
+    for (size_t i = 0; uname(&u) == 0 && i < ZL_ARRAY_LEN(names); i++) {
+        if (strcmp(u.machine, names[i].machine) == 0)
+            return names[i].arch;
+    }
+    return "another";
+}
+
+static bool is_other_arch(const struct acted *a, const struct doc_node *n)
+{
+    return !is_word(n, host_arch(a->host));
+}
+
+static bool is_enabled(const struct acted *a, const struct doc_node *n)
+{
+    (void)a;
+    const struct doc_pair *p = doc_find(n, "enabled");
+    return p && p->value->kind == DOC_SCALAR &&
+           (is_word(p->value, "true") || is_word(p->value, "True") || is_word(p->value, "TRUE"));
+}
+
+static bool joins_network(const struct acted *a, const struct doc_node *n)
+{
+    (void)n;
+    return a->service->network == SPEC_NET_BRIDGE || a->service->network == SPEC_NET_CONTAINER;
+}
+
+static bool has_range(const struct acted *a, const struct doc_node *n)
+{
+    (void)n;
+    return a->service->scale_mode == SPEC_SCALE_ADAPTIVE &&
+           a->service->scale_max > a->service->scale_min;
+}
+
+static bool wants_nodes(const struct acted *a, const struct doc_node *n)
+{
+    return (is_word(n, "dedicated") && a->service->replicas > 1) ||
+           (is_word(n, "exclusive") && a->spec->n_services > 1);
+}
+
+static bool wants_one_node(const struct acted *a, const struct doc_node *n)
+{
+    return !is_word(n, "shared") && !wants_nodes(a, n);
+}
+
+static bool is_pin(const struct acted *a, const struct doc_node *n)
+{
+    (void)n;
+    return a->service->affinity.kind == SPEC_AFFINITY_PIN;
+}
+
+static bool is_no_pin(const struct acted *a, const struct doc_node *n)
+{
+    return !is_pin(a, n);
+}
+
+static bool is_apple(const struct acted *a, const struct doc_node *n)
+{
+    (void)a;
+    return is_word(n, "apple");
+}
+
+static bool is_wasm(const struct acted *a, const struct doc_node *n)
+{
+    (void)a;
+    return begins_with(n, "wasm_");
+}
+
+static bool is_cron(const struct acted *a, const struct doc_node *n)
+{
+    (void)n;
+    return a->service->rtype == SPEC_CRON;
+}
+
+static bool is_unmountable(const struct acted *a, const struct doc_node *n)
+{
+    (void)a;
+    return is_word(n, "named") || is_word(n, "anonymous") || is_word(n, "s3");
+}
+
+/* ---- the table --------------------------------------------------------------------------------
+ */
+
+/* clang-format off */
+#define WARN  SPEC_WARNING, "W-NOT-ACTED-ON"
+#define NOTE  SPEC_INFO, "I-NOT-ACTED-ON"
+#define ERROR SPEC_ERROR, "E-NOT-SUPPORTED"
+#define PLACE SPEC_ERROR, "E-PLACEMENT"
+
+static const struct acted_row document_rows[] = {
+    { "externals", NULL, NULL, WARN, "this version does not route to externals" },
+    { "tunnels",   NULL, NULL, WARN, "this version opens no tunnels" },
+    { "api",       NULL, NULL, WARN, "the API is set up by the agent's own configuration" },
+    { 0 },
+};
+
+static const struct acted_row service_rows[] = {
+    { "image.source_policy", "local_first", NULL, WARN, "images come from the agent's store" },
+    { "rtype", NULL, is_cron, WARN, "the cron is registered, but this version does not start it at its times" },
+    { "schedule_options",    NULL, NULL, WARN, "this version does not start crons at their times" },
+    { "job_options",         NULL, NULL, WARN, "this version runs a job once, and keeps its record" },
+    { "update",              NULL, NULL, WARN, "this version replaces replicas in its own way" },
+    { "service_type",        NULL, is_wasm, ERROR, "this version does not run WASM modules" },
+    { "platform.os",         "linux", NULL, SPEC_ERROR, "E-PLATFORM", "this host runs Linux" },
+    { "platform.arch",       NULL, is_other_arch, SPEC_ERROR, "E-PLATFORM", "this host's processor is another" },
+    { "platform.osVersion",  NULL, NULL, WARN, "it chooses among Windows images only" },
+    { "logs",                NULL, NULL, WARN, "this version keeps all logs on disk, by its own limits" },
+    { "env.*",               NULL, is_reference, ERROR, "this version does not resolve references; the container would start with this text as its value" },
+    { "extra_groups",        NULL, NULL, WARN, "the process gets the groups of its user only" },
+    { "init_container",      "false", NULL, WARN, "there is no reaping process 1 in the container" },
+    { "restart_policy.max_delay",   NULL, NULL, WARN, "the back-off has a ceiling of its own" },
+    { "restart_policy.reset_after", NULL, NULL, WARN, "the count of restarts starts anew by a rule of its own" },
+    { "resources.memory_swappiness", NULL, NULL, WARN, "this limit is not set" },
+    { "resources.oom_kill_disable", "false", NULL, WARN, "this limit is not set" },
+    { "resources.blkio_weight", "0", NULL, WARN, "this limit is not set" },
+    { "resources.gpu.vendor", NULL, is_apple, SPEC_ERROR, "E-GPU-ABSENT", "there is no such GPU on Linux" },
+    { "resources.gpu",       NULL, NULL, ERROR, "this version hands no GPU to a container" },
+    { "devices",             NULL, NULL, ERROR, "this version hands no device to a container" },
+    { "privileged",          "false", NULL, ERROR, "this version runs no privileged containers" },
+    { "capabilities",        NULL, NULL, ERROR, "this version gives every container the default set" },
+    { "cap_add",             NULL, NULL, ERROR, "this version gives every container the default set" },
+    { "cap_drop",            NULL, NULL, ERROR, "this version gives every container the default set" },
+    { "security_opt",        NULL, NULL, ERROR, "this version has one security profile for all" },
+    { "ulimits",             NULL, NULL, WARN, "the limits of the agent hold" },
+    { "sysctls",             NULL, NULL, ERROR, "this version sets none" },
+    { "userns_mode",         NULL, NULL, ERROR, "this version does not map users" },
+    { "cgroup_parent",       "", NULL, WARN, "the agent's own cgroup is the parent" },
+    { "isolation",           "auto", NULL, WARN, "it has no effect on Linux" },
+    { "endpoints",           NULL, NULL, WARN, "endpoints are checked, and pick the port of a health check, but this version does not listen on them" },
+    { "endpoints[].tunnel",  NULL, is_enabled, WARN, "this version opens no tunnels" },
+    { "port_mappings",       NULL, NULL, WARN, "this version publishes no ports" },
+    { "network_mode",        NULL, joins_network, ERROR, "this version has no networks to join; default, host and none it does" },
+    { "network",             NULL, NULL, WARN, "there is no overlay on one host" },
+    { "overlay",             NULL, NULL, WARN, "there is no overlay on one host" },
+    { "dns",                 NULL, NULL, WARN, "the container has the host's resolvers" },
+    { "extra_hosts",         NULL, NULL, WARN, "/etc/hosts of the container has its own name only" },
+    { "localhost_reachability", "auto", NULL, WARN, "this version does not listen on endpoints" },
+    { "pid_mode",            NULL, NULL, ERROR, "every container has a PID namespace of its own" },
+    { "ipc_mode",            "private", NULL, ERROR, "every container has an IPC namespace of its own" },
+    { "scale",               NULL, has_range, ERROR, "this version has no autoscaler: write fixed, or min and max alike" },
+    { "replica_groups",      NULL, NULL, ERROR, "this version starts replicas that are all alike" },
+    { "health.check.url",    NULL, is_https, ERROR, "this version probes http:// only" },
+    { "health.on_unhealthy", "replace", NULL, WARN, "an unhealthy replica is replaced" },
+    { "init.steps",          NULL, NULL, ERROR, "this version carries out no steps before a start" },
+    { "errors.on_init_failure", NULL, NULL, WARN, "this version carries out no steps before a start" },
+    { "storage[].type",      NULL, is_unmountable, ERROR, "this version mounts bind and tmpfs only" },
+    { "node_mode",           NULL, wants_nodes, PLACE, "this needs more nodes than the one there is" },
+    { "node_mode",           NULL, wants_one_node, WARN, "there is one node" },
+    { "node_selector.labels", NULL, NULL, PLACE, "this host has no labels" },
+    { "node_selector.prefer_labels", NULL, NULL, NOTE, "there is one node" },
+    { "affinity",            NULL, is_pin, PLACE, "this host has no labels, and no number" },
+    { "affinity",            NULL, is_no_pin, NOTE, "there is one node" },
+    { 0 },
+};
+/* clang-format on */
+
+/* ---- walking ----------------------------------------------------------------------------------
+ */
+
+static bool asks_for_something(const struct acted *a, const struct doc_node *n)
+{
+    const struct acted_row *row = a->row;
+    if (doc_is_null(n) || (n->kind == DOC_SEQ && !n->seq.n) || (n->kind == DOC_MAP && !n->map.n))
+        return false;
+    if (row->unless && n->kind == DOC_SCALAR && strcasecmp(n->scalar.text, row->unless) == 0)
+        return false;
+    return !row->when || row->when(a, n);
+}
+
+/* The rest of a row's path below node n, which key or element led to. */
+static void follow(struct acted *a, const char *rest, const struct doc_node *n,
+                   const struct doc_node *key);
+
+static void follow_element(struct acted *a, const char *rest, const struct doc_node *list, size_t i)
+{
+    struct walk_path at = { .up = a->w.path, .index = i };
+    a->w.path = &at;
+    follow(a, rest, list->seq.v[i], list->seq.v[i]);
+    a->w.path = at.up;
+}
+
+static void follow_member(struct acted *a, const char *rest, const struct doc_pair *p)
+{
+    struct walk_path at = { .up = a->w.path, .key = p->key->scalar.text };
+    if (p->key->kind != DOC_SCALAR)
+        return;
+    a->w.path = &at;
+    follow(a, rest, p->value, p->key);
+    a->w.path = at.up;
+}
+
+static void follow(struct acted *a, const char *rest, const struct doc_node *n,
+                   const struct doc_node *key)
+{
+    char name[64];
+    if (!*rest) {
+        if (asks_for_something(a, n))
+            walk_report(&a->w, a->row->severity, a->row->id, key, "%s", a->row->text);
+        return;
+    }
+    if (strncmp(rest, "[]", 2) == 0) {
+        for (size_t i = 0; n->kind == DOC_SEQ && i < n->seq.n; i++)
+            follow_element(a, rest + 2, n, i);
+        return;
+    }
+    rest += *rest == '.';
+    if (*rest == '*') {
+        for (size_t i = 0; n->kind == DOC_MAP && i < n->map.n; i++)
+            follow_member(a, rest + 1, &n->map.v[i]);
+        return;
+    }
+    size_t len = strcspn(rest, ".[");
+    memcpy(name, rest, len); /* the table has no longer one */
+    name[len] = '\0';
+    const struct doc_pair *p = doc_find(n, name);
+    if (p)
+        follow_member(a, rest + len, p);
+}
+
+static void check_rows(struct acted *a, const struct acted_row *rows, const struct doc_node *n)
+{
+    for (a->row = rows; a->row->field; a->row++)
+        follow(a, a->row->field, n, n);
+}
+
+static void check_document(struct acted *a, const struct doc_node *root)
+{
+    const struct doc_pair *services = doc_find(root, "services");
+    struct walk_path list = { .key = "services" };
+    check_rows(a, document_rows, root);
+    for (size_t i = 0; services && i < a->spec->n_services; i++) {
+        struct walk_path at = { .up = &list, .key = a->spec->services[i].name };
+        const struct doc_pair *p = doc_find(services->value, at.key);
+        a->service = &a->spec->services[i];
+        a->w.path = &at;
+        if (p)
+            check_rows(a, service_rows, p->value);
+    }
+    a->w.path = NULL;
+}
+
+bool spec_check_apply(const struct spec *spec, const struct spec_host *host,
+                      struct spec_diags *diags)
+{
+    struct zl_arena arena = ZL_ARENA(DOC_MAX_MEMORY);
+    struct acted a = { .w = { .arena = &arena, .diags = diags }, .spec = spec, .host = host };
+    const struct doc_node *root = NULL;
+    struct doc_error error;
+    if (doc_parse(spec->text, spec->text_len, &arena, &root, &error) < 0) {
+        spec_diags_add(diags, SPEC_ERROR, "E-IO", 0, 0, "", "%s", error.text);
+    } else if (root && strcmp(spec->deployment, "-") == 0) { /* a service on its own */
+        a.service = &spec->services[0];
+        check_rows(&a, service_rows, root);
+    } else if (root) {
+        check_document(&a, root);
+    }
+    zl_arena_done(&arena);
+    spec_diags_sort(diags);
+    return !diags->n_errors;
+}

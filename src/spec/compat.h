@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Which errors are a strictness of ours, which v1 as others read it does not have. */
+#ifndef ZL_SPEC_COMPAT_H
+#define ZL_SPEC_COMPAT_H
+
+#include <stdbool.h>
+
+/* Whether an error of this id is a warning under --compat. */
+bool spec_compat_takes(const char *id);
+
+#endif
