@@ -327,6 +327,12 @@ static void delete_container(struct api_call *c)
     struct halt *h = halt_new(c);
     if (!h)
         return;
+    struct view_container v;
+    if (find_container_id(call_core(c), h->id, &v) == 0 && v.label.owner != OWNER_STANDALONE) {
+        reply_fail(c, ZL_ERR_CONFLICT, "'%s' belongs to %s/%s; use `zlayer stop` or `zlayer down`",
+                   v.name, v.label.deployment, v.label.service);
+        return;
+    }
     h->gone = true;
     h->force = h->force || call_query_bool(c, "force");
     submit_halt(c, EV_INST_REMOVE, h);

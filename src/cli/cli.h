@@ -84,6 +84,10 @@ int cli_connect_running(struct cli *cli, struct zl_error *err);
 /* Prints "Error: <message>" and gives the exit code that goes with its kind. */
 int cli_fail(const struct zl_error *err);
 int cli_failf(enum cli_exit code, const char *fmt, ...) ZL_PRINTF(2, 3);
+/* The same for a call that the agent had accepted: if the agent is gone, hint says what that means.
+ */
+int cli_fail_midway(const struct zl_error *err, const char *hint);
+#define CLI_KEPT "what was asked for is kept; run the command again: it goes on"
 /* One call to the agent, connecting if need be. fmt, a, b as api_path(). */
 int cli_call(struct cli *cli, const char *method, const char *fmt, const char *a, const char *b,
              const json_t *body, json_t **ret, struct zl_error *err);

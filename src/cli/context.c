@@ -62,6 +62,14 @@ int cli_fail(const struct zl_error *err)
     return err->kind == ZL_ERR_UNREACHABLE ? CLI_NO_AGENT : CLI_FAILED;
 }
 
+int cli_fail_midway(const struct zl_error *err, const char *hint)
+{
+    int code = cli_fail(err);
+    if (code == CLI_NO_AGENT)
+        (void)fprintf(stderr, "  %s\n", hint);
+    return code;
+}
+
 int cli_failf(enum cli_exit code, const char *fmt, ...)
 {
     va_list ap;

@@ -26,7 +26,7 @@ static int down_run(struct cli *cli, const void *options, int argc, char **argv)
     (void)fflush(stdout);
     int status = 0;
     if (api_client_call(cli->client, "DELETE", path.data, NULL, NULL, &status, &err) < 0)
-        return cli_fail(&err);
+        return cli_fail_midway(&err, CLI_KEPT);
     if (status != 204)
         return cli_failf(CLI_FAILED, "%s is still being removed", name);
     (void)printf("%s is gone\n", name);
@@ -76,7 +76,7 @@ static int stop_run(struct cli *cli, const void *options, int argc, char **argv)
     json_t *answer = NULL;
     int status = 0;
     int code = api_client_call(cli->client, "POST", path.data, body, &answer, &status, &err) < 0
-                   ? cli_fail(&err)
+                   ? cli_fail_midway(&err, CLI_KEPT)
                    : print_stopped(cli, answer, status);
     json_decref(answer);
     json_decref(body);

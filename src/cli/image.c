@@ -141,7 +141,7 @@ static int import_run(struct cli *cli, const void *options, int argc, char **arg
     if (v.live && !v.json)
         (void)printf("\r\x1b[K");
     if (rc < 0)
-        return cli_fail(&err);
+        return cli_fail_midway(&err, "an import begins anew: run the command again");
     if (!v.json)
         (void)printf("%s%s%s\n", o->tag, *v.digest ? " " : "", v.digest);
     return CLI_OK;

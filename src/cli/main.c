@@ -103,9 +103,12 @@ int main(int argc, char **argv)
     struct cli cli = { 0 };
     struct zl_error err = { 0 };
     bool help = false;
+    static char version[] = "version";
 
     (void)signal(SIGPIPE, SIG_IGN); /* `zlayer ps | head` ends by EPIPE, with our own cleanup */
     zl_log_init("zlayer", ZL_LOG_WARN, ZL_LOG_TEXT);
+    if (argc > 1 && strcmp(argv[1], "--version") == 0) /* as every program has it */
+        argv[1] = version;
     int n = cli_parse_options(argc - 1, argv + 1, cli_global_options, &cli, NULL, NULL, true, &help,
                               &err);
     if (n < 0)

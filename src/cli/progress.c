@@ -209,13 +209,14 @@ int progress_follow(struct cli *cli, const char *deployment, const struct progre
     int rc = api_client_stream(cli->client, "GET", path.data, NULL, on_line, &v, &err);
     int code = CLI_OK;
     if (rc < 0)
-        code = cli_fail(&err);
+        code = cli_fail_midway(&err, CLI_KEPT);
     else if (v.failed || (v.timed_out && !v.ready))
         code = not_ready(&v);
     else if (v.removed)
         (void)printf("%s was removed\n", deployment);
     else if (!v.ready)
-        code = cli_failf(CLI_NO_AGENT, "the agent ended while %s was being deployed", deployment);
+        code = cli_failf(CLI_NO_AGENT, "the agent ended while %s was being deployed\n  " CLI_KEPT,
+                         deployment);
     json_decref(v.services);
     return code;
 }

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "cli/cli.h"
 #include "cli/output.h"
+#include "cli/resolve.h"
 
 struct ps_options {
     bool containers;
@@ -110,6 +111,15 @@ static void print_containers(const struct cli *cli, const json_t *rows)
     table_print(cli, &t);
 }
 
+/* A name that nothing has is a mistake, not an empty answer; "-" are the containers of `run`. */
+static int check_deployment(struct cli *cli, const char *name, struct zl_error *err)
+{
+    zl_autofree char *found = NULL;
+    if (!name || strcmp(name, "-") == 0)
+        return 0;
+    return resolve_deployment(cli, name, &found, err);
+}
+
 static int ps_run(struct cli *cli, const void *options, int argc, char **argv)
 {
     const struct ps_options *o = options;
@@ -117,7 +127,8 @@ static int ps_run(struct cli *cli, const void *options, int argc, char **argv)
     struct zl_error err = { 0 };
     json_t *all_services = NULL, *all_containers = NULL;
     int code = CLI_OK;
-    if (cli_call(cli, "GET", "/api/v1/services", NULL, NULL, NULL, &all_services, &err) < 0 ||
+    if (check_deployment(cli, deployment, &err) < 0 ||
+        cli_call(cli, "GET", "/api/v1/services", NULL, NULL, NULL, &all_services, &err) < 0 ||
         (o->containers &&
          cli_call(cli, "GET", "/api/v1/containers", NULL, NULL, NULL, &all_containers, &err) < 0)) {
         code = cli_fail(&err);

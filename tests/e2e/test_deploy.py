@@ -110,13 +110,54 @@ def test_stop_keeps_a_service_down_until_the_next_deploy(host):
     path = host.spec(document(service("a", FOREVER)))
     host.zlayer("deploy", path)
     host.zlayer("stop", "test")
-    until(lambda: not host.leftovers(), "no container")
+    assert not host.leftovers()
     agent = host.agent_pid()
     os.kill(agent, signal.SIGKILL)
     until(lambda: not alive(agent), "the agent's end")
     assert host.json("ps")["services"][0]["status"] == "stopped"
     host.zlayer("deploy", path)
     host.up("a", 1)
+
+
+def test_names_that_are_wrong_are_told_with_what_is_right(host):
+    host.zlayer("deploy", host.spec(document(service("a", FOREVER))))
+    assert "only test" in host.zlayer("ps", "nosuch", code=1).stderr
+    assert "a-rep-1" in host.zlayer("ps", "-c", "test").stdout
+    assert "belongs to test/a" in host.zlayer("container", "rm", "-f", "a-rep-1", code=1).stderr
+    assert host.zlayer("--version").stdout == host.zlayer("version").stdout
+    host.zlayer("down")
+
+
+def test_a_crash_loop_is_shown_where_it_waits(host):
+    path = host.spec(document(service("a", "exit 1")))
+    host.zlayer("deploy", path, "-t", "1s", code=5)
+    until(lambda: "crash_loop" in host.zlayer("ps", "-c").stdout, "crash_loop", timeout=40)
+    host.zlayer("down")
+
+
+STUBBORN = "trap '' TERM; " + FOREVER
+
+
+def test_a_grace_of_zero_kills_at_once(host):
+    path = host.spec(document(service("a", STUBBORN)).replace("500ms", "10m"))
+    host.zlayer("deploy", path)
+    host.zlayer("stop", "a", "-t", "0", timeout=30)
+    assert not host.leftovers()
+    host.zlayer("deploy", path)
+    host.zlayer("down", "-t", "0", timeout=30)
+    host.zlayer("run", "-d", "--name", "box", "busybox", "sh", "-c", STUBBORN)
+    host.zlayer("container", "stop", "-t", "0", "box", timeout=8)  # 10 s without a grace
+    host.zlayer("container", "rm", "box")
+
+
+def test_who_loses_the_agent_is_told_that_it_goes_on(host):
+    host.zlayer("deploy", host.spec(document(service("a", STUBBORN)).replace("500ms", "10m")))
+    down = host.popen("down")
+    until(lambda: host.containers()[0]["state"] == "stopping", "the stop")
+    os.kill(host.agent_pid(), signal.SIGKILL)
+    assert "run the command again" in down.communicate(timeout=20)[1]
+    assert down.returncode == 4
+    host.zlayer("down", "-f", timeout=30)
 
 
 def test_a_job_gives_its_code_and_its_output_and_runs_once(host):

@@ -113,6 +113,9 @@ static void wish_deployed(struct world *w, const struct event *ev)
         spec_unref(old.spec);
     for (size_t i = 0; i < w->n_containers; i++)
         wish_health(w, &w->containers[i], false);
+    for (size_t i = 0; i < w->n_items; i++) /* and those whose creation is under way */
+        if (w->items[i].request == EFF_CREATE && w->items[i].wanted.id.v)
+            wish_health(w, &w->items[i].wanted, false);
 }
 
 static void wish_down(struct world *w, const struct event *ev)
