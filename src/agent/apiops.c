@@ -130,7 +130,7 @@ static int remove_image(void *agent, const char *reference, bool force, struct z
     if (image_find(a->images, reference, &image, err) == 0) {
         if (!force && native_uses_image(a->rt, image->digest))
             return zl_fail(err, ZL_ERR_CONFLICT,
-                           "image '%s' is used by a container: remove that first, or use force",
+                           "image '%s' is used by a container: remove that first, or use --force",
                            reference);
     } else if (err->kind != ZL_ERR_INVALID) { /* one with missing layers may be removed */
         return -1;

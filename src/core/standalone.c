@@ -135,7 +135,7 @@ int standalone_remove(struct core *c, struct standalone *a, const struct stop_ho
                       struct zl_error *err)
 {
     if (!a->exited && !how->force)
-        return zl_fail(err, ZL_ERR_CONFLICT, "remove '%s': it runs; stop it first, or use force",
+        return zl_fail(err, ZL_ERR_CONFLICT, "remove '%s': it runs; stop it first, or use --force",
                        a->name);
     a->remove_wanted = true;
     a->stop_how = *how;
