@@ -48,7 +48,7 @@ enum spec_mount {
 };
 
 enum {
-    SPEC_REPLICAS_MAX = 1000,        /* of a service: what one host can be asked for */
+    SPEC_REPLICAS_MAX = 1000,     /* of a service: what one host can be asked for */
     SPEC_MEMORY_MIN = 256 * 1024, /* bytes: no process starts below */
 };
 
