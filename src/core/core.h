@@ -24,7 +24,9 @@ struct core_now {
 };
 
 /* One incarnation of a container. 0 is "none". */
-struct inst_id { uint64_t v; };
+struct inst_id {
+    uint64_t v;
+};
 
 enum owner_kind { OWNER_REPLICA, OWNER_EXECUTION, OWNER_STANDALONE };
 
@@ -40,10 +42,10 @@ struct inst_label {
 };
 
 struct inst_exit {
-    int code;    /* 0-255, or 128 + signal */
-    int signal;  /* 0: it exited by itself */
+    int code;   /* 0-255, or 128 + signal */
+    int signal; /* 0: it exited by itself */
     bool oom;
-    bool lost;   /* the monitor died; the code is not known (255) */
+    bool lost;       /* the monitor died; the code is not known (255) */
     int64_t wall_ms; /* when */
 };
 
@@ -71,25 +73,42 @@ struct event {
     uint64_t seed; /* fresh random bits, for ids and jitter */
     union {
         struct {
-            struct spec *spec; /* core takes its own reference */
+            struct spec *spec;    /* core takes its own reference */
             const char *base_dir; /* kept with the spec; may be NULL */
         } deploy;
-        struct { const char *deployment, *service; uint64_t grace_ms; /* 0: the spec's */ bool force; } down, stop;
-        struct { const char *deployment, *job; } job_run; /* deployment NULL: the only one that has it */
+        struct {
+            const char *deployment, *service;
+            uint64_t grace_ms; /* 0: the spec's */
+            bool force;
+        } down, stop;
+        struct {
+            const char *deployment, *job;
+        } job_run; /* deployment NULL: the only one that has it */
         struct {
             struct spec *spec; /* of spec_parse_service */
             const char *text;
             bool hold; /* EFF_CREATE says so: start waits for the first attach client */
         } run;
-        struct { struct inst_id id; /* of a container, or of an execution */ uint64_t grace_ms; bool force; } inst;
+        struct {
+            struct inst_id id; /* of a container, or of an execution */
+            uint64_t grace_ms;
+            bool force;
+        } inst;
         struct {
             uint64_t op;
-            struct zl_error *failed;   /* NULL: success */
-            const char *image_digest;  /* of EFF_PULL */
-            int64_t pid;               /* of EFF_START */
+            struct zl_error *failed;  /* NULL: success */
+            const char *image_digest; /* of EFF_PULL */
+            int64_t pid;              /* of EFF_START */
         } answer;
-        struct { struct inst_id id; struct inst_exit exit; } exit;
-        struct { uint64_t op; bool passed; const char *reason; } probe;
+        struct {
+            struct inst_id id;
+            struct inst_exit exit;
+        } exit;
+        struct {
+            uint64_t op;
+            bool passed;
+            const char *reason;
+        } probe;
         struct {
             struct inst_id id;
             struct inst_label label;
@@ -97,7 +116,9 @@ struct event {
             int64_t pid, started_wall_ms;
             struct inst_exit exit; /* of FOUND_EXITED */
         } found; /* FOUND_DEBRIS: a record without a living monitor or a known end */
-        struct { bool rebooted; /* the host has, since the rows were stored */ } found_end;
+        struct {
+            bool rebooted; /* the host has, since the rows were stored */
+        } found_end;
     };
 };
 
@@ -105,13 +126,21 @@ struct event {
 
 enum effect_kind {
     /* changes of the store: v[0..commit), one transaction */
-    EFF_PUT_DEPLOYMENT, EFF_DEL_DEPLOYMENT,
-    EFF_PUT_EXECUTION, EFF_DEL_EXECUTION,
-    EFF_PUT_STANDALONE, EFF_DEL_STANDALONE,
+    EFF_PUT_DEPLOYMENT,
+    EFF_DEL_DEPLOYMENT,
+    EFF_PUT_EXECUTION,
+    EFF_DEL_EXECUTION,
+    EFF_PUT_STANDALONE,
+    EFF_DEL_STANDALONE,
     EFF_EVENT, /* a line of `zlayer events` */
     /* requests to the runtime: v[commit..n), begun when the transaction is durable; answered by
      * EV_ANSWER with the same op, once, late, doubled or never */
-    EFF_PULL, EFF_CREATE, EFF_START, EFF_STOP, EFF_KILL, EFF_REMOVE, /* EFF_REMOVE ends whatever else
+    EFF_PULL,
+    EFF_CREATE,
+    EFF_START,
+    EFF_STOP,
+    EFF_KILL,
+    EFF_REMOVE,       /* EFF_REMOVE ends whatever else
                        * is under way for that container: nothing of it may take effect later */
     EFF_PROBE,        /* answered by EV_PROBE */
     EFF_PROBE_CANCEL, /* nobody waits for op any more */
@@ -124,9 +153,10 @@ enum execution_status { EXEC_PENDING, EXEC_RUNNING, EXEC_COMPLETED, EXEC_FAILED,
 struct row_deployment {
     const char *name;
     uint64_t revision; /* 1, 2, … */
-    struct spec *spec; /* borrowed in an effect; text is what the store keeps; never NULL in stored_rows */
+    struct spec
+        *spec; /* borrowed in an effect; text is what the store keeps; never NULL in stored_rows */
     const char *base_dir;
-    bool removing;     /* `down` has begun: finish it after a restart */
+    bool removing;              /* `down` has begun: finish it after a restart */
     const char *const *stopped; /* names of services that `stop` stopped */
     size_t n_stopped;
     int64_t created_ms, updated_ms;
@@ -137,18 +167,19 @@ struct row_execution {
     const char *deployment, *job;
     uint64_t revision;
     enum execution_status status;
-    const char *reason; /* of a failure, else "" */
-    int exit_code;      /* -1: none yet */
+    const char *reason;                          /* of a failure, else "" */
+    int exit_code;                               /* -1: none yet */
     int64_t created_ms, started_ms, finished_ms; /* 0: not yet */
 };
 
 struct row_standalone {
-    struct inst_id id; /* of its incarnation */
+    struct inst_id id;       /* of its incarnation */
     const char *name, *text; /* the service mapping as it was sent */
-    struct spec *spec; /* borrowed in an effect; of text in stored_rows */
+    struct spec *spec;       /* borrowed in an effect; of text in stored_rows */
     bool remove_wanted, stop_wanted;
     bool exited;
-    struct inst_exit exit; /* of one that could not start: code 127, 126 or 125, as error says why */
+    struct inst_exit
+        exit;          /* of one that could not start: code 127, 126 or 125, as error says why */
     const char *error; /* why it could not start, else "" */
     int64_t created_ms, started_ms;
 };
@@ -161,13 +192,31 @@ struct effect {
         struct row_deployment deployment;
         struct row_execution execution;
         struct row_standalone standalone;
-        struct { const char *type, *deployment, *service, *text; struct inst_id inst; } event;
-        struct { const char *image; enum spec_pull policy; } pull;
+        struct {
+            const char *type, *deployment, *service, *text;
+            struct inst_id inst;
+        } event;
+        struct {
+            const char *image;
+            enum spec_pull policy;
+        } pull;
         /* spec: the one that service is of, so that who carries the effect out later can keep it */
-        struct { struct inst_label label; const struct spec_service *service; bool hold; const struct spec *spec; } create;
-        struct { int signal; uint64_t grace_ms; } stop; /* signal 0: the image's; grace_ms as it is
-                       * to be used, 0: SIGKILL at once. EFF_KILL: signal, to all processes */
-        struct { const struct spec_service *service; struct inst_label label; const struct spec *spec; } probe;
+        struct {
+            struct inst_label label;
+            const struct spec_service *service;
+            bool hold;
+            const struct spec *spec;
+        } create;
+        struct {
+            int signal;
+            uint64_t grace_ms;
+        } stop; /* signal 0: the image's; grace_ms as it is
+                 * to be used, 0: SIGKILL at once. EFF_KILL: signal, to all processes */
+        struct {
+            const struct spec_service *service;
+            struct inst_label label;
+            const struct spec *spec;
+        } probe;
     };
 };
 
@@ -192,11 +241,11 @@ struct stored_rows {
     size_t n_deployments, n_executions, n_standalones;
 };
 
-struct core_limits { /* 0: the default that stands behind it */
-    uint32_t max_concurrent_starts;   /* 10 */
-    uint64_t stabilize_timeout_ms;    /* 30 s, longer when health checks need it */
-    uint32_t executions_kept;         /* 10 per job */
-    uint64_t executions_kept_ms;      /* 1 h */
+struct core_limits {                /* 0: the default that stands behind it */
+    uint32_t max_concurrent_starts; /* 10 */
+    uint64_t stabilize_timeout_ms;  /* 30 s, longer when health checks need it */
+    uint32_t executions_kept;       /* 10 per job */
+    uint64_t executions_kept_ms;    /* 1 h */
 };
 
 struct core *core_new(const struct core_limits *limits); /* NULL: no memory */

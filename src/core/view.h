@@ -9,14 +9,15 @@
 #include "core/core.h"
 
 enum inst_state {
-    INST_WAITING,  /* for dependencies, a free start permit or the end of a back-off */
+    INST_WAITING, /* for dependencies, a free start permit or the end of a back-off */
     INST_PULLING,
     INST_CREATING,
     INST_STARTING,
     INST_UP,
     INST_STOPPING,
     INST_REMOVING,
-    INST_EXITED, /* standalone containers and finished executions that are kept; isolated replicas */
+    INST_EXITED, /* standalone containers and finished executions that are kept; isolated replicas
+                  */
     INST_STATES
 };
 const char *inst_state_name(enum inst_state s); /* "waiting", "pulling", … */
@@ -25,20 +26,20 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_CHECKING, HEALTH_HEALTHY, HEALTH_UNHE
 const char *health_state_name(enum health_state s);
 
 struct view_container {
-    struct inst_id id;       /* 0 while a slot waits for its next incarnation */
+    struct inst_id id; /* 0 while a slot waits for its next incarnation */
     struct inst_label label;
-    const char *name;        /* "web-rep-1"; of executions "<job>-<execution id>" */
+    const char *name; /* "web-rep-1"; of executions "<job>-<execution id>" */
     const struct spec_service *service;
     enum inst_state state;
     enum health_state health;
     const char *health_reason; /* of the last failed probe, else "" */
-    const char *why;         /* what it waits for or why it failed, in words; "" otherwise */
-    int64_t pid;             /* 0: none */
+    const char *why;           /* what it waits for or why it failed, in words; "" otherwise */
+    int64_t pid;               /* 0: none */
     int64_t created_ms, started_ms;
-    uint32_t restarts;       /* of the slot since the deploy */
+    uint32_t restarts; /* of the slot since the deploy */
     bool crash_loop;
-    bool ended;              /* of a replica: completed, failed or isolated until the next deploy */
-    bool has_exit;           /* exit is that of this or of the previous incarnation */
+    bool ended;    /* of a replica: completed, failed or isolated until the next deploy */
+    bool has_exit; /* exit is that of this or of the previous incarnation */
     struct inst_exit exit;
 };
 
@@ -46,9 +47,10 @@ struct view_service {
     const char *deployment;
     const struct spec_service *service;
     uint32_t desired, running, healthy; /* replicas */
-    bool stopped;         /* by `stop` */
-    const char *status;   /* "running", "pending", "scaling", "stopped", "failed", jobs: "registered" */
-    const char *why;      /* "" or the reason of failed and pending */
+    bool stopped;                       /* by `stop` */
+    const char
+        *status;     /* "running", "pending", "scaling", "stopped", "failed", jobs: "registered" */
+    const char *why; /* "" or the reason of failed and pending */
     int64_t created_ms;
 };
 
@@ -67,7 +69,8 @@ typedef bool (*view_execution_fn)(void *arg, const struct row_execution *v);
 /* deployment NULL: all. Standalone containers belong to "-". */
 void core_each_deployment(const struct core *c, view_deployment_fn fn, void *arg);
 void core_each_service(const struct core *c, const char *deployment, view_service_fn fn, void *arg);
-void core_each_container(const struct core *c, const char *deployment, view_container_fn fn, void *arg);
+void core_each_container(const struct core *c, const char *deployment, view_container_fn fn,
+                         void *arg);
 void core_each_execution(const struct core *c, const char *deployment, const char *job,
                          view_execution_fn fn, void *arg); /* newest first */
 const char *deployment_status_name(enum deployment_status s);

@@ -48,11 +48,12 @@ def make_rootfs_tar(path):
 
 
 def alive(pid):
-    """Whether the process exists and is no zombie."""
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except OSError:
-        return False
+    """Whether a thread of the process still lives: a killed leader is a zombie before its threads end."""
+    for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):
+            if stat.read_text().rsplit(")", 1)[1].split()[0] not in "ZX":
+                return True
+    return False
 
 
 def start_time(pid):

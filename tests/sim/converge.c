@@ -12,7 +12,6 @@ struct search {
     const struct spec_service *service;
     const struct service_wish *mine;
     bool strict; /* it has to be entirely well */
-    bool failed; /* it says so */
     uint32_t found, containers;
     char *why;
     size_t size;
@@ -60,9 +59,9 @@ static bool look_at_replica(void *arg, const struct view_container *v)
         return true;
     s->found++;
     s->containers += c != NULL;
-    /* Where a service has failed, one that is ready in slot n+1 stands in for those that cannot be.
-     */
-    uint32_t last = s->service->replicas + (s->failed && v->state == INST_UP);
+    /* Where a service cannot be well, one that is ready in slot n+1 stands in for those that are
+     * not: also under a new agent, which does not know that a rollout has failed. */
+    uint32_t last = s->service->replicas + (!s->strict && v->state == INST_UP);
     if (s->mine->stopped || v->label.index > last)
         return not_yet(s, "%s is still there", v->name);
     if (v->state == INST_STOPPING || v->state == INST_REMOVING)
@@ -87,7 +86,6 @@ static bool look_at_status(void *arg, const struct view_service *v)
         return true;
     if (strcmp(v->status, "failed") == 0) {
         s->strict = false; /* by a fault, and until the next deploy */
-        s->failed = true;
         if (!v->why[0])
             return not_yet(s, "%s failed without a reason", s->service->name);
     }
@@ -99,7 +97,6 @@ static bool service_converged(struct search *s, const struct wish *d, size_t ind
     s->service = &d->spec->services[index];
     s->mine = &d->services[index];
     s->found = s->containers = 0;
-    s->failed = false;
     if (s->service->rtype != SPEC_SERVICE)
         return true;
     s->strict = can_be_well(d, s->service->name, 0);

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -16,7 +17,12 @@
 #include "monitor/exitrec.h"
 #include "runtime/native/inner.h"
 
-enum { ANSWER_MS = 3000 }; /* for all monitors together */
+enum {
+    ANSWER_MS = 3000, /* for all monitors together */
+    /* A directory without a record that is younger may be another process's (a library's, an
+     * agent's), which is just making it; after that time it was given up, by a kill. */
+    HALF_MADE_SECONDS = 10,
+};
 
 /* A directory without a usable record: nothing was started from it, or a power cut tore it. */
 static void drop_unknown(struct native *n, const char *name)
@@ -48,6 +54,14 @@ static void ask(struct container *c)
     c->mon = mon;
 }
 
+static bool is_young(int dir_fd)
+{
+    struct stat st;
+    int64_t now = zl_wall_ms() / 1000;
+    return fstat(dir_fd, &st) < 0 ||
+           (st.st_ctim.tv_sec <= now && now - st.st_ctim.tv_sec < HALF_MADE_SECONDS);
+}
+
 static void adopt(struct native *n, const char *name)
 {
     struct inst_id id;
@@ -59,7 +73,7 @@ static void adopt(struct native *n, const char *name)
     if (dir < 0)
         return;
     if (record_read(dir, &record, &err) < 0) {
-        if (err.kind == ZL_ERR_NOT_FOUND || err.kind == ZL_ERR_INVALID)
+        if ((err.kind == ZL_ERR_NOT_FOUND && !is_young(dir)) || err.kind == ZL_ERR_INVALID)
             drop_unknown(n, name); /* else it could not be read just now */
         return;
     }

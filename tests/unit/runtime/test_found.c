@@ -231,6 +231,16 @@ static void what_lives_is_not_removed_for_its_record(void **state)
     assert_int_equal(faccessat(w->dir, path, F_OK, 0), 0);
 }
 
+static void what_another_process_is_just_making_is_left_alone(void **state)
+{
+    struct world *w = *state;
+    zl_closep(&(int){ zl_mkdir_p(w->dir, "root/containers/baaaaaaaaaaaa", 0700, NULL) });
+    zl_closep(&(int){ zl_mkdir_p(w->dir, "run/c/baaaaaaaaaaaa", 0711, NULL) });
+    crowd_and_watch(w);
+    assert_int_equal(faccessat(w->dir, "root/containers/baaaaaaaaaaaa", F_OK, 0), 0);
+    assert_int_equal(faccessat(w->dir, "run/c/baaaaaaaaaaaa", F_OK, 0), 0);
+}
+
 static void a_monitor_that_cuts_the_connection_keeps_its_container(void **state)
 {
     struct world *w = *state;
@@ -265,6 +275,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_crowded_monitor_keeps_its_container, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_another_process_is_just_making_is_left_alone, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(what_lives_is_not_removed_for_its_record, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_monitor_that_cuts_the_connection_keeps_its_container,
