@@ -137,7 +137,7 @@ struct service {
     bool stopped;           /* by a user, until the next deploy */
     bool shutdown;          /* on_panic: shutdown */
     struct stop_how stop_how;
-    bool pulled;      /* the image of target was pulled: restarts need not */
+    bool pulled; /* the image of target was pulled: restarts need not */
     /* dependencies: looked at until released or given up, once per version */
     bool released, gave_up;
     uint64_t wait_since;    /* mono */

@@ -56,7 +56,7 @@ struct container {
     bool stray;    /* put there by the world, not by core */
     bool unwanted; /* core asked to stop, kill or remove it */
     bool known_up; /* core was told that it runs, and not that it ended */
-    bool told_end;   /* core was told that it ended */
+    bool told_end; /* core was told that it ended */
     bool healthy;  /* by the results that core was told */
     uint32_t retries, failures;
     uint64_t probe_op;
