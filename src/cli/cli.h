@@ -71,8 +71,9 @@ extern const struct cli_option cli_global_options[];
 
 extern const struct cli_command up_command, deploy_command, down_command, ps_command, logs_command,
     exec_command, stop_command, status_command, validate_command, run_command, container_command,
-    image_command, import_command, job_command, cron_command, spec_command, debug_command, events_command, serve_command,
-    daemon_command, version_command, completion_command, man_command, help_command;
+    image_command, import_command, job_command, cron_command, spec_command, debug_command,
+    events_command, serve_command, daemon_command, version_command, completion_command, man_command,
+    help_command;
 
 /* ---- context.c: folders, connection, errors ---- */
 /* Fills what no option said from the environment and the defaults. */

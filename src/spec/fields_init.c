@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Rows about the steps before a start. What `with` may hold depends on what the step uses. */
-#include "spec/fields.h"
 #include "spec/dump_value.h"
+#include "spec/fields.h"
 
 #include <string.h>
 
@@ -28,7 +28,8 @@ static DECODE(decode_param_text)
     else
         *DECODE_MEMBER(const char *, f, owner) = walk_text(w, n);
 }
-static const struct walk_type type_param_text = { "text", decode_param_text, value_text, schema_text };
+static const struct walk_type type_param_text = { "text", decode_param_text, value_text,
+                                                  schema_text };
 
 static DECODE(decode_param_number)
 {
@@ -45,7 +46,8 @@ static DECODE(decode_param_number)
     else
         decode_integer(w, f, n, owner);
 }
-static const struct walk_type type_param_number = { "a whole number", decode_param_number, value_integer, schema_integer };
+static const struct walk_type type_param_number = { "a whole number", decode_param_number,
+                                                    value_integer, schema_integer };
 
 /* clang-format off */
 static const struct decode_integer param_port = { 2, false, 1, UINT16_MAX, "E-INIT-PARAM" };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Rows about runs and their times, updates, platforms, logs, and the API of the document. */
-#include "spec/fields.h"
 #include "spec/dump_value.h"
+#include "spec/fields.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Rows about the image, its command, and what a container may use. */
-#include "spec/fields.h"
 #include "spec/dump_value.h"
+#include "spec/fields.h"
 
 #include <string.h>
 
