@@ -205,7 +205,7 @@ static const struct acted_row service_rows[] = {
     { "scale",               NULL, has_range, ERROR, "this version has no autoscaler: write fixed, or min and max alike" },
     { "replica_groups",      NULL, NULL, ERROR, "this version starts replicas that are all alike" },
     { "health.check.url",    NULL, is_https, ERROR, "this version probes http:// only" },
-    { "health.on_unhealthy", "replace", NULL, WARN, "an unhealthy replica is replaced" },
+    { "health.on_unhealthy", "none", NULL, WARN, "this version only marks an unhealthy replica" },
     { "init.steps",          NULL, NULL, ERROR, "this version carries out no steps before a start" },
     { "errors.on_init_failure", NULL, NULL, WARN, "this version carries out no steps before a start" },
     { "storage[].type",      NULL, is_unmountable, ERROR, "this version mounts bind and tmpfs only" },

@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-jsonschema = pytest.importorskip("jsonschema")  # python3-jsonschema
-yaml = pytest.importorskip("yaml")  # python3-yaml
+import jsonschema  # python3-jsonschema
+import yaml  # python3-yaml
 
 SHOP = """\
 version: v1

@@ -423,6 +423,7 @@ static int as_nobody(struct world *w, int n, const char *token, enum zl_err_kind
 static void another_uid_needs_a_token(void **unused)
 {
     (void)unused;
+    /* Only root can become another user to try it; `make test` runs as root. */
     if (geteuid() != 0)
         skip();
     struct world w;
