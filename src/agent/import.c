@@ -6,22 +6,19 @@
  */
 #include <event2/event.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "agent/agent.h"
 #include "base/helper.h"
 #include "base/json.h"
+#include "base/launch.h"
 
 enum { LINE_MAX_BYTES = 64 * 1024, IMPORTS_MAX = 8 };
 
 struct import {
     struct import *next, **link;
     struct agent *a;
-    pid_t pid;
     int pidfd, out;
     struct event *readable, *ended;
     struct zl_buf line;
@@ -169,34 +166,6 @@ static void on_ended(int fd, short what, void *arg)
 
 /* ---- starting it -------------------------------------------------------------------------- */
 
-static int spawn(const char *program, char *const *argv, int out, pid_t *ret)
-{
-    extern char **environ;
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attr;
-    sigset_t none, all;
-    int rc;
-    (void)sigemptyset(&none);
-    (void)sigfillset(&all);
-    if ((rc = posix_spawn_file_actions_init(&files)) != 0)
-        return rc;
-    if ((rc = posix_spawnattr_init(&attr)) != 0) {
-        (void)posix_spawn_file_actions_destroy(&files);
-        return rc;
-    }
-    (void)posix_spawnattr_setsigmask(&attr, &none); /* these three only store their arguments */
-    (void)posix_spawnattr_setsigdefault(&attr, &all);
-    (void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    rc = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-    if (rc == 0)
-        rc = posix_spawn_file_actions_adddup2(&files, out, 1);
-    if (rc == 0)
-        rc = posix_spawn(ret, program, &files, &attr, argv, environ);
-    (void)posix_spawnattr_destroy(&attr);
-    (void)posix_spawn_file_actions_destroy(&files);
-    return rc;
-}
-
 static int launch(struct import *i, const char *source, struct zl_error *err)
 {
     zl_autofree char *program = NULL, *src = strdup(source), *root = strdup(i->a->cfg.root_dir);
@@ -215,11 +184,14 @@ static int launch(struct import *i, const char *source, struct zl_error *err)
     i->out = pair[0];
     if (fcntl(i->out, F_SETFL, O_NONBLOCK) < 0)
         return zl_fail_errno(err, "make a pipe");
-    errno = spawn(program, argv, theirs, &i->pid);
-    if (errno)
-        return zl_fail_errno(err, "start '%s'", program);
-    i->pidfd = (int)syscall(SYS_pidfd_open, i->pid, 0);
-    return i->pidfd < 0 ? zl_fail_errno(err, "watch zlayer-fetch") : 0;
+    struct zl_child child;
+    struct zl_launch fetch = {
+        .program = program, .argv = argv, .fds = { -1, theirs, 2 }, .n_fds = 3
+    };
+    if (zl_launch(&fetch, &child, err) < 0)
+        return -1;
+    i->pidfd = child.pidfd;
+    return 0;
 }
 
 static int listen_to(struct import *i, struct zl_error *err)

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -19,6 +18,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/helper.h"
+#include "base/signals.h"
 
 enum { START_TIMEOUT_MS = 30000, LOG_TAIL = 2048 /* bytes */ };
 
@@ -53,23 +53,13 @@ struct launch {
 
 enum { CHILD_READY_FD = 3 };
 
-/* What we ignore or block, or whoever started us, is nothing that an agent should inherit. */
-static void reset_signals(void)
-{
-    sigset_t none;
-    for (int s = 1; s < NSIG; s++)
-        (void)signal(s, SIG_DFL); /* fails for SIGKILL, SIGSTOP and libc's own */
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /* In the grandchild: only async-signal-safe calls. Errors go to agent.log by exit status 127. */
 static _Noreturn void become_agent(const struct launch *l)
 {
     if (dup2(l->null_fd, 0) < 0 || dup2(l->log_fd, 1) < 0 || dup2(l->log_fd, 2) < 0 ||
         dup2(l->ready_fd, CHILD_READY_FD) < 0 || close_range(CHILD_READY_FD + 1, ~0U, 0) < 0)
         _exit(127);
-    reset_signals();
+    zl_signals_to_default();
     if (chdir("/") < 0)
         _exit(127);
     execv(l->argv[0], (char *const *)(uintptr_t)l->argv); /* execv only reads it */

@@ -8,18 +8,16 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/helper.h"
+#include "base/launch.h"
 #include "runtime/native/inner.h"
 
 enum { SHIM_FD = 3, REFILL_US = 1000 };
@@ -67,13 +65,15 @@ static void reap(int fd, short what, void *arg)
 }
 
 /* Without memory or descriptors it stays a zombie until we end: harmless, so no error. */
-static void reap_later(struct shim_pool *p, pid_t pid)
+static void reap_later(struct shim_pool *p, int pidfd)
 {
     struct shim_child *c = calloc(1, sizeof *c);
-    if (!c)
+    if (!c) {
+        (void)close(pidfd);
         return;
-    c->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    c->ended = c->pidfd >= 0 ? event_new(p->base, c->pidfd, EV_READ, reap, c) : NULL;
+    }
+    c->pidfd = pidfd;
+    c->ended = event_new(p->base, c->pidfd, EV_READ, reap, c);
     c->next = p->children;
     c->link = &p->children;
     if (c->next)
@@ -135,64 +135,30 @@ static int copy_environment(struct shim_pool *p, struct zl_error *err)
     return 0;
 }
 
-/* Signals as a new process expects them, a session of its own (no terminal's signals reach it), no
- * standard streams of ours (it outlives us), and the socket as descriptor 3. */
-static int spawn(const struct shim_pool *p, int socket, pid_t *ret_pid)
+/* A session of its own and no standard streams of ours: it outlives us. */
+static int start_one(struct shim_pool *p, struct zl_error *err)
 {
     char name[] = "zlayer-shim", program[32];
     char *const argv[] = { name, NULL };
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attr;
-    sigset_t none, all;
-    int rc;
-
-    (void)snprintf(program, sizeof program, "/proc/self/fd/%d", p->program_fd);
-    (void)sigemptyset(&none);
-    /* Not sigfillset(): it leaves out the two that glibc keeps for its threads, and posix_spawn(3)
-     * would have them ignored in the monitor and so in every container. */
-    (void)memset(&all, 0xff, sizeof all);
-    if ((rc = posix_spawn_file_actions_init(&files)) != 0)
-        return rc;
-    if ((rc = posix_spawnattr_init(&attr)) != 0) {
-        (void)posix_spawn_file_actions_destroy(&files);
-        return rc;
-    }
-    (void)posix_spawnattr_setsigmask(&attr, &none); /* these four only store their arguments */
-    (void)posix_spawnattr_setsigdefault(&attr, &all);
-    (void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                              POSIX_SPAWN_SETSID);
-    for (int fd = 0; rc == 0 && fd < 3; fd++)
-        rc = posix_spawn_file_actions_addopen(&files, fd, "/dev/null", O_RDWR, 0);
-    if (rc == 0)
-        rc = posix_spawn_file_actions_adddup2(&files, socket, SHIM_FD);
-    if (rc == 0)
-        rc = posix_spawn_file_actions_addchdir_np(&files, "/");
-    if (rc == 0)
-        rc = posix_spawn(ret_pid, program, &files, &attr, argv, p->env);
-    (void)posix_spawnattr_destroy(&attr);
-    (void)posix_spawn_file_actions_destroy(&files);
-    return rc;
-}
-
-static int start_one(struct shim_pool *p, struct zl_error *err)
-{
+    struct zl_child child;
     int pair[2];
-    pid_t pid = -1;
+
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return zl_fail_errno(err, "make a socket to a monitor");
     zl_autoclose int ours = pair[0], theirs = pair[1];
-    /* adddup2 onto itself clears close-on-exec, but 0 to 2 are opened over first. */
-    if (theirs < SHIM_FD) {
-        int above = fcntl(theirs, F_DUPFD_CLOEXEC, SHIM_FD);
-        if (above < 0)
-            return zl_fail_errno(err, "make a socket to a monitor");
-        (void)close(theirs);
-        theirs = above;
-    }
-    errno = spawn(p, theirs, &pid);
-    if (errno)
-        return zl_fail_errno(err, "start zlayer-shim");
-    reap_later(p, pid);
+    (void)snprintf(program, sizeof program, "/proc/self/fd/%d", p->program_fd);
+    struct zl_launch s = {
+        .program = program,
+        .argv = argv,
+        .env = p->env,
+        .cwd = "/",
+        .fds = { -1, -1, -1, theirs },
+        .n_fds = SHIM_FD + 1,
+        .session = true,
+    };
+    if (zl_launch(&s, &child, err) < 0)
+        return zl_wrap(err, "start zlayer-shim");
+    reap_later(p, child.pidfd);
     return zl_take_fd(&ours);
 }
 

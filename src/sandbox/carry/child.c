@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/signals.h"
 #include "sandbox/carry/spawn.h"
 #include "sandbox/kernel.h"
 
@@ -332,14 +333,6 @@ static int walk(struct child *k, const struct way *w)
     return 0;
 }
 
-static void unblock_signals(void)
-{
-    sigset_t none;
-
-    sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL); /* cannot fail */
-}
-
 /* Whoever opened the gate is not our parent: it reads the report from a pipe. */
 static void tell_gate(struct child *k)
 {
@@ -356,7 +349,7 @@ static int run(struct child *k)
         return child_fail(k, STEP_SESSION, NULL, NULL);
     if (walk(k, k->plan ? into_new_container : into_running_container) < 0 || walk(k, to_exec) < 0)
         return -1;
-    unblock_signals();
+    zl_signals_to_default(); /* our own table: CLONE_SIGHAND is not set */
     return child_exec(k);
 }
 

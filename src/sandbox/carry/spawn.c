@@ -81,8 +81,8 @@ static long clone3_call(const struct clone3_args *a, void (*fn)(struct child *),
 #endif
 }
 
-/* These two stand on a stack that AddressSanitizer does not know and call what never returns, which
- * it would take for a reason to repair its picture of the wrong stack. */
+/* Stands on a stack that AddressSanitizer does not know and calls what never returns, which it
+ * would take for a reason to repair its picture of the wrong stack. */
 __attribute__((no_sanitize("address"))) static void child_entry(struct child *k)
 {
     child_run(k);
@@ -99,22 +99,6 @@ int spawn_loopback_up(void)
     rc = ioctl(fd, SIOCSIFFLAGS, &lo);
     (void)close(fd);
     return rc;
-}
-
-/* Signals that we ignore: the command shall start with default dispositions. */
-static void reset_ignored(void)
-{
-    for (int s = 1; s < 65; s++) {
-        struct sigaction now;
-        if (sigaction(s, NULL, &now) == 0 && now.sa_handler == SIG_IGN)
-            (void)sigaction(s, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
-    }
-}
-
-__attribute__((no_sanitize("address"))) static void shared_entry(struct child *k)
-{
-    reset_ignored(); /* our own table: CLONE_SIGHAND is not set */
-    child_entry(k);
 }
 
 /* ---- what the parent does ---- */
@@ -178,7 +162,7 @@ static long clone_quietly(struct clone3_args *a, struct child *k)
 
     sigfillset(&all);
     (void)sigprocmask(SIG_SETMASK, &all, &before);
-    pid = clone3_call(a, shared_entry, k);
+    pid = clone3_call(a, child_entry, k);
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
     return pid;
 }
