@@ -217,8 +217,8 @@ static void check_command(const struct cli_command *c)
 static void the_tables_of_all_commands_are_sound(void **unused)
 {
     (void)unused;
-    check_table("zlayer", cli_global_options, sizeof(struct cli));
-    for (const struct cli_command *const *c = cli_commands(); *c; c++) {
+    check_table("zlayer", cli_program.globals, sizeof(struct cli));
+    for (const struct cli_command *const *c = cli_program.commands; *c; c++) {
         check_command(*c);
         assert_ptr_equal(cli_find_command((*c)->name), *c);
     }

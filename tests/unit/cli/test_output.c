@@ -198,7 +198,7 @@ static void completion_knows_every_command_and_option(void **unused)
     (void)unused;
     zl_autobuf struct zl_buf out = ZL_BUF(256 * 1024);
     capture(print_bash_completion, &out);
-    for (const struct cli_command *const *c = cli_commands(); *c; c++) {
+    for (const struct cli_command *const *c = cli_program.commands; *c; c++) {
         char entry[64];
         (void)snprintf(entry, sizeof entry, "    \"%s\") kind=", (*c)->name);
         assert_non_null(strstr(out.data, entry));

@@ -3,12 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/cli.h"
-
-static const char *const group_titles[GROUPS] = {
-    [GROUP_DEPLOY] = "Deployments", [GROUP_CONTAINER] = "Containers", [GROUP_IMAGE] = "Images",
-    [GROUP_AGENT] = "Agent",        [GROUP_OTHER] = "Other",
-};
+#include "cmdline/command.h"
 
 static void print_option(const struct cli_option *o)
 {
@@ -44,7 +39,7 @@ static void print_examples(const char *examples)
 
 void cli_print_help(const struct cli_command *parent, const struct cli_command *c)
 {
-    (void)printf("%s\n\nUsage: zlayer %s%s%s", c->summary, parent ? parent->name : "",
+    (void)printf("%s\n\nUsage: %s %s%s%s", c->summary, cli_program.name, parent ? parent->name : "",
                  parent ? " " : "", c->name);
     if (c->sub)
         (void)printf(" COMMAND\n");
@@ -59,48 +54,47 @@ void cli_print_help(const struct cli_command *parent, const struct cli_command *
     for (const struct cli_command *s = c->sub; s && s->name; s++)
         (void)printf("  %-12s %s\n", s->name, s->summary);
     print_options("Options", c->options);
-    print_options("Global options", cli_global_options);
+    print_options("Global options", cli_program.globals);
     if (c->examples)
         print_examples(c->examples);
 }
 
 void cli_print_overview(void)
 {
-    (void)printf("zlayer runs what a deployment file describes, and keeps it running.\n\n"
-                 "Usage: zlayer [OPTIONS] COMMAND\n");
-    for (int g = 0; g < GROUPS; g++) {
-        (void)printf("\n%s:\n", group_titles[g]);
-        for (const struct cli_command *const *c = cli_commands(); *c; c++)
-            if ((int)(*c)->group == g)
+    (void)printf("%s\n\nUsage: %s [OPTIONS] COMMAND\n", cli_program.about, cli_program.name);
+    for (int g = 0; cli_program.groups[g]; g++) {
+        (void)printf("\n%s:\n", cli_program.groups[g]);
+        bool last = !cli_program.groups[g + 1];
+        for (const struct cli_command *const *c = cli_program.commands; *c; c++)
+            if ((*c)->group == g || (last && (*c)->group == CLI_LAST_GROUP))
                 (void)printf("  %-12s %s\n", (*c)->name, (*c)->summary);
     }
-    print_options("Global options", cli_global_options);
-    (void)printf("\n`zlayer COMMAND --help` tells more about a command.\n");
+    print_options("Global options", cli_program.globals);
+    (void)printf("\n`%s COMMAND --help` tells more about a command.\n", cli_program.name);
 }
 
 static int help_run(struct cli *cli, const void *options, int argc, char **argv)
 {
-    (void)cli;
     (void)options;
     if (argc == 0) {
         cli_print_overview();
-        return CLI_OK;
+        return 0;
     }
     const struct cli_command *c = cli_find_command(argv[0]);
     if (!c)
-        return cli_failf(CLI_USAGE, "there is no command '%s'", argv[0]);
+        return cli_usage(cli, "there is no command '%s'", argv[0]);
     const struct cli_command *s = argc > 1 ? c->sub : NULL;
     while (s && s->name && !cli_is_called(s, argv[1]))
         s++;
     if (argc > 1 && (!s || !s->name))
-        return cli_failf(CLI_USAGE, "there is no command '%s %s'", argv[0], argv[1]);
+        return cli_usage(cli, "there is no command '%s %s'", argv[0], argv[1]);
     cli_print_help(s ? c : NULL, s ? s : c);
-    return CLI_OK;
+    return 0;
 }
 
 const struct cli_command help_command = {
     .name = "help",
-    .group = GROUP_OTHER,
+    .group = CLI_LAST_GROUP,
     .args = "[COMMAND]",
     .summary = "Explain a command",
     .max_args = 2,

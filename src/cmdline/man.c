@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Manual pages in roff, man(7), from the tables: `zlayer man ps | man -l -`. */
+/* Manual pages in roff, man(7), from the tables: `zlayer man ps | man -l -`. A
+ * program has a page for each command, or one for all. */
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cmdline/command.h"
 
 /* Text as roff wants it: a leading dot or quote is no request, a hyphen is one. */
 static void put(const char *text, size_t n)
@@ -48,9 +49,9 @@ static void put_options(const char *heading, const struct cli_option *table)
     }
 }
 
-static void put_examples(const char *examples)
+static void put_examples(const char *heading, const char *examples)
 {
-    (void)printf(".SH EXAMPLES\n");
+    (void)printf("%s\n", heading);
     while (*examples) {
         size_t line = strcspn(examples, "\n"), command = strcspn(examples, "\t\n");
         (void)printf(".TP\n.B ");
@@ -64,9 +65,19 @@ static void put_examples(const char *examples)
     }
 }
 
+static void put_upper(const char *text)
+{
+    for (; *text; text++) {
+        char upper[2] = { (char)toupper((unsigned char)*text) };
+        puts_roff(upper);
+    }
+}
+
 static void put_synopsis(const char *before, const struct cli_command *c)
 {
-    (void)printf(".B zlayer %s%s\n", before, c->name);
+    (void)printf(".B ");
+    puts_roff(cli_program.name);
+    (void)printf(" %s%s\n", before, c->name);
     if (c->options)
         (void)printf("[\\fIOPTIONS\\fR]\n");
     if (c->args) {
@@ -78,30 +89,22 @@ static void put_synopsis(const char *before, const struct cli_command *c)
 
 static void put_exit_codes(void)
 {
-    static const struct {
-        const char *code, *text;
-    } codes[] = {
-        { "0", "success" },
-        { "1", "a runtime error" },
-        { "2", "wrong usage; nothing was done" },
-        { "3", "the document is invalid; nothing was changed" },
-        { "4", "the agent does not answer and cannot be started" },
-        { "5", "not ready in time" },
-        { "n", "run and exec: the command's own code, or 128 + the signal that ended it; 125 when "
-               "zlayer failed, 126 when the command cannot be executed, 127 when there is none" },
-    };
     (void)printf(".SH EXIT STATUS\n");
-    for (size_t i = 0; i < ZL_ARRAY_LEN(codes); i++)
-        (void)printf(".TP\n.B %s\n%s\n", codes[i].code, codes[i].text);
+    for (const struct cli_exit_text *e = cli_program.exits; e->code; e++)
+        (void)printf(".TP\n.B %s\n%s\n", e->code, e->text);
 }
 
-static void put_title(const struct cli_command *c)
+static void put_title(const struct cli_command *c, const char *purpose)
 {
-    (void)printf(".TH ZLAYER\\-");
-    for (const char *p = c->name; *p; p++)
-        (void)putchar(toupper((unsigned char)*p));
-    (void)printf(" 1 \"\" \"zlayer " ZL_VERSION "\"\n.SH NAME\nzlayer\\-%s \\- ", c->name);
-    puts_roff(c->summary);
+    (void)printf(".TH ");
+    put_upper(cli_program.name);
+    if (c)
+        (void)printf("\\-");
+    put_upper(c ? c->name : "");
+    (void)printf(" %s \"\" \"zlayer " ZL_VERSION "\"\n.SH NAME\n", cli_program.section);
+    puts_roff(cli_program.name);
+    (void)printf("%s%s \\- ", c ? "\\-" : "", c ? c->name : "");
+    puts_roff(purpose);
     (void)printf("\n");
 }
 
@@ -124,7 +127,7 @@ static void put_about(const struct cli_command *c)
 
 static void put_command(const struct cli_command *c)
 {
-    put_title(c);
+    put_title(c, c->summary);
     put_synopses(c);
     (void)printf(".SH DESCRIPTION\n");
     put_about(c);
@@ -135,25 +138,51 @@ static void put_command(const struct cli_command *c)
     }
     put_options(".SH OPTIONS", c->options);
     if (c->examples)
-        put_examples(c->examples);
+        put_examples(".SH EXAMPLES", c->examples);
     put_exit_codes();
-    (void)printf(".SH SEE ALSO\nzlayer(1)\n");
+    (void)printf(".SH SEE ALSO\n%s(%s)\n", cli_program.name, cli_program.section);
 }
 
-static void put_overview(void)
+/* On the only page: a command with all that there is to say about it. */
+static void put_section(const struct cli_command *c)
 {
-    (void)printf(".TH ZLAYER 1 \"\" \"zlayer " ZL_VERSION "\"\n"
-                 ".SH NAME\nzlayer \\- run what a deployment file describes, and keep it running\n"
-                 ".SH SYNOPSIS\n.B zlayer\n[\\fIOPTIONS\\fR] \\fICOMMAND\\fR\n.SH COMMANDS\n");
-    for (const struct cli_command *const *c = cli_commands(); *c; c++) {
+    (void)printf(".SS %s\n", c->name);
+    put_synopsis("", c);
+    (void)printf(".PP\n");
+    put_about(c);
+    put_options(".PP", c->options);
+    if (c->examples)
+        put_examples(".PP\nExamples:", c->examples);
+}
+
+static void put_summaries(void)
+{
+    for (const struct cli_command *const *c = cli_program.commands; *c; c++) {
         (void)printf(".TP\n.B %s\n", (*c)->name);
         puts_roff((*c)->summary);
         (void)printf("\n");
     }
-    put_options(".SH OPTIONS", cli_global_options);
+}
+
+static void put_overview(void)
+{
+    put_title(NULL, cli_program.purpose);
+    (void)printf(".SH SYNOPSIS\n.B ");
+    puts_roff(cli_program.name);
+    (void)printf("\n[\\fIOPTIONS\\fR] \\fICOMMAND\\fR\n");
+    if (cli_program.one_page) {
+        (void)printf(".SH DESCRIPTION\n");
+        puts_roff(cli_program.about);
+        (void)printf("\n");
+    }
+    (void)printf(".SH COMMANDS\n");
+    if (!cli_program.one_page)
+        put_summaries();
+    for (const struct cli_command *const *c = cli_program.commands; cli_program.one_page && *c; c++)
+        put_section(*c);
+    put_options(".SH OPTIONS", cli_program.globals);
     put_exit_codes();
-    (void)printf(".SH ENVIRONMENT\nZLAYER_ROOT_DIR (or ZLAYER_DATA_DIR), ZLAYER_RUNTIME_DIR, "
-                 "NO_COLOR\n");
+    (void)printf(".SH ENVIRONMENT\n%s\n", cli_program.environment);
 }
 
 void cli_print_man(const struct cli_command *c)
@@ -166,22 +195,21 @@ void cli_print_man(const struct cli_command *c)
 
 static int man_run(struct cli *cli, const void *options, int argc, char **argv)
 {
-    (void)cli;
     (void)options;
     const struct cli_command *c = argc ? cli_find_command(argv[0]) : NULL;
     if (argc && !c)
-        return cli_failf(CLI_USAGE, "there is no command '%s'", argv[0]);
+        return cli_usage(cli, "there is no command '%s'", argv[0]);
     cli_print_man(c);
-    return CLI_OK;
+    return 0;
 }
 
 const struct cli_command man_command = {
     .name = "man",
-    .group = GROUP_OTHER,
+    .group = CLI_LAST_GROUP,
     .args = "[COMMAND]",
     .summary = "Print a manual page in roff",
-    .examples = "zlayer man ps | man -l -\tread it\n"
-                "zlayer man > /usr/local/share/man/man1/zlayer.1\tinstall it",
+    .about =
+        "Prints the manual page of a command, or the overview. To read one: pipe it to man -l -",
     .max_args = 1,
     .completes = "command",
     .run = man_run,

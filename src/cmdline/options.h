@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Options by tables: each fills a member of a struct, as getopt_long(3) users expect to type them.
  */
-#ifndef ZL_CLI_OPTIONS_H
-#define ZL_CLI_OPTIONS_H
+#ifndef ZL_CMDLINE_OPTIONS_H
+#define ZL_CMDLINE_OPTIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>
