@@ -372,6 +372,30 @@ int zl_json_list(const struct zl_json_at *at, const struct zl_field *f, void *ou
     return 0;
 }
 
+int zl_json_map(const struct zl_json_at *at, const struct zl_field *f, void *out,
+                struct zl_error *err)
+{
+    const struct zl_element *e = f->detail;
+    struct zl_list list = { .n = 0 };
+    json_t *object = (json_t *)(uintptr_t)at->value; /* jansson's iterators want it not const */
+
+    if (!json_is_object(object))
+        return zl_json_fail_type(at, "an object of objects", err);
+    list.v = zl_json_alloc(at->doc, json_object_size(object) + 1, e->size);
+    if (!list.v)
+        return no_memory(at, err);
+    for (void *it = json_object_iter(object); it; it = json_object_iter_next(object, it)) {
+        char *row = (char *)list.v + list.n++ * e->size;
+        const char *key = json_object_iter_key(it);
+        struct zl_json_at member = { at->doc, json_object_iter_value(it), at, key, 0 };
+        memcpy(row, &key, sizeof key);
+        if (zl_json_members(&member, e->fields, row, err) < 0)
+            return -1;
+    }
+    memcpy(out, &list, sizeof list);
+    return 0;
+}
+
 /* ---- writing ---- */
 
 static int append(const char *bytes, size_t n, void *out)

@@ -148,6 +148,9 @@ int zl_json_object(const struct zl_json_at *, const struct zl_field *, void *, s
 int zl_json_pointer(const struct zl_json_at *, const struct zl_field *, void *, struct zl_error *);
 /* struct { T *v; size_t n; }; detail: struct zl_element */
 int zl_json_list(const struct zl_json_at *, const struct zl_field *, void *, struct zl_error *);
+/* struct { T *v; size_t n; } of an object whose values are objects, in the document's order; T
+ * begins with the key, a const char *; detail: struct zl_element */
+int zl_json_map(const struct zl_json_at *, const struct zl_field *, void *, struct zl_error *);
 /* bool, true when the key is there with anything but null: for what is only refused or noted */
 int zl_json_present(const struct zl_json_at *, const struct zl_field *, void *, struct zl_error *);
 

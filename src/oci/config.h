@@ -86,6 +86,8 @@ struct oci_memory {
         kernel_tcp; /* bytes; -1: no limit; swap: with memory */
     struct zl_opt_u64 swappiness;
     bool disable_oom_killer, use_hierarchy;
+    bool check_before_update; /* a limit below what is used now is refused */
+    struct zl_opt_i64 kernel; /* no kernel has it any more */
 };
 
 struct oci_cpu {
@@ -95,6 +97,42 @@ struct oci_cpu {
     const char *cpus, *mems;
 };
 
+struct oci_weight_device {
+    int64_t major, minor;
+    struct zl_opt_u64 weight, leaf_weight;
+};
+struct oci_throttle_device {
+    int64_t major, minor;
+    uint64_t rate; /* bytes or operations per second */
+};
+struct oci_throttles {
+    struct oci_throttle_device *v;
+    size_t n;
+};
+struct oci_block_io {
+    struct zl_opt_u64 weight, leaf_weight; /* 10 to 1000 */
+    struct {
+        struct oci_weight_device *v;
+        size_t n;
+    } weight_devices;
+    struct oci_throttles read_bps, write_bps, read_iops, write_iops;
+};
+
+struct oci_hugepage_limit {
+    const char *page_size; /* "2MB" */
+    uint64_t limit;        /* bytes */
+};
+struct oci_interface_priority {
+    const char *name; /* of an interface */
+    uint32_t priority;
+};
+struct oci_rdma {
+    const char *device;
+    struct zl_opt_u64 hca_handles, hca_objects;
+};
+
+/* In all of it 0 means "not said" where the kernel would take 0 for something useless: engines
+ * write every property that they know. */
 struct oci_resources {
     struct {
         struct oci_device_rule *v;
@@ -105,8 +143,23 @@ struct oci_resources {
     struct {
         struct zl_opt_i64 limit; /* -1 and 0: no limit */
     } pids;
-    struct zl_pairs unified;                       /* file of cgroup v2 → value */
-    bool block_io, hugepage_limits, network, rdma; /* there; not carried out */
+    struct oci_block_io block_io;
+    struct {
+        struct oci_hugepage_limit *v;
+        size_t n;
+    } hugepages;
+    struct {
+        struct zl_opt_u64 class_id;
+        struct {
+            struct oci_interface_priority *v;
+            size_t n;
+        } priorities;
+    } network;
+    struct {
+        struct oci_rdma *v;
+        size_t n;
+    } rdma;
+    struct zl_pairs unified; /* file of cgroup v2 → value */
 };
 
 enum oci_seccomp_action {
@@ -218,6 +271,10 @@ ZL_DEFINE_CLEANUP(struct oci_config *, oci_config_free)
 /* A process.json of its own (`exec --process`). Borrows from doc, which the caller ends. */
 int oci_process_parse(struct zl_json *doc, const char *bytes, size_t n, const char *what,
                       struct oci_process **ret, struct zl_error *err);
+
+/* linux.resources alone, as `update` reads them. Borrows from doc, which the caller ends. */
+int oci_resources_parse(struct zl_json *doc, const char *bytes, size_t n, const char *what,
+                        struct oci_resources **ret, struct zl_error *err);
 
 /* Whether hooks are configured: who cannot run them must refuse the container. */
 bool oci_config_has_hooks(const struct oci_config *c);

@@ -27,7 +27,8 @@
 enum {
     PLAN_MAGIC = 0x6e6c707a, /* "zpln" */
     PLAN_EXEC_MAGIC = 0x78657a7a,
-    PLAN_VERSION = 1,
+    PLAN_UPDATE_MAGIC = 0x64707a7a,
+    PLAN_VERSION = 2,
     PLAN_MAX = 4 << 20, /* bytes */
     PLAN_LOWER_MAX = 120,
 };
@@ -70,21 +71,31 @@ struct plan_link {
     plan_str path, target;
 };
 
+enum {                                /* plan_file.flags */
+       PLAN_FILE_OPTIONAL = 1,        /* a missing file, or one that refuses, is no error */
+       PLAN_FILE_OR_NEXT = 2,         /* the next row is for where this file is not there */
+       PLAN_FILE_NOT_BELOW_USAGE = 4, /* refused when more than that is used already */
+};
 struct plan_file { /* a value for a control file or sysctl */
     plan_str path; /* cgroup: the file's name; sysctl: below /proc/sys, with '/' */
     plan_str value;
-    uint32_t optional; /* a missing file, or one that refuses, is no error */
+    uint32_t flags;
     uint32_t pad;
 };
 
 enum plan_cgroup_kind { PLAN_CGROUP_V1, PLAN_CGROUP_V2, PLAN_CGROUP_KINDS };
+enum {                       /* plan_cgroup.flags */
+       PLAN_CGROUP_LATE = 1, /* v1: not joined at the start. It is made, and all processes moved
+                              * into it, when something is to be written there later: the freezer
+                              * for a pause, another controller for an update */
+};
 struct plan_cgroup { /* one hierarchy */
     uint32_t kind;
+    uint32_t flags;
     plan_str mount;      /* "/sys/fs/cgroup/memory" */
     plan_str path;       /* below it, no leading '/': "zlayer/c/2k7q…" */
-    plan_str controller; /* v1: "memory"; v2: "" */
+    plan_str controller; /* v1: "memory", "cpu,cpuacct"; v2: "" */
     plan_str enable;     /* v2: for cgroup.subtree_control of each folder above: "+memory +pids" */
-    uint32_t pad;
     struct plan_tab files; /* struct plan_file, in order */
     struct plan_tab
         device_bpf; /* v2: uint64_t, a BPF_PROG_TYPE_CGROUP_DEVICE program; empty: none */
@@ -159,12 +170,23 @@ struct plan_exec { /* a further process in a container */
     struct plan_process process;
 };
 
+/*
+ * New limits for a container that is there. Where its cgroups are its own plan says: of each row
+ * kind, controller, enable, files and device_bpf count.
+ */
+struct plan_update {
+    uint32_t magic, version, size, pad;
+    struct plan_tab cgroups; /* struct plan_cgroup */
+};
+
 /* Whether the n bytes are a plan of this version in which nothing points outside; libc only. */
 int plan_check(const void *bytes, size_t n, const struct plan **ret, struct zl_error *err);
 int plan_exec_check(const void *bytes, size_t n, const struct plan_exec **ret,
                     struct zl_error *err);
+int plan_update_check(const void *bytes, size_t n, const struct plan_update **ret,
+                      struct zl_error *err);
 
-/* Of a checked plan, or exec plan: base is its start. */
+/* Of a checked plan, exec plan or update: base is its start. */
 static inline const char *plan_text(const void *base, plan_str s)
 {
     return s ? (const char *)base + s : NULL;
@@ -178,6 +200,7 @@ static inline const void *plan_table(const void *base, struct plan_tab t)
 
 struct oci_config;
 struct oci_process;
+struct oci_resources;
 
 enum plan_seccomp {
     PLAN_SECCOMP_CONFIG,  /* what linux.seccomp says; nothing when it says nothing */
@@ -189,7 +212,7 @@ struct plan_options {
     const char *bundle;        /* absolute; root.path and relative mount sources start here */
     const char *cgroup_parent; /* NULL: "/zlayer"; the container's is <parent>/c/<id>, unless
                                 * linux.cgroupsPath says another */
-    bool join_all;             /* memory, cpu, cpuacct and pids are joined though nothing limits
+    bool join_all;             /* memory, cpuacct, pids and blkio are joined though nothing limits
                                 * them: for statistics */
     enum plan_seccomp seccomp;
     uint32_t n_lower;        /* >0: an overlay of the plan's fds instead of root.path */
@@ -214,5 +237,12 @@ int plan_build(const struct oci_config *config, const struct plan_options *o, st
  */
 int plan_exec_build(const struct oci_config *config, const struct plan_options *o,
                     const struct oci_process *p, struct zl_buf *out, struct zl_error *err);
+
+/*
+ * New limits: what r says is written, what it does not say stays as it is. On v2 memory.swap, which
+ * counts memory as well, needs memory.limit beside it. notes as in plan_options; may be NULL.
+ */
+int plan_update_build(const struct oci_resources *r, struct zl_buf *notes, struct zl_buf *out,
+                      struct zl_error *err);
 
 #endif

@@ -40,7 +40,8 @@ void belong_to_monitors(const struct plan *plan)
     char path[4096];
 
     for (uint32_t i = 0; i < plan->cgroups.n; i++) {
-        if (monitors_path(plan, &groups[i], path, sizeof path))
+        if (!(groups[i].flags & PLAN_CGROUP_LATE) &&
+            monitors_path(plan, &groups[i], path, sizeof path))
             join(path, groups[i].kind == PLAN_CGROUP_V1 ? "tasks" : "cgroup.procs");
     }
     /* Only where the container's processes do not inherit it. */

@@ -6,21 +6,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "sandbox/carry/cgroup.h"
+#include "sandbox/carry/inner.h"
 #include "sandbox/carry/spawn.h"
 #include "sandbox/kernel.h"
-
-struct carry {
-    const struct plan *plan;
-    int *fds; /* the plan's; borrowed descriptors in an array of ours */
-    struct cgroup *cgroups;
-    bool own_netns; /* the caller lives in the container's network namespace */
-    bool tracing;
-    int oom_fd;
-};
 
 int carry_new(const struct plan *plan, const int *fds, size_t n_fds, struct carry **ret,
               struct zl_error *err)
@@ -73,10 +65,15 @@ static int enter_netns(struct carry *c, struct zl_error *err)
     return 0;
 }
 
+static bool is_late(const struct cgroup *cg)
+{
+    return cg->plan->flags & PLAN_CGROUP_LATE;
+}
+
 static int make_cgroups(struct carry *c, struct zl_error *err)
 {
     for (uint32_t i = 0; i < c->plan->cgroups.n; i++)
-        if (cgroup_make(&c->cgroups[i], c->plan, err) < 0)
+        if (!is_late(&c->cgroups[i]) && cgroup_make(&c->cgroups[i], err) < 0)
             return -1;
     return 0;
 }
@@ -114,13 +111,16 @@ static char **pointers(const void *base, struct plan_tab t, struct zl_error *err
     return out;
 }
 
-/* Where the child will join: v1 by writing, v2 by being born there. */
+/* Where the child will join: v1 by writing, v2 by being born there. A late one only when it is
+ * there, which cannot be before the first process is. */
 static int open_cgroups(struct carry *c, int *tasks, struct spawn *s, struct zl_error *err)
 {
     s->cgroup_fd = -1;
     s->child.tasks = tasks;
     for (uint32_t i = 0; i < c->plan->cgroups.n; i++) {
         struct cgroup *cg = &c->cgroups[i];
+        if (is_late(cg) && (s->child.plan || (cgroup_dir(cg) < 0 && errno == ENOENT)))
+            continue;
         if (cgroup_open_join(cg, err) < 0)
             return -1;
         if (cg->plan->kind == PLAN_CGROUP_V2)
@@ -262,7 +262,11 @@ int carry_kill_all(struct carry *c, int signal, struct zl_error *err)
     if (!c->plan->cgroups.n)
         return zl_fail(err, ZL_ERR_UNSUPPORTED,
                        "signal all processes: the container has no cgroup to find them in");
-    return cgroup_signal(&c->cgroups[0], signal, err);
+    if (cgroup_signal(&c->cgroups[0], signal, err) < 0)
+        return -1;
+    if (signal == SIGKILL)
+        carry_thaw(c);
+    return 0;
 }
 
 bool carry_is_empty(struct carry *c)
@@ -270,21 +274,33 @@ bool carry_is_empty(struct carry *c)
     return !c->plan->cgroups.n || cgroup_empty(&c->cgroups[0]) == 1;
 }
 
-/* The hierarchy that counts memory; NULL: none of the plan's. */
-static struct cgroup *memory_cgroup(struct carry *c)
+/* "memory" among "cpu,memory". */
+static bool names(const char *list, const char *controller)
 {
+    size_t n = strlen(controller);
+
+    for (; list && *list; list += strcspn(list, ","), list += *list == ',')
+        if (strcspn(list, ",") == n && memcmp(list, controller, n) == 0)
+            return true;
+    return false;
+}
+
+struct cgroup *carry_cgroup(struct carry *c, const char *controller)
+{
+    struct cgroup *v2 = NULL;
+
     for (uint32_t i = 0; i < c->plan->cgroups.n; i++) {
-        const struct plan_cgroup *pc = c->cgroups[i].plan;
-        const char *name = plan_text(c->plan, pc->controller);
-        if (pc->kind == PLAN_CGROUP_V2 || (name && strcmp(name, "memory") == 0))
+        if (c->cgroups[i].plan->kind == PLAN_CGROUP_V2)
+            v2 = &c->cgroups[i];
+        else if (names(c->cgroups[i].controller, controller))
             return &c->cgroups[i];
     }
-    return NULL;
+    return v2;
 }
 
 int carry_oom_kills(struct carry *c, uint64_t *ret_kills, uint64_t *ret_peak, struct zl_error *err)
 {
-    struct cgroup *m = memory_cgroup(c);
+    struct cgroup *m = carry_cgroup(c, "memory");
     bool v2 = m && m->plan->kind == PLAN_CGROUP_V2;
     uint64_t kills;
 
@@ -301,7 +317,7 @@ int carry_oom_kills(struct carry *c, uint64_t *ret_kills, uint64_t *ret_peak, st
 
 int carry_oom_fd(struct carry *c)
 {
-    struct cgroup *m = memory_cgroup(c);
+    struct cgroup *m = carry_cgroup(c, "memory");
 
     if (c->oom_fd < 0 && m)
         c->oom_fd = cgroup_watch_oom(m);
@@ -312,6 +328,7 @@ int carry_remove(struct carry *c, struct zl_error *err)
 {
     int rc = 0;
 
+    carry_thaw(c);
     for (uint32_t i = 0; i < c->plan->cgroups.n; i++)
         if (cgroup_remove(&c->cgroups[i], rc == 0 ? err : NULL) < 0)
             rc = -1; /* the others go nevertheless */

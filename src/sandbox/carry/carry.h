@@ -75,6 +75,22 @@ bool carry_is_empty(struct carry *c);     /* no process left in its cgroup */
 int carry_oom_kills(struct carry *c, uint64_t *ret_kills, uint64_t *ret_peak, struct zl_error *err);
 /* A pollable fd that tells of memory events (v2: memory.events, v1: eventfd), or -1. Borrowed. */
 int carry_oom_fd(struct carry *c);
+
+/* ---- while it lives; also on a container that another process started ---- */
+
+/* New limits (plan_update_build): all of them, or an error and the old ones. CONFLICT: more memory
+ * is used than allowed from now on, and that was to be checked. */
+int carry_update(struct carry *c, const struct plan_update *u, struct zl_error *err);
+/* Stops all processes, or lets them go on. Returns when it is so; TIMEOUT when that takes more than
+ * 10 s: then none is stopped. Also when it is so already. */
+int carry_freeze(struct carry *c, bool frozen, struct zl_error *err);
+int carry_is_frozen(struct carry *c, bool *ret, struct zl_error *err);
+/* Its processes, in the caller's PID namespace, ascending; *ret is the caller's to free. */
+int carry_pids(struct carry *c, pid_t **ret, size_t *ret_n, struct zl_error *err);
+/* What its cgroups count (sandbox/stats.h); ret is the caller's to end with cgroup_stats_done(). */
+struct cgroup_stats;
+int carry_stats(struct carry *c, struct cgroup_stats *ret, struct zl_error *err);
+
 /* Kills what is left and removes the cgroups. Missing ones are fine: may be called again, and on
  * a container that another process prepared. */
 int carry_remove(struct carry *c, struct zl_error *err);

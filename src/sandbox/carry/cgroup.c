@@ -9,22 +9,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/bpf.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#ifndef BPF_CGROUP_DEVICE
-#define BPF_CGROUP_DEVICE 6
-#endif
-
-void cgroup_init(struct cgroup *c, const struct plan *plan, const struct plan_cgroup *pc)
+void cgroup_init(struct cgroup *c, const void *base, const struct plan_cgroup *pc)
 {
     *c = (struct cgroup){
+        .base = base,
         .plan = pc,
-        .mount = plan_text(plan, pc->mount),
-        .path = plan_text(plan, pc->path),
+        .mount = plan_text(base, pc->mount),
+        .path = plan_text(base, pc->path),
+        .controller = plan_text(base, pc->controller),
         .mount_fd = -1,
         .dir_fd = -1,
         .tasks_fd = -1,
@@ -53,8 +49,7 @@ int cgroup_dir(struct cgroup *c)
     return c->dir_fd;
 }
 
-/* One write(2), as control files want it. -1 and errno. */
-static int write_value(int fd, const char *value)
+int cgroup_write_value(int fd, const char *value)
 {
     size_t n = strlen(value);
     ssize_t w = write(fd, value, n);
@@ -67,7 +62,7 @@ static int write_value(int fd, const char *value)
 static int put(int dir_fd, const char *file, const char *value)
 {
     zl_autoclose int fd = openat(dir_fd, file, O_WRONLY | O_CLOEXEC);
-    return fd < 0 ? -1 : write_value(fd, value);
+    return fd < 0 ? -1 : cgroup_write_value(fd, value);
 }
 
 /* ---- folders ---- */
@@ -90,21 +85,19 @@ static int inherit_cpuset(int parent_fd, int dir_fd)
     return 0;
 }
 
-static bool is_cpuset(const struct cgroup *c, const struct plan *plan)
+static bool is_cpuset(const struct cgroup *c)
 {
-    const char *name = plan_text(plan, c->plan->controller);
-    return c->plan->kind == PLAN_CGROUP_V1 && name && strcmp(name, "cpuset") == 0;
+    return c->plan->kind == PLAN_CGROUP_V1 && c->controller && strcmp(c->controller, "cpuset") == 0;
 }
 
 /* Makes one folder below parent_fd and readies it for what will be below or in it. */
-static int make_folder(const struct cgroup *c, const struct plan *plan, int parent_fd,
-                       const char *name)
+static int make_folder(const struct cgroup *c, int parent_fd, const char *name)
 {
     zl_autoclose int fd = -1;
 
     if (mkdirat(parent_fd, name, 0755) < 0)
         return errno == EEXIST ? 0 : -1;
-    if (!is_cpuset(c, plan))
+    if (!is_cpuset(c))
         return 0;
     fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return fd < 0 ? -1 : inherit_cpuset(parent_fd, fd);
@@ -128,9 +121,8 @@ static void enable_below(int dir_fd, const char *enable)
 }
 
 /* Every folder of the path, from the top; those above the last get their controllers (v2). */
-static int make_path(struct cgroup *c, const struct plan *plan)
+static int make_path(struct cgroup *c, const char *enable)
 {
-    const char *enable = plan_text(plan, c->plan->enable);
     zl_autoclose int dir = openat(c->mount_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     char name[NAME_MAX + 1];
     const char *at = c->path;
@@ -147,7 +139,7 @@ static int make_path(struct cgroup *c, const struct plan *plan)
         name[n] = '\0';
         if (c->plan->kind == PLAN_CGROUP_V2)
             enable_below(dir, enable);
-        if (n && make_folder(c, plan, dir, name) < 0)
+        if (n && make_folder(c, dir, name) < 0)
             return -1;
         int next = openat(dir, n ? name : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (next < 0)
@@ -159,10 +151,12 @@ static int make_path(struct cgroup *c, const struct plan *plan)
     return 0;
 }
 
-/* The folder above is there after the first container: one call then. 1 new, 0 perhaps not. */
-static int make_leaf(struct cgroup *c, const struct plan *plan)
+/* The folder above is there after the first container: one call then. */
+int cgroup_make_folder(struct cgroup *c)
 {
-    if (!is_cpuset(c, plan)) {
+    if (mount_dir(c) < 0)
+        return -1;
+    if (!is_cpuset(c)) {
         if (mkdirat(c->mount_fd, c->path, 0755) == 0)
             return 1;
         if (errno == EEXIST)
@@ -170,81 +164,71 @@ static int make_leaf(struct cgroup *c, const struct plan *plan)
         if (errno != ENOENT)
             return -1;
     }
-    return make_path(c, plan);
+    return make_path(c, plan_text(c->base, c->plan->enable));
 }
 
 /* ---- limits ---- */
+
+int cgroup_open_file(struct cgroup *c, const char *name, const char *enable)
+{
+    int fd = openat(c->dir_fd, name, O_WRONLY | O_CLOEXEC);
+
+    /* v2: a controller that nobody asked for yet is not switched on above */
+    if (fd < 0 && errno == ENOENT && c->plan->kind == PLAN_CGROUP_V2 && enable &&
+        make_path(c, enable) == 0)
+        fd = openat(c->dir_fd, name, O_WRONLY | O_CLOEXEC);
+    return fd;
+}
+
+int cgroup_write_failed(const struct cgroup *c, const char *name, const char *value,
+                        struct zl_error *err)
+{
+    if (errno == ENOENT && c->plan->kind == PLAN_CGROUP_V2)
+        return zl_fail(err, ZL_ERR_CONFIGURATION,
+                       "write '%s' into '%s/%s/%s': there is no such file: its controller is not "
+                       "handed down to this cgroup",
+                       value, c->mount, c->path, name);
+    return zl_fail_errno(err, "write '%s' into '%s/%s/%s'", value, c->mount, c->path, name);
+}
 
 struct open_file { /* of the last value: device rules go into one file, one write each */
     const char *name;
     int fd;
 };
 
-static int open_file(struct cgroup *c, const struct plan *plan, const char *name,
-                     struct open_file *last)
+static int open_next(struct cgroup *c, const char *name, struct open_file *last)
 {
     if (last->name && strcmp(last->name, name) == 0)
         return 0;
     zl_closep(&last->fd);
     last->name = NULL;
-    last->fd = openat(c->dir_fd, name, O_WRONLY | O_CLOEXEC);
-    /* v2: a controller that nobody asked for yet is not switched on above */
-    if (last->fd < 0 && errno == ENOENT && c->plan->kind == PLAN_CGROUP_V2 &&
-        make_path(c, plan) == 0)
-        last->fd = openat(c->dir_fd, name, O_WRONLY | O_CLOEXEC);
+    last->fd = cgroup_open_file(c, name, plan_text(c->base, c->plan->enable));
     if (last->fd < 0)
         return -1;
     last->name = name;
     return 0;
 }
 
-static int put_limits(struct cgroup *c, const struct plan *plan, struct zl_error *err)
+static int put_limits(struct cgroup *c, struct zl_error *err)
 {
-    const struct plan_file *f = plan_table(plan, c->plan->files);
+    const struct plan_file *f = plan_table(c->base, c->plan->files);
     struct open_file last = { .fd = -1 };
     int rc = 0;
 
     for (uint32_t i = 0; rc == 0 && i < c->plan->files.n; i++) {
-        const char *name = plan_text(plan, f[i].path);
-        const char *value = plan_text(plan, f[i].value);
-        if ((open_file(c, plan, name, &last) < 0 || write_value(last.fd, value) < 0) &&
-            !f[i].optional)
-            rc = zl_fail_errno(err, "write '%s' into '%s/%s/%s'", value, c->mount, c->path, name);
+        const char *name = plan_text(c->base, f[i].path);
+        const char *value = plan_text(c->base, f[i].value);
+        bool chosen = open_next(c, name, &last) == 0;
+        if (!chosen && errno == ENOENT && f[i].flags & PLAN_FILE_OR_NEXT)
+            continue;
+        if ((!chosen || cgroup_write_value(last.fd, value) < 0) &&
+            !(f[i].flags & PLAN_FILE_OPTIONAL))
+            rc = cgroup_write_failed(c, name, value, err);
+        if (f[i].flags & PLAN_FILE_OR_NEXT)
+            i++;
     }
     zl_closep(&last.fd);
     return rc;
-}
-
-static int bpf(int command, union bpf_attr *attr)
-{
-    return (int)syscall(SYS_bpf, command, attr, sizeof *attr);
-}
-
-/* v2 knows devices only as a BPF program: cgroups.7, "Cgroups v2 … devices". */
-static int attach_devices(struct cgroup *c, const struct plan *plan, struct zl_error *err)
-{
-    struct plan_tab t = c->plan->device_bpf;
-    union bpf_attr load = {
-        .prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
-        .insn_cnt = t.n,
-        .insns = (uint64_t)(uintptr_t)plan_table(plan, t),
-        .license = (uint64_t)(uintptr_t) "Apache-2.0",
-    };
-
-    if (!t.n)
-        return 0;
-    zl_autoclose int prog = bpf(BPF_PROG_LOAD, &load);
-    if (prog < 0)
-        return zl_fail_errno(err, "load the device rules of cgroup '%s/%s'", c->mount, c->path);
-    union bpf_attr attach = {
-        .target_fd = (uint32_t)c->dir_fd,
-        .attach_bpf_fd = (uint32_t)prog,
-        .attach_type = BPF_CGROUP_DEVICE,
-        .attach_flags = BPF_F_ALLOW_MULTI,
-    };
-    if (bpf(BPF_PROG_ATTACH, &attach) < 0)
-        return zl_fail_errno(err, "attach the device rules to cgroup '%s/%s'", c->mount, c->path);
-    return 0;
 }
 
 int cgroup_open_join(struct cgroup *c, struct zl_error *err)
@@ -258,19 +242,22 @@ int cgroup_open_join(struct cgroup *c, struct zl_error *err)
     return 0;
 }
 
-int cgroup_make(struct cgroup *c, const struct plan *plan, struct zl_error *err)
+int cgroup_make(struct cgroup *c, struct zl_error *err)
 {
-    if (mount_dir(c) < 0)
-        return zl_fail_errno(err, "open '%s'", c->mount);
-    int fresh = make_leaf(c, plan);
-    if (fresh < 0 || cgroup_dir(c) < 0)
+    int made = cgroup_make_folder(c);
+
+    if (made < 0 || cgroup_dir(c) < 0)
         return zl_fail_errno(err, "make cgroup '%s/%s'", c->mount, c->path);
     /* all that is in a container's cgroup ends with the container */
-    if (!fresh && cgroup_empty(c) != 1)
+    if (!made && cgroup_empty(c) != 1)
         return zl_fail(err, ZL_ERR_CONFLICT, "make cgroup '%s/%s': processes are in it already",
                        c->mount, c->path);
     c->ours = true;
-    if (put_limits(c, plan, err) < 0 || attach_devices(c, plan, err) < 0)
+    c->fresh = made;
+    if (put_limits(c, err) < 0)
+        return -1;
+    if (c->plan->device_bpf.n && cgroup_set_devices(c, plan_table(c->base, c->plan->device_bpf),
+                                                    c->plan->device_bpf.n, err) < 0)
         return -1;
     return cgroup_open_join(c, err);
 }

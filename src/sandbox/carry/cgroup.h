@@ -3,27 +3,46 @@
 #ifndef ZL_SANDBOX_CARRY_CGROUP_H
 #define ZL_SANDBOX_CARRY_CGROUP_H
 
+#include "base/buf.h"
 #include "sandbox/plan.h"
 
 struct cgroup {
+    const void *base; /* of the plan's texts */
     const struct plan_cgroup *plan;
-    const char *mount, *path; /* of the plan */
-    int mount_fd, dir_fd;     /* -1 until needed */
-    int tasks_fd;             /* v1: to join by writing "0"; -1: not open */
-    bool ours;                /* made by us, or found without a process */
+    const char *mount, *path, *controller; /* of the plan */
+    int mount_fd, dir_fd;                  /* -1 until needed */
+    int tasks_fd;                          /* v1: to join by writing "0"; -1: not open */
+    bool ours;                             /* made by us, or found without a process */
+    bool fresh;                            /* made by us just now: nothing is attached to it */
 };
 
 /* c's plan, mount and path are set, its descriptors are -1. */
-void cgroup_init(struct cgroup *c, const struct plan *plan, const struct plan_cgroup *pc);
+void cgroup_init(struct cgroup *c, const void *base, const struct plan_cgroup *pc);
 void cgroup_done(struct cgroup *c); /* closes */
 /* Makes it with all its limits, ready to be joined. CONFLICT: processes of others are in it. */
-int cgroup_make(struct cgroup *c, const struct plan *plan, struct zl_error *err);
+int cgroup_make(struct cgroup *c, struct zl_error *err);
+/* Its folder alone. 1 it is new, 0 it was there, -1 and errno. */
+int cgroup_make_folder(struct cgroup *c);
 /* Opens what a join needs, of a cgroup that is there. */
 int cgroup_open_join(struct cgroup *c, struct zl_error *err);
 /* Its folder; ENOENT when it is not there. -1 and errno. */
 int cgroup_dir(struct cgroup *c);
+/* A file for writing; enable: as plan_cgroup.enable, switched on when the file is not there (v2).
+ * -1 and errno. */
+int cgroup_open_file(struct cgroup *c, const char *name, const char *enable);
+/* One write(2) of the whole value. -1 and errno. */
+int cgroup_write_value(int fd, const char *value);
+/* "write '64m' into '/sys/fs/cgroup/…'": from errno; -1. */
+int cgroup_write_failed(const struct cgroup *c, const char *name, const char *value,
+                        struct zl_error *err);
+
+/* cgroup_devices.c: device rules of v2, a program of n instructions; others that are attached to it
+ * already go. */
+int cgroup_set_devices(struct cgroup *c, const uint64_t *program, uint32_t n, struct zl_error *err);
 
 /* cgroup_end.c */
+/* cgroup.procs of it and, v2 or v1, of all cgroups that were made below it: "123\n456\n". */
+int cgroup_read_procs(struct cgroup *c, struct zl_buf *out, struct zl_error *err);
 int cgroup_signal(struct cgroup *c, int signal, struct zl_error *err);
 /* 1 no process is in it (or it is not there), 0 there is, -1 not known. */
 int cgroup_empty(struct cgroup *c);

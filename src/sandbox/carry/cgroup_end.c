@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -17,32 +18,60 @@
 #include "sandbox/carry/cgroup.h"
 #include "sandbox/kernel.h"
 
-enum { PROCS_MAX = 4 << 20, REMOVE_MS = 10000 };
+enum { PROCS_MAX = 4 << 20, REMOVE_MS = 10000, DEPTH_MAX = 64 };
 
 /* ---- who is in it ---- */
 
-static int read_procs(struct cgroup *c, struct zl_buf *out, struct zl_error *err)
+/* Appends cgroup.procs of this folder and of all below: a container may have made some there. One
+ * that went meanwhile holds nobody; neither does a threaded one by itself (EOPNOTSUPP). */
+static int append_procs(int dir_fd, unsigned depth, struct zl_buf *out, struct zl_error *err)
+{
+    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *e;
+    struct stat st;
+    int rc = 0;
+
+    if (!d) {
+        zl_closep(&fd);
+        return zl_fail_errno(err, "read a cgroup's folder");
+    }
+    if (zl_read_file(fd, "cgroup.procs", out, err) < 0 && errno != ENODEV && errno != ENOENT &&
+        errno != EOPNOTSUPP)
+        rc = -1;
+    /* two links and one for each folder below */
+    bool leaf = fstat(fd, &st) == 0 && st.st_nlink == 2;
+    while (rc == 0 && !leaf && depth && (e = readdir(d))) {
+        if (e->d_type != DT_DIR || e->d_name[0] == '.')
+            continue;
+        zl_autoclose int below = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (below >= 0)
+            rc = append_procs(below, depth - 1, out, err);
+    }
+    (void)closedir(d);
+    return rc;
+}
+
+int cgroup_read_procs(struct cgroup *c, struct zl_buf *out, struct zl_error *err)
 {
     zl_buf_reset(out);
     if (cgroup_dir(c) < 0)
         return zl_fail_errno(err, "open cgroup '%s/%s'", c->mount, c->path);
-    return zl_read_file(c->dir_fd, "cgroup.procs", out, err);
+    if (append_procs(c->dir_fd, DEPTH_MAX, out, err) < 0)
+        return zl_wrap(err, "list the processes of cgroup '%s/%s'", c->mount, c->path);
+    return zl_buf_check(out, "list of processes", err);
 }
 
 int cgroup_empty(struct cgroup *c)
 {
+    zl_autobuf struct zl_buf procs = ZL_BUF(PROCS_MAX);
     uint64_t populated;
-    char some[16];
 
     if (cgroup_dir(c) < 0)
         return errno == ENOENT ? 1 : -1;
     if (c->plan->kind == PLAN_CGROUP_V2)
         return cgroup_number(c, "cgroup.events", "populated", &populated) ? !populated : -1;
-    zl_autoclose int fd = openat(c->dir_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, some, sizeof some);
-    if (n < 0)
-        return errno == ENODEV || errno == ENOENT ? 1 : -1; /* removed meanwhile */
-    return n == 0;
+    return cgroup_read_procs(c, &procs, NULL) < 0 ? -1 : procs.len == 0;
 }
 
 static bool lists(const struct zl_buf *procs, pid_t pid)
@@ -64,7 +93,7 @@ static int signal_listed(struct cgroup *c, const struct zl_buf *procs, int signa
         zl_autoclose int pidfd = pid > 0 ? k_pidfd_open(pid) : -1;
         if (pidfd < 0)
             continue; /* it has ended, or (0) is out of our PID namespace */
-        if (read_procs(c, &again, err) < 0)
+        if (cgroup_read_procs(c, &again, err) < 0)
             return -1;
         if (lists(&again, pid) && k_pidfd_send_signal(pidfd, signal) < 0 && errno != ESRCH)
             return zl_fail_errno(err, "send signal %d to process %d", signal, (int)pid);
@@ -81,7 +110,7 @@ int cgroup_signal(struct cgroup *c, int signal, struct zl_error *err)
     if (signal == SIGKILL && c->plan->kind == PLAN_CGROUP_V2 && c->dir_fd >= 0 &&
         zl_write_file(c->dir_fd, "cgroup.kill", "1", NULL) == 0)
         return 0; /* Linux 5.14: all at once, also those that fork meanwhile */
-    if (read_procs(c, &procs, err) < 0)
+    if (cgroup_read_procs(c, &procs, err) < 0)
         return -1;
     return signal_listed(c, &procs, signal, err);
 }

@@ -65,6 +65,8 @@ static const struct shape whole = {
                  TABLE(plan, cgroups, cgroups), TABLE(plan, mounts, mounts), TABLE(plan, devices, devices),
                  TABLE(plan, links, links), TABLE(plan, late_mounts, mounts), TABLE(plan, masked, texts),
                  TABLE(plan, readonly, texts), TABLE(plan, sysctls, files) } };
+static const struct shape update = {
+    .size = sizeof(struct plan_update), .n = 1, .members = { TABLE(plan_update, cgroups, cgroups) } };
 /* clang-format on */
 
 struct buffer {
@@ -151,8 +153,7 @@ static int require_mounts(const struct plan *p, struct plan_tab t, struct zl_err
     return 0;
 }
 
-static int require_pairs(const struct plan *p, struct plan_tab t, const char *what,
-                         struct zl_error *err)
+static int require_pairs(const void *p, struct plan_tab t, const char *what, struct zl_error *err)
 {
     const struct plan_file *f = plan_table(p, t);
     for (uint32_t i = 0; i < t.n; i++)
@@ -161,14 +162,15 @@ static int require_pairs(const struct plan *p, struct plan_tab t, const char *wh
     return 0;
 }
 
-static int require_cgroups(const struct plan *p, struct zl_error *err)
+/* `placed`: where each of them is matters. */
+static int require_cgroups(const void *base, struct plan_tab t, bool placed, struct zl_error *err)
 {
-    const struct plan_cgroup *c = plan_table(p, p->cgroups);
+    const struct plan_cgroup *c = plan_table(base, t);
 
-    for (uint32_t i = 0; i < p->cgroups.n; i++)
-        if (require(p, c[i].mount, "mount point of a cgroup", err) < 0 ||
-            require(p, c[i].path, "path of a cgroup", err) < 0 ||
-            require_pairs(p, c[i].files, "cgroup file", err) < 0)
+    for (uint32_t i = 0; i < t.n; i++)
+        if ((placed && (require(base, c[i].mount, "mount point of a cgroup", err) < 0 ||
+                        require(base, c[i].path, "path of a cgroup", err) < 0)) ||
+            require_pairs(base, c[i].files, "cgroup file", err) < 0)
             return -1;
     return 0;
 }
@@ -188,7 +190,8 @@ static int require_texts(const struct plan *p, struct zl_error *err)
     const struct plan_link *l = plan_table(p, p->links);
 
     if (require(p, p->root_path, "root", err) < 0 || require_mounts(p, p->mounts, err) < 0 ||
-        require_mounts(p, p->late_mounts, err) < 0 || require_cgroups(p, err) < 0 ||
+        require_mounts(p, p->late_mounts, err) < 0 ||
+        require_cgroups(p, p->cgroups, true, err) < 0 ||
         require_all(p, p->masked, "masked path", err) < 0 ||
         require_all(p, p->readonly, "read-only path", err) < 0 ||
         require_pairs(p, p->sysctls, "sysctl", err) < 0)
@@ -206,7 +209,7 @@ static int require_texts(const struct plan *p, struct zl_error *err)
     return require_process(p, &p->process, err);
 }
 
-/* The members that both kinds of plan begin with. */
+/* The members that every kind of plan begins with. */
 static int check_head(const void *bytes, size_t n, uint32_t magic, size_t least,
                       struct zl_error *err)
 {
@@ -254,5 +257,18 @@ int plan_exec_check(const void *bytes, size_t n, const struct plan_exec **ret, s
     if (!x->process.argv.n)
         return zl_fail(err, ZL_ERR_PROTOCOL, "check plan: no command");
     *ret = x;
+    return 0;
+}
+
+int plan_update_check(const void *bytes, size_t n, const struct plan_update **ret,
+                      struct zl_error *err)
+{
+    const struct plan_update *u = bytes;
+    struct buffer b = { bytes, (uint32_t)n };
+
+    if (check_head(bytes, n, PLAN_UPDATE_MAGIC, sizeof *u, err) < 0 ||
+        check_record(&b, 0, &update, err) < 0 || require_cgroups(u, u->cgroups, false, err) < 0)
+        return -1;
+    *ret = u;
     return 0;
 }

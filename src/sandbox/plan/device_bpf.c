@@ -97,7 +97,7 @@ static struct rule read_rule(const struct oci_device_rule *d)
     };
 }
 
-/* The same devices as devices.c allows in v1, whatever the rules say. */
+/* The same devices as device_rules.c allows in v1, whatever the rules say. */
 static const struct {
     int32_t type;
     int16_t major, minor;
@@ -115,9 +115,8 @@ static const struct {
     { BPF_DEVCG_DEV_CHAR, 136, -1, 7 },
 };
 
-int build_device_bpf(struct build *b, struct plan_tab *ret)
+int build_device_bpf(struct build *b, const struct oci_resources *r, struct plan_tab *ret)
 {
-    const struct oci_resources *r = &b->config->linux_.resources;
     zl_autobuf struct zl_buf rows = ZL_BUF(PLAN_MAX);
 
     if (!r->devices.n)

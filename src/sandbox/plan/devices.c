@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Device nodes, the links of /dev, and the rules that say which devices may be used. */
+/* Device nodes and the links of /dev. */
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -97,59 +97,4 @@ int build_devices(struct build *b, struct plan *p)
     p->devices = writer_rows(&b->w, &rows, sizeof(struct plan_device));
     p->links = add_links(b);
     return 0;
-}
-
-/* ---- who may use which ---- */
-
-/* What every container may use, whatever its rules say: making nodes, the default devices, ptys. */
-static const char *const always[] = {
-    "c *:* m",   "b *:* m",   "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm",
-    "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm", "c 5:2 rwm", "c 136:* rwm",
-};
-
-static void add_rule(struct build *b, struct zl_buf *rows, bool allow, const char *text)
-{
-    struct plan_file f = { .path = writer_text(&b->w, allow ? "devices.allow" : "devices.deny"),
-                           .value = writer_text(&b->w, text) };
-    zl_buf_add(rows, &f, sizeof f);
-}
-
-static void number_or_star(struct zl_buf *out, struct zl_opt_i64 n)
-{
-    if (n.set && n.v >= 0)
-        zl_buf_addf(out, "%lld", (long long)n.v);
-    else
-        zl_buf_addc(out, '*');
-}
-
-static bool is_all(const struct oci_device_rule *r)
-{
-    return (!r->type || r->type[0] == 'a') && (!r->major.set || r->major.v < 0) &&
-           (!r->minor.set || r->minor.v < 0);
-}
-
-/* "a" in v1 replaces all rules before it, so rules in order do what the spec says. */
-void build_device_rules(struct build *b, struct zl_buf *rows)
-{
-    const struct oci_resources *r = &b->config->linux_.resources;
-    bool denied = false;
-
-    for (size_t i = 0; i < r->devices.n; i++) {
-        const struct oci_device_rule *d = &r->devices.v[i];
-        zl_autobuf struct zl_buf text = ZL_BUF(128);
-        if (is_all(d)) {
-            denied = !d->allow;
-            add_rule(b, rows, d->allow, "a");
-            continue;
-        }
-        denied |= !d->allow;
-        zl_buf_addf(&text, "%c ", d->type && d->type[0] == 'b' ? 'b' : 'c');
-        number_or_star(&text, d->major);
-        zl_buf_addc(&text, ':');
-        number_or_star(&text, d->minor);
-        zl_buf_addf(&text, " %.8s", d->access ? d->access : "rwm");
-        add_rule(b, rows, d->allow, text.data);
-    }
-    for (size_t i = 0; denied && i < ZL_ARRAY_LEN(always); i++)
-        add_rule(b, rows, true, always[i]);
 }

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/vfs.h>
 
+#include "base/fd.h"
+
 static int compare(const void *a, const void *b)
 {
     return strcmp(((const struct cgroup_hierarchy *)a)->name,
@@ -75,10 +77,27 @@ int cgroup_layout_probe(const char *root, struct cgroup_layout *ret, struct zl_e
     return 0;
 }
 
-bool cgroup_layout_has(const struct cgroup_layout *l, const char *controller)
+const char *cgroup_layout_folder(const struct cgroup_layout *l, const char *controller)
 {
     for (size_t i = 0; i < l->n; i++)
         if (strcmp(l->v[i].name, controller) == 0)
+            return l->v[i].link_to[0] ? l->v[i].link_to : l->v[i].name;
+    return NULL;
+}
+
+/* Read when it is first asked for: a start that limits nothing unusual does not. */
+bool cgroup_layout_v2_has(const struct cgroup_layout *l, const char *controller)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(4096);
+    size_t n = strlen(controller);
+    char path[128];
+
+    (void)snprintf(path, sizeof path, "%s%s/cgroup.controllers", l->root,
+                   l->mode == CGROUP_V2 ? "" : "/unified");
+    if (zl_read_file(AT_FDCWD, path, &text, NULL) < 0)
+        return false;
+    for (const char *at = text.data; *at; at += strcspn(at, " \n"), at += *at != 0)
+        if (strcspn(at, " \n") == n && memcmp(at, controller, n) == 0)
             return true;
     return false;
 }

@@ -35,7 +35,10 @@ struct cgroup_layout {
  * folder's entries which controllers are there. No mount table is read: that grows with the host.
  */
 int cgroup_layout_probe(const char *root, struct cgroup_layout *ret, struct zl_error *err);
-/* Whether v1 has this controller. */
-bool cgroup_layout_has(const struct cgroup_layout *l, const char *controller);
+/* The folder of v1's controller below root, which may be another's as well ("cpu,cpuacct"); NULL:
+ * v1 does not have it. */
+const char *cgroup_layout_folder(const struct cgroup_layout *l, const char *controller);
+/* Whether v2 has this controller; `hybrid`: its hierarchy beside v1's, at root/unified. */
+bool cgroup_layout_v2_has(const struct cgroup_layout *l, const char *controller);
 
 #endif

@@ -178,7 +178,8 @@ static bool is_joined(const struct cgroup_hierarchy *h, struct build *b, const s
     const struct plan_cgroup *c = plan_table(b->w.out->data, p->cgroups);
 
     for (uint32_t i = 0; i < p->cgroups.n; i++)
-        if (strcmp(plan_text(b->w.out->data, c[i].controller), h->name) == 0)
+        if (!(c[i].flags & PLAN_CGROUP_LATE) &&
+            strcmp(plan_text(b->w.out->data, c[i].controller), h->name) == 0)
             return true;
     return false;
 }

@@ -9,9 +9,9 @@
 
 struct build {
     struct writer w;
-    const struct oci_config *config;
+    const struct oci_config *config; /* NULL: an update */
     const struct plan_options *options;
-    const struct cgroup_layout *layout; /* of this host */
+    const struct cgroup_layout *layout; /* of this host; NULL: an exec plan */
     char cgroup_path[512];              /* without leading '/' */
     struct zl_error *err;
 };
@@ -21,7 +21,7 @@ void build_note(const struct build *b, const char *fmt, ...) ZL_PRINTF(2, 3);
 
 int build_mounts(struct build *b, struct plan *p);  /* mounts.c: mounts, late_mounts */
 int build_devices(struct build *b, struct plan *p); /* devices.c: devices, links */
-int build_cgroups(struct build *b, struct plan *p); /* limits.c */
+int build_cgroups(struct build *b, struct plan *p); /* cgroups.c */
 int build_sysctls(struct build *b, struct plan *p); /* sysctl.c */
 /* process.c; x is what is executed, the rest is the container's. */
 int build_process(struct build *b, const struct oci_process *x, struct plan_process *p);
@@ -29,9 +29,11 @@ int build_process(struct build *b, const struct oci_process *x, struct plan_proc
 plan_str build_home(struct build *b, const struct oci_process *x);
 /* seccomp: the program for these capabilities, when the configuration wants one. */
 int build_seccomp(struct build *b, struct plan_process *p);
-/* Rules of v1's devices.allow and devices.deny, as struct plan_file rows. */
-void build_device_rules(struct build *b, struct zl_buf *rows);
+/* device_rules.c: rules of v1's devices.allow and devices.deny, as struct plan_file rows. */
+int build_device_rules(struct build *b, const struct oci_resources *r, struct zl_buf *rows);
 /* The same as a BPF program of v2; empty: everything is allowed. */
-int build_device_bpf(struct build *b, struct plan_tab *ret);
+int build_device_bpf(struct build *b, const struct oci_resources *r, struct plan_tab *ret);
+/* -1: a rule that no kernel could keep, named. */
+int check_device_rules(struct build *b, const struct oci_resources *r);
 
 #endif

@@ -2,11 +2,13 @@
 /* What the containers of test_carry.c execute; static, so that it needs nothing around it. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void print_file(const char *path, const char *prefix)
@@ -59,6 +61,25 @@ static int eat(size_t bytes)
     return 0;
 }
 
+/* As many CPUs as that may be used. */
+static int cpus(long n)
+{
+    cpu_set_t set;
+
+    return sched_getaffinity(0, sizeof set, &set) < 0 || CPU_COUNT(&set) != n;
+}
+
+static int fork_for_ever(void)
+{
+    for (;;) {
+        pid_t pid = fork();
+        if (pid == 0)
+            _exit(0);
+        if (pid > 0)
+            waitpid(pid, NULL, 0);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -82,6 +103,12 @@ int main(int argc, char **argv)
         printf("%d %s\n", isatty(0) && isatty(1) && isatty(2), ttyname(0));
         return 0;
     }
+    if (strcmp(what, "open") == 0)
+        return open(arg, O_RDWR | O_CLOEXEC) < 0;
+    if (strcmp(what, "cpus") == 0)
+        return cpus(strtol(arg, NULL, 10));
+    if (strcmp(what, "fork") == 0)
+        return fork_for_ever();
     if (strcmp(what, "hold") == 0) {
         printf("ready\n");
         fflush(stdout);

@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * Real containers of a root file system made here, from plan to removal. Needs root (otherwise all
- * is skipped); argv[1] is the program that the containers execute. Mounts stay in the containers'
- * own namespaces, cgroups are below one of our own.
- */
+/* Real containers from plan to removal: starting and ending, what is around them, gate, exec. */
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -19,153 +15,15 @@
 
 #include <cmocka.h>
 
-#include "base/fd.h"
-#include "oci/config.h"
-#include "sandbox/carry/carry.h"
-
-enum { SKIPPED = 77 };
-static const char *program; /* of main's arguments */
-
-struct world {
-    char path[64], parent[64];
-    int dir;
-    int fds[8];
-    size_t n_fds;
-    struct oci_config *config;
-    struct zl_buf bytes;
-    const struct plan *plan;
-    struct carry *carry;
-    struct zl_error err;
-};
-
-/* ---- a world with a root file system ---- */
-
-static void copy_program(int root_fd)
-{
-    zl_autobuf struct zl_buf bytes = ZL_BUF(8 << 20);
-    zl_autoclose int to = openat(root_fd, "bin/x", O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
-
-    assert_int_equal(zl_read_file(AT_FDCWD, program, &bytes, NULL), 0);
-    assert_int_equal(zl_write_all(to, bytes.data, bytes.len, "bin/x", NULL), 0);
-}
-
-static int set_up(void **state)
-{
-    struct world *w = calloc(1, sizeof *w);
-
-    (void)snprintf(w->path, sizeof w->path, "/tmp/zl-carry.XXXXXX");
-    assert_non_null(mkdtemp(w->path));
-    (void)snprintf(w->parent, sizeof w->parent, "/zlayer-unit-%d", (int)getpid());
-    w->dir = open(w->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    close(zl_mkdir_p(w->dir, "rootfs/bin", 0755, NULL));
-    close(zl_mkdir_p(w->dir, "rootfs/proc", 0755, NULL));
-    close(zl_mkdir_p(w->dir, "outside", 0755, NULL));
-    zl_autoclose int root = openat(w->dir, "rootfs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    copy_program(root);
-    zl_buf_init(&w->bytes, PLAN_MAX);
-    *state = w;
-    return 0;
-}
-
-static void remove_parents(struct world *w)
-{
-    static const char *const folders[] = { "", "memory", "pids", "devices", "cpu", "cpuacct" };
-
-    for (size_t i = 0; i < ZL_ARRAY_LEN(folders); i++) {
-        char path[256];
-        (void)snprintf(path, sizeof path, "/sys/fs/cgroup/%s%s/c", folders[i], w->parent);
-        (void)rmdir(path);
-        *strrchr(path, '/') = '\0';
-        (void)rmdir(path);
-    }
-}
-
-static int tear_down(void **state)
-{
-    struct world *w = *state;
-
-    if (w->carry)
-        assert_int_equal(carry_remove(w->carry, NULL), 0);
-    carry_free(w->carry);
-    for (size_t i = 0; i < w->n_fds; i++)
-        close(w->fds[i]);
-    remove_parents(w);
-    zl_buf_done(&w->bytes);
-    oci_config_free(w->config);
-    close(w->dir);
-    assert_int_equal(zl_remove_tree(AT_FDCWD, w->path, NULL), 0);
-    free(w);
-    return 0;
-}
-
-/* args as JSON strings; rest: further members of the configuration, each with a comma before it. */
-static int prepare(struct world *w, const char *args, const char *process, const char *rest,
-                   struct plan_options *o)
-{
-    char text[4096];
-
-    (void)snprintf(
-        text, sizeof text,
-        "{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"rootfs\"},\"hostname\":\"boxed\","
-        "\"process\":{\"cwd\":\"/\",\"args\":[%s],\"env\":[\"PATH=/none:/bin\"]%s},"
-        "\"mounts\":[{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"},"
-        "{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}],"
-        "\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},"
-        "{\"type\":\"uts\"},{\"type\":\"ipc\"},{\"type\":\"network\"}]%s}}",
-        args, process, rest);
-    if (oci_config_parse(text, strlen(text), "config.json", &w->config, &w->err) < 0)
-        fail_msg("%s", w->err.msg);
-    o->id = "c1";
-    o->bundle = w->path;
-    o->cgroup_parent = w->parent;
-    if (plan_build(w->config, o, &w->bytes, &w->err) < 0 ||
-        plan_check(w->bytes.data, w->bytes.len, &w->plan, &w->err) < 0 ||
-        carry_new(w->plan, w->fds, w->n_fds, &w->carry, &w->err) < 0)
-        fail_msg("%s", w->err.msg);
-    return carry_prepare(w->carry, false, &w->err);
-}
-
-static const struct carry_start plainly = {
-    .stdio = { -1, -1, 2 }, .console_socket = -1, .gate = -1, .report = -1
-};
-
-static int wait_for(struct carry_proc *p)
-{
-    siginfo_t info = { 0 };
-
-    assert_int_equal(waitid(P_PIDFD, (id_t)p->pidfd, &info, WEXITED), 0);
-    close(p->pidfd);
-    return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
-}
-
-/* The exit code; what it printed in out. */
-static int run(struct world *w, char *out, size_t size)
-{
-    struct carry_start how = plainly;
-    struct carry_proc p;
-    int pipes[2];
-    size_t n = 0;
-    ssize_t got;
-
-    assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
-    how.stdio[1] = pipes[1];
-    if (carry_start(w->carry, &how, &p, &w->err) < 0)
-        fail_msg("%s", w->err.msg);
-    close(pipes[1]);
-    while (n + 1 < size && (got = read(pipes[0], out + n, size - n - 1)) > 0)
-        n += (size_t)got;
-    out[n] = '\0';
-    close(pipes[0]);
-    return wait_for(&p);
-}
+#include "box.h"
 
 static int run_args(struct world *w, const char *args)
 {
     struct plan_options o = { 0 };
     char out[64];
 
-    assert_int_equal(prepare(w, args, "", "", &o), 0);
-    return run(w, out, sizeof out);
+    assert_int_equal(box_prepare(w, args, "", "", &o), 0);
+    return box_run(w, out, sizeof out);
 }
 
 /* ---- starting and ending ---- */
@@ -199,12 +57,12 @@ static void the_process_starts_clean(void **state)
     signal(SIGPIPE, SIG_IGN);
     set_libcs_own_signal((uintptr_t)SIG_IGN);
     assert_int_equal(
-        prepare(w, "\"x\",\"facts\"",
-                ",\"user\":{\"uid\":5,\"gid\":6,\"umask\":63},\"noNewPrivileges\":true,"
-                "\"capabilities\":{\"bounding\":[\"CAP_KILL\"]}",
-                "", &o),
+        box_prepare(w, "\"x\",\"facts\"",
+                    ",\"user\":{\"uid\":5,\"gid\":6,\"umask\":63},\"noNewPrivileges\":true,"
+                    "\"capabilities\":{\"bounding\":[\"CAP_KILL\"]}",
+                    "", &o),
         0);
-    assert_int_equal(run(w, out, sizeof out), 0);
+    assert_int_equal(box_run(w, out, sizeof out), 0);
     assert_non_null(strstr(out, "fds=0\n"));
     assert_non_null(strstr(out, "pid=1 uid=5 gid=6 host=boxed"));
     assert_non_null(strstr(out, "umask=77"));
@@ -223,8 +81,8 @@ static void a_missing_command_is_not_found_and_named(void **state)
     struct plan_options o = { 0 };
     struct carry_proc p;
 
-    assert_int_equal(prepare(w, "\"/bin/none\"", "", "", &o), 0);
-    assert_int_equal(carry_start(w->carry, &plainly, &p, &w->err), -1);
+    assert_int_equal(box_prepare(w, "\"/bin/none\"", "", "", &o), 0);
+    assert_int_equal(carry_start(w->carry, &box_plainly, &p, &w->err), -1);
     assert_int_equal(w->err.kind, ZL_ERR_NOT_FOUND);
     assert_string_equal(w->err.msg, "execute '/bin/none': No such file or directory");
 }
@@ -235,8 +93,8 @@ static void a_directory_is_no_command(void **state)
     struct plan_options o = { 0 };
     struct carry_proc p;
 
-    assert_int_equal(prepare(w, "\"/bin\"", "", "", &o), 0);
-    assert_int_equal(carry_start(w->carry, &plainly, &p, &w->err), -1);
+    assert_int_equal(box_prepare(w, "\"/bin\"", "", "", &o), 0);
+    assert_int_equal(carry_start(w->carry, &box_plainly, &p, &w->err), -1);
     assert_int_equal(w->err.kind, ZL_ERR_DENIED);
     assert_string_equal(w->err.msg, "execute '/bin': Permission denied");
 }
@@ -259,13 +117,8 @@ static void a_failing_mount_is_told_with_both_its_ends(void **state)
         "\"args\":[\"x\"%s]}],\"linux\":{\"namespaces\":[{\"type\":\"pid\"},"
         "{\"type\":\"mount\"}]}}",
         mount);
-    assert_int_equal(oci_config_parse(text, strlen(text), "c", &w->config, &w->err), 0);
-    o = (struct plan_options){ .id = "c1", .bundle = w->path, .cgroup_parent = w->parent };
-    assert_int_equal(plan_build(w->config, &o, &w->bytes, &w->err), 0);
-    assert_int_equal(plan_check(w->bytes.data, w->bytes.len, &w->plan, &w->err), 0);
-    assert_int_equal(carry_new(w->plan, NULL, 0, &w->carry, &w->err), 0);
-    assert_int_equal(carry_prepare(w->carry, false, &w->err), 0);
-    assert_int_equal(carry_start(w->carry, &plainly, &p, &w->err), -1);
+    assert_int_equal(box_prepare_text(w, text, &o), 0);
+    assert_int_equal(carry_start(w->carry, &box_plainly, &p, &w->err), -1);
     (void)snprintf(text, sizeof text, "mount '%s/none' on '/m': No such file or directory",
                    w->path);
     assert_string_equal(w->err.msg, text);
@@ -279,8 +132,8 @@ static void the_default_filter_is_in_force(void **state)
     struct plan_options o = { .seccomp = PLAN_SECCOMP_DEFAULT };
     char out[4096];
 
-    assert_int_equal(prepare(w, "\"x\",\"facts\"", ",\"noNewPrivileges\":true", "", &o), 0);
-    assert_int_equal(run(w, out, sizeof out), 0);
+    assert_int_equal(box_prepare(w, "\"x\",\"facts\"", ",\"noNewPrivileges\":true", "", &o), 0);
+    assert_int_equal(box_run(w, out, sizeof out), 0);
     assert_non_null(strstr(out, "Seccomp:\t2"));
 }
 
@@ -290,12 +143,12 @@ static void masked_and_readonly_paths_are(void **state)
     struct plan_options o = { 0 };
     char out[64];
 
-    assert_int_equal(prepare(w, "\"x\",\"size\",\"/bin/secret\"", "",
-                             ",\"maskedPaths\":[\"/bin/secret\",\"/none\"]", &o),
+    assert_int_equal(box_prepare(w, "\"x\",\"size\",\"/bin/secret\"", "",
+                                 ",\"maskedPaths\":[\"/bin/secret\",\"/none\"]", &o),
                      0);
     zl_autoclose int fd = openat(w->dir, "rootfs/bin/secret", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     assert_int_equal(write(fd, "secret", 6), 6);
-    assert_int_equal(run(w, out, sizeof out), 0); /* its size is 0 inside */
+    assert_int_equal(box_run(w, out, sizeof out), 0); /* its size is 0 inside */
 }
 
 static void a_readonly_path_cannot_be_written(void **state)
@@ -305,8 +158,8 @@ static void a_readonly_path_cannot_be_written(void **state)
     char out[64];
 
     assert_int_equal(
-        prepare(w, "\"x\",\"write\",\"/bin/new\"", "", ",\"readonlyPaths\":[\"/bin\"]", &o), 0);
-    assert_int_equal(run(w, out, sizeof out), 1);
+        box_prepare(w, "\"x\",\"write\",\"/bin/new\"", "", ",\"readonlyPaths\":[\"/bin\"]", &o), 0);
+    assert_int_equal(box_run(w, out, sizeof out), 1);
 }
 
 /* A link in the image that points out of it is followed as if the image were "/". */
@@ -323,12 +176,13 @@ static void a_symlink_in_the_image_does_not_lead_out(void **state)
     char inside[160];
     (void)snprintf(inside, sizeof inside, "rootfs%s/outside", w->path);
     close(zl_mkdir_p(w->dir, inside, 0755, NULL));
-    assert_int_equal(prepare(w, "\"x\",\"there\",\"/evil/node\"", "",
-                             ",\"devices\":[{\"path\":\"/evil/node\",\"type\":\"c\",\"major\":1,"
-                             "\"minor\":3}]",
-                             &o),
-                     0);
-    assert_int_equal(run(w, out, sizeof out), 0);
+    assert_int_equal(
+        box_prepare(w, "\"x\",\"there\",\"/evil/node\"", "",
+                    ",\"devices\":[{\"path\":\"/evil/node\",\"type\":\"c\",\"major\":1,"
+                    "\"minor\":3}]",
+                    &o),
+        0);
+    assert_int_equal(box_run(w, out, sizeof out), 0);
     assert_int_equal(fstatat(w->dir, "outside/node", &st, 0), -1);
 }
 
@@ -352,8 +206,8 @@ static void an_overlay_keeps_its_layers_as_they_were(void **state)
     open_layer(w, "rootfs");
     open_layer(w, "upper");
     open_layer(w, "work");
-    assert_int_equal(prepare(w, "\"x\",\"write\",\"/bin/new\"", "", "", &o), 0);
-    int code = run(w, out, sizeof out);
+    assert_int_equal(box_prepare(w, "\"x\",\"write\",\"/bin/new\"", "", "", &o), 0);
+    int code = box_run(w, out, sizeof out);
     assert_int_equal(code, 0);
     assert_int_equal(fstatat(w->dir, "upper/bin/new", &st, 0), 0);
     assert_int_equal(fstatat(w->dir, "rootfs/bin/new", &st, 0), -1);
@@ -366,8 +220,8 @@ static void layers_alone_make_a_root_that_cannot_be_written(void **state)
     char out[64];
 
     open_layer(w, "rootfs");
-    assert_int_equal(prepare(w, "\"x\",\"write\",\"/new\"", "", "", &o), 0);
-    assert_int_equal(run(w, out, sizeof out), 1);
+    assert_int_equal(box_prepare(w, "\"x\",\"write\",\"/new\"", "", "", &o), 0);
+    assert_int_equal(box_run(w, out, sizeof out), 1);
 }
 
 static void a_missing_mount_target_is_made_even_there(void **state)
@@ -378,8 +232,8 @@ static void a_missing_mount_target_is_made_even_there(void **state)
 
     open_layer(w, "rootfs");
     assert_int_equal(unlinkat(w->dir, "rootfs/proc", AT_REMOVEDIR), 0);
-    assert_int_equal(prepare(w, "\"x\",\"there\",\"/proc/self\"", "", "", &o), 0);
-    assert_int_equal(run(w, out, sizeof out), 0);
+    assert_int_equal(box_prepare(w, "\"x\",\"there\",\"/proc/self\"", "", "", &o), 0);
+    assert_int_equal(box_run(w, out, sizeof out), 0);
 }
 
 /* ---- gate, exec, terminal ---- */
@@ -388,67 +242,32 @@ static void the_command_waits_for_its_gate(void **state)
 {
     struct world *w = *state;
     struct plan_options o = { 0 };
-    struct carry_start how = plainly;
+    struct carry_start how = box_plainly;
     struct carry_proc p;
     zl_autoclose int gate = eventfd(0, EFD_CLOEXEC);
     struct pollfd end;
 
-    assert_int_equal(prepare(w, "\"x\",\"exit\",\"3\"", "", "", &o), 0);
+    assert_int_equal(box_prepare(w, "\"x\",\"exit\",\"3\"", "", "", &o), 0);
     how.gate = gate;
     assert_int_equal(carry_start(w->carry, &how, &p, &w->err), 0);
     end = (struct pollfd){ .fd = p.pidfd, .events = POLLIN };
     assert_int_equal(poll(&end, 1, 0), 0); /* there, and not ended */
     assert_int_equal(eventfd_write(gate, 1), 0);
-    assert_int_equal(wait_for(&p), 3);
+    assert_int_equal(box_wait(&p), 3);
 }
 
 static void a_missing_command_is_told_before_the_gate(void **state)
 {
     struct world *w = *state;
     struct plan_options o = { 0 };
-    struct carry_start how = plainly;
+    struct carry_start how = box_plainly;
     struct carry_proc p;
     zl_autoclose int gate = eventfd(0, EFD_CLOEXEC);
 
-    assert_int_equal(prepare(w, "\"none\"", "", "", &o), 0);
+    assert_int_equal(box_prepare(w, "\"none\"", "", "", &o), 0);
     how.gate = gate;
     assert_int_equal(carry_start(w->carry, &how, &p, &w->err), -1);
     assert_int_equal(w->err.kind, ZL_ERR_NOT_FOUND);
-}
-
-/* A container that holds, and its first process. */
-static void hold(struct world *w, struct carry_proc *p)
-{
-    struct plan_options o = { 0 };
-    struct carry_start how = plainly;
-    int pipes[2];
-    char word[8] = "";
-
-    assert_int_equal(
-        prepare(w, "\"x\",\"hold\"", "", ",\"resources\":{\"pids\":{\"limit\":9}}", &o), 0);
-    assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
-    how.stdio[1] = pipes[1];
-    assert_int_equal(carry_start(w->carry, &how, p, &w->err), 0);
-    close(pipes[1]);
-    assert_int_equal(read(pipes[0], word, sizeof word - 1), 6);
-    close(pipes[0]);
-}
-
-static int exec_in(struct world *w, pid_t init, const char *what, const char *arg)
-{
-    struct plan_options o = { .id = "c1", .bundle = w->path };
-    const char *args[] = { "x", what, arg, NULL };
-    const char *env[] = { "PATH=/bin", NULL };
-    struct oci_process process = { .cwd = "/", .args = { args, 3 }, .env = { env, 1 } };
-    zl_autobuf struct zl_buf bytes = ZL_BUF(PLAN_MAX);
-    const struct plan_exec *x;
-    struct carry_proc p;
-
-    assert_int_equal(plan_exec_build(w->config, &o, &process, &bytes, &w->err), 0);
-    assert_int_equal(plan_exec_check(bytes.data, bytes.len, &x, &w->err), 0);
-    if (carry_exec(w->carry, init, x, &plainly, &p, &w->err) < 0)
-        return -1;
-    return wait_for(&p);
 }
 
 static void a_further_process_joins_the_container(void **state)
@@ -456,14 +275,14 @@ static void a_further_process_joins_the_container(void **state)
     struct world *w = *state;
     struct carry_proc p;
 
-    hold(w, &p);
-    assert_int_equal(exec_in(w, p.pid, "exit", "5"), 5);
-    assert_int_equal(exec_in(w, p.pid, "there", "/proc/3"),
-                     0);                                      /* itself: the third process there */
-    assert_int_equal(exec_in(w, p.pid, "there", w->path), 1); /* the host's files are not there */
+    box_hold(w, ",\"resources\":{\"pids\":{\"limit\":9}}", &p);
+    assert_int_equal(box_exec(w, p.pid, "exit", "5"), 5);
+    assert_int_equal(box_exec(w, p.pid, "there", "/proc/3"),
+                     0);                                       /* itself: the third process there */
+    assert_int_equal(box_exec(w, p.pid, "there", w->path), 1); /* the host's files are not there */
     assert_false(carry_is_empty(w->carry));
     assert_int_equal(carry_kill_all(w->carry, SIGKILL, &w->err), 0);
-    assert_int_equal(wait_for(&p), 128 + SIGKILL);
+    assert_int_equal(box_wait(&p), 128 + SIGKILL);
 }
 
 /* Whoever names the cgroup of others must neither limit them nor end them with its container. */
@@ -473,14 +292,14 @@ static void a_cgroup_in_which_others_live_is_refused_and_left_alone(void **state
     autocarry struct carry *second = NULL;
     struct carry_proc p;
 
-    hold(w, &p);
+    box_hold(w, ",\"resources\":{\"pids\":{\"limit\":9}}", &p);
     assert_int_equal(carry_new(w->plan, w->fds, w->n_fds, &second, &w->err), 0);
     assert_int_equal(carry_prepare(second, false, &w->err), -1);
     assert_int_equal(w->err.kind, ZL_ERR_CONFLICT);
     assert_false(carry_is_empty(w->carry));
-    assert_int_equal(exec_in(w, p.pid, "exit", "5"), 5);
+    assert_int_equal(box_exec(w, p.pid, "exit", "5"), 5);
     assert_int_equal(carry_kill_all(w->carry, SIGKILL, &w->err), 0);
-    assert_int_equal(wait_for(&p), 128 + SIGKILL);
+    assert_int_equal(box_wait(&p), 128 + SIGKILL);
     assert_int_equal(carry_prepare(second, false, &w->err), 0); /* an empty one may be used */
 }
 
@@ -489,9 +308,9 @@ static void removal_kills_what_is_left(void **state)
     struct world *w = *state;
     struct carry_proc p;
 
-    hold(w, &p);
+    box_hold(w, ",\"resources\":{\"pids\":{\"limit\":9}}", &p);
     assert_int_equal(carry_remove(w->carry, &w->err), 0);
-    assert_int_equal(wait_for(&p), 128 + SIGKILL);
+    assert_int_equal(box_wait(&p), 128 + SIGKILL);
     assert_true(carry_is_empty(w->carry));
     assert_int_equal(carry_remove(w->carry, &w->err), 0); /* again is fine */
 }
@@ -503,12 +322,12 @@ static void an_oom_kill_is_counted(void **state)
     uint64_t kills = 0, peak = 0;
     char out[64];
 
-    assert_int_equal(prepare(w, "\"x\",\"eat\",\"64\"", "",
-                             ",\"resources\":{\"memory\":{\"limit\":8388608,\"swap\":8388608}}",
-                             &o),
+    assert_int_equal(box_prepare(w, "\"x\",\"eat\",\"64\"", "",
+                                 ",\"resources\":{\"memory\":{\"limit\":8388608,\"swap\":8388608}}",
+                                 &o),
                      0);
     assert_true(carry_oom_fd(w->carry) >= 0);
-    assert_int_equal(run(w, out, sizeof out), 128 + SIGKILL);
+    assert_int_equal(box_run(w, out, sizeof out), 128 + SIGKILL);
     assert_int_equal(carry_oom_kills(w->carry, &kills, &peak, &w->err), 0);
     assert_true(kills >= 1);
     assert_true(peak > 1 << 20);
@@ -537,7 +356,7 @@ static void a_terminal_is_made_inside_and_its_master_handed_out(void **state)
 {
     struct world *w = *state;
     struct plan_options o = { 0 };
-    struct carry_start how = plainly;
+    struct carry_start how = box_plainly;
     struct carry_proc p;
     char text[2048], out[128] = "";
     int pair[2];
@@ -549,12 +368,7 @@ static void a_terminal_is_made_inside_and_its_master_handed_out(void **state)
                    "{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"d\",\"options\":"
                    "[\"newinstance\",\"ptmxmode=0666\",\"mode=620\"]}],\"linux\":{\"namespaces\":["
                    "{\"type\":\"pid\"},{\"type\":\"mount\"}]}}");
-    assert_int_equal(oci_config_parse(text, strlen(text), "c", &w->config, &w->err), 0);
-    o = (struct plan_options){ .id = "c1", .bundle = w->path, .cgroup_parent = w->parent };
-    assert_int_equal(plan_build(w->config, &o, &w->bytes, &w->err), 0);
-    assert_int_equal(plan_check(w->bytes.data, w->bytes.len, &w->plan, &w->err), 0);
-    assert_int_equal(carry_new(w->plan, NULL, 0, &w->carry, &w->err), 0);
-    assert_int_equal(carry_prepare(w->carry, false, &w->err), 0);
+    assert_int_equal(box_prepare_text(w, text, &o), 0);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     how.console_socket = pair[1];
     if (carry_start(w->carry, &how, &p, &w->err) < 0)
@@ -562,42 +376,37 @@ static void a_terminal_is_made_inside_and_its_master_handed_out(void **state)
     int master = receive_master(pair[0]);
     assert_true(read(master, out, sizeof out - 1) > 0);
     assert_string_equal(out, "1 /dev/pts/0\r\n");
-    assert_int_equal(wait_for(&p), 0);
+    assert_int_equal(box_wait(&p), 0);
     close(master);
     close(pair[0]);
     close(pair[1]);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        T(the_exit_code_of_the_command_is_told),
-        T(a_command_without_slash_is_found_in_path),
-        T(the_process_starts_clean),
-        T(a_missing_command_is_not_found_and_named),
-        T(a_directory_is_no_command),
-        T(a_failing_mount_is_told_with_both_its_ends),
-        T(the_default_filter_is_in_force),
-        T(masked_and_readonly_paths_are),
-        T(a_readonly_path_cannot_be_written),
-        T(a_symlink_in_the_image_does_not_lead_out),
-        T(an_overlay_keeps_its_layers_as_they_were),
-        T(layers_alone_make_a_root_that_cannot_be_written),
-        T(a_missing_mount_target_is_made_even_there),
-        T(the_command_waits_for_its_gate),
-        T(a_missing_command_is_told_before_the_gate),
-        T(a_further_process_joins_the_container),
-        T(a_cgroup_in_which_others_live_is_refused_and_left_alone),
-        T(removal_kills_what_is_left),
-        T(an_oom_kill_is_counted),
-        T(a_terminal_is_made_inside_and_its_master_handed_out),
+        BOX_TEST(the_exit_code_of_the_command_is_told),
+        BOX_TEST(a_command_without_slash_is_found_in_path),
+        BOX_TEST(the_process_starts_clean),
+        BOX_TEST(a_missing_command_is_not_found_and_named),
+        BOX_TEST(a_directory_is_no_command),
+        BOX_TEST(a_failing_mount_is_told_with_both_its_ends),
+        BOX_TEST(the_default_filter_is_in_force),
+        BOX_TEST(masked_and_readonly_paths_are),
+        BOX_TEST(a_readonly_path_cannot_be_written),
+        BOX_TEST(a_symlink_in_the_image_does_not_lead_out),
+        BOX_TEST(an_overlay_keeps_its_layers_as_they_were),
+        BOX_TEST(layers_alone_make_a_root_that_cannot_be_written),
+        BOX_TEST(a_missing_mount_target_is_made_even_there),
+        BOX_TEST(the_command_waits_for_its_gate),
+        BOX_TEST(a_missing_command_is_told_before_the_gate),
+        BOX_TEST(a_further_process_joins_the_container),
+        BOX_TEST(a_cgroup_in_which_others_live_is_refused_and_left_alone),
+        BOX_TEST(removal_kills_what_is_left),
+        BOX_TEST(an_oom_kill_is_counted),
+        BOX_TEST(a_terminal_is_made_inside_and_its_master_handed_out),
     };
-    program = argc > 1 ? argv[1] : NULL;
-    if (geteuid() != 0 || !program) {
-        print_message("needs root and a program: skipped\n");
-        return SKIPPED;
-    }
+    if (!box_possible(argc, argv))
+        return BOX_SKIPPED;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -435,7 +435,7 @@ static void a_plan_of_another_version_is_refused_by_name(void **unused)
     full_plan(&m);
     ((uint32_t *)(void *)m.bytes.data)[1] = 99;
     assert_int_equal(plan_check(m.bytes.data, m.bytes.len, &p, &err), -1);
-    assert_string_equal(err.msg, "check plan: it is of version 99, this reads 1");
+    assert_string_equal(err.msg, "check plan: it is of version 99, this reads 2");
 }
 
 int main(void)

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Inside carry/: what one container is made of, for carry.c, live.c, update.c. */
+#ifndef ZL_SANDBOX_CARRY_INNER_H
+#define ZL_SANDBOX_CARRY_INNER_H
+
+#include "sandbox/carry/carry.h"
+#include "sandbox/carry/cgroup.h"
+
+struct carry {
+    const struct plan *plan;
+    int *fds; /* the plan's; borrowed descriptors in an array of ours */
+    struct cgroup *cgroups;
+    bool own_netns; /* the caller lives in the container's network namespace */
+    bool tracing;
+    int oom_fd;
+};
+
+/* The cgroup of a controller: v1 by its name, v2 whatever it is. NULL: the plan has none. */
+struct cgroup *carry_cgroup(struct carry *c, const char *controller);
+/* live.c: moves all processes into a late cgroup that is there. */
+int carry_join_late(struct carry *c, struct cgroup *to, struct zl_error *err);
+/* A frozen process does not die of a signal on v1. Best effort. */
+void carry_thaw(struct carry *c);
+
+#endif

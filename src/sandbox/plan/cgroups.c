@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Which cgroups a container has, and what is written into them. On v1 a hierarchy is joined when
+ * something is limited in it: each costs 30 to 45 µs over a container's life. The others are noted
+ * as late ones. A host may have some controllers in v1 and others in v2 (hybrid).
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "sandbox/plan/limits.h"
+
+enum { FOLDERS_MAX = 16 };
+
+/* ---- where ---- */
+
+/* "." is refused as well: it would name the hierarchy's root, whose processes are the host's. */
+static bool has_dots(const char *path)
+{
+    for (const char *at = path; *at; at += strcspn(at, "/"), at += *at == '/') {
+        size_t n = strcspn(at, "/");
+        if ((n == 1 || n == 2) && strncmp(at, "..", n) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int choose_path(struct build *b)
+{
+    const char *given = b->config->linux_.cgroups_path;
+    const char *parent = b->options->cgroup_parent ? b->options->cgroup_parent : "/zlayer";
+    int n;
+
+    while (given && *given == '/')
+        given++;
+    while (*parent == '/')
+        parent++;
+    if (given && *given && strchr(given, ':') && !strchr(given, '/'))
+        return zl_fail(b->err, ZL_ERR_UNSUPPORTED,
+                       "linux.cgroupsPath: '%s' is meant for systemd, whose cgroup driver is not "
+                       "supported",
+                       given);
+    n = given && *given ? snprintf(b->cgroup_path, sizeof b->cgroup_path, "%s", given)
+                        : snprintf(b->cgroup_path, sizeof b->cgroup_path, "%s%sc/%s", parent,
+                                   *parent ? "/" : "", b->options->id);
+    if (n < 0 || (size_t)n >= sizeof b->cgroup_path || has_dots(b->cgroup_path))
+        return zl_fail(b->err, ZL_ERR_INVALID, "linux.cgroupsPath: '%s' cannot be used",
+                       given ? given : parent);
+    return 0;
+}
+
+/* ---- what: gathered before any row is written, since controllers may share a hierarchy ---- */
+
+struct folder { /* a hierarchy of v1 */
+    const char *name;
+    struct limits limits;
+    bool joined;
+};
+
+struct gathered {
+    struct build *b;
+    const struct oci_resources *r;
+    struct folder v1[FOLDERS_MAX];
+    size_t n_v1;
+    struct limits v2;
+};
+
+static void gathered_init(struct gathered *g, struct build *b, const struct oci_resources *r)
+{
+    *g = (struct gathered){ .b = b, .r = r, .v2 = { .b = b, .r = r } };
+    zl_buf_init(&g->v2.rows, PLAN_MAX);
+}
+
+static void gathered_done(struct gathered *g)
+{
+    for (size_t i = 0; i < g->n_v1; i++)
+        zl_buf_done(&g->v1[i].limits.rows);
+    zl_buf_done(&g->v2.rows);
+}
+#define autogathered ZL_CLEANUP(gathered_done)
+
+static struct folder *find_folder(struct gathered *g, const char *name)
+{
+    for (size_t i = 0; i < g->n_v1; i++)
+        if (strcmp(g->v1[i].name, name) == 0)
+            return &g->v1[i];
+    if (g->n_v1 == FOLDERS_MAX)
+        return NULL; /* more than there are controllers: cannot be */
+    struct folder *f = &g->v1[g->n_v1++];
+    *f = (struct folder){ .name = name, .limits = { .b = g->b, .r = g->r } };
+    zl_buf_init(&f->limits.rows, PLAN_MAX);
+    return f;
+}
+
+/* v1 does not have it: fine when nothing is asked of it, or when v2 beside v1 has it. */
+static int gather_elsewhere(struct gathered *g, const struct controller *c)
+{
+    struct limits asked = { .b = g->b, .r = g->r };
+    int rc;
+
+    zl_buf_init(&asked.rows, PLAN_MAX);
+    rc = c->write_v1(&asked);
+    bool nothing = !asked.rows.len;
+    zl_buf_done(&asked.rows);
+    if (rc < 0 || nothing)
+        return rc;
+    if (c->v2 && cgroup_layout_v2_has(g->b->layout, c->v2))
+        return c->write_v2(&g->v2);
+    return zl_fail(g->b->err, ZL_ERR_CONFIGURATION,
+                   "linux.resources: this host has no cgroup controller '%s'", c->v1);
+}
+
+static int gather_v1(struct gathered *g)
+{
+    for (const struct controller *c = controllers; c->v1; c++) {
+        const char *name = cgroup_layout_folder(g->b->layout, c->v1);
+        struct folder *f = name ? find_folder(g, name) : NULL;
+        if (!f) {
+            if (gather_elsewhere(g, c) < 0)
+                return -1;
+            continue;
+        }
+        if (c->write_v1(&f->limits) < 0)
+            return -1;
+        f->joined |= f->limits.rows.len || (c->counts && g->b->options->join_all);
+    }
+    return 0;
+}
+
+static int gather_v2(struct gathered *g)
+{
+    for (const struct controller *c = controllers; c->v1; c++)
+        if (c->write_v2(&g->v2) < 0)
+            return -1;
+    return 0;
+}
+
+/* A key names a file, which must be one of this very cgroup. */
+static int gather_unified(struct gathered *g)
+{
+    for (size_t i = 0; i < g->r->unified.n; i++) {
+        const char *key = g->r->unified.v[i].key;
+        size_t n = strcspn(key, ".");
+        char controller[64];
+        if (!n || !key[n] || strchr(key, '/') || n >= sizeof controller)
+            return zl_fail(g->b->err, ZL_ERR_INVALID,
+                           "linux.resources.unified: '%s' is no file of a cgroup", key);
+        memcpy(controller, key, n);
+        controller[n] = '\0';
+        if (strcmp(controller, "cgroup") != 0 && !cgroup_layout_v2_has(g->b->layout, controller))
+            return zl_fail(g->b->err, ZL_ERR_UNSUPPORTED,
+                           "linux.resources.unified.%s: cgroup v2 of this host has no controller "
+                           "'%s'",
+                           key, controller);
+        limits_put(&g->v2, 0, key, "%s", g->r->unified.v[i].value);
+    }
+    return 0;
+}
+
+static int gather(struct gathered *g)
+{
+    if (check_device_rules(g->b, g->r) < 0 ||
+        (g->b->layout->mode == CGROUP_V2 ? gather_v2 : gather_v1)(g) < 0)
+        return -1;
+    return gather_unified(g);
+}
+
+/* ---- rows ---- */
+
+static void add_v1(struct gathered *g, struct folder *f, struct zl_buf *rows)
+{
+    struct plan_cgroup c = { .kind = PLAN_CGROUP_V1, .flags = f->joined ? 0 : PLAN_CGROUP_LATE };
+    struct writer *w = &g->b->w;
+
+    c.mount = writer_textf(w, "%s/%s", g->b->layout->root, f->name);
+    c.path = writer_text(w, g->b->cgroup_path);
+    c.controller = writer_text(w, f->name);
+    c.files = writer_rows(w, &f->limits.rows, sizeof(struct plan_file));
+    zl_buf_add(rows, &c, sizeof c);
+}
+
+/* What the folders above must hand down: the usual ones, so that the first container readies them
+ * for all, and those that the files are of. */
+static plan_str controllers_wanted(struct gathered *g)
+{
+    static const char *const always[] = { "memory", "pids", "cpu" };
+    const struct plan_file *f = (const struct plan_file *)(const void *)g->v2.rows.data;
+    zl_autobuf struct zl_buf text = ZL_BUF(PLAN_MAX);
+
+    for (size_t i = 0; i < ZL_ARRAY_LEN(always); i++)
+        zl_buf_addf(&text, "%s+%s", i ? " " : "", always[i]);
+    if (g->b->options->join_all)
+        zl_buf_adds(&text, " +io");
+    for (size_t i = 0; i < g->v2.rows.len / sizeof *f; i++) {
+        char word[80];
+        const char *file = g->b->w.out->data + f[i].path;
+        (void)snprintf(word, sizeof word, "+%.*s", (int)strcspn(file, "."), file);
+        if (strcmp(word, "+cgroup") != 0 && !strstr(text.data, word))
+            zl_buf_addf(&text, " %s", word);
+    }
+    return writer_text(&g->b->w, text.data);
+}
+
+static int add_v2(struct gathered *g, struct zl_buf *rows)
+{
+    bool pure = g->b->layout->mode == CGROUP_V2;
+    struct plan_cgroup c = { .kind = PLAN_CGROUP_V2 };
+    struct writer *w = &g->b->w;
+
+    c.mount = writer_textf(w, "%s%s", g->b->layout->root, pure ? "" : "/unified");
+    c.path = writer_text(w, g->b->cgroup_path);
+    c.controller = writer_text(w, "");
+    c.enable = controllers_wanted(g);
+    c.files = writer_rows(w, &g->v2.rows, sizeof(struct plan_file));
+    if (pure && build_device_bpf(g->b, g->r, &c.device_bpf) < 0)
+        return -1;
+    zl_buf_add(rows, &c, sizeof c);
+    return 0;
+}
+
+static int add_rows_v1(struct gathered *g, struct zl_buf *rows)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < g->n_v1; i++)
+        any |= g->v1[i].joined;
+    for (size_t i = 0; !any && i < g->n_v1; i++)
+        /* one at least: where the container's processes are found, to signal them all */
+        if (strcmp(g->v1[i].name, "pids") == 0 || i + 1 == g->n_v1)
+            any = g->v1[i].joined = true;
+    for (size_t late = 0; late < 2; late++)
+        for (size_t i = 0; i < g->n_v1; i++)
+            if (g->v1[i].joined != late)
+                add_v1(g, &g->v1[i], rows);
+    return g->v2.rows.len ? add_v2(g, rows) : 0;
+}
+
+/* ---- the choice ---- */
+
+static bool limits_anything(const struct oci_resources *r)
+{
+    return r->memory.limit.set || r->cpu.quota.set || r->cpu.shares.set || r->pids.limit.set ||
+           r->unified.n;
+}
+
+int build_cgroups(struct build *b, struct plan *p)
+{
+    const struct oci_resources *r = &b->config->linux_.resources;
+    zl_autobuf struct zl_buf rows = ZL_BUF(PLAN_MAX);
+    autogathered struct gathered g;
+
+    gathered_init(&g, b, r);
+    if (choose_path(b) < 0)
+        return -1;
+    if (b->layout->mode == CGROUP_NONE)
+        return limits_anything(r)
+                   ? zl_fail(b->err, ZL_ERR_CONFIGURATION,
+                             "linux.resources: no cgroups are mounted at '%s'", b->layout->root)
+                   : 0;
+    if (gather(&g) < 0 || (b->layout->mode == CGROUP_V2 ? add_v2 : add_rows_v1)(&g, &rows) < 0)
+        return -1;
+    p->cgroups = writer_rows(&b->w, &rows, sizeof(struct plan_cgroup));
+    return 0;
+}
+
+/* ---- new limits for a container that is there ---- */
+
+static int add_changes(struct gathered *g, struct zl_buf *rows)
+{
+    if (g->b->layout->mode == CGROUP_V2)
+        return g->v2.rows.len || g->r->devices.n ? add_v2(g, rows) : 0;
+    for (size_t i = 0; i < g->n_v1; i++)
+        if (g->v1[i].limits.rows.len)
+            add_v1(g, &g->v1[i], rows);
+    return g->v2.rows.len ? add_v2(g, rows) : 0;
+}
+
+int plan_update_build(const struct oci_resources *r, struct zl_buf *notes, struct zl_buf *out,
+                      struct zl_error *err)
+{
+    struct plan_update u = { .magic = PLAN_UPDATE_MAGIC, .version = PLAN_VERSION };
+    const struct plan_options options = { .notes = notes };
+    struct cgroup_layout layout;
+    struct build b = { .options = &options, .layout = &layout, .err = err };
+    zl_autobuf struct zl_buf rows = ZL_BUF(PLAN_MAX);
+    autogathered struct gathered g;
+
+    gathered_init(&g, &b, r);
+    if (cgroup_layout_probe("/sys/fs/cgroup", &layout, err) < 0)
+        return -1;
+    if (layout.mode == CGROUP_NONE)
+        return zl_fail(err, ZL_ERR_CONFIGURATION, "linux.resources: no cgroups are mounted at '%s'",
+                       layout.root);
+    writer_begin(&b.w, out, sizeof u);
+    if (gather(&g) < 0 || add_changes(&g, &rows) < 0)
+        return -1;
+    u.cgroups = writer_rows(&b.w, &rows, sizeof(struct plan_cgroup));
+    return writer_finish(&b.w, &u, sizeof u, err);
+}
