@@ -10,7 +10,7 @@
 #include "cli/resolve.h"
 #include "cli/runspec.h"
 #include "cli/stream.h"
-#include "cli/term.h"
+#include "cmdline/term.h"
 
 static int ours(const struct zl_error *err)
 {

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "cli/output.h"
-#include "cli/term.h"
+#include "cmdline/term.h"
 #include "monitor/client.h"
 #include "monitor/frame.h"
 

@@ -10,10 +10,8 @@
 enum { STATE_MAX = 1 << 20 };
 
 static const char *const status_names[] = {
-    [OCI_CREATING] = "creating",
-    [OCI_CREATED] = "created",
-    [OCI_RUNNING] = "running",
-    [OCI_STOPPED] = "stopped",
+    [OCI_CREATING] = "creating", [OCI_CREATED] = "created", [OCI_RUNNING] = "running",
+    [OCI_PAUSED] = "paused",     [OCI_STOPPED] = "stopped",
 };
 
 const char *oci_status_name(enum oci_status s)
@@ -25,6 +23,7 @@ static const struct zl_field fields[] = {
     { "id", zl_json_string, offsetof(struct oci_state, id), ZL_REQUIRED, NULL },
     { "bundle", zl_json_string, offsetof(struct oci_state, bundle), ZL_REQUIRED, NULL },
     { "created", zl_json_string, offsetof(struct oci_state, created), ZL_REQUIRED, NULL },
+    { "rootfs", zl_json_string, offsetof(struct oci_state, rootfs), 0, NULL },
     { "pid", zl_json_i64, offsetof(struct oci_state, pid), 0, NULL },
     { "pidStart", zl_json_u64, offsetof(struct oci_state, pid_start), 0, NULL },
     { "annotations", zl_json_pairs, offsetof(struct oci_state, annotations), 0, NULL },
@@ -56,6 +55,8 @@ int oci_state_write(int dir_fd, const struct oci_state *s, struct zl_error *err)
                              "bundle", s->bundle, "created", s->created, "pid", (json_int_t)s->pid,
                              "pidStart", (json_int_t)s->pid_start, "annotations", annotations(s));
 
+    if (root && s->rootfs)
+        (void)json_object_set_new(root, "rootfs", json_string(s->rootfs));
     if (dump(root, JSON_COMPACT, &text, err) < 0)
         return -1;
     return zl_write_atomic(dir_fd, "state.json", text.data, text.len, 0600, false, err);
@@ -77,8 +78,7 @@ void oci_state_done(struct oci_state *s)
     zl_json_done(&s->document);
 }
 
-int oci_state_print(const struct oci_state *s, enum oci_status status, struct zl_buf *out,
-                    struct zl_error *err)
+json_t *oci_state_json(const struct oci_state *s, enum oci_status status)
 {
     json_t *root = json_pack("{ss ss ss ss ss so}", "ociVersion", OCI_VERSION, "id", s->id,
                              "status", oci_status_name(status), "bundle", s->bundle, "created",
@@ -87,7 +87,13 @@ int oci_state_print(const struct oci_state *s, enum oci_status status, struct zl
     /* runtime-spec: the pid is REQUIRED when created or running, OPTIONAL otherwise */
     if (root && status != OCI_STOPPED)
         (void)json_object_set_new(root, "pid", json_integer((json_int_t)s->pid));
-    if (dump(root, JSON_INDENT(2), out, err) < 0)
+    return root;
+}
+
+int oci_state_print(const struct oci_state *s, enum oci_status status, struct zl_buf *out,
+                    struct zl_error *err)
+{
+    if (dump(oci_state_json(s, status), JSON_INDENT(2), out, err) < 0)
         return -1;
     zl_buf_addc(out, '\n');
     return zl_buf_check(out, "state", err);

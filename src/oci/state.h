@@ -15,6 +15,7 @@
 
 struct oci_state {
     const char *id, *bundle;
+    const char *rootfs;  /* absolute; NULL: not known. Not of the spec, but runc has it */
     const char *created; /* RFC 3339 */
     int64_t pid;         /* 0: none yet */
     uint64_t pid_start;  /* field 22 of /proc/PID/stat, clock ticks since boot */
@@ -22,7 +23,8 @@ struct oci_state {
     struct zl_json document; /* of a state that was read: what it borrows from */
 };
 
-enum oci_status { OCI_CREATING, OCI_CREATED, OCI_RUNNING, OCI_STOPPED };
+/* runtime.md, "State"; "paused" is of those that a runtime may add, and all have. */
+enum oci_status { OCI_CREATING, OCI_CREATED, OCI_RUNNING, OCI_PAUSED, OCI_STOPPED };
 const char *oci_status_name(enum oci_status s); /* "creating" … */
 
 /* dir_fd/state.json, all or nothing; not synced: it lies on tmpfs. */
@@ -32,7 +34,9 @@ int oci_state_read(int dir_fd, struct oci_state *ret, struct zl_error *err);
 void oci_state_done(struct oci_state *s);
 #define autocistate ZL_CLEANUP(oci_state_done)
 
-/* As `state` prints it and hooks read it, with a newline. */
+/* The state as the spec has it, the caller's (json_decref); NULL: out of memory. */
+json_t *oci_state_json(const struct oci_state *s, enum oci_status status);
+/* That as text, as hooks read it, with a newline. */
 int oci_state_print(const struct oci_state *s, enum oci_status status, struct zl_buf *out,
                     struct zl_error *err);
 

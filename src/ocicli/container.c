@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ocicli/container.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <regex.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "sandbox/kernel.h"
 
 void container_done(struct container *c)
 {
@@ -29,43 +32,71 @@ static int check_id(const char *id, struct zl_error *err)
     return 0;
 }
 
-static int begin(const struct options *o, struct container *c, struct zl_error *err)
+static int begin(const struct cli *cli, const char *id, struct container *c, struct zl_error *err)
 {
-    *c = (struct container){ .id = o->words[0], .root_fd = -1, .dir_fd = -1 };
+    *c = (struct container){ .id = id, .root_fd = -1, .dir_fd = -1 };
     zl_buf_init(&c->plan_bytes, PLAN_MAX);
-    if (check_id(c->id, err) < 0)
+    if (check_id(id, err) < 0)
         return -1;
-    c->root_fd = open(o->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    c->root_fd = open(cli->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return 0;
 }
 
-int container_new(const struct options *o, struct container *c, struct zl_error *err)
+/* ---- who is making it ---- */
+
+static int lock(struct container *c, short type)
 {
-    if (begin(o, c, err) < 0)
+    struct flock whole = { .l_type = type, .l_whence = SEEK_SET };
+
+    return fcntl(c->dir_fd, F_SETLK, &whole);
+}
+
+/* The pid of who makes it; 0: nobody, or we. */
+static pid_t maker(struct container *c)
+{
+    struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+    if (fcntl(c->dir_fd, F_GETLK, &whole) < 0 || whole.l_type == F_UNLCK)
+        return 0;
+    return whole.l_pid;
+}
+
+int container_new(const struct cli *cli, const char *id, struct container *c, struct zl_error *err)
+{
+    if (begin(cli, id, c, err) < 0)
         return -1;
     if (c->root_fd < 0)
-        c->root_fd = zl_mkdir_p(AT_FDCWD, o->root, 0700, err);
+        c->root_fd = zl_mkdir_p(AT_FDCWD, cli->root, 0700, err);
     if (c->root_fd < 0)
         return -1;
     if (mkdirat(c->root_fd, c->id, 0700) < 0)
         return errno == EEXIST
                    ? zl_fail(err, ZL_ERR_EXISTS, "container with id '%s' already exists", c->id)
-                   : zl_fail_errno(err, "make '%s/%s'", o->root, c->id);
+                   : zl_fail_errno(err, "make '%s/%s'", cli->root, c->id);
     c->dir_fd = zl_open_dir(c->root_fd, c->id, err);
-    return c->dir_fd < 0 ? -1 : 0;
+    if (c->dir_fd < 0)
+        return -1;
+    return lock(c, F_RDLCK) < 0 ? zl_fail_errno(err, "lock '%s/%s'", cli->root, c->id) : 0;
 }
 
-int container_open(const struct options *o, struct container *c, struct zl_error *err)
+void container_made(struct container *c)
 {
-    if (begin(o, c, err) < 0)
+    (void)lock(c, F_UNLCK); /* a lock of ours that goes with us at the latest */
+}
+
+int container_open(const struct cli *cli, const char *id, struct container *c, struct zl_error *err)
+{
+    if (begin(cli, id, c, err) < 0)
         return -1;
     c->dir_fd = c->root_fd < 0 ? -1 : openat(c->root_fd, c->id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (c->dir_fd < 0)
         return errno == ENOENT
                    ? zl_fail(err, ZL_ERR_NOT_FOUND, "container '%s' does not exist", c->id)
-                   : zl_fail_errno(err, "open '%s/%s'", o->root, c->id);
+                   : zl_fail_errno(err, "open '%s/%s'", cli->root, c->id);
     return 0;
 }
+
+/* ---- plan and configuration ---- */
 
 static int carry_on(struct container *c, struct zl_error *err)
 {
@@ -74,12 +105,13 @@ static int carry_on(struct container *c, struct zl_error *err)
     return carry_new(c->plan, NULL, 0, &c->carry, err);
 }
 
-int container_plan(struct container *c, const struct oci_config *config, const char *bundle,
-                   const struct options *o, struct zl_error *err)
+int container_plan(struct container *c, const struct oci_config *config,
+                   const struct zl_buf *config_text, const struct plan_options *how,
+                   struct zl_error *err)
 {
-    struct plan_options how = { .id = c->id, .bundle = bundle, .no_pivot = o->no_pivot };
-
-    if (plan_build(config, &how, &c->plan_bytes, err) < 0 || carry_on(c, err) < 0)
+    if (plan_build(config, how, &c->plan_bytes, err) < 0 || carry_on(c, err) < 0 ||
+        zl_write_atomic(c->dir_fd, "config.json", config_text->data, config_text->len, 0600, false,
+                        err) < 0)
         return -1;
     return zl_write_atomic(c->dir_fd, "plan", c->plan_bytes.data, c->plan_bytes.len, 0600, false,
                            err);
@@ -87,9 +119,18 @@ int container_plan(struct container *c, const struct oci_config *config, const c
 
 int container_load_plan(struct container *c, struct zl_error *err)
 {
+    if (c->carry)
+        return 0;
     if (zl_read_file(c->dir_fd, "plan", &c->plan_bytes, err) < 0)
         return -1;
     return carry_on(c, err);
+}
+
+int container_config(struct container *c, struct oci_config **ret, struct zl_error *err)
+{
+    if (oci_config_load(c->dir_fd, ret, err) < 0)
+        return zl_wrap(err, "container '%s'", c->id);
+    return 0;
 }
 
 int container_remove(struct container *c, struct zl_error *err)
@@ -99,21 +140,116 @@ int container_remove(struct container *c, struct zl_error *err)
     return zl_remove_tree(c->root_fd, c->id, err);
 }
 
+/* ---- its state ---- */
+
+static bool there(struct container *c, const char *name)
+{
+    return faccessat(c->dir_fd, name, F_OK, 0) == 0;
+}
+
 int container_status(struct container *c, struct oci_state *state, enum oci_status *ret,
                      struct zl_error *err)
 {
-    struct stat st;
+    pid_t by = maker(c);
 
-    if (fstatat(c->dir_fd, "state.json", &st, 0) < 0 && errno == ENOENT) {
+    if (!there(c, "state.json")) {
         *state = (struct oci_state){ .id = c->id };
-        *ret = OCI_STOPPED;
+        *ret = by ? OCI_CREATING : OCI_STOPPED;
         return 0;
     }
     if (oci_state_read(c->dir_fd, state, err) < 0)
         return -1;
     if (!oci_state_alive(state))
         *ret = OCI_STOPPED;
+    else if (by)
+        *ret = OCI_CREATING;
     else
-        *ret = fstatat(c->dir_fd, "gate", &st, 0) == 0 ? OCI_CREATED : OCI_RUNNING;
+        *ret = there(c, "gate") ? OCI_CREATED : OCI_RUNNING;
     return 0;
+}
+
+int container_pidfd(const struct oci_state *state, struct zl_error *err)
+{
+    int pidfd = state->pid > 0 ? k_pidfd_open((pid_t)state->pid) : -1;
+
+    if (pidfd >= 0 && oci_state_alive(state)) /* pinned first, then found to be the one */
+        return pidfd;
+    zl_closep(&pidfd);
+    return zl_fail(err, ZL_ERR_CONFLICT, "container not running");
+}
+
+void found_done(struct found *f)
+{
+    int saved = errno;
+
+    oci_state_done(&f->state);
+    container_done(&f->container);
+    errno = saved;
+}
+
+int container_find(const struct cli *cli, const char *id, struct found *ret, struct zl_error *err)
+{
+    *ret = (struct found){ .container = CONTAINER_NONE };
+    if (container_open(cli, id, &ret->container, err) < 0)
+        return -1;
+    return container_status(&ret->container, &ret->state, &ret->status, err);
+}
+
+/* ---- all of them ---- */
+
+struct choice {
+    const regex_t *regex; /* NULL: all */
+    container_fn fn;
+    void *arg;
+};
+
+static int each_of(struct cli *cli, DIR *d, const struct choice *choice, struct zl_error *err)
+{
+    const struct dirent *e;
+
+    while ((errno = 0, e = readdir(d))) {
+        if (e->d_name[0] == '.' || e->d_type != DT_DIR)
+            continue;
+        if (choice->regex && regexec(choice->regex, e->d_name, 0, NULL, 0) != 0)
+            continue;
+        if (choice->fn(cli, e->d_name, choice->arg, err) < 0)
+            return -1;
+    }
+    return errno ? zl_fail_errno(err, "list '%s'", cli->root) : 0;
+}
+
+static int each(struct cli *cli, const struct choice *choice, struct zl_error *err)
+{
+    DIR *d = opendir(cli->root);
+    int rc;
+
+    if (!d)
+        return errno == ENOENT ? 0 : zl_fail_errno(err, "list '%s'", cli->root);
+    rc = each_of(cli, d, choice, err);
+    (void)closedir(d);
+    return rc;
+}
+
+int containers_each(struct cli *cli, container_fn fn, void *arg, struct zl_error *err)
+{
+    struct choice all = { .fn = fn, .arg = arg };
+
+    return each(cli, &all, err);
+}
+
+int containers_matching(struct cli *cli, const char *regex, container_fn fn, void *arg,
+                        struct zl_error *err)
+{
+    regex_t compiled;
+    struct choice some = { .regex = &compiled, .fn = fn, .arg = arg };
+    int rc = regcomp(&compiled, regex, REG_EXTENDED | REG_NOSUB);
+    char why[256];
+
+    if (rc != 0) {
+        (void)regerror(rc, &compiled, why, sizeof why);
+        return zl_fail(err, ZL_ERR_INVALID, "'%s' is no regular expression: %s", regex, why);
+    }
+    rc = each(cli, &some, err);
+    regfree(&compiled);
+    return rc;
 }

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A container as its folder ROOT/ID tells: `plan` (written before anything is made, so that
- * whatever happens can be undone), `state.json` (since it has a process), `gate` (a FIFO, there
- * until start opened it) and `report` (a FIFO: why the command could not be executed).
+ * whatever happens can be undone), `config.json` (as the bundle had it then), `state.json` (since
+ * it has a process), `gate` (a FIFO, there until start opened it) and `report` (a FIFO: why the
+ * command could not be executed). Who makes the container holds a lock of fcntl(2) on the folder
+ * meanwhile: it belongs to that process and ends with it, and no child inherits it.
  */
 #ifndef ZL_OCICLI_CONTAINER_H
 #define ZL_OCICLI_CONTAINER_H
 
 #include "oci/config.h"
 #include "oci/state.h"
-#include "ocicli/options.h"
+#include "ocicli/ocicli.h"
 #include "sandbox/carry/carry.h"
 
 struct container {
@@ -19,23 +21,53 @@ struct container {
     const struct plan *plan;
     struct carry *carry;
 };
+#define CONTAINER_NONE                                                                             \
+    {                                                                                              \
+        .root_fd = -1, .dir_fd = -1                                                                \
+    }
 void container_done(struct container *c); /* lets go; touches nothing that was made */
 #define autocontainer ZL_CLEANUP(container_done)
 
-/* A new one, with its folder; EXISTS when the id is taken. */
-int container_new(const struct options *o, struct container *c, struct zl_error *err);
+/* A new one, with its folder, locked; EXISTS when the id is taken. */
+int container_new(const struct cli *cli, const char *id, struct container *c, struct zl_error *err);
+/* It is made: others may take it from here. */
+void container_made(struct container *c);
 /* One that is there; NOT_FOUND "container 'x' does not exist". */
-int container_open(const struct options *o, struct container *c, struct zl_error *err);
-/* Plans config and keeps the plan in the folder. */
-int container_plan(struct container *c, const struct oci_config *config, const char *bundle,
-                   const struct options *o, struct zl_error *err);
-/* The plan that was kept, to be carried on with. */
+int container_open(const struct cli *cli, const char *id, struct container *c,
+                   struct zl_error *err);
+/* Keeps the text of the configuration, and the plan that is made of it. */
+int container_plan(struct container *c, const struct oci_config *config,
+                   const struct zl_buf *config_text, const struct plan_options *how,
+                   struct zl_error *err);
+/* The plan that was kept, to be carried on with; a second call does nothing. */
 int container_load_plan(struct container *c, struct zl_error *err);
+/* The configuration that was kept. */
+int container_config(struct container *c, struct oci_config **ret, struct zl_error *err);
 /* Removes cgroups and folder. */
 int container_remove(struct container *c, struct zl_error *err);
 
-/* A container without state.json is one whose creation was cut off: stopped. */
+/* A container without state.json whose maker is gone is one whose creation was cut off: stopped. */
 int container_status(struct container *c, struct oci_state *state, enum oci_status *ret,
                      struct zl_error *err);
+/* A pidfd of the first process, -1 and CONFLICT "container not running" when it has ended. */
+int container_pidfd(const struct oci_state *state, struct zl_error *err);
+
+/* What is known of one container, found together. */
+struct found {
+    struct container container;
+    struct oci_state state;
+    enum oci_status status;
+};
+void found_done(struct found *f);
+#define autofound ZL_CLEANUP(found_done)
+int container_find(const struct cli *cli, const char *id, struct found *ret, struct zl_error *err);
+
+/* Calls fn for each container, in no order; it may remove it. fn's -1 ends the row. */
+typedef int (*container_fn)(struct cli *cli, const char *id, void *arg, struct zl_error *err);
+int containers_each(struct cli *cli, container_fn fn, void *arg, struct zl_error *err);
+int container_print_id(struct cli *cli, const char *id, void *arg, struct zl_error *err);
+/* The same for those whose id matches an extended regular expression (regex(7)). */
+int containers_matching(struct cli *cli, const char *regex, container_fn fn, void *arg,
+                        struct zl_error *err);
 
 #endif

@@ -4,7 +4,9 @@
 #include <stdio.h>
 
 #include "base/fd.h"
-#include "ocicli/verbs.h"
+#include "base/json.h"
+#include "oci/state.h"
+#include "ocicli/ocicli.h"
 #include "sandbox/plan/names.h"
 
 static json_t *strings(const char *const *v)
@@ -47,7 +49,7 @@ static json_t *linux_features(void)
                      strings(archs), "apparmor", "enabled", 0, "selinux", "enabled", 0);
 }
 
-int verb_features(const struct options *o, struct zl_error *err)
+static int features(struct zl_error *err)
 {
     static const char *const hooks[] = {
         "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop",
@@ -59,10 +61,28 @@ int verb_features(const struct options *o, struct zl_error *err)
     int rc = root ? zl_json_dump(root, JSON_INDENT(2), &text, err)
                   : zl_fail(err, ZL_ERR_SYSTEM, "list features: out of memory");
 
-    (void)o;
     json_decref(root);
     if (rc < 0)
         return -1;
     zl_buf_addc(&text, '\n');
     return zl_write_all(STDOUT_FILENO, text.data, text.len, "standard output", err);
 }
+
+static int features_run(struct cli *cli, const void *options, int argc, char **argv)
+{
+    struct zl_error err = { 0 };
+
+    (void)options, (void)argc, (void)argv;
+    return features(&err) < 0 ? oci_fail(cli, &err) : 0;
+}
+
+const struct cli_command features_command = {
+    .name = "features",
+    .group = GROUP_OTHER,
+    .summary = "Print what this runtime knows, as JSON",
+    .about = "Prints the features document of the runtime-spec: what config.json may ask for, "
+             "whether or not "
+             "this host has it.",
+    .examples = "zlayer-oci features\tfor engines and people",
+    .run = features_run,
+};

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "ocicli/verbs.h"
+#include "ocicli/make.h"
 
 enum { REPORT_MAX = 4096 };
 

@@ -1,19 +1,73 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Hooks (runtime-spec, config.md, "POSIX-platform Hooks"): programs that get the state on their
- * standard input. Those of the container are executed in its namespaces.
+ * A hook gets the state on its standard input and none of our descriptors. What it may do depends
+ * on where its program comes from: one of the host runs with our rights, also where it runs in the
+ * container's namespaces (createContainer, while the host's tree is still its root); one of the
+ * container (startContainer) is foreign and runs with no more rights than the container's process,
+ * as a further process of the container.
  */
+#include "ocicli/hooks.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "base/fd.h"
-#include "ocicli/verbs.h"
 #include "sandbox/kernel.h"
+
+/* ---- stages ---- */
+
+enum stage {
+    PRESTART,
+    CREATE_RUNTIME,
+    CREATE_CONTAINER,
+    START_CONTAINER,
+    POSTSTART,
+    POSTSTOP,
+    STAGES
+};
+
+static const struct {
+    const char *name;
+    size_t offset;          /* in struct oci_hooks */
+    enum oci_status status; /* prestart is older than "creating", and its hooks expect "created" */
+    bool in_container;
+} stages[STAGES] = {
+    [PRESTART] = { "prestart", offsetof(struct oci_hooks, prestart), OCI_CREATED, false },
+    [CREATE_RUNTIME] = { "createRuntime", offsetof(struct oci_hooks, create_runtime), OCI_CREATING,
+                         false },
+    [CREATE_CONTAINER] = { "createContainer", offsetof(struct oci_hooks, create_container),
+                           OCI_CREATING, true },
+    [START_CONTAINER] = { "startContainer", offsetof(struct oci_hooks, start_container),
+                          OCI_CREATED, true },
+    [POSTSTART] = { "poststart", offsetof(struct oci_hooks, poststart), OCI_RUNNING, false },
+    [POSTSTOP] = { "poststop", offsetof(struct oci_hooks, poststop), OCI_STOPPED, false },
+};
+
+static const struct oci_hook_list *hooks_of(const struct oci_config *config, enum stage stage)
+{
+    return (const void *)((const char *)&config->hooks + stages[stage].offset);
+}
+
+int hooks_check(const struct oci_config *config, struct zl_error *err)
+{
+    for (int s = 0; s < STAGES; s++) {
+        const struct oci_hook_list *list = hooks_of(config, (enum stage)s);
+        for (size_t i = 0; i < list->n; i++)
+            if (list->v[i].timeout.set && list->v[i].timeout.v <= 0)
+                return zl_fail(err, ZL_ERR_INVALID,
+                               "config.json: hooks.%s[%zu].timeout: must be greater than 0",
+                               stages[s].name, i);
+    }
+    return 0;
+}
+
+/* ---- one hook ---- */
 
 /* The state as a file, which the hook may read as slowly as it likes. */
 static int state_file(const struct oci_state *state, enum oci_status status, struct zl_error *err)
@@ -31,106 +85,203 @@ static int state_file(const struct oci_state *state, enum oci_status status, str
     return zl_take_fd(&fd);
 }
 
+/* A child of a PID namespace is born there, so who joins it lets another be born, and waits. */
+static void become_child(void)
+{
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0)
+        return;
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (pid > 0 && WIFSIGNALED(status))
+        (void)raise(WTERMSIG(status)); /* SIGKILL; whatever else it ignores */
+    _exit(pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 126);
+}
+
 /* Async-signal-safe calls only. */
-static _Noreturn void hook_child(const struct oci_hook *h, int input, int namespaces_of)
+static _Noreturn void hook_child(const struct oci_hook *hook, int input, int init, uint32_t join)
 {
     static const char *const no_env[] = { NULL };
-    const char *const name_only[] = { h->path, NULL };
+    const char *const name_only[] = { hook->path, NULL };
     union { /* execve(2) takes no const, and changes nothing */
         const char *const *in;
         char *const *out;
-    } argv = { h->args.n ? h->args.v : name_only }, env = { h->env.v ? h->env.v : no_env };
+    } argv = { hook->args.n ? hook->args.v : name_only },
+      env = { hook->env.v ? hook->env.v : no_env };
     sigset_t none;
 
     sigemptyset(&none);
-    if (namespaces_of >= 0 &&
-        setns(namespaces_of, CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
+    if (setpgid(0, 0) < 0 || (join && setns(init, (int)join) < 0))
         _exit(126);
-    if (dup2(input, 0) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+    if (join & CLONE_NEWPID)
+        become_child();
+    if (dup2(input, 0) < 0 || k_close_range(3, ~0U, K_CLOSE_RANGE_CLOEXEC) < 0 ||
+        sigprocmask(SIG_SETMASK, &none, NULL) < 0)
         _exit(126);
-    (void)execve(h->path, argv.out, env.out);
+    (void)execve(hook->path, argv.out, env.out);
     _exit(127);
 }
 
 /* 1 it ended in time, 0 not. */
-static int wait_in_time(pid_t pid, const struct oci_hook *h)
+static int ends_in_time(int pidfd, const struct oci_hook *hook)
 {
-    zl_autoclose int pidfd = k_pidfd_open(pid);
     struct pollfd ended = { .fd = pidfd, .events = POLLIN };
-    bool limited = h->timeout.set && h->timeout.v > 0 && h->timeout.v < 1000000;
+    bool limited = hook->timeout.set && hook->timeout.v < 1000000;
     int n;
 
     do
-        n = poll(&ended, 1, limited ? (int)(h->timeout.v * 1000) : -1);
+        n = poll(&ended, 1, limited ? (int)(hook->timeout.v * 1000) : -1);
     while (n < 0 && errno == EINTR);
-    if (n == 0)
-        (void)kill(pid, SIGKILL); /* our child, not reaped: the pid is its own */
     return n != 0;
 }
 
-static int run_one(const struct oci_hook *h, const char *name, int input, int namespaces_of,
-                   struct zl_error *err)
+/* p is our child, not waited for: its pid is its own. */
+static int wait_for(const struct carry_proc *p, const struct oci_hook *hook, enum stage stage,
+                    struct zl_error *err)
 {
-    int status = 0;
-    pid_t pid = fork(); /* small and single-threaded */
+    const char *name = stages[stage].name;
+    siginfo_t info = { 0 };
+    bool in_time = ends_in_time(p->pidfd, hook);
 
-    if (pid < 0)
-        return zl_fail_errno(err, "run %s hook '%s'", name, h->path);
-    if (pid == 0)
-        hook_child(h, input, namespaces_of);
-    bool in_time = wait_in_time(pid, h);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+    if (!in_time && kill(-p->pid, SIGKILL) < 0) /* the group: what it started goes with it */
+        (void)kill(p->pid, SIGKILL);
+    while (waitid(P_PID, (id_t)p->pid, &info, WEXITED) < 0 && errno == EINTR)
         ;
     if (!in_time)
-        return zl_fail(err, ZL_ERR_TIMEOUT, "%s hook '%s': not done in %lld s", name, h->path,
-                       (long long)h->timeout.v);
-    if (WIFSIGNALED(status))
-        return zl_fail(err, ZL_ERR_SYSTEM, "%s hook '%s': signal %d ended it", name, h->path,
-                       WTERMSIG(status));
-    if (WEXITSTATUS(status))
-        return zl_fail(err, ZL_ERR_SYSTEM, "%s hook '%s': exit status %d", name, h->path,
-                       WEXITSTATUS(status));
+        return zl_fail(err, ZL_ERR_TIMEOUT, "%s hook '%s': not done in %lld s", name, hook->path,
+                       (long long)hook->timeout.v);
+    if (info.si_code != CLD_EXITED)
+        return zl_fail(err, ZL_ERR_SYSTEM, "%s hook '%s': signal %d ended it", name, hook->path,
+                       info.si_status);
+    if (info.si_status)
+        return zl_fail(err, ZL_ERR_SYSTEM, "%s hook '%s': exit status %d", name, hook->path,
+                       info.si_status);
     return 0;
 }
 
-int hooks_run(const struct oci_hook_list *hooks, const char *name, const struct oci_state *state,
-              enum oci_status status, int namespaces_of, struct zl_error *err)
+/* The namespaces that the container does not share with us. */
+static uint32_t namespaces_of(const struct plan *p)
 {
-    for (size_t i = 0; i < hooks->n; i++) {
-        zl_autoclose int input = state_file(state, status, err);
-        if (input < 0 || run_one(&hooks->v[i], name, input, namespaces_of, err) < 0)
-            return -1;
-    }
-    return 0;
+    const struct plan_join *j = plan_table(p, p->joins);
+    uint32_t all = p->namespaces;
+
+    for (uint32_t i = 0; i < p->joins.n; i++)
+        all |= j[i].ns;
+    return all;
 }
 
-void hooks_run_all(const struct options *o, const struct oci_hook_list *hooks, const char *name,
-                   const struct oci_state *state, enum oci_status status)
+static int run_host_program(const struct hooking *h, enum stage stage, const struct oci_hook *hook,
+                            int input, struct zl_error *err)
 {
-    for (size_t i = 0; i < hooks->n; i++) {
-        struct oci_hook_list one = { &hooks->v[i], 1 };
-        struct zl_error err = { 0 };
-        if (hooks_run(&one, name, state, status, -1, &err) < 0)
-            report(o, REPORT_WARNING, &err);
-    }
+    uint32_t join = stages[stage].in_container ? namespaces_of(h->container->plan) : 0;
+    struct carry_proc p = { .pidfd = -1 };
+    int rc;
+
+    p.pid = fork(); /* small and single-threaded */
+    if (p.pid < 0)
+        return zl_fail_errno(err, "run %s hook '%s'", stages[stage].name, hook->path);
+    if (p.pid == 0)
+        hook_child(hook, input, h->init, join);
+    p.pidfd = k_pidfd_open(p.pid);
+    rc = wait_for(&p, hook, stage, err);
+    zl_closep(&p.pidfd);
+    return rc;
 }
 
-int hooks_keep(struct container *c, const struct oci_config *config, struct zl_error *err)
+/* As the container's process: its user, capabilities, filter, cgroup. */
+static int plan_for(const struct hooking *h, const struct oci_hook *hook, struct zl_buf *plan,
+                    struct zl_error *err)
 {
-    zl_autobuf struct zl_buf text = ZL_BUF(8 << 20);
+    const char *path[] = { hook->path, NULL };
+    struct plan_options how = { .id = h->container->id, .command = hook->path };
+    struct oci_process process = *h->config->process;
 
-    if (!oci_config_has_hooks(config))
-        return 0;
-    if (zl_json_dump(config->document.root, JSON_COMPACT, &text, err) < 0)
+    process.terminal = false;
+    process.args = hook->args;
+    if (!hook->args.n)
+        process.args = (struct zl_strs){ path, 1 };
+    process.env = hook->env;
+    return plan_exec_build(h->config, &how, &process, plan, err);
+}
+
+static int run_container_program(const struct hooking *h, enum stage stage,
+                                 const struct oci_hook *hook, int input, struct zl_error *err)
+{
+    zl_autobuf struct zl_buf bytes = ZL_BUF(PLAN_MAX);
+    struct carry_start how = {
+        .stdio = { input, 1, 2 }, .console_socket = -1, .gate = -1, .report = -1
+    };
+    const struct plan_exec *x;
+    struct carry_proc p = { .pidfd = -1 };
+    int rc;
+
+    if (!h->config->process)
+        return zl_fail(err, ZL_ERR_INVALID, "startContainer hooks: there is no process to start");
+    if (container_load_plan(h->container, err) < 0 || plan_for(h, hook, &bytes, err) < 0 ||
+        plan_exec_check(bytes.data, bytes.len, &x, err) < 0)
         return -1;
-    return zl_write_atomic(c->dir_fd, "config.json", text.data, text.len, 0600, false, err);
+    if (carry_exec(h->container->carry, (pid_t)h->state->pid, x, &how, &p, err) < 0)
+        return zl_wrap(err, "%s hook '%s'", stages[stage].name, hook->path);
+    rc = wait_for(&p, hook, stage, err);
+    zl_closep(&p.pidfd);
+    return rc;
 }
 
-int hooks_kept(struct container *c, struct oci_config **ret, struct zl_error *err)
-{
-    static const char nothing[] = "{\"ociVersion\":\"1.0.0\",\"root\":{\"path\":\"/\"}}";
+/* ---- rows of them ---- */
 
-    if (faccessat(c->dir_fd, "config.json", F_OK, 0) == 0)
-        return oci_config_load(c->dir_fd, ret, err);
-    return oci_config_parse(nothing, sizeof nothing - 1, "config.json", ret, err);
+static int run_hook(const struct hooking *h, enum stage stage, const struct oci_hook *hook,
+                    struct zl_error *err)
+{
+    zl_autoclose int input = state_file(h->state, stages[stage].status, err);
+
+    if (input < 0)
+        return -1;
+    oci_debug(h->cli, "run %s hook '%s'", stages[stage].name, hook->path);
+    return (stage == START_CONTAINER ? run_container_program : run_host_program)(h, stage, hook,
+                                                                                 input, err);
+}
+
+static int run_stage(const struct hooking *h, enum stage stage, struct zl_error *err)
+{
+    const struct oci_hook_list *list = hooks_of(h->config, stage);
+
+    for (size_t i = 0; i < list->n; i++)
+        if (run_hook(h, stage, &list->v[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+static void run_all(const struct hooking *h, enum stage stage)
+{
+    const struct oci_hook_list *list = hooks_of(h->config, stage);
+
+    for (size_t i = 0; i < list->n; i++) {
+        struct zl_error err = { 0 };
+        if (run_hook(h, stage, &list->v[i], &err) < 0)
+            oci_warn(h->cli, &err);
+    }
+}
+
+int hooks_while_creating(const struct hooking *h, struct zl_error *err)
+{
+    if (run_stage(h, PRESTART, err) < 0 || run_stage(h, CREATE_RUNTIME, err) < 0)
+        return -1;
+    return run_stage(h, CREATE_CONTAINER, err);
+}
+
+int hooks_before_start(const struct hooking *h, struct zl_error *err)
+{
+    return run_stage(h, START_CONTAINER, err);
+}
+
+void hooks_after_start(const struct hooking *h)
+{
+    run_all(h, POSTSTART);
+}
+
+void hooks_after_stop(const struct hooking *h)
+{
+    run_all(h, POSTSTOP);
 }

@@ -1,75 +1,130 @@
 // SPDX-License-Identifier: Apache-2.0
-/* zlayer-oci: an OCI runtime's command line, a drop-in for runc and crun. */
+/* zlayer-oci: its commands, the options of all, and the checks before any of them runs. */
 #include <stdio.h>
 #include <string.h>
 
-#include "ocicli/verbs.h"
+#include "oci/state.h"
+#include "ocicli/container.h"
 
-enum { EXIT_OWN_FAILURE = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NO_COMMAND = 127 };
+static const char *const log_formats[] = { "text", "json", NULL };
+static const char *const managers[] = { "cgroupfs", "systemd", "disabled", NULL };
+static const char *const groups[] = {
+    [GROUP_LIFE] = "Life of a container",
+    [GROUP_LOOK] = "Looking at it",
+    [GROUP_CHANGE] = "Changing it",
+    [GROUP_SAVE] = "Saving it",
+    [GROUP_OTHER] = "Other",
+    NULL,
+};
 
 /* clang-format off */
-const struct command commands[] = {
-    { "create",   "ID",          "make a container; its command waits for start", 1, 1, verb_create },
-    { "start",    "ID",          "execute the command of a created container",    1, 1, verb_start },
-    { "run",      "ID",          "create, start, wait and delete",                1, 1, verb_run },
-    { "state",    "ID",          "print a container's state as JSON",             1, 1, verb_state },
-    { "kill",     "ID [SIGNAL]", "send a signal (TERM) to the first process",     1, 2, verb_kill },
-    { "delete",   "ID",          "remove a stopped container",                    1, 1, verb_delete },
-    { "features", "",            "print what this runtime supports, as JSON",     0, 0, verb_features },
+static const struct cli_option globals[] = {
+    { 0,   "root",           CLI_STRING, offsetof(struct cli, root),           "DIR",    "where containers' states are [/run/zlayer-oci]", NULL },
+    { 0,   "log",            CLI_STRING, offsetof(struct cli, log),            "FILE",   "errors are appended to FILE as well; or syslog:NAME, journald:NAME", NULL },
+    { 0,   "log-format",     CLI_CHOICE, offsetof(struct cli, log_format),     "FORMAT", "of FILE: text or json", log_formats },
+    { 0,   "debug",          CLI_FLAG,   offsetof(struct cli, debug),          NULL,     "say what is done", NULL },
+    { 0,   "cgroup-manager", CLI_CHOICE, offsetof(struct cli, cgroup_manager), "NAME",   "who makes cgroups: cgroupfs (we), systemd, disabled", managers },
+    { 0,   "systemd-cgroup", CLI_FLAG,   offsetof(struct cli, systemd_cgroup), NULL,     "the same as --cgroup-manager systemd", NULL },
+    { 0,   "rootless",       CLI_STRING, offsetof(struct cli, rootless),       "BOOL",   "true, false or auto [auto: when not root]", NULL },
+    { 0,   "criu",           CLI_STRING, offsetof(struct cli, criu),           "FILE",   "the program of checkpoint and restore [criu, of $PATH]", NULL },
+    { 0 },
+};
+
+static const struct cli_command *const commands[] = {
+    &create_command, &start_command, &run_command, &kill_command, &delete_command,
+    &state_command, &list_command,
+    &exec_command,
+    &features_command, &spec_command, &version_command, &completion_command, &man_command, &help_command,
+    NULL,
+};
+
+static const struct cli_exit_text exits[] = {
+    { "0",   "success" },
+    { "1",   "a failure, or wrong usage" },
+    { "n",   "run and exec: the command's own code, or 128 + the signal that ended it" },
+    { "125", "run and exec: any failure of zlayer-oci" },
+    { "126", "run and exec: the command cannot be executed" },
+    { "127", "run and exec: there is no such command" },
     { 0 },
 };
 /* clang-format on */
 
-static int exit_code_of(const struct options *o, const struct zl_error *err)
+static int prepare(struct cli *cli, struct zl_error *err)
 {
-    if (!o->command || o->command->run != verb_run)
-        return 1;
-    if (err->kind == ZL_ERR_DENIED)
-        return EXIT_NOT_EXECUTABLE;
-    return err->kind == ZL_ERR_NOT_FOUND ? EXIT_NO_COMMAND : EXIT_OWN_FAILURE;
-}
+    const char *run = getenv("XDG_RUNTIME_DIR");
+    bool of_user = geteuid() != 0 && run && run[0] == '/';
+    int n;
 
-static int fail(const struct options *o, const struct zl_error *err)
-{
-    report(o, REPORT_ERROR, err);
-    return exit_code_of(o, err);
-}
-
-static int check_globals(const struct options *o, struct zl_error *err)
-{
-    if (o->systemd_cgroup || (o->cgroup_manager && strcmp(o->cgroup_manager, "cgroupfs") != 0))
-        return zl_fail(err, ZL_ERR_UNSUPPORTED,
-                       "cgroups by systemd are not supported: use --cgroup-manager cgroupfs");
-    if (o->rootless && strcmp(o->rootless, "true") == 0)
-        return zl_fail(err, ZL_ERR_UNSUPPORTED, "--rootless: not supported");
-    if (strcmp(o->log_format, "text") != 0 && strcmp(o->log_format, "json") != 0)
-        return zl_fail(err, ZL_ERR_INVALID, "--log-format: expected text or json, found '%s'",
-                       o->log_format);
+    if (cli->systemd_cgroup)
+        cli->cgroup_manager = OCI_SYSTEMD;
+    if (cli->rootless && strcmp(cli->rootless, "auto") != 0 && strcmp(cli->rootless, "true") != 0 &&
+        strcmp(cli->rootless, "false") != 0)
+        return zl_fail(err, ZL_ERR_INVALID, "--rootless is true, false or auto, not '%s'",
+                       cli->rootless);
+    n = snprintf(cli->default_root, sizeof cli->default_root, "%s/zlayer-oci",
+                 of_user ? run : "/run");
+    if (n < 0 || (size_t)n >= sizeof cli->default_root)
+        return zl_fail(err, ZL_ERR_INVALID, "$XDG_RUNTIME_DIR is too long");
+    if (!cli->root)
+        cli->root = cli->default_root;
     return 0;
 }
 
-static int print_help(const struct options *o)
+static void words(struct cli *cli, const char *kind)
 {
-    zl_autobuf struct zl_buf text = ZL_BUF(16384);
-
-    options_help(o->command, &text);
-    (void)fputs(text.data, stdout);
-    return fflush(stdout) == 0 ? 0 : 1;
+    if (strcmp(kind, "container") == 0)
+        (void)containers_each(cli, container_print_id, NULL, NULL);
 }
+
+const struct cli_program cli_program = {
+    .name = "zlayer-oci",
+    .purpose = "run OCI containers",
+    .about =
+        "zlayer-oci runs containers as config.json of an OCI bundle describes them; a drop-in for "
+        "runc and crun\n(runtime-spec " OCI_VERSION ").",
+    .section = "8",
+    .commands = commands,
+    .globals = globals,
+    .groups = groups,
+    .exits = exits,
+    .environment = "XDG_RUNTIME_DIR (of other users than root: the folder of states), LISTEN_FDS "
+                   "(descriptors for the container, as sd_listen_fds(3)), ZLAYER_LIBEXEC (where "
+                   "zlayer\\-sd is), ZLAYER_TRACE=start (how long each step of a start took)",
+    .one_page = true,
+    .usage_exit = OCI_FAILED,
+    .own_exit = OCI_OWN_FAILURE,
+    .prepare = prepare,
+    .fail = oci_fail,
+    .words = words,
+};
+
+static int version_run(struct cli *cli, const void *options, int argc, char **argv)
+{
+    (void)cli, (void)options, (void)argc, (void)argv;
+    return printf("zlayer-oci version %s\nspec: %s\n", ZL_VERSION, OCI_VERSION) > 0 ? 0
+                                                                                    : OCI_FAILED;
+}
+
+const struct cli_command version_command = {
+    .name = "version",
+    .group = GROUP_OTHER,
+    .summary = "Print the version of zlayer-oci and of the runtime-spec",
+    .run = version_run,
+};
 
 int main(int argc, char **argv)
 {
+    static char version[] = "version";
+    struct cli cli = { 0 };
     struct zl_error err = { 0 };
-    struct options o;
     int rc;
 
-    if (options_parse(argc, argv, &o, &err) < 0)
-        return fail(&o, &err);
-    if (o.help)
-        return print_help(&o);
-    if (o.version)
-        return printf("zlayer-oci %s\nspec: %s\n", ZL_VERSION, OCI_VERSION) > 0 ? 0 : 1;
-    rc =
-        check_globals(&o, &err) < 0 || self_protect(argv, &err) < 0 ? -1 : o.command->run(&o, &err);
-    return rc < 0 ? fail(&o, &err) : rc;
+    if (self_protect(argv, &err) < 0) /* before the parser puts argv in another order */
+        return oci_fail(&cli, &err);
+    if (argc > 1 && strcmp(argv[1], "-v") == 0) /* as runc's */
+        argv[1] = version;
+    rc = cli_main(&cli, argc, argv);
+    if (fflush(stdout) == EOF && rc == 0)
+        rc = OCI_FAILED; /* what was asked for was not delivered */
+    return rc;
 }

@@ -1,41 +1,169 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What went wrong, to people on stderr and to engines in the --log file. */
+/*
+ * What happened, to people on stderr and to engines in the --log file: lines of level, msg and
+ * time, which containerd, CRI-O and conmon read back and show to their users.
+ */
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <syslog.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "ocicli/verbs.h"
+#include "base/json.h"
+#include "ocicli/ocicli.h"
 
-/* As runc writes it, for the engines that read it back: level, msg, time. */
-static void append_log(const struct options *o, const char *level, const char *message)
+enum level { LEVEL_DEBUG, LEVEL_WARNING, LEVEL_ERROR };
+
+static const struct {
+    const char *name;
+    int priority; /* syslog(3) */
+} levels[] = {
+    [LEVEL_DEBUG] = { "debug", LOG_DEBUG },
+    [LEVEL_WARNING] = { "warning", LOG_WARNING },
+    [LEVEL_ERROR] = { "error", LOG_ERR },
+};
+
+/* ---- lines ---- */
+
+static void json_line(struct zl_buf *line, enum level level, const char *message, const char *now)
 {
-    zl_autobuf struct zl_buf line = ZL_BUF(8192);
-    zl_autoclose int fd = -1;
-    char now[ZL_RFC3339_SIZE];
-    json_t *entry;
+    json_t *entry =
+        json_pack("{ss ss ss}", "level", levels[level].name, "msg", message, "time", now);
 
-    if (!o->log)
-        return;
-    zl_format_rfc3339(zl_wall_ns(), 0, now);
-    fd = open(o->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    (void)zl_json_dump(entry, JSON_COMPACT, line, NULL);
+    json_decref(entry);
+}
+
+/* In quotes, as a reader of key=value pairs takes them. */
+static void text_line(struct zl_buf *line, enum level level, const char *message, const char *now)
+{
+    zl_buf_addf(line, "time=\"%s\" level=%s msg=\"", now, levels[level].name);
+    for (; *message; message++) {
+        if (*message == '"' || *message == '\\')
+            zl_buf_addc(line, '\\');
+        if (*message == '\n')
+            zl_buf_adds(line, "\\n");
+        else
+            zl_buf_addc(line, *message);
+    }
+    zl_buf_addc(line, '"');
+}
+
+static void append_to_file(const struct cli *cli, const char *path, enum level level,
+                           const char *message)
+{
+    zl_autobuf struct zl_buf line = ZL_BUF(16384);
+    zl_autoclose int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    char now[ZL_RFC3339_SIZE];
+
     if (fd < 0)
         return; /* the message is on stderr as well */
-    if (strcmp(o->log_format, "json") == 0) {
-        entry = json_pack("{ss ss ss}", "level", level, "msg", message, "time", now);
-        (void)zl_json_dump(entry, JSON_COMPACT, &line, NULL);
-        json_decref(entry);
-    } else {
-        zl_buf_addf(&line, "time=\"%s\" level=%s msg=\"%s\"", now, level, message);
-    }
+    zl_format_rfc3339(zl_wall_ns(), 0, now);
+    (cli->log_format == OCI_LOG_JSON ? json_line : text_line)(&line, level, message, now);
     zl_buf_addc(&line, '\n');
     (void)zl_write_all(fd, line.data, line.len, "log", NULL); /* as above */
 }
 
-void report(const struct options *o, enum report_level level, const struct zl_error *err)
+/* ---- other logs ---- */
+
+static void to_syslog(const char *name, enum level level, const char *message)
 {
-    (void)fprintf(stderr, "zlayer-oci: %s%s\n", level == REPORT_WARNING ? "warning: " : "",
-                  err->msg);
-    append_log(o, level == REPORT_WARNING ? "warning" : "error", err->msg);
+    openlog(name[0] ? name : "zlayer-oci", LOG_PID, LOG_DAEMON);
+    syslog(levels[level].priority, "%s", message);
+    closelog();
+}
+
+/* systemd's native protocol, "Native Journal Protocol": FIELD=value lines in one datagram. */
+static void to_journal(const char *name, enum level level, const char *message)
+{
+    struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = "/run/systemd/journal/socket" };
+    zl_autoclose int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    zl_autobuf struct zl_buf text = ZL_BUF(16384);
+
+    zl_buf_addf(&text, "PRIORITY=%d\nSYSLOG_IDENTIFIER=%s\nMESSAGE=", levels[level].priority,
+                name[0] ? name : "zlayer-oci");
+    for (; *message; message += *message == '\n') { /* one line: that form takes no other */
+        size_t n = strcspn(message, "\n");
+        zl_buf_add(&text, message, n);
+        zl_buf_addc(&text, message[n] ? ' ' : '\n');
+        message += n;
+    }
+    if (fd >= 0) /* the message is on stderr as well */
+        (void)sendto(fd, text.data, text.len, MSG_NOSIGNAL, (struct sockaddr *)&to, sizeof to);
+}
+
+/* "file:PATH", "syslog:NAME", "journald:NAME" (crun), or a path. */
+static void append(const struct cli *cli, enum level level, const char *message)
+{
+    const char *log = cli->log;
+
+    if (!log)
+        return;
+    if (strncmp(log, "syslog:", 7) == 0)
+        to_syslog(log + 7, level, message);
+    else if (strncmp(log, "journald:", 9) == 0)
+        to_journal(log + 9, level, message);
+    else
+        append_to_file(cli, strncmp(log, "file:", 5) == 0 ? log + 5 : log, level, message);
+}
+
+/* ---- what callers say ---- */
+
+int oci_fail(struct cli *cli, const struct zl_error *err)
+{
+    (void)fflush(stdout);
+    (void)fprintf(stderr, "zlayer-oci: %s\n", err->msg);
+    append(cli, LEVEL_ERROR, err->msg);
+    return OCI_FAILED;
+}
+
+int oci_fail_to_run(struct cli *cli, const struct zl_error *err)
+{
+    (void)oci_fail(cli, err);
+    if (err->kind == ZL_ERR_DENIED)
+        return OCI_NOT_EXECUTABLE;
+    return err->kind == ZL_ERR_NOT_FOUND ? OCI_NO_COMMAND : OCI_OWN_FAILURE;
+}
+
+static void warn(const struct cli *cli, const char *text)
+{
+    (void)fprintf(stderr, "zlayer-oci: warning: %s\n", text);
+    append(cli, LEVEL_WARNING, text);
+}
+
+void oci_warn(const struct cli *cli, const struct zl_error *err)
+{
+    warn(cli, err->msg);
+}
+
+void oci_warn_lines(const struct cli *cli, const struct zl_buf *notes)
+{
+    char line[1024];
+
+    for (const char *at = notes->data; *at; at += strcspn(at, "\n"), at += *at == '\n') {
+        size_t n = strcspn(at, "\n");
+        if (n >= sizeof line)
+            n = sizeof line - 1;
+        memcpy(line, at, n);
+        line[n] = '\0';
+        warn(cli, line);
+    }
+}
+
+void oci_debug(const struct cli *cli, const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+
+    if (!cli->debug)
+        return;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    (void)fprintf(stderr, "zlayer-oci: debug: %s\n", text);
+    append(cli, LEVEL_DEBUG, text);
 }

@@ -119,6 +119,7 @@ enum { /* plan_process.flags */
        PLAN_TERMINAL = 2,
        PLAN_HAS_OOM_ADJ = 4,
        PLAN_HAS_UMASK = 8,
+       PLAN_KEEP_GROUPS = 16, /* the supplementary groups of who starts it stay */
 };
 struct plan_process {
     struct plan_tab argv,
@@ -127,6 +128,7 @@ struct plan_process {
     struct plan_tab rlimits; /* struct plan_rlimit */
     struct plan_tab seccomp; /* struct sock_filter: uint64_t each; empty: none */
     plan_str cwd;
+    plan_str command; /* what is executed; 0: argv[0] */
     uint32_t flags, uid, gid, umask, seccomp_flags;
     int32_t oom_score_adj;
     uint16_t rows, cols;          /* of the terminal; 0: not known */
@@ -220,6 +222,10 @@ struct plan_options {
     bool upper_volatile;     /* for what need not survive: --rm, jobs */
     const char *mount_point; /* with n_lower: an existing directory, absolute */
     bool no_pivot;
+    bool no_cgroups;      /* the container stays in the cgroup of who starts it */
+    const char *command;  /* of an exec plan: what is executed, where that is not args[0] */
+    const char *root;     /* of an exec plan: the container's root, to look HOME up in; NULL: the
+                           * environment is complete */
     struct zl_buf *notes; /* what was left out and why, a line each; NULL: not asked for */
 };
 

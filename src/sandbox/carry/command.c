@@ -10,6 +10,13 @@
 
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+static const char *command_of(const struct child *k)
+{
+    const char *command = plan_text(k->base, k->process->command);
+
+    return command ? command : k->argv[0];
+}
+
 static const char *search_path(char *const *envp)
 {
     for (; *envp; envp++)
@@ -60,7 +67,7 @@ static int try_in(struct child *k, const char *dir, size_t n, const char *name, 
 /* 0 when try succeeded; else errno tells the most interesting failure, as execvp(3) does. */
 static int search(struct child *k, try_fn try)
 {
-    const char *name = k->argv[0];
+    const char *name = command_of(k);
     const char *dir = search_path(k->envp);
     int result = ENOENT;
 
@@ -84,11 +91,11 @@ static int search(struct child *k, try_fn try)
 
 int child_find(struct child *k)
 {
-    return search(k, try_access) < 0 ? child_fail(k, STEP_EXEC, k->argv[0], NULL) : 0;
+    return search(k, try_access) < 0 ? child_fail(k, STEP_EXEC, command_of(k), NULL) : 0;
 }
 
 int child_exec(struct child *k)
 {
     (void)search(k, try_exec); /* comes back only when it failed */
-    return child_fail(k, STEP_EXEC, k->argv[0], NULL);
+    return child_fail(k, STEP_EXEC, command_of(k), NULL);
 }

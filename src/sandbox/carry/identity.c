@@ -62,7 +62,8 @@ int child_user(struct child *k)
     /* otherwise leaving uid 0 clears the permitted set, of which capset() could keep nothing */
     if (p->uid && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
         return child_fail(k, STEP_USER, NULL, NULL);
-    if (syscall(SYS_setgroups, (size_t)p->groups.n, plan_table(k->base, p->groups)) < 0 ||
+    if ((!(p->flags & PLAN_KEEP_GROUPS) &&
+         syscall(SYS_setgroups, (size_t)p->groups.n, plan_table(k->base, p->groups)) < 0) ||
         syscall(SYS_setresgid, p->gid, p->gid, p->gid) < 0)
         return child_fail(k, STEP_GROUPS, NULL, NULL);
     if (syscall(SYS_setresuid, p->uid, p->uid, p->uid) < 0)

@@ -249,6 +249,11 @@ int build_cgroups(struct build *b, struct plan *p)
     autogathered struct gathered g;
 
     gathered_init(&g, b, r);
+    if (b->options->no_cgroups)
+        return limits_anything(r) ? zl_fail(b->err, ZL_ERR_INVALID,
+                                            "linux.resources: limits need a cgroup, and cgroups "
+                                            "are disabled")
+                                  : 0;
     if (choose_path(b) < 0)
         return -1;
     if (b->layout->mode == CGROUP_NONE)

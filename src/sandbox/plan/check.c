@@ -55,8 +55,8 @@ static const struct shape cgroups = {
                  TABLE(plan_cgroup, device_bpf, numbers64) } };
 static const struct shape rlimits = { .size = sizeof(struct plan_rlimit) };
 static const struct shape process = {
-    .size = sizeof(struct plan_process), .n = 6,
-    .members = { TABLE(plan_process, argv, texts), TABLE(plan_process, env, texts), TEXT(plan_process, cwd),
+    .size = sizeof(struct plan_process), .n = 7,
+    .members = { TABLE(plan_process, argv, texts), TABLE(plan_process, env, texts), TEXT(plan_process, cwd), TEXT(plan_process, command),
                  TABLE(plan_process, groups, numbers32), TABLE(plan_process, rlimits, rlimits),
                  TABLE(plan_process, seccomp, numbers64) } };
 static const struct shape whole = {

@@ -52,18 +52,28 @@ static plan_str home_of(struct build *b, int root_fd, uint32_t uid)
     return writer_text(&b->w, "HOME=/");
 }
 
-plan_str build_home(struct build *b, const struct oci_process *x)
+/* Where the container's files are now; -1: not known here. */
+static int open_root(struct build *b)
 {
-    const char *root = b->config->root.path;
-    const char *bundle = root[0] == '/' ? "" : b->options->bundle;
+    const char *root = b->options->root;
     char path[4096];
 
-    if (!b->layout || b->options->n_lower || !bundle || /* no layout: an exec plan */
-        (size_t)snprintf(path, sizeof path, "%s/%s", bundle, root) >= sizeof path)
-        return 0;
+    if (b->layout && !b->options->n_lower) { /* a container of a directory */
+        const char *of_bundle = b->config->root.path;
+        const char *bundle = of_bundle[0] == '/' ? "" : b->options->bundle;
+        if (!bundle ||
+            (size_t)snprintf(path, sizeof path, "%s/%s", bundle, of_bundle) >= sizeof path)
+            return -1;
+        root = path;
+    }
+    return root ? open(root, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+}
+
+plan_str build_home(struct build *b, const struct oci_process *x)
+{
     for (size_t i = 0; i < x->env.n; i++)
         if (strncmp(x->env.v[i], "HOME=", 5) == 0)
             return 0;
-    zl_autoclose int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    zl_autoclose int fd = open_root(b);
     return fd < 0 ? 0 : home_of(b, fd, x->user.uid);
 }

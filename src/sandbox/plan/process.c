@@ -99,9 +99,21 @@ static int refuse_unsupported(struct build *b, const struct oci_process *x)
     return 0;
 }
 
-static uint32_t process_flags(const struct oci_process *x)
+/* As crun has it, for podman's --group-add keep-groups. */
+static bool keeps_groups(const struct build *b)
 {
-    return (x->no_new_privileges ? PLAN_NO_NEW_PRIVS : 0u) | (x->terminal ? PLAN_TERMINAL : 0u) |
+    const struct zl_pairs *a = &b->config->annotations;
+
+    for (size_t i = 0; i < a->n; i++)
+        if (strcmp(a->v[i].key, "run.oci.keep_original_groups") == 0)
+            return strcmp(a->v[i].value, "1") == 0 || strcmp(a->v[i].value, "true") == 0;
+    return false;
+}
+
+static uint32_t process_flags(const struct build *b, const struct oci_process *x)
+{
+    return (keeps_groups(b) ? PLAN_KEEP_GROUPS : 0u) |
+           (x->no_new_privileges ? PLAN_NO_NEW_PRIVS : 0u) | (x->terminal ? PLAN_TERMINAL : 0u) |
            (x->oom_score_adj.set ? PLAN_HAS_OOM_ADJ : 0u) |
            (x->user.umask.set ? PLAN_HAS_UMASK : 0u);
 }
@@ -124,7 +136,7 @@ int build_process(struct build *b, const struct oci_process *x, struct plan_proc
 {
     if (refuse_unsupported(b, x) < 0)
         return -1;
-    p->flags = process_flags(x);
+    p->flags = process_flags(b, x);
     p->uid = x->user.uid;
     p->gid = x->user.gid;
     p->umask = (uint32_t)(x->user.umask.v & 0777);
@@ -133,6 +145,7 @@ int build_process(struct build *b, const struct oci_process *x, struct plan_proc
     p->cols = (uint16_t)x->console_size.width;
     p->cwd = writer_text(&b->w, x->cwd);
     p->argv = writer_texts(&b->w, x->args.v, x->args.n);
+    p->command = writer_text(&b->w, b->options->command);
     p->env = environment(b, x);
     p->groups =
         writer_table(&b->w, x->user.additional_gids.v, x->user.additional_gids.n, sizeof(uint32_t));

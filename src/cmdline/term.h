@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The user's terminal: raw while a container's terminal is shown on it, restored whatever happens.
  */
-#ifndef ZL_CLI_TERM_H
-#define ZL_CLI_TERM_H
+#ifndef ZL_CMDLINE_TERM_H
+#define ZL_CMDLINE_TERM_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/term.h"
+#include "cmdline/term.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+/* kill: signals to the first process of a container, or to all. */
+#include <ctype.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+
+#include "ocicli/make.h"
+#include "sandbox/kernel.h"
+
+enum { GONE_MS = 10000 };
+
+struct kill_options {
+    bool all, regex;
+};
+
+/* "TERM", "SIGTERM", "15", "RTMIN+3"; -1: none of them. */
+static int parse_signal(const char *word)
+{
+    char *end;
+    long n = strtol(word, &end, 10);
+
+    if (isdigit((unsigned char)word[0]))
+        return !*end && n > 0 && n <= SIGRTMAX ? (int)n : -1;
+    if (strncasecmp(word, "SIG", 3) == 0)
+        word += 3;
+    if (strncasecmp(word, "RTMIN+", 6) == 0 && isdigit((unsigned char)word[6])) {
+        n = strtol(word + 6, &end, 10);
+        return !*end && n <= SIGRTMAX - SIGRTMIN ? SIGRTMIN + (int)n : -1;
+    }
+    for (int s = 1; s < SIGRTMIN; s++)
+        if (sigabbrev_np(s) && strcasecmp(sigabbrev_np(s), word) == 0)
+            return s;
+    return -1;
+}
+
+int end_first(const struct oci_state *state, struct zl_error *err)
+{
+    zl_autoclose int pidfd = container_pidfd(state, NULL);
+    struct pollfd gone = { .fd = pidfd, .events = POLLIN };
+
+    if (pidfd < 0)
+        return 0;
+    if (k_pidfd_send_signal(pidfd, SIGKILL) < 0 && errno != ESRCH)
+        return zl_fail_errno(err, "kill container '%s'", state->id);
+    if (poll(&gone, 1, GONE_MS) == 0)
+        return zl_fail(err, ZL_ERR_TIMEOUT, "kill container '%s': it does not end", state->id);
+    return 0;
+}
+
+static int signal_first(const struct oci_state *state, int signal, struct zl_error *err)
+{
+    zl_autoclose int pidfd = container_pidfd(state, err);
+
+    if (pidfd < 0)
+        return -1;
+    if (k_pidfd_send_signal(pidfd, signal) == 0)
+        return 0;
+    if (errno == ESRCH)
+        return zl_fail(err, ZL_ERR_CONFLICT, "container not running");
+    return zl_fail_errno(err, "send signal %d to container '%s'", signal, state->id);
+}
+
+/* What kill does to each container that it is told. */
+struct killing {
+    int signal;
+    bool all;
+};
+
+static int kill_one(struct cli *cli, const char *id, void *arg, struct zl_error *err)
+{
+    const struct killing *k = arg;
+    autofound struct found f;
+
+    if (container_find(cli, id, &f, err) < 0)
+        return -1;
+    if (k->all)
+        return container_load_plan(&f.container, err) < 0
+                   ? -1
+                   : carry_kill_all(f.container.carry, k->signal, err);
+    if (f.status == OCI_CREATING)
+        return zl_fail(err, ZL_ERR_CONFLICT, "container '%s' is being created", id);
+    return signal_first(&f.state, k->signal, err);
+}
+
+static int kill_run(struct cli *cli, const void *options, int argc, char **argv)
+{
+    const struct kill_options *o = options;
+    const char *word = argc > 1 ? argv[1] : "TERM";
+    struct killing k = { .signal = parse_signal(word), .all = o->all };
+    struct zl_error err = { 0 };
+    int rc;
+
+    if (k.signal < 0)
+        rc = zl_fail(&err, ZL_ERR_INVALID, "unknown signal '%s'", word);
+    else if (o->regex)
+        rc = containers_matching(cli, argv[0], kill_one, &k, &err);
+    else
+        rc = kill_one(cli, argv[0], &k, &err);
+    return rc < 0 ? oci_fail(cli, &err) : 0;
+}
+
+/* clang-format off */
+static const struct cli_option kill_options[] = {
+    { 'a', "all",   CLI_FLAG, offsetof(struct kill_options, all),   NULL, "to every process of the container, not only the first", NULL },
+    { 'r', "regex", CLI_FLAG, offsetof(struct kill_options, regex), NULL, "ID is a regular expression: every container that matches", NULL },
+    { 0 },
+};
+/* clang-format on */
+
+const struct cli_command kill_command = {
+    .name = "kill",
+    .args = "ID [SIGNAL]",
+    .summary = "Send a signal (TERM) to the first process",
+    .examples = "zlayer-oci kill web\tSIGTERM\n"
+                "zlayer-oci kill --all web KILL\tto each of its processes",
+    .options = kill_options,
+    .options_size = sizeof(struct kill_options),
+    .completes = "container",
+    .min_args = 1,
+    .max_args = 2,
+    .run = kill_run,
+};

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ocicli/make.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/fd.h"
+#include "ocicli/environment.h"
+#include "ocicli/hooks.h"
+#include "sandbox/kernel.h"
+
+enum { CONFIG_MAX = 8 << 20 };
+
+void making_init(struct making *m, struct cli *cli, const struct make_options *o, const char *id)
+{
+    *m =
+        (struct making){ .cli = cli, .o = o, .id = id, .console = -1, .container = CONTAINER_NONE };
+    zl_buf_init(&m->config_text, CONFIG_MAX);
+}
+
+void making_done(struct making *m)
+{
+    int saved = errno;
+
+    container_done(&m->container);
+    oci_config_free(m->config);
+    zl_buf_done(&m->config_text);
+    zl_closep(&m->console);
+    errno = saved;
+}
+
+/* ---- the bundle ---- */
+
+static int read_config(struct making *m, struct zl_error *err)
+{
+    const char *bundle = m->o->bundle ? m->o->bundle : ".";
+    const char *name = m->o->config ? m->o->config : "config.json";
+    zl_autoclose int fd = zl_open_dir(AT_FDCWD, bundle, err);
+
+    if (fd < 0)
+        return zl_wrap(err, "open bundle '%s'", bundle);
+    if (!realpath(bundle, m->bundle))
+        return zl_fail_errno(err, "open bundle '%s'", bundle);
+    if (zl_read_file(fd, name, &m->config_text, err) < 0 ||
+        oci_config_parse(m->config_text.data, m->config_text.len, "config.json", &m->config, err) <
+            0)
+        return zl_wrap(err, "bundle '%s'", m->bundle);
+    return 0;
+}
+
+static int resolve_rootfs(struct making *m, struct zl_error *err)
+{
+    const char *path = m->config->root.path;
+    int n = path[0] == '/' ? snprintf(m->rootfs, sizeof m->rootfs, "%s", path)
+                           : snprintf(m->rootfs, sizeof m->rootfs, "%s/%s", m->bundle, path);
+
+    return n < 0 || (size_t)n >= sizeof m->rootfs
+               ? zl_fail(err, ZL_ERR_INVALID, "config.json: root.path: '%s' is too long", path)
+               : 0;
+}
+
+/* A terminal needs somebody who holds its other end. */
+static int check_console(const struct making *m, struct zl_error *err)
+{
+    bool terminal = m->config->process && m->config->process->terminal;
+
+    if (m->o->console_socket && !terminal)
+        return zl_fail(err, ZL_ERR_INVALID,
+                       "--console-socket is given, but process.terminal is not true");
+    if (m->o->console_socket && !m->o->detach)
+        return zl_fail(err, ZL_ERR_INVALID,
+                       "--console-socket is given, but the command runs in the foreground");
+    if (terminal && m->o->detach && !m->o->console_socket)
+        return zl_fail(
+            err, ZL_ERR_INVALID,
+            "process.terminal is true: --console-socket must tell who gets the terminal");
+    return 0;
+}
+
+int making_load(struct making *m, struct zl_error *err)
+{
+    if (read_config(m, err) < 0 || resolve_rootfs(m, err) < 0 || check_console(m, err) < 0 ||
+        hooks_check(m->config, err) < 0)
+        return -1;
+    return environment_listen_fds(m->config, &m->n_listen, err) < 0
+               ? -1
+               : environment_check_fds(m->o->preserve_fds + m->n_listen, err);
+}
+
+/* ---- making ---- */
+
+static int plan(struct making *m, struct zl_error *err)
+{
+    zl_autobuf struct zl_buf notes = ZL_BUF(65536);
+    const char *path = m->config->linux_.cgroups_path;
+    struct plan_options how = {
+        .id = m->id,
+        .bundle = m->bundle,
+        .no_pivot = m->o->no_pivot,
+        .no_cgroups = m->cli->cgroup_manager == OCI_NO_CGROUPS,
+        /* an engine looks for the container in every hierarchy: what it is not in looks like "/" */
+        .join_all = path && path[0],
+        .notes = &notes,
+    };
+
+    if (container_plan(&m->container, m->config, &m->config_text, &how, err) < 0)
+        return -1;
+    oci_warn_lines(m->cli, &notes);
+    return 0;
+}
+
+static int connect_console(struct making *m, struct zl_error *err)
+{
+    if (!m->o->console_socket)
+        return 0;
+    m->console = socket_connect("--console-socket", m->o->console_socket, err);
+    return m->console < 0 ? -1 : 0;
+}
+
+/* The id is taken from here on; what fails later removes the folder again. */
+static int prepare(struct making *m, struct zl_error *err)
+{
+    zl_format_rfc3339(zl_wall_ns(), 9, m->created);
+    if (connect_console(m, err) < 0 || container_new(m->cli, m->id, &m->container, err) < 0)
+        return -1;
+    m->state = (struct oci_state){ .id = m->id,
+                                   .bundle = m->bundle,
+                                   .rootfs = m->rootfs,
+                                   .created = m->created,
+                                   .annotations = m->config->annotations };
+    if (plan(m, err) == 0 && carry_prepare(m->container.carry, false, err) == 0)
+        return 0;
+    carry_free(m->container.carry); /* what it made it took back; a cgroup may be another's */
+    m->container.carry = NULL;
+    (void)container_remove(&m->container, NULL); /* the first failure is the story */
+    return -1;
+}
+
+static struct hooking hooking(struct making *m, int init)
+{
+    return (struct hooking){ .cli = m->cli,
+                             .container = &m->container,
+                             .config = m->config,
+                             .state = &m->state,
+                             .init = init };
+}
+
+/* Undoes a start that went wrong half-way. The error that led here stays. */
+static void give_up(struct making *m, struct carry_proc *p)
+{
+    struct hooking h = hooking(m, -1);
+    siginfo_t info;
+
+    if (p->pid && k_pidfd_send_signal(p->pidfd, SIGKILL) == 0)
+        while (waitid(P_PID, (id_t)p->pid, &info, WEXITED) < 0 && errno == EINTR)
+            ;
+    zl_closep(&p->pidfd);
+    p->pidfd = -1;
+    (void)container_remove(&m->container, NULL);
+    m->state.pid = 0;
+    hooks_after_stop(&h); /* runtime.md, "Lifecycle", 12 and 13 */
+}
+
+static int write_state(struct making *m, pid_t pid, struct zl_error *err)
+{
+    m->state.pid = pid;
+    m->state.pid_start = oci_pid_start(pid);
+    return oci_state_write(m->container.dir_fd, &m->state, err);
+}
+
+/* Tells everybody who waits for the pid, the state last: then it is a container. */
+static int record(struct making *m, const struct carry_proc *p, struct zl_error *err)
+{
+    if (m->o->pid_file && pid_file_write(m->o->pid_file, p->pid, err) < 0)
+        return -1;
+    if (m->o->pidfd_socket && pidfd_send(m->o->pidfd_socket, p->pidfd, err) < 0)
+        return -1;
+    if (write_state(m, p->pid, err) < 0)
+        return -1;
+    container_made(&m->container);
+    return 0;
+}
+
+static int before_pivot(void *arg, const struct carry_proc *p, struct zl_error *err)
+{
+    struct making *m = arg;
+    struct hooking h = hooking(m, p->pidfd);
+
+    /* a hook may ask for the state: "creating" as long as we hold the lock */
+    return write_state(m, p->pid, err) < 0 ? -1 : hooks_while_creating(&h, err);
+}
+
+static struct carry_start how_to_start(struct making *m)
+{
+    return (struct carry_start){
+        .stdio = { 0, 1, 2 },
+        .console_socket = m->console,
+        .gate = -1,
+        .report = -1,
+        .preserve_fds = (unsigned)m->o->preserve_fds + m->n_listen,
+        .before_pivot = oci_config_has_hooks(m->config) ? before_pivot : NULL,
+        .before_pivot_arg = m,
+    };
+}
+
+int making_create(struct making *m, struct carry_proc *ret, struct zl_error *err)
+{
+    struct carry_start how;
+    struct carry_proc p = { .pidfd = -1 };
+    autogate struct gate gate = { -1, -1 };
+
+    if (prepare(m, err) < 0)
+        return -1;
+    how = how_to_start(m);
+    if (gate_make(&m->container, &gate, err) == 0) {
+        how.gate = gate.gate_fd;
+        how.report = gate.report_fd;
+        if (carry_start(m->container.carry, &how, &p, err) == 0 && record(m, &p, err) == 0) {
+            *ret = p;
+            return 0;
+        }
+    }
+    give_up(m, &p);
+    return -1;
+}
+
+/* Fast: one clone that returns when the command was executed. */
+static int start_at_once(struct making *m, struct carry_proc *ret, struct zl_error *err)
+{
+    struct carry_proc p = { .pidfd = -1 };
+    struct carry_start how;
+
+    if (prepare(m, err) < 0)
+        return -1;
+    how = how_to_start(m);
+    if (carry_start(m->container.carry, &how, &p, err) == 0 && record(m, &p, err) == 0) {
+        *ret = p;
+        return 0;
+    }
+    give_up(m, &p);
+    return -1;
+}
+
+int making_create_and_start(struct making *m, struct carry_proc *ret, struct zl_error *err)
+{
+    if (!oci_config_has_hooks(m->config))
+        return start_at_once(m, ret, err);
+    if (making_create(m, ret, err) < 0)
+        return -1;
+    if (start_created(m->cli, &m->container, m->config, &m->state, ret->pidfd, err) == 0)
+        return 0;
+    give_up(m, ret);
+    return -1;
+}

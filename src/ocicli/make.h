@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Making a container of a bundle: what create, run and restore have in common. Whatever fails takes
+ * back all that was made, and the id is free again.
+ */
+#ifndef ZL_OCICLI_MAKE_H
+#define ZL_OCICLI_MAKE_H
+
+#include <limits.h>
+
+#include "base/clock.h"
+#include "ocicli/container.h"
+
+/* What create and run say about how to make it. */
+struct make_options {
+    const char *bundle, *config, *pid_file, *console_socket, *pidfd_socket;
+    bool detach, keep, no_pivot, no_new_keyring, no_subreaper;
+    uint64_t preserve_fds;
+};
+
+struct making {
+    struct cli *cli;
+    const struct make_options *o;
+    const char *id;
+    struct container container;
+    struct zl_buf config_text;
+    struct oci_config *config;
+    struct oci_state state;
+    char bundle[PATH_MAX], rootfs[PATH_MAX];
+    char created[ZL_RFC3339_SIZE];
+    int console;       /* a socket for the terminal's master; -1: none */
+    unsigned n_listen; /* descriptors of $LISTEN_FDS, from 3 on */
+};
+void making_init(struct making *m, struct cli *cli, const struct make_options *o, const char *id);
+void making_done(struct making *m);
+#define automaking ZL_CLEANUP(making_done)
+
+/* Reads bundle and configuration; checks them against the options. Nothing is made. */
+int making_load(struct making *m, struct zl_error *err);
+/* The first process, waiting at its gate: the container is "created". */
+int making_create(struct making *m, struct carry_proc *ret, struct zl_error *err);
+/* The same and its start. Without hooks by one clone that returns when the command was executed. */
+int making_create_and_start(struct making *m, struct carry_proc *ret, struct zl_error *err);
+
+/* start.c: opens the gate of a created container, with the hooks around it. */
+int start_created(struct cli *cli, struct container *c, const struct oci_config *config,
+                  const struct oci_state *state, int pidfd, struct zl_error *err);
+/* end.c: SIGKILL to the first process, and the wait for its end. */
+int end_first(const struct oci_state *state, struct zl_error *err);
+
+/* pidfile.c: the pid, in decimal, replacing the file. */
+int pid_file_write(const char *path, pid_t pid, struct zl_error *err);
+/* Sends a pidfd to who listens on the socket (SCM_RIGHTS), as runc's --pidfd-socket. */
+int pidfd_send(const char *path, int pidfd, struct zl_error *err);
+/* A connected stream socket; option names what gave the path. */
+int socket_connect(const char *option, const char *path, struct zl_error *err);
+
+/* gate.c: the FIFOs between create's child and start */
+struct gate {
+    int gate_fd, report_fd;
+};
+int gate_make(struct container *c, struct gate *ret, struct zl_error *err);
+void gate_done(struct gate *g);
+#define autogate ZL_CLEANUP(gate_done)
+/* Lets the command be executed; NOT_FOUND, DENIED, … when it could not be. */
+int gate_open(struct container *c, struct zl_error *err);
+
+/* attend.c: `run` and `exec` in the foreground: until the process ends, with our signals handed on
+ * to it and, with a terminal, our own as its. Its code; 128 + signal. master: -1, or the
+ * terminal's, which is consumed. All signals must be blocked since before the start. */
+int attend(const struct carry_proc *p, int master, struct zl_error *err);
+/* A socket pair for carry_start.console_socket whose other end is ours. */
+int attend_console(int *ret_ours, struct zl_error *err);
+/* The master that came to our end; consumes it. */
+int attend_master(int ours, struct zl_error *err);
+
+#endif

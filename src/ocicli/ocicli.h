@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * zlayer-oci: an OCI runtime's command line, what runc's and crun's callers pass. Each command is a
+ * file with its options, its table entry and its doing; container.h is what they work on.
+ */
+#ifndef ZL_OCICLI_OCICLI_H
+#define ZL_OCICLI_OCICLI_H
+
+#include "base/buf.h"
+#include "cmdline/command.h"
+
+/* of commands, for help */
+enum { GROUP_LIFE, GROUP_LOOK, GROUP_CHANGE, GROUP_SAVE, GROUP_OTHER };
+enum oci_cgroups { OCI_CGROUPFS, OCI_SYSTEMD, OCI_NO_CGROUPS };
+enum oci_log_format { OCI_LOG_TEXT, OCI_LOG_JSON };
+
+/* The options before the command. */
+struct cli {
+    const char *root; /* where containers' states are */
+    const char *log, *rootless, *criu;
+    int log_format;     /* enum oci_log_format */
+    int cgroup_manager; /* enum oci_cgroups */
+    bool debug, systemd_cgroup;
+
+    char default_root[4096];
+};
+
+/* Exit codes of run and exec, which otherwise give the command's own. */
+enum { OCI_FAILED = 1, OCI_OWN_FAILURE = 125, OCI_NOT_EXECUTABLE = 126, OCI_NO_COMMAND = 127 };
+
+extern const struct cli_command create_command, start_command, run_command, state_command,
+    list_command, ps_command, kill_command, delete_command, exec_command, pause_command,
+    resume_command, update_command, events_command, features_command, spec_command,
+    checkpoint_command, restore_command, version_command;
+
+/* ---- report.c: to stderr and the --log file ---- */
+/* The exit code of a command that failed, after telling it. */
+int oci_fail(struct cli *cli, const struct zl_error *err);
+/* The same for run and exec: 127 no such command, 126 not executable, 125 anything else. */
+int oci_fail_to_run(struct cli *cli, const struct zl_error *err);
+void oci_warn(const struct cli *cli, const struct zl_error *err);
+/* Each line of notes as a warning: what of config.json was left out. */
+void oci_warn_lines(const struct cli *cli, const struct zl_buf *notes);
+/* With --debug only. */
+void oci_debug(const struct cli *cli, const char *fmt, ...) ZL_PRINTF(2, 3);
+
+/* self.c: makes sure that a container cannot write our executable; returns when that is so */
+int self_protect(char **argv, struct zl_error *err);
+
+#endif

@@ -1,0 +1,362 @@
+"""zlayer-oci as its callers use it: commands, options, exit codes, the log they parse."""
+import json
+import os
+import pathlib
+import pty
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+
+import pytest
+
+from ocibundle import Oci, unpack
+from world import until
+
+
+@pytest.fixture(scope="module")
+def tree(busybox_tar, tmp_path_factory):
+    return unpack(busybox_tar, tmp_path_factory.mktemp("tree") / "rootfs")
+
+
+@pytest.fixture
+def oci(tree):
+    if os.geteuid() != 0:
+        pytest.fail("these tests make containers: run them as root")
+    folder = tempfile.mkdtemp(prefix="zlayer-oci.")
+    it = Oci(folder, tree)
+    try:
+        yield it
+    finally:
+        reports, left = it.close(), it.leftovers()
+        if not left:
+            shutil.rmtree(folder)
+    assert not reports, reports
+    assert not left, left
+
+
+@pytest.fixture
+def sleeper(oci):
+    """A running container "c" that sleeps."""
+    bundle = oci.bundle(oci.config("sleep", 1000))
+    oci.run("create", "--bundle", bundle, "--pid-file", oci.folder / "pid", "c")
+    oci.run("start", "c")
+    return oci
+
+
+# ---- life -------------------------------------------------------------------------------------
+
+def test_run_gives_the_commands_output_and_code(oci):
+    r = oci.run("run", "-b", oci.bundle(oci.config("sh", "-c", "echo out; echo err >&2; exit 42")), "c", code=42)
+    assert (r.stdout, r.stderr) == ("out\n", "err\n")
+    assert oci.run("list", "-q").stdout == ""
+
+
+def test_a_container_is_created_then_started_then_ends(oci):
+    bundle = oci.bundle(oci.config("sleep", 1000))
+    oci.run("create", "-b", bundle, "--pid-file", oci.folder / "pid", "c")
+    s = oci.state("c")
+    assert s["status"] == "created" and s["id"] == "c" and s["bundle"] == str(bundle)
+    assert s["pid"] == int((oci.folder / "pid").read_text())
+    oci.run("start", "c")
+    assert oci.state("c")["status"] == "running"
+    assert "it is running" in oci.run("start", "c", code=1).stderr
+    oci.run("kill", "c", "KILL")
+    oci.until_status("c", "stopped")
+    assert "container not running" in oci.run("kill", "c", "TERM", code=1).stderr
+    oci.run("delete", "c")
+    assert "does not exist" in oci.run("state", "c", code=1).stderr
+
+
+def test_a_created_or_running_container_is_deleted_by_force_only(oci):
+    bundle = oci.bundle(oci.config("sleep", 1000))
+    oci.run("create", "-b", bundle, "c")
+    assert "it is created" in oci.run("delete", "c", code=1).stderr
+    assert oci.state("c")["status"] == "created"
+    oci.run("start", "c")
+    assert "it is running" in oci.run("delete", "c", code=1).stderr
+    oci.run("delete", "--force", "c")
+    oci.run("delete", "c", code=1)
+    oci.run("delete", "--force", "c")
+
+
+def test_an_id_is_taken_once_and_is_a_plain_name(oci):
+    bundle = oci.bundle(oci.config("sleep", 1000))
+    oci.run("create", "-b", bundle, "c")
+    assert "already exists" in oci.run("create", "-b", bundle, "c", code=1).stderr
+    for name in ("../c", "a/b", "..", ""):
+        assert "only letters" in oci.run("create", "-b", bundle, name, code=1).stderr
+    assert oci.run("list", "-q").stdout == "c\n"
+
+
+def test_a_failing_create_leaves_nothing(oci):
+    config = oci.config("true")
+    config["mounts"].append({"destination": "/x", "type": "bind", "source": "/no/such/dir", "options": ["bind"]})
+    assert "/no/such/dir" in oci.run("create", "-b", oci.bundle(config), "c", code=1).stderr
+    assert oci.leftovers() == []
+
+
+@pytest.mark.parametrize("command, code", [("/no/such/thing", 127), ("nothing-such", 127), ("/etc", 126), ("/etc/passwd", 126)])
+def test_a_command_that_cannot_run_is_named(oci, command, code):
+    assert command in oci.run("run", "-b", oci.bundle(oci.config(command)), "c", code=code).stderr
+
+
+def test_a_killed_create_can_be_deleted(oci):
+    """The maker dies between any two steps: here while a hook of its runs."""
+    config = oci.config("sleep", 1000)
+    config["hooks"] = {"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "30"]}]}
+    p = oci.popen("create", "-b", oci.bundle(config), "c", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until(lambda: (oci.root / "c/state.json").exists(), "the hook's stage")
+    assert oci.state("c")["status"] == "creating"
+    assert "it is creating" in oci.run("delete", "--force", "c", code=1).stderr
+    p.kill()
+    p.wait()
+    oci.run("delete", "--force", "c")
+
+
+# ---- options and messages -----------------------------------------------------------------------
+
+def test_the_log_is_what_engines_parse(oci):
+    log = oci.folder / "log.json"
+    oci.run("--log", log, "--log-format", "json", "state", "nothing", code=1)
+    oci.run("--log", f"file:{log}", "--log-format=json", "start", 'no"thing', code=1)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["level"] for line in lines] == ["error", "error"]
+    assert all(set(line) == {"level", "msg", "time"} for line in lines)
+    assert lines[0]["msg"] == "container 'nothing' does not exist"
+    text = oci.folder / "log.text"
+    oci.run("--log", text, "state", 'no"thing', code=1)
+    assert ' level=error msg="container id \'no\\"thing\'' in text.read_text()
+
+
+def test_usage_errors_change_nothing(oci):
+    assert "there is no option --bundel; did you mean --bundle?" in oci.run("create", "--bundel", "/", "c", code=1).stderr
+    assert "did you mean 'delete'" in oci.run("delte", "c", code=1).stderr
+    assert "an argument is missing" in oci.run("start", code=1).stderr
+    assert "json" in oci.run("--log-format", "xml", "list", code=1).stderr
+    assert oci.leftovers() == []
+
+
+def test_list_shows_what_there_is(sleeper):
+    row, = json.loads(sleeper.run("list", "--format", "json").stdout)
+    assert row["id"] == "c" and row["status"] == "running" and row["owner"] == "root"
+    head, line = sleeper.run("list").stdout.splitlines()
+    assert head.split() == ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"]
+    assert line.split()[:3] == ["c", str(row["pid"]), "running"]
+
+
+def test_what_spec_writes_runs(oci, tree):
+    folder = oci.folder / "new"
+    folder.mkdir()
+    (folder / "rootfs").symlink_to(tree)
+    oci.run("spec", "-b", folder)
+    assert "File exists" in oci.run("spec", "-b", folder, code=1).stderr
+    master, slave = pty.openpty()
+    p = oci.popen("run", "-b", folder, "c", stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    os.write(master, b"echo $((6 * 7)); tty; exit 5\n")
+    out = b""
+    while chunk := read_or_end(master):
+        out += chunk
+    assert p.wait(20) == 5
+    assert b"42\r\n" in out and b"/dev/pts/0" in out
+
+
+def read_or_end(fd):
+    try:
+        return os.read(fd, 4096)
+    except OSError:
+        return b""
+
+
+def test_signals_are_handed_on_by_run(oci):
+    p = oci.popen("run", "-b", oci.bundle(oci.config("sh", "-c", "trap 'exit 9' USR1; echo ready; while :; do sleep 0.05; done")), "c")
+    assert p.stdout.readline() == "ready\n"
+    p.send_signal(signal.SIGUSR1)
+    assert p.wait(20) == 9
+    p.communicate()
+
+
+def test_descriptors_are_passed_on_when_asked(oci):
+    r, w = os.pipe()
+    bundle = oci.bundle(oci.config("sh", "-c", "echo through >&3; ls /proc/self/fd | wc -w"))
+    script = f'exec {oci.program} --root {oci.root} run --preserve-fds 1 -b "$0" c 3>&{w} 4</dev/null'
+    p = subprocess.run(["bash", "-c", script, bundle], env=oci.env, pass_fds=[w], capture_output=True, text=True, timeout=20)
+    assert p.stdout == "5\n", p.stderr  # 0, 1, 2, 3 and that of ls itself
+    os.close(w)
+    assert os.read(r, 100) == b"through\n"
+    os.close(r)
+    assert "not open" in oci.run("run", "--preserve-fds", 40, "-b", oci.bundle(oci.config("true")), "c", code=125).stderr
+
+
+def test_socket_activation_reaches_the_container(oci):
+    script = f'exec env LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=web {oci.program} --root {oci.root} run -b "$0" c 3</etc/hostname'
+    bundle = oci.bundle(oci.config("sh", "-c", "echo $LISTEN_PID $LISTEN_FDS $LISTEN_FDNAMES; cat <&3"))
+    r = subprocess.run(["sh", "-c", script, bundle], env=oci.env, capture_output=True, text=True, timeout=20)
+    assert r.stdout == "1 1 web\n" + pathlib.Path("/etc/hostname").read_text(), r.stderr
+
+
+def test_completion_and_manual_know_every_command(oci):
+    words = oci.run("completion", "words", "command").stdout.split()
+    page, script = oci.run("man").stdout, oci.run("completion", "bash").stdout
+    assert {"create", "start", "run", "state", "list", "kill", "delete", "exec", "features", "spec"} <= set(words)
+    for word in words:
+        assert f".SS {word}" in page and f'"{word}")' in script
+        assert "Usage: zlayer-oci " + word in oci.run(word, "--help").stdout
+
+
+# ---- exec ---------------------------------------------------------------------------------------
+
+def test_exec_is_in_the_container_with_its_code(sleeper):
+    r = sleeper.run("exec", "c", "sh", "-c", "cat /proc/1/cmdline | tr '\\0' ' '; exit 3", code=3)
+    assert r.stdout.strip() == "sleep 1000"
+    assert "nothing-such" in sleeper.run("exec", "c", "nothing-such", code=127).stderr
+    assert sleeper.run("exec", "c", "/etc", code=126)
+    assert "does not exist" in sleeper.run("exec", "d", "true", code=125).stderr
+    for line in pathlib.Path(f"/proc/{(sleeper.folder / 'pid').read_text()}/cgroup").read_text().splitlines():
+        assert line.split(":", 2)[1:] in [entry.split(":", 2)[1:] for entry in cgroups_of_exec(sleeper)]
+
+
+def cgroups_of_exec(oci):
+    """Of a process that exec started, as the host sees it."""
+    pid = oci.folder / "exec.pid"
+    oci.run("exec", "--detach", "--pid-file", pid, "c", "sleep", "1000")
+    return pathlib.Path(f"/proc/{pid.read_text()}/cgroup").read_text().splitlines()
+
+
+def test_exec_options_shape_the_process(sleeper):
+    out = sleeper.run("exec", "--user", "1000:50", "-g", "7", "-g", "8", "--cwd", "/tmp", "-e", "A=b", "-e", "TERM=dumb",
+                      "c", "sh", "-c", "id -u; id -g; id -G; pwd; echo $A $TERM $HOME").stdout.splitlines()
+    assert out == ["1000", "50", "50 7 8", "/tmp", "b dumb /tmp"]
+    caps = sleeper.run("exec", "--cap", "net_admin", "c", "grep", "CapEff", "/proc/self/status").stdout.split()[1]
+    assert int(caps, 16) & 1 << 12
+    plain = sleeper.run("exec", "c", "grep", "-E", "CapEff|NoNewPrivs", "/proc/self/status").stdout.split()
+    assert not int(plain[1], 16) & 1 << 12 and plain[3] == "1"
+    assert "expected a number" in sleeper.run("exec", "--user", "web", "c", "true", code=125).stderr
+
+
+def test_exec_takes_a_process_json(sleeper):
+    process = sleeper.folder / "process.json"
+    process.write_text(json.dumps({"cwd": "/tmp", "args": ["sh", "-c", "pwd; id -u; exit 4"], "env": ["PATH=/bin"],
+                                   "user": {"uid": 1000, "gid": 1000}}))
+    assert sleeper.run("exec", "--process", process, "c", code=4).stdout == "/tmp\n1000\n"
+
+
+def test_exec_with_a_terminal_of_ours_and_of_a_socket(sleeper):
+    master, slave = pty.openpty()
+    p = sleeper.popen("exec", "-t", "c", "sh", "-c", "test -t 0 && tty; exit 6", stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    out = b""
+    while chunk := read_or_end(master):
+        out += chunk
+    assert p.wait(20) == 6 and b"/dev/pts/0" in out
+
+    path = sleeper.folder / "console.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        sleeper.run("exec", "-t", "--detach", "--console-socket", path, "--pid-file", sleeper.folder / "x", "c", "sh", "-c", "echo hello; cat")
+        with server.accept()[0] as peer:
+            _, fds, _, _ = socket.recv_fds(peer, 100, 1)
+    assert os.read(fds[0], 100).startswith(b"hello")
+    os.close(fds[0])
+    assert "--console-socket" in sleeper.run("exec", "-t", "-d", "c", "true", code=125).stderr
+
+
+def test_kill_reaches_the_first_or_all(sleeper):
+    pid = sleeper.folder / "other"
+    sleeper.run("exec", "--detach", "--pid-file", pid, "c", "sleep", "1000")
+    sleeper.run("kill", "c", "0", code=1)
+    sleeper.run("kill", "--all", "c", "KILL")
+    sleeper.until_status("c", "stopped")
+    until(lambda: not pathlib.Path(f"/proc/{pid.read_text()}/root/bin").exists(), "the end of the other")
+
+
+# ---- hooks --------------------------------------------------------------------------------------
+
+def hook_config(oci, *stages):
+    """Each stage's hook writes what it sees where both sides reach it."""
+    config = oci.config("sh", "-c", "echo process >> /out/order")
+    out = oci.folder / "out"
+    out.mkdir()
+    config["mounts"].append({"destination": "/out", "type": "bind", "source": str(out), "options": ["rbind", "rw"]})
+    for stage in stages:
+        where = "/out" if stage == "startContainer" else str(out)
+        script = f"cat > {where}/{stage}; echo {stage} >> {where}/order; readlink /proc/self/ns/net > {where}/{stage}.net; " \
+                 f"ls / > {where}/{stage}.ls; grep CapEff /proc/self/status > {where}/{stage}.caps"
+        config.setdefault("hooks", {})[stage] = [{"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin:/usr/bin"]}]
+    return config, out
+
+
+STAGES = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]
+
+
+def test_hooks_run_in_order_where_they_belong_with_the_state(oci):
+    config, out = hook_config(oci, *STAGES)
+    oci.run("create", "-b", oci.bundle(config), "c")
+    assert (out / "order").read_text().split() == STAGES[:3]
+    pid = oci.state("c")["pid"]
+    inside = os.readlink(f"/proc/{pid}/ns/net")
+    oci.run("start", "c")
+    oci.until_status("c", "stopped")
+    oci.run("delete", "c")
+    order = (out / "order").read_text().split()
+    assert order[:4] == STAGES[:4] and set(order[4:6]) == {"process", "poststart"} and order[6] == "poststop"
+
+    states = {s: json.loads((out / s).read_text()) for s in STAGES}
+    assert [states[s]["status"] for s in STAGES] == ["created", "creating", "creating", "created", "running", "stopped"]
+    assert all(states[s]["id"] == "c" and states[s].get("pid") in (pid, None) for s in STAGES)
+    net = {s: (out / f"{s}.net").read_text().strip() for s in STAGES}
+    ours = os.readlink("/proc/self/ns/net")
+    assert net == {**{s: ours for s in STAGES}, "createContainer": inside, "startContainer": inside}
+    # a program of the container has the container's rights, whatever the stage's name says
+    assert "process" not in (out / "startContainer.ls").read_text() and "out" in (out / "startContainer.ls").read_text()
+    assert int((out / "startContainer.caps").read_text().split()[1], 16) == 1 << 29 | 1 << 5 | 1 << 10
+
+
+@pytest.mark.parametrize("stage", STAGES[:3])
+def test_a_hook_that_fails_ends_the_creation(oci, stage):
+    config, out = hook_config(oci, "poststop")
+    config["hooks"][stage] = [{"path": "/bin/false"}]
+    assert f"{stage} hook '/bin/false': exit status 1" in oci.run("create", "-b", oci.bundle(config), "c", code=1).stderr
+    assert (out / "order").read_text() == "poststop\n"
+    assert oci.run("list", "-q").stdout == ""
+
+
+def test_a_startcontainer_hook_that_fails_ends_the_container(oci):
+    config, out = hook_config(oci, "poststop")
+    config["hooks"]["startContainer"] = [{"path": "/bin/false"}]
+    oci.run("create", "-b", oci.bundle(config), "c")
+    assert "startContainer hook '/bin/false': exit status 1" in oci.run("start", "c", code=1).stderr
+    assert (out / "order").read_text() == "poststop\n"
+    assert oci.run("list", "-q").stdout == ""
+
+
+def test_hooks_after_the_start_are_warned_of_and_go_on(oci):
+    config, out = hook_config(oci, "poststart", "poststop")
+    for stage in ("poststart", "poststop"):
+        config["hooks"][stage].insert(0, {"path": "/bin/false"})
+    r = oci.run("run", "-b", oci.bundle(config), "c")
+    assert r.stderr.count("warning") == 2
+    assert sorted((out / "order").read_text().split()) == ["poststart", "poststop", "process"]
+
+
+def test_a_hook_in_time_or_not_at_all(oci):
+    config = oci.config("true")
+    config["hooks"] = {"createContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "sleep 100 & sleep 100"], "timeout": 1}]}
+    assert "not done in 1 s" in oci.run("create", "-b", oci.bundle(config), "c", code=1).stderr
+    config["hooks"]["createContainer"][0]["timeout"] = 0
+    assert "hooks.createContainer[0].timeout: must be greater than 0" in oci.run("create", "-b", oci.bundle(config), "c", code=1).stderr
+
+
+# ---- security -----------------------------------------------------------------------------------
+
+def test_nobody_inside_reaches_our_program_writably(oci):
+    """Through /proc/PID/exe of who execs, a container's root would overwrite the host's runtime."""
+    bundle = oci.bundle(oci.config("sh", "-c", "sleep 1000"))
+    oci.run("create", "-b", bundle, "c")
+    pid = oci.state("c")["pid"]  # waits at its gate: its executable is zlayer-oci
+    with pytest.raises(OSError):
+        open(f"/proc/{pid}/exe", "r+b")
+    oci.run("start", "c")
