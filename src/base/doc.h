@@ -73,8 +73,4 @@ const struct doc_pair *doc_find(const struct doc_node *n, const char *key);
 /* "a mapping", "a list", "text". */
 const char *doc_kind_name(const struct doc_node *n);
 
-/* The offset of the first byte that is not well-formed UTF-8 (RFC 3629) or is NUL; n: all is well.
- */
-size_t zl_utf8_check(const char *s, size_t n);
-
 #endif

@@ -226,6 +226,30 @@ int zl_dup_above(int fd, int min, struct zl_error *err)
     return copy >= 0 ? copy : zl_fail_errno(err, "duplicate descriptor %d", fd);
 }
 
+static void sort_fds(int *fds, size_t n)
+{
+    for (size_t i = 1; i < n; i++) { /* a handful; qsort(3) may allocate */
+        int fd = fds[i];
+        size_t at = i;
+        for (; at > 0 && fds[at - 1] > fd; at--)
+            fds[at] = fds[at - 1];
+        fds[at] = fd;
+    }
+}
+
+int zl_close_others(int first, int *kept, size_t n)
+{
+    sort_fds(kept, n);
+    for (size_t i = 0; i < n; i++) {
+        if (kept[i] < first)
+            continue;
+        if (kept[i] > first && syscall(SYS_close_range, first, kept[i] - 1, 0) < 0)
+            return -1;
+        first = kept[i] + 1;
+    }
+    return (int)syscall(SYS_close_range, first, ~0U, 0);
+}
+
 int zl_unix_address(int dir_fd, const char *name, struct sockaddr_un *ret, struct zl_error *err)
 {
     *ret = (struct sockaddr_un){ .sun_family = AF_UNIX };

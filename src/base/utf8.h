@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Whether bytes are text. Thread-safe: no state. */
+#ifndef ZL_BASE_UTF8_H
+#define ZL_BASE_UTF8_H
+
+#include <stddef.h>
+
+/* The offset of the first byte that is not well-formed UTF-8 (RFC 3629) or is NUL; n: all is well.
+ */
+size_t zl_utf8_check(const char *s, size_t n);
+
+#endif
