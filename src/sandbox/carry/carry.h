@@ -65,6 +65,15 @@ int carry_start(struct carry *c, const struct carry_start *how, struct carry_pro
 int carry_exec(struct carry *c, pid_t init, const struct plan_exec *x,
                const struct carry_start *how, struct carry_proc *ret, struct zl_error *err);
 
+/*
+ * Forks the calling process into the container's cgroups, for a first process that need not be
+ * executed: child(arg, failed) runs in the copy and does not return; failed is 0, or the errno of
+ * joining a cgroup. All other descriptors, namespaces and rights are its caller's still. The caller
+ * has one thread.
+ */
+int carry_fork(struct carry *c, void (*child)(void *arg, int failed), void *arg,
+               struct carry_proc *ret, struct zl_error *err);
+
 /* What came over carry_start.report: fills *err and returns -1. */
 int carry_read_report(const void *bytes, size_t n, struct zl_error *err);
 

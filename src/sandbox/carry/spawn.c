@@ -81,6 +81,18 @@ static long clone3_call(const struct clone3_args *a, void (*fn)(struct child *),
 #endif
 }
 
+/* A copy needs no stack of its own and returns twice, so it is a plain system call. */
+pid_t spawn_fork(int cgroup_fd, int *ret_pidfd)
+{
+    struct clone3_args a = {
+        .flags = CLONE_PIDFD | (cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
+        .pidfd = (uintptr_t)ret_pidfd,
+        .exit_signal = SIGCHLD,
+        .cgroup = cgroup_fd >= 0 ? (uint64_t)cgroup_fd : 0,
+    };
+    return (pid_t)syscall(K_SYS_clone3, &a, sizeof a);
+}
+
 /* Stands on a stack that AddressSanitizer does not know and calls what never returns, which it
  * would take for a reason to repair its picture of the wrong stack. */
 __attribute__((no_sanitize("address"))) static void child_entry(struct child *k)
