@@ -228,6 +228,24 @@ int mon_client_send_forget(struct mon_client *c, uint64_t op, struct zl_error *e
     return send_empty(c, MON_FORGET, op, err);
 }
 
+int mon_client_send_wasm_prepare(struct mon_client *c, uint64_t op,
+                                 const struct mon_wasm_module *module, int bytes_fd,
+                                 struct zl_error *err)
+{
+    return send_with_fds(c, MON_WASM_PREPARE, op, module, sizeof *module, &bytes_fd, 1, err);
+}
+
+int mon_client_send_wasm_take(struct mon_client *c, uint64_t op,
+                              const struct mon_wasm_module *module, struct zl_error *err)
+{
+    return send_body(c, MON_WASM_TAKE, op, module, sizeof *module, err);
+}
+
+int mon_client_send_wasm_end(struct mon_client *c, uint64_t op, struct zl_error *err)
+{
+    return send_empty(c, MON_WASM_END, op, err);
+}
+
 /* --- answers --- */
 
 static void decode_state(const struct zl_msg *m, struct mon_message *ret)
@@ -260,6 +278,11 @@ static void decode_exec_start(const struct zl_msg *m, struct mon_message *ret)
         ret->exec_done.length = sizeof ret->exec_done.output;
 }
 
+static void decode_prepared(const struct zl_msg *m, struct mon_message *ret)
+{
+    zl_msg_body(m, &ret->prepared, sizeof ret->prepared);
+}
+
 static void decode_error(const struct zl_msg *m, struct mon_message *ret)
 {
     struct mon_error e;
@@ -279,7 +302,7 @@ static decode_fn decoder(uint16_t type)
         [MON_STATE] = decode_state,    [MON_START] = decode_started,
         [MON_STOP] = decode_exit,      [MON_WAIT] = decode_exit,
         [MON_EXEC] = decode_exec_made, [MON_EXEC_START] = decode_exec_start,
-        [MON_EV_EXIT] = decode_exit,
+        [MON_EV_EXIT] = decode_exit,   [MON_WASM_PREPARE] = decode_prepared,
     };
     return type < ZL_ARRAY_LEN(by_type) ? by_type[type] : NULL;
 }

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "monitor/protocol.h"
+#include "monitor/wasm.h"
 
 struct mon_client;
 
@@ -78,19 +79,31 @@ int mon_client_send_state(struct mon_client *c, uint64_t op, struct zl_error *er
 int mon_client_send_wait(struct mon_client *c, uint64_t op, struct zl_error *err); /* `exit` */
 int mon_client_send_forget(struct mon_client *c, uint64_t op, struct zl_error *err);
 
+/* To the host of WebAssembly guests (monitor/wasm.h). bytes_fd: the module, a file; it stays the
+ * caller's. Answered by `prepared`. */
+int mon_client_send_wasm_prepare(struct mon_client *c, uint64_t op,
+                                 const struct mon_wasm_module *module, int bytes_fd,
+                                 struct zl_error *err);
+/* Answered by `fd`: the connection to a new monitor, for mon_client_adopt. */
+int mon_client_send_wasm_take(struct mon_client *c, uint64_t op,
+                              const struct mon_wasm_module *module, struct zl_error *err);
+int mon_client_send_wasm_end(struct mon_client *c, uint64_t op, struct zl_error *err);
+
 /* One answer or event. */
 struct mon_message {
     uint16_t type;       /* enum mon_type: the request's own, MON_ERROR or MON_EV_… */
     uint64_t op;         /* of the request; 0: an event */
     struct zl_error err; /* MON_ERROR: what the monitor said; otherwise kind is ZL_OK */
-    int fd;        /* MON_ATTACH, MON_EXEC_START, MON_SOCKET: the caller's to close; else -1 */
+    int fd; /* MON_ATTACH, MON_EXEC_START, MON_SOCKET, MON_WASM_TAKE: the caller's to close; else -1
+             */
     bool captured; /* MON_EXEC_START: exec_done is filled instead of fd */
     union {
-        struct mon_state state;         /* MON_HELLO, MON_STATE */
-        struct mon_started started;     /* MON_START */
-        struct mon_exit exit;           /* MON_STOP, MON_WAIT, MON_EV_EXIT */
-        struct mon_exec_made exec_made; /* MON_EXEC */
-        struct mon_exec_done exec_done; /* MON_EXEC_START of an exec that captures */
+        struct mon_state state;            /* MON_HELLO, MON_STATE */
+        struct mon_started started;        /* MON_START */
+        struct mon_exit exit;              /* MON_STOP, MON_WAIT, MON_EV_EXIT */
+        struct mon_exec_made exec_made;    /* MON_EXEC */
+        struct mon_exec_done exec_done;    /* MON_EXEC_START of an exec that captures */
+        struct mon_wasm_prepared prepared; /* MON_WASM_PREPARE */
     };
 };
 

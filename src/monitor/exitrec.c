@@ -10,17 +10,25 @@
 
 enum { RECORD_MAX = 512 };
 
+static const char *const whys[] = { [MON_WHY_UNSAID] = "",
+                                    [MON_WHY_TIMEOUT] = "timeout",
+                                    [MON_WHY_TRAP] = "trap",
+                                    [MON_WHY_BROKEN] = "broken" };
+
 int exitrec_write(int dir_fd, const struct mon_exit *e, bool durable, struct zl_error *err)
 {
     char started[ZL_RFC3339_SIZE], finished[ZL_RFC3339_SIZE], text[RECORD_MAX];
 
+    const char *why = e->why < ZL_ARRAY_LEN(whys) ? whys[e->why] : "";
+
     (void)zl_format_rfc3339(e->started_wall_ns, 9, started);
     (void)zl_format_rfc3339(e->finished_wall_ns, 9, finished);
     int n = snprintf(text, sizeof text,
-                     "{\"code\":%d,\"signal\":%d,\"oom\":%s,\"oom_peak\":%llu,"
+                     "{\"code\":%d,\"signal\":%d,\"oom\":%s,\"oom_peak\":%llu,%s%s%s"
                      "\"started_at\":\"%s\",\"finished_at\":\"%s\"}\n",
                      e->code, e->signal, e->oom ? "true" : "false",
-                     (unsigned long long)e->oom_peak_bytes, started, finished);
+                     (unsigned long long)e->oom_peak_bytes, *why ? "\"why\":\"" : "", why,
+                     *why ? "\"," : "", started, finished);
     return zl_write_atomic(dir_fd, MON_EXIT_RECORD, text, (size_t)n, 0600, durable, err);
 }
 
@@ -64,6 +72,19 @@ static bool take_time(const char **p, int64_t *ret)
     return n > 0 && skip(p, "\"");
 }
 
+/* It stands there only when there is something to say. */
+static bool take_why(const char **p, uint32_t *ret)
+{
+    if (!skip(p, "\"why\":\""))
+        return true;
+    for (uint32_t i = MON_WHY_TIMEOUT; i < ZL_ARRAY_LEN(whys); i++)
+        if (skip(p, whys[i])) {
+            *ret = i;
+            return skip(p, "\",");
+        }
+    return false;
+}
+
 static bool parse(const char *p, struct mon_exit *ret)
 {
     uint64_t code, signal;
@@ -72,9 +93,9 @@ static bool parse(const char *p, struct mon_exit *ret)
     bool good = skip(&p, "{\"code\":") && take_number(&p, 255, &code) && skip(&p, ",\"signal\":") &&
                 take_number(&p, 64, &signal) && skip(&p, ",\"oom\":") && take_bool(&p, &e.oom) &&
                 skip(&p, ",\"oom_peak\":") && take_number(&p, UINT64_MAX, &e.oom_peak_bytes) &&
-                skip(&p, ",\"started_at\":") && take_time(&p, &e.started_wall_ns) &&
-                skip(&p, ",\"finished_at\":") && take_time(&p, &e.finished_wall_ns) &&
-                skip(&p, "}\n") && *p == '\0';
+                skip(&p, ",") && take_why(&p, &e.why) && skip(&p, "\"started_at\":") &&
+                take_time(&p, &e.started_wall_ns) && skip(&p, ",\"finished_at\":") &&
+                take_time(&p, &e.finished_wall_ns) && skip(&p, "}\n") && *p == '\0';
     if (!good)
         return false;
     e.code = (int32_t)code;

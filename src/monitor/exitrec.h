@@ -4,6 +4,7 @@
  *
  *   {"code":137,"signal":9,"oom":true,"oom_peak":16777216,"started_at":"…Z","finished_at":"…Z"}
  *
+ * with "why":"timeout" (or "trap", "broken") before "started_at" when code and signal do not tell.
  * Written by the monitor, read by the agent when the monitor is gone. Only we write it, so the
  * reader takes this form and no other: a torn or foreign record is an error, never half an answer.
  */

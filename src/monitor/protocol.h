@@ -71,11 +71,18 @@ enum mon_phase {
     MON_PHASE_EXITED = 3
 };
 
+enum mon_why { /* what code and signal do not tell */
+               MON_WHY_UNSAID = 0,
+               MON_WHY_TIMEOUT = 1, /* it ran longer than it may */
+               MON_WHY_TRAP = 2,    /* a WebAssembly guest broke a rule: text in trap.txt */
+               MON_WHY_BROKEN = 3,  /* it could not be entered: text in trap.txt */
+};
+
 struct mon_exit {   /* lies inside other bodies: it stays as it is */
     int32_t code;   /* 0-255, 128 + signal */
     int32_t signal; /* 0: by itself */
     uint32_t oom;   /* 1: the kernel's OOM killer ended a process of it */
-    uint32_t pad;
+    uint32_t why;   /* enum mon_why */
     int64_t started_wall_ns, finished_wall_ns;
     uint64_t oom_peak_bytes; /* 0: not known */
 };
