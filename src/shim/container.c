@@ -59,6 +59,7 @@ static void take_fds(struct shim *s, struct zl_msg *m)
 }
 
 static const struct streams_events container_streams;
+static void watch_oom(struct shim *s);
 
 static int open_streams(struct shim *s, struct zl_error *err)
 {
@@ -69,6 +70,17 @@ static int open_streams(struct shim *s, struct zl_error *err)
         .log = s->log,
     };
     return streams_open(&s->loop, &opts, &container_streams, s, &s->streams, err);
+}
+
+/* The descriptors of a guest's kind come first, then those of the plan. */
+static int new_carry(struct shim *s, const struct plan *plan, struct zl_error *err)
+{
+    size_t own = s->guest ? s->guest->n_fds : 0;
+
+    if (s->n_plan_fds < own)
+        return zl_fail(err, ZL_ERR_PROTOCOL, "create: %zu descriptors of the guest's kind expected",
+                       own);
+    return carry_new(plan, s->plan_fds + own, s->n_plan_fds - own, &s->carry, err);
 }
 
 /* What is made outside of this process comes last, and is undone when it is not the very last. */
@@ -86,11 +98,12 @@ static int make_container(struct shim *s, struct zl_msg *m, struct zl_error *err
         logfile_open(m->fds[FD_LOG], s->create.log_name, s->create.log_max_bytes, &s->log, err) < 0)
         return -1;
     take_fds(s, m);
-    if (open_streams(s, err) < 0 || carry_new(plan, s->plan_fds, s->n_plan_fds, &s->carry, err) < 0)
+    if (open_streams(s, err) < 0 || new_carry(s, plan, err) < 0)
         return -1;
     if (carry_prepare(s->carry, true, err) < 0)
         return -1;
-    if (server_listen(s->server, s->run_fd, err) < 0) {
+    if ((s->guest && s->guest->created(s, err) < 0) ||
+        server_listen(s->server, s->run_fd, err) < 0) {
         (void)carry_remove(s->carry, NULL); /* the first failure is the one to report */
         return -1;
     }
@@ -107,6 +120,8 @@ int container_create(struct shim *s, struct server_request *rq, struct zl_error 
     }
     set_phase(s, MON_PHASE_CREATED);
     server_answer(s->server, &rq->ticket, NULL, 0, -1);
+    if (s->guest) /* its process is there; belonging to the monitors is its host's doing */
+        watch_oom(s);
     return 0;
 }
 
@@ -187,7 +202,8 @@ static int launch(struct shim *s, struct zl_error *err)
     };
 
     streams_child_ends(s->streams, how.stdio, &how.console_socket);
-    if (carry_start(s->carry, &how, &s->init, err) < 0) {
+    if (s->guest ? s->guest->start(s, &how, &s->init, err) < 0
+                 : carry_start(s->carry, &how, &s->init, err) < 0) {
         streams_cut(s->streams);
         return -1;
     }
@@ -206,6 +222,8 @@ static int start_now(struct shim *s, struct server_ticket *ticket, struct zl_err
         return -1;
     struct mon_started started = { .pid = s->init.pid, .started_wall_ns = s->exit.started_wall_ns };
     server_answer(s->server, ticket, &started, sizeof started, -1);
+    if (s->guest) /* it may have ended already, and waits for nothing but us */
+        return 0;
     watch_oom(s);
     belong_to_monitors(s->plan.bytes); /* nobody waits for that */
     return 0;
@@ -426,8 +444,11 @@ bool container_reaped(struct shim *s, pid_t pid, int code, int signal)
     s->init_ended = true;
     s->exit.code = code;
     s->exit.signal = signal;
+    if (s->guest)
+        s->guest->ended(s);
     const struct plan *plan = s->plan.bytes;
-    if (!(plan->namespaces & CLONE_NEWPID)) /* the end of a PID namespace is the end of all in it */
+    /* The end of a PID namespace is the end of all in it, and a guest is one process. */
+    if (!(plan->namespaces & CLONE_NEWPID) && !s->guest)
         (void)carry_kill_all(s->carry, SIGKILL, NULL); /* carry_remove does it again and reports */
     if (streams_drain(s->streams))
         finish(s);

@@ -94,6 +94,8 @@ static int check_exec(const struct shim *s, const struct server_request *rq, str
 
 int exec_make(struct shim *s, struct server_request *rq, uint64_t *ret_id, struct zl_error *err)
 {
+    if (s->guest && s->guest->no_exec)
+        return zl_fail(err, ZL_ERR_UNSUPPORTED, "exec: %s", s->guest->no_exec);
     if (check_exec(s, rq, err) < 0)
         return -1;
     struct exec *x = calloc(1, sizeof *x);

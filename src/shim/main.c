@@ -1,124 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * Starts with one connected seqpacket socket as descriptor 3 and does nothing until a request comes
- * on it, so the agent may keep a spare one. Whoever started it is free to die afterwards.
- */
-#include <fcntl.h>
-#include <signal.h>
+/* zlayer-shim: a monitor of a container, in a program as small as it can be. */
 #include <stdio.h>
-#include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/signalfd.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
-#include "base/fd.h"
 #include "shim/shim.h"
 
-enum { CONTROL_FD = 3, EXIT_BROKEN = 125 };
-
-/* Every child that ended: the first process, an exec, or an orphan of the container that came to us
- * as its subreaper. */
-static void children_ready(void *arg, uint32_t events)
-{
-    struct shim *s = arg;
-    struct signalfd_siginfo seen;
-
-    (void)events;
-    while (read(s->children_fd, &seen, sizeof seen) == (ssize_t)sizeof seen)
-        ; /* one signal may stand for several children */
-    for (;;) {
-        siginfo_t child = { 0 };
-        if (waitid(P_ALL, 0, &child, WEXITED | WNOHANG) < 0 || child.si_pid == 0)
-            return;
-        int signal = child.si_code == CLD_EXITED ? 0 : child.si_status;
-        int code = signal ? 128 + signal : child.si_status;
-        if (!container_reaped(s, child.si_pid, code, signal))
-            (void)exec_reaped(s, child.si_pid, code, signal); /* else an orphan */
-    }
-}
-
-/* A spare monitor whose agent has gone is of no use; one that holds a container stays. */
-static void connection_closed(void *arg, unsigned left)
-{
-    struct shim *s = arg;
-
-    if (left == 0 && s->phase == MON_PHASE_NEW)
-        loop_stop(&s->loop);
-}
-
-static const struct server_events server_events = { .closed = connection_closed };
-
-/* 0, 1 and 2 must not become the numbers of something else. */
-static int fill_standard_fds(struct zl_error *err)
-{
-    for (int fd = 0; fd < 3; fd++) {
-        if (fcntl(fd, F_GETFD) >= 0)
-            continue;
-        if (open("/dev/null", O_RDWR | O_CLOEXEC) != fd) /* carry/ gives its children their own */
-            return zl_fail_errno(err, "open '/dev/null'");
-    }
-    return 0;
-}
-
-/*
- * All signals are blocked and SIGCHLD is read from a descriptor: a monitor ends when it is told so,
- * and carry/ gives the container's processes a clean mask.
- */
-static int watch_children(struct shim *s, struct zl_error *err)
-{
-    sigset_t all, child;
-
-    (void)sigfillset(&all);
-    (void)sigemptyset(&child);
-    (void)sigaddset(&child, SIGCHLD);
-    if (sigprocmask(SIG_SETMASK, &all, NULL) < 0)
-        return zl_fail_errno(err, "block signals");
-    s->children_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (s->children_fd < 0)
-        return zl_fail_errno(err, "watch children");
-    return loop_watch(&s->loop, &s->children, s->children_fd, EPOLLIN, children_ready, s, err);
-}
-
-static int set_up(struct shim *s, struct zl_error *err)
-{
-    if (fill_standard_fds(err) < 0)
-        return -1;
-    if (fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0)
-        return zl_fail_errno(err, "use descriptor %d as the control connection", CONTROL_FD);
-    if (syscall(SYS_close_range, CONTROL_FD + 1, ~0U, 0) < 0)
-        return zl_fail_errno(err, "close what was inherited");
-    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
-        return zl_fail_errno(err, "become a subreaper");
-    /* Run from a memfd it would be called after a descriptor's number. Cosmetic: may fail. */
-    (void)prctl(PR_SET_NAME, "zlayer-shim", 0, 0, 0);
-    if (loop_init(&s->loop, err) < 0 || watch_children(s, err) < 0 ||
-        server_new(&s->loop, shim_rows, shim_n_rows, &server_events, s, &s->server, err) < 0)
-        return -1;
-    return server_adopt(s->server, CONTROL_FD, err);
-}
-
-static void tear_down(struct shim *s)
-{
-    exec_done_all(s);
-    container_done(s);
-    server_free(s->server);
-    loop_unwatch(&s->loop, &s->children);
-    zl_closep(&s->children_fd);
-    loop_done(&s->loop);
-}
+enum { EXIT_BROKEN = 125 };
 
 int main(void)
 {
-    static struct shim shim = {
-        .loop.epoll_fd = -1, .children_fd = -1, .run_fd = -1, .state_fd = -1, .init.pidfd = -1
-    };
+    static struct shim shim = SHIM_NEW;
     struct zl_error err;
 
-    if (set_up(&shim, &err) < 0 || loop_run(&shim.loop, &err) < 0) {
-        (void)dprintf(2, "zlayer-shim: %s\n", err.msg); /* nobody else would ever hear of it */
-        return EXIT_BROKEN;
-    }
-    tear_down(&shim);
-    return 0;
+    if (shim_live(&shim, &err) == 0)
+        return 0;
+    (void)dprintf(2, "zlayer-shim: %s\n", err.msg); /* nobody else would ever hear of it */
+    return EXIT_BROKEN;
 }

@@ -6,7 +6,8 @@
  *   NEW --create--> CREATED --start--> RUNNING --first process ended--> EXITED --forget--> gone
  *
  * requests.c has the table of what may be asked in which phase, container.c the phases, exec.c the
- * further processes. One thread, one loop; nothing here blocks but the start itself.
+ * further processes, life.c the process. One thread, one loop; nothing here blocks but the start
+ * itself. zlayer-wasm has the same monitor for its guests, with a first process of another kind.
  */
 #ifndef ZL_SHIM_SHIM_H
 #define ZL_SHIM_SHIM_H
@@ -28,6 +29,21 @@ enum {
 };
 
 struct exec;
+struct shim;
+
+/* A first process that is not what the plan would execute. */
+struct shim_guest {
+    const char *process_name; /* of the monitor */
+    size_t n_fds;             /* how many of the plan's descriptors are for it */
+    const char *no_exec;      /* why nothing else can be executed in it */
+    /* Everything of the plan is made. On failure it is taken back. */
+    int (*created)(struct shim *s, struct zl_error *err);
+    /* Instead of carry_start(). */
+    int (*start)(struct shim *s, const struct carry_start *how, struct carry_proc *ret,
+                 struct zl_error *err);
+    /* It was reaped; its exit is about to be recorded and may be amended. */
+    void (*ended)(struct shim *s);
+};
 
 /* Of a terminal, when neither the request nor the plan says it: 24 rows, 80 columns. */
 static inline uint16_t size_or(uint16_t asked, uint16_t planned, uint16_t otherwise)
@@ -42,6 +58,11 @@ struct mapping {
 };
 
 struct shim {
+    const struct shim_guest *guest; /* NULL: a container's process */
+    void *guest_arg;
+    int *kept_fds; /* beside the control socket: what the guest's kind needs */
+    size_t n_kept_fds;
+
     struct loop loop;
     struct server *server;
     struct loop_source children; /* SIGCHLD by signalfd */
@@ -76,6 +97,13 @@ struct shim {
     size_t n_execs;
     uint64_t last_exec_id;
 };
+
+#define SHIM_NEW                                                                                   \
+    {                                                                                              \
+        .loop.epoll_fd = -1, .children_fd = -1, .run_fd = -1, .state_fd = -1, .init.pidfd = -1     \
+    }
+/* life.c: from the control socket, descriptor 3, to the end. */
+int shim_live(struct shim *s, struct zl_error *err);
 
 /* mapping.c */
 int mapping_open(int memfd, struct mapping *ret, struct zl_error *err); /* INVALID: not sealed */
