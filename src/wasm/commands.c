@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What can be said about and done with a file, without an agent. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "wasm/compile.h"
+#include "wasm/engine.h"
+#include "wasm/file.h"
+#include "wasm/probe.h"
+
+enum { WRONG = 1, BROKEN = 125 };
+
+int wasm_file_open(const char *path, struct wasm_file *ret, struct zl_error *err)
+{
+    struct stat st;
+    zl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return zl_fail_errno(err, "open '%s'", path);
+    if (!S_ISREG(st.st_mode) || st.st_size == 0 || st.st_size > WASM_SOURCE_MAX)
+        return zl_fail(err, ZL_ERR_INVALID, "'%s' is not a file of 1 byte to %d MiB", path,
+                       WASM_SOURCE_MAX >> 20);
+    void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (bytes == MAP_FAILED)
+        return zl_fail_errno(err, "read '%s'", path);
+    *ret = (struct wasm_file){ bytes, (size_t)st.st_size };
+    return 0;
+}
+
+void wasm_file_close(struct wasm_file *f)
+{
+    if (f->bytes)
+        (void)munmap(f->bytes, f->n); /* cannot fail for what mmap gave */
+    f->bytes = NULL;
+}
+
+static int fail(const char *path, int code, const struct zl_error *err)
+{
+    (void)fprintf(stderr, "zlayer-wasm: %s: %s\n", path, err->msg);
+    return code;
+}
+
+/* ---- info ---- */
+
+static void print_import(void *arg, struct probe_name module, struct probe_name name,
+                         const char *what)
+{
+    (void)arg;
+    if (module.n)
+        (void)printf("import  %-10s %.*s %.*s\n", what, (int)module.n, module.v, (int)name.n,
+                     name.v);
+    else
+        (void)printf("import  %-10s %.*s\n", what, (int)name.n, name.v);
+}
+
+static void print_export(void *arg, struct probe_name name, const char *what)
+{
+    (void)arg;
+    (void)printf("export  %-10s %.*s\n", what, (int)name.n, name.v);
+}
+
+static void print_memory(const struct probe *p)
+{
+    if (!p->has_memory)
+        return;
+    (void)printf("memory  %" PRIu64 " KiB at first, ", p->memory_min * 64);
+    if (p->memory_max == UINT64_MAX)
+        (void)printf("no maximum of its own\n");
+    else
+        (void)printf("at most %" PRIu64 " KiB\n", p->memory_max * 64);
+}
+
+static const struct probe_events printing = { print_import, print_export };
+static const char *const kinds[] = {
+    [PROBE_MODULE] = "core module (WASI preview 1)",
+    [PROBE_COMPONENT] = "component (WASI preview 2)",
+    [PROBE_TEXT] = "text format",
+};
+
+int command_info(const char *path)
+{
+    struct wasm_file f = { 0 };
+    struct probe p;
+    struct zl_error err;
+
+    if (wasm_file_open(path, &f, &err) < 0)
+        return fail(path, BROKEN, &err);
+    int rc = probe_bytes(f.bytes, f.n, NULL, NULL, &p, &err);
+    if (rc == 0) {
+        (void)printf("file    %s\nkind    %s\nsize    %zu bytes\n", path, kinds[p.kind], f.n);
+        print_memory(&p);
+        (void)probe_bytes(f.bytes, f.n, &printing, NULL, &p, &err); /* as before */
+        if (p.partial)
+            (void)printf("note    a section holds what this version cannot name\n");
+    }
+    wasm_file_close(&f);
+    return rc < 0 ? fail(path, WRONG, &err) : 0;
+}
+
+/* ---- validate, compile ---- */
+
+int command_validate(const char *path)
+{
+    struct wasm_file f = { 0 };
+    struct zl_error err;
+
+    if (wasm_file_open(path, &f, &err) < 0)
+        return fail(path, BROKEN, &err);
+    int rc = compile_validate(f.bytes, f.n, &err);
+    wasm_file_close(&f);
+    if (rc < 0)
+        return fail(path, WRONG, &err);
+    (void)printf("%s: valid\n", path);
+    return 0;
+}
+
+static int compile_to(const struct wasm_file *f, const char *out, struct zl_error *err)
+{
+    char tmp[CACHE_TMP_SIZE];
+    zl_autofree char *folder = strdup(out);
+    if (!folder)
+        return zl_fail_errno(err, "make '%s'", out);
+    char *slash = strrchr(folder, '/');
+    const char *name = slash ? out + (slash - folder) + 1 : out;
+    if (slash)
+        *slash = '\0';
+    zl_autoclose int dir = zl_open_dir(AT_FDCWD, slash ? (*folder ? folder : "/") : ".", err);
+    zl_autoclose int fd = dir < 0 ? -1 : cache_begin(dir, name, tmp, err);
+    if (fd < 0)
+        return -1;
+    if (compile_into(f->bytes, f->n, WASM_EPOCHS, fd, err) < 0) {
+        cache_abandon(dir, tmp);
+        return -1;
+    }
+    return cache_commit(dir, tmp, name, UINT64_MAX, err);
+}
+
+int command_compile(const char *path, const char *out)
+{
+    struct wasm_file f = { 0 };
+    struct zl_error err;
+
+    if (wasm_file_open(path, &f, &err) < 0)
+        return fail(path, BROKEN, &err);
+    int rc = compile_to(&f, out, &err);
+    wasm_file_close(&f);
+    if (rc < 0)
+        return fail(path, WRONG, &err);
+    (void)printf("%s: compiled to %s\n", path, out);
+    return 0;
+}
