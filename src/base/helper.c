@@ -16,7 +16,7 @@ static const struct {
     const char *name, *folder;
 } in_build_tree[] = {
     { "zlayer", "cli" },        { "zlayerd", "agent" },    { "zlayer-fetch", "fetch" },
-    { "zlayer-oci", "ocicli" }, { "zlayer-shim", "shim" },
+    { "zlayer-oci", "ocicli" }, { "zlayer-shim", "shim" }, { "zlayer-init", "shim" },
 };
 
 static const char *build_folder(const char *name)

@@ -2,6 +2,7 @@
 #include "oci/etc.h"
 
 #include <fcntl.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/fd.h"
@@ -20,9 +21,22 @@ static void add_of_host(const char *path, struct zl_buf *out)
         zl_buf_addc(out, '\n');
 }
 
-static void fill_hosts(const char *hostname, bool host_network, struct zl_buf *out)
+/* "name:address", split at the first ':' since an address may have more of them. */
+static int add_extra_host(const char *text, struct zl_buf *out, struct zl_error *err)
 {
-    if (host_network)
+    size_t n = strcspn(text, ":");
+    const char *address = text[n] ? text + n + 1 : "";
+    if (strcmp(address, "host-gateway") == 0)
+        return zl_fail(err, ZL_ERR_UNSUPPORTED,
+                       "extra_hosts '%s': this container has no network that leads to the host",
+                       text);
+    zl_buf_addf(out, "%s\t%.*s\n", address, (int)n, text);
+    return 0;
+}
+
+static int fill_hosts(const struct oci_etc *etc, struct zl_buf *out, struct zl_error *err)
+{
+    if (etc->host_network)
         add_of_host("/etc/hosts", out);
     if (out->len == 0)
         zl_buf_adds(out, "127.0.0.1\tlocalhost\n"
@@ -31,34 +45,44 @@ static void fill_hosts(const char *hostname, bool host_network, struct zl_buf *o
                          "ff02::1\tip6-allnodes\n"
                          "ff02::2\tip6-allrouters\n");
     /* All of 127/8 is on lo, so the name resolves with and without other addresses. */
-    zl_buf_addf(out, "127.0.1.1\t%s\n", hostname);
+    zl_buf_addf(out, "127.0.1.1\t%s\n", etc->hostname);
+    for (size_t i = 0; !etc->host_network && etc->extra_hosts && i < etc->extra_hosts->n; i++)
+        if (add_extra_host(etc->extra_hosts->v[i], out, err) < 0)
+            return -1;
+    return 0;
 }
 
-static void fill_hostname(const char *hostname, bool host_network, struct zl_buf *out)
+static int fill_hostname(const struct oci_etc *etc, struct zl_buf *out, struct zl_error *err)
 {
-    (void)host_network; /* the UTS namespace is the container's own in any case */
-    zl_buf_addf(out, "%s\n", hostname);
+    (void)err;
+    zl_buf_addf(out, "%s\n", etc->hostname); /* the UTS namespace is its own in any case */
+    return 0;
 }
 
-static void fill_resolv_conf(const char *hostname, bool host_network, struct zl_buf *out)
+static int fill_resolv_conf(const struct oci_etc *etc, struct zl_buf *out, struct zl_error *err)
 {
-    (void)hostname;
-    (void)
-        host_network; /* another network's servers may be out of reach: that is not ours to know */
-    add_of_host("/etc/resolv.conf", out);
+    (void)err;
+    if (etc->host_network || !etc->dns || !etc->dns->n) {
+        /* another network's servers may be out of reach: that is not ours to know */
+        add_of_host("/etc/resolv.conf", out);
+        return 0;
+    }
+    for (size_t i = 0; i < etc->dns->n; i++)
+        zl_buf_addf(out, "nameserver %s\n", etc->dns->v[i]);
+    zl_buf_adds(out, "options edns0\n");
+    return 0;
 }
 
-int oci_etc_write(int dir_fd, const char *hostname, bool host_network, struct zl_error *err)
+int oci_etc_write(int dir_fd, const struct oci_etc *etc, struct zl_error *err)
 {
-    static void (*const fill[])(const char *, bool, struct zl_buf *) = {
+    static int (*const fill[])(const struct oci_etc *, struct zl_buf *, struct zl_error *) = {
         fill_hosts,
         fill_hostname,
         fill_resolv_conf,
     };
     for (size_t i = 0; oci_etc_files[i]; i++) {
         zl_autobuf struct zl_buf text = ZL_BUF(ETC_MAX);
-        fill[i](hostname, host_network, &text);
-        if (zl_buf_check(&text, oci_etc_files[i], err) < 0 ||
+        if (fill[i](etc, &text, err) < 0 || zl_buf_check(&text, oci_etc_files[i], err) < 0 ||
             zl_write_atomic(dir_fd, oci_etc_files[i], text.data, text.len, 0644, false, err) < 0)
             return -1;
     }

@@ -10,13 +10,22 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "spec/parts.h"
+
+struct oci_etc {
+    const char *hostname;
+    bool host_network; /* it sees the host's network, so it gets the host's names too; dns and
+                        * extra_hosts are not looked at */
+    const struct spec_strings *dns;         /* addresses of name servers; empty: the host's file */
+    const struct spec_strings *extra_hosts; /* "name:address" */
+};
 
 /*
- * Writes "hosts", "hostname" and "resolv.conf" into dir_fd. host_network: the container sees the
- * host's network, so it gets the host's names too. resolv.conf is a copy of the host's; without one
- * it is empty, and resolvers ask 127.0.0.1.
+ * Writes "hosts", "hostname" and "resolv.conf" into dir_fd. Without dns, resolv.conf is a copy of
+ * the host's; without that one it is empty, and resolvers ask 127.0.0.1. UNSUPPORTED: an extra host
+ * is `host-gateway`, and there is no way to the host.
  */
-int oci_etc_write(int dir_fd, const char *hostname, bool host_network, struct zl_error *err);
+int oci_etc_write(int dir_fd, const struct oci_etc *etc, struct zl_error *err);
 
 /* The names of those files, NULL-terminated. */
 extern const char *const oci_etc_files[];

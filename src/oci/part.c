@@ -14,12 +14,12 @@ json_t *oci_part_checked(json_t *made, struct zl_error *err)
     return made ? made : oci_part_no_memory(err);
 }
 
-json_t *oci_part_object(const struct oci_bundle *b, const struct oci_part *parts,
+json_t *oci_part_object(const struct oci_making *m, const struct oci_part *parts,
                         struct zl_error *err)
 {
     json_t *object = json_object();
     for (; object && parts->key; parts++) {
-        json_t *value = parts->make(b, err);
+        json_t *value = parts->make(m, err);
         if (!value) {
             json_decref(object);
             return NULL;
@@ -34,7 +34,16 @@ json_t *oci_part_object(const struct oci_bundle *b, const struct oci_part *parts
     return oci_part_checked(object, err);
 }
 
-/* A string of the image or the spec; what names it. */
+json_t *oci_part_object_or_null(const struct oci_making *m, const struct oci_part *parts,
+                                struct zl_error *err)
+{
+    json_t *object = oci_part_object(m, parts, err);
+    if (!object || json_object_size(object) > 0)
+        return object;
+    json_decref(object);
+    return json_null();
+}
+
 json_t *oci_part_text(const char *what, const char *text, struct zl_error *err)
 {
     json_t *s = json_string(text); /* refuses what is not UTF-8, as RFC 8259 8.1 asks */
@@ -58,4 +67,23 @@ json_t *oci_part_strings(const char *const *v, size_t n, struct zl_error *err)
 int oci_part_put(json_t *object, const char *key, json_t *value)
 {
     return value ? json_object_set_new(object, key, value) : -1;
+}
+
+int oci_part_append(json_t *list, json_t *value, struct zl_error *err)
+{
+    if (value && json_array_append_new(list, value) == 0)
+        return 0;
+    (void)oci_part_no_memory(err);
+    return -1;
+}
+
+void oci_note(const struct oci_bundle *b, const char *fmt, ...)
+{
+    va_list ap;
+    if (!b->notes)
+        return;
+    va_start(ap, fmt);
+    zl_buf_vaddf(b->notes, fmt, ap);
+    va_end(ap);
+    zl_buf_addc(b->notes, '\n');
 }

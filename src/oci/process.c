@@ -52,12 +52,12 @@ static int fill_args(const struct oci_bundle *b, json_t *args, struct zl_error *
     return 0;
 }
 
-static json_t *make_args(const struct oci_bundle *b, struct zl_error *err)
+static json_t *make_args(const struct oci_making *m, struct zl_error *err)
 {
     json_t *args = json_array();
     if (!args)
         return oci_part_no_memory(err);
-    if (fill_args(b, args, err) < 0 ||
+    if (fill_args(m->b, args, err) < 0 ||
         (json_array_size(args) == 0 && append_text(args, "the shell", "/bin/sh", err) < 0)) {
         json_decref(args);
         return NULL;
@@ -115,9 +115,21 @@ static void env_default(struct env *e, const char *key, const char *value)
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-static json_t *make_env(const struct oci_bundle *b, const struct oci_account *user,
-                        struct zl_error *err)
+static void env_put_gpu(struct env *e, const json_t *list)
 {
+    size_t i;
+    json_t *entry;
+    json_array_foreach(list, i, entry)
+    {
+        if (json_is_string(entry))
+            env_put(e, json_string_value(entry));
+    }
+}
+
+static json_t *make_env(const struct oci_making *m, struct zl_error *err)
+{
+    const struct oci_bundle *b = m->b;
+    const struct oci_account *user = &m->user;
     struct env e = { .list = json_array(), .err = err };
     if (!e.list)
         return oci_part_no_memory(err);
@@ -128,14 +140,16 @@ static json_t *make_env(const struct oci_bundle *b, const struct oci_account *us
     env_default(&e, "HOME", *user->home ? user->home : "/");
     for (size_t i = 0; i < b->service->env.n; i++)
         env_set(&e, b->service->env.v[i].key, b->service->env.v[i].value);
+    env_put_gpu(&e, m->gpu.env);
     if (!e.failed)
         return e.list;
     json_decref(e.list);
     return NULL;
 }
 
-static json_t *make_cwd(const struct oci_bundle *b, struct zl_error *err)
+static json_t *make_cwd(const struct oci_making *m, struct zl_error *err)
 {
+    const struct oci_bundle *b = m->b;
     const char *said = b->service->command.workdir;
     const char *of_image = b->image.workdir && *b->image.workdir ? b->image.workdir : "/";
     const char *cwd = said ? said : of_image;
@@ -154,8 +168,9 @@ static json_t *make_cwd(const struct oci_bundle *b, struct zl_error *err)
     return oci_part_text("the image's working directory", rooted, err);
 }
 
-static json_t *make_user(const struct oci_account *user, struct zl_error *err)
+static json_t *make_user(const struct oci_making *m, struct zl_error *err)
 {
+    const struct oci_account *user = &m->user;
     json_t *groups = json_array();
     for (size_t i = 0; groups && i < user->n_groups; i++) {
         if (json_array_append_new(groups, json_integer(user->groups[i])) < 0) {
@@ -168,81 +183,54 @@ static json_t *make_user(const struct oci_account *user, struct zl_error *err)
                             err);
 }
 
-/* Docker's default set. */
-static const char *const default_capabilities[] = {
-    "CAP_CHOWN",   "CAP_DAC_OVERRIDE", "CAP_FSETID",      "CAP_FOWNER",           "CAP_MKNOD",
-    "CAP_NET_RAW", "CAP_SETGID",       "CAP_SETUID",      "CAP_SETFCAP",          "CAP_SETPCAP",
-    "CAP_KILL",    "CAP_SYS_CHROOT",   "CAP_AUDIT_WRITE", "CAP_NET_BIND_SERVICE",
-};
-
-/* Who is not root holds none, but may get those of the bounding set by a set-user-ID program;
- * inheritable and ambient stay empty, so that no exec adds any. */
-static json_t *make_capabilities(const struct oci_account *user, struct zl_error *err)
-{
-    size_t n = ZL_ARRAY_LEN(default_capabilities), held = user->uid == 0 ? n : 0;
-    return oci_part_checked(
-        json_pack("{s:o, s:o, s:o, s:[], s:[]}", "bounding",
-                  oci_part_strings(default_capabilities, n, err), "effective",
-                  oci_part_strings(default_capabilities, held, err), "permitted",
-                  oci_part_strings(default_capabilities, held, err), "inheritable", "ambient"),
-        err);
-}
-
-/* A soft limit of 1024 keeps programs alive that use select(2); who needs more raises its own. */
-enum { NOFILE_SOFT = 1024, NOFILE_HARD = 524288 };
-
-static json_t *make_rlimits(const struct oci_bundle *b, struct zl_error *err)
-{
-    uint64_t hard = b->nofile_max < NOFILE_HARD ? b->nofile_max : NOFILE_HARD;
-    uint64_t soft = hard < NOFILE_SOFT ? hard : NOFILE_SOFT;
-    return oci_part_checked(json_pack("[{s:s, s:I, s:I}]", "type", "RLIMIT_NOFILE", "soft",
-                                      (json_int_t)soft, "hard", (json_int_t)hard),
-                            err);
-}
-
-static json_t *make_terminal(const struct oci_bundle *b, struct zl_error *err)
+static json_t *make_terminal(const struct oci_making *m, struct zl_error *err)
 {
     (void)err;
-    return json_boolean(b->service->tty);
+    return json_boolean(m->b->service->tty);
 }
 
-static json_t *make_oom_score_adj(const struct oci_bundle *b, struct zl_error *err)
+static json_t *make_oom_score_adj(const struct oci_making *m, struct zl_error *err)
 {
-    const struct spec_resources *r = &b->service->resources;
+    const struct spec_resources *r = &m->b->service->resources;
     return r->has_oom_score_adj ? oci_part_checked(json_integer(r->oom_score_adj), err)
                                 : json_null();
 }
 
-static json_t *make_no_new_privileges(const struct oci_bundle *b, struct zl_error *err)
+static json_t *make_no_new_privileges(const struct oci_making *m, struct zl_error *err)
 {
-    (void)b;
     (void)err;
-    return json_true();
+    return json_boolean(m->security.no_new_privileges);
 }
 
-json_t *oci_process_make(const struct oci_bundle *b, struct zl_error *err)
+static json_t *make_apparmor(const struct oci_making *m, struct zl_error *err)
+{
+    const char *profile = m->security.apparmor;
+    return profile ? oci_part_text("the name of the AppArmor profile", profile, err) : json_null();
+}
+
+static json_t *make_label(const struct oci_making *m, struct zl_error *err)
+{
+    char label[1024];
+    return oci_security_label(&m->security, label, sizeof label)
+               ? oci_part_text("the SELinux label", label, err)
+               : json_null();
+}
+
+json_t *oci_process_make(const struct oci_making *m, struct zl_error *err)
 {
     static const struct oci_part parts[] = {
         { "terminal", make_terminal },
         { "args", make_args },
         { "cwd", make_cwd },
-        { "rlimits", make_rlimits },
+        { "user", make_user },
+        { "env", make_env },
+        { "capabilities", oci_capabilities_make },
+        { "rlimits", oci_rlimits_make },
         { "oomScoreAdj", make_oom_score_adj },
         { "noNewPrivileges", make_no_new_privileges },
+        { "apparmorProfile", make_apparmor },
+        { "selinuxLabel", make_label },
         { 0 },
     };
-    struct oci_account user;
-    const char *who = b->service->user ? b->service->user : b->image.user;
-    if (oci_user_find(who, b->open_file, b->arg, &user, err) < 0)
-        return NULL;
-    json_t *process = oci_part_object(b, parts, err);
-    if (!process)
-        return NULL;
-    if (oci_part_put(process, "user", make_user(&user, err)) < 0 ||
-        oci_part_put(process, "env", make_env(b, &user, err)) < 0 ||
-        oci_part_put(process, "capabilities", make_capabilities(&user, err)) < 0) {
-        json_decref(process);
-        return NULL;
-    }
-    return process;
+    return oci_part_object(m, parts, err);
 }

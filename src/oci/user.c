@@ -176,3 +176,33 @@ int oci_user_find(const char *text, oci_open_fn open_file, void *arg, struct oci
     *ret = u;
     return 0;
 }
+
+static int add_group(struct oci_account *u, uint32_t gid, struct zl_error *err)
+{
+    for (size_t i = 0; i < u->n_groups; i++)
+        if (u->groups[i] == gid)
+            return 0;
+    if (u->n_groups == OCI_USER_GROUPS)
+        return zl_fail(err, ZL_ERR_INVALID, "more than %d supplementary groups", OCI_USER_GROUPS);
+    u->groups[u->n_groups++] = gid;
+    return 0;
+}
+
+int oci_user_add_groups(const struct spec_strings *names, oci_open_fn open_file, void *arg,
+                        struct oci_account *account, struct zl_error *err)
+{
+    zl_autobuf struct zl_buf groups = ZL_BUF(FILE_MAX);
+    if (names->n && read_table("/etc/group", open_file, arg, &groups, err) < 0)
+        return -1;
+    for (size_t i = 0; i < names->n; i++) {
+        struct who group = who_of(names->v[i]);
+        struct oci_account found = { .gid = group.number };
+        zl_autofree char *table = strdup(groups.data); /* looking up takes it apart */
+        if (!table)
+            return zl_fail_errno(err, "look up group '%s'", names->v[i]);
+        if ((!group.is_number && find_group(&group, table, &found, err) < 0) ||
+            add_group(account, found.gid, err) < 0)
+            return -1;
+    }
+    return 0;
+}

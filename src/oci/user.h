@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "spec/parts.h"
 
 /*
  * Opens a regular file of the container's root filesystem for reading, as the container would see
@@ -38,5 +39,8 @@ struct oci_account {
  */
 int oci_user_find(const char *text, oci_open_fn open_file, void *arg, struct oci_account *ret,
                   struct zl_error *err);
+/* Further supplementary groups, by name or number, after oci_user_find(). */
+int oci_user_add_groups(const struct spec_strings *names, oci_open_fn open_file, void *arg,
+                        struct oci_account *account, struct zl_error *err);
 
 #endif

@@ -5,9 +5,9 @@
 
 #include "base/fd.h"
 #include "base/json.h"
+#include "oci/names.h"
 #include "oci/state.h"
 #include "ocicli/ocicli.h"
-#include "sandbox/plan/names.h"
 
 static json_t *strings(const char *const *v)
 {

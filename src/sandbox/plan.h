@@ -10,9 +10,10 @@
  * the machine. A reader takes only its own PLAN_VERSION.
  *
  * Descriptors come beside the plan and are named by number: fds[0 .. n_lower) are the layers,
- * uppermost first, then, with PLAN_HAS_UPPER, the upper and the work directory. O_PATH is enough;
- * each must still be reachable under the path that /proc/self/fd tells (overlayfs takes directories
- * of the container's own mount namespace only, so they are opened again there, and compared).
+ * uppermost first, then, with PLAN_HAS_UPPER, the upper and the work directory; behind them those
+ * of plan_join.fd and plan.init. O_PATH is enough for the directories; each must still be reachable
+ * under the path that /proc/self/fd tells (overlayfs takes directories of the container's own mount
+ * namespace only, so they are opened again there, and compared).
  */
 #ifndef ZL_SANDBOX_PLAN_H
 #define ZL_SANDBOX_PLAN_H
@@ -41,6 +42,8 @@ struct plan_tab {          /* n elements at off, aligned to 8 */
 struct plan_join { /* a namespace to enter instead of a new one */
     uint32_t ns;   /* a CLONE_NEW… bit */
     plan_str path;
+    uint32_t fd; /* 1 + its number among the plan's descriptors; 0: it is opened by path */
+    uint32_t pad;
 };
 
 enum plan_mount_kind {
@@ -150,6 +153,9 @@ struct plan {
     uint32_t namespaces; /* CLONE_NEW… of the new ones */
     uint32_t root_kind;
     uint32_t n_lower;
+    uint32_t init; /* 1 + its number among the plan's descriptors: the program that is executed as
+                    * process 1, and starts the command and reaps (zlayer-init); 0: none */
+    uint32_t pad;
     plan_str root_path; /* BIND: the directory; OVERLAY: where it is mounted, in the container's own
                          * mount namespace: any existing directory */
     uint32_t root_propagation_before; /* of "/", before anything is mounted: MS_PRIVATE|MS_REC, … */
@@ -209,6 +215,11 @@ enum plan_seccomp {
     PLAN_SECCOMP_DEFAULT, /* our default profile, unless linux.seccomp is there */
 };
 
+struct plan_join_fd { /* "/proc/4711/ns/pid" of the config.json is this descriptor of the plan's */
+    const char *path;
+    uint32_t fd;
+};
+
 struct plan_options {
     const char *id;
     const char *bundle;        /* absolute; root.path and relative mount sources start here */
@@ -226,6 +237,10 @@ struct plan_options {
     const char *command;  /* of an exec plan: what is executed, where that is not args[0] */
     const char *root;     /* of an exec plan: the container's root, to look HOME up in; NULL: the
                            * environment is complete */
+    uint32_t n_fds; /* with n_lower: of all descriptors, when more follow */
+    const struct plan_join_fd *joins;
+    size_t n_joins;
+    uint32_t init;        /* plan.init */
     struct zl_buf *notes; /* what was left out and why, a line each; NULL: not asked for */
 };
 

@@ -87,7 +87,7 @@ static bool is_enabled(const struct acted *a, const struct doc_node *n)
 static bool joins_network(const struct acted *a, const struct doc_node *n)
 {
     (void)n;
-    return a->service->network == SPEC_NET_BRIDGE || a->service->network == SPEC_NET_CONTAINER;
+    return a->service->network == SPEC_NET_BRIDGE;
 }
 
 static bool has_range(const struct acted *a, const struct doc_node *n)
@@ -137,6 +137,15 @@ static bool is_cron(const struct acted *a, const struct doc_node *n)
     return a->service->rtype == SPEC_CRON;
 }
 
+static bool is_gateway(const struct acted *a, const struct doc_node *n)
+{
+    static const char end[] = ":host-gateway";
+    if (n->kind != DOC_SCALAR || a->service->network == SPEC_NET_HOST)
+        return false;
+    size_t len = strlen(n->scalar.text), want = sizeof end - 1;
+    return len > want && strcmp(n->scalar.text + len - want, end) == 0;
+}
+
 static bool is_unmountable(const struct acted *a, const struct doc_node *n)
 {
     (void)a;
@@ -171,37 +180,19 @@ static const struct acted_row service_rows[] = {
     { "platform.osVersion",  NULL, NULL, WARN, "it chooses among Windows images only" },
     { "logs",                NULL, NULL, WARN, "this version keeps all logs on disk, by its own limits" },
     { "env.*",               NULL, is_reference, ERROR, "this version does not resolve references; the container would start with this text as its value" },
-    { "extra_groups",        NULL, NULL, WARN, "the process gets the groups of its user only" },
-    { "init_container",      "false", NULL, WARN, "there is no reaping process 1 in the container" },
     { "restart_policy.max_delay",   NULL, NULL, WARN, "the back-off has a ceiling of its own" },
     { "restart_policy.reset_after", NULL, NULL, WARN, "the count of restarts starts anew by a rule of its own" },
-    { "resources.memory_swappiness", NULL, NULL, WARN, "this limit is not set" },
-    { "resources.oom_kill_disable", "false", NULL, WARN, "this limit is not set" },
-    { "resources.blkio_weight", "0", NULL, WARN, "this limit is not set" },
     { "resources.gpu.vendor", NULL, is_apple, SPEC_ERROR, "E-GPU-ABSENT", "there is no such GPU on Linux" },
-    { "resources.gpu",       NULL, NULL, ERROR, "this version hands no GPU to a container" },
-    { "devices",             NULL, NULL, ERROR, "this version hands no device to a container" },
-    { "privileged",          "false", NULL, ERROR, "this version runs no privileged containers" },
-    { "capabilities",        NULL, NULL, ERROR, "this version gives every container the default set" },
-    { "cap_add",             NULL, NULL, ERROR, "this version gives every container the default set" },
-    { "cap_drop",            NULL, NULL, ERROR, "this version gives every container the default set" },
-    { "security_opt",        NULL, NULL, ERROR, "this version has one security profile for all" },
-    { "ulimits",             NULL, NULL, WARN, "the limits of the agent hold" },
-    { "sysctls",             NULL, NULL, ERROR, "this version sets none" },
-    { "userns_mode",         NULL, NULL, ERROR, "this version does not map users" },
-    { "cgroup_parent",       "", NULL, WARN, "the agent's own cgroup is the parent" },
+    { "userns_mode",         "host", NULL, ERROR, "this version does not map users" },
     { "isolation",           "auto", NULL, WARN, "it has no effect on Linux" },
     { "endpoints",           NULL, NULL, WARN, "endpoints are checked, and pick the port of a health check, but this version does not listen on them" },
     { "endpoints[].tunnel",  NULL, is_enabled, WARN, "this version opens no tunnels" },
     { "port_mappings",       NULL, NULL, WARN, "this version publishes no ports" },
-    { "network_mode",        NULL, joins_network, ERROR, "this version has no networks to join; default, host and none it does" },
+    { "network_mode",        NULL, joins_network, ERROR, "this version has no networks to join; default, host, none and container:<id> it does" },
+    { "extra_hosts[]",       NULL, is_gateway, ERROR, "this version has no network that leads to the host" },
     { "network",             NULL, NULL, WARN, "there is no overlay on one host" },
     { "overlay",             NULL, NULL, WARN, "there is no overlay on one host" },
-    { "dns",                 NULL, NULL, WARN, "the container has the host's resolvers" },
-    { "extra_hosts",         NULL, NULL, WARN, "/etc/hosts of the container has its own name only" },
     { "localhost_reachability", "auto", NULL, WARN, "this version does not listen on endpoints" },
-    { "pid_mode",            NULL, NULL, ERROR, "every container has a PID namespace of its own" },
-    { "ipc_mode",            "private", NULL, ERROR, "every container has an IPC namespace of its own" },
     { "scale",               NULL, has_range, ERROR, "this version has no autoscaler: write fixed, or min and max alike" },
     { "replica_groups",      NULL, NULL, ERROR, "this version starts replicas that are all alike" },
     { "health.check.url",    NULL, is_https, ERROR, "this version probes http:// only" },

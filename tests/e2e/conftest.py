@@ -15,8 +15,7 @@ def busybox_tar(tmp_path_factory):
     return w.make_rootfs_tar(tmp_path_factory.mktemp("image") / "busybox.tar")
 
 
-@pytest.fixture
-def world():
+def make_world():
     """A world without an agent yet; at the end nothing of it may be left, and no sanitizer report."""
     if os.geteuid() != 0:
         pytest.fail("the end-to-end tests make containers: run them as root")
@@ -34,7 +33,22 @@ def world():
 
 
 @pytest.fixture
+def world():
+    yield from make_world()
+
+
+@pytest.fixture
 def host(world, busybox_tar):
     """A world with a running agent that has the busybox image."""
     world.import_busybox(busybox_tar)
     return world
+
+
+@pytest.fixture(scope="module")
+def shared_host(busybox_tar):
+    """The same for all tests of a module, each of which cleans up after itself."""
+    it = make_world()
+    host = next(it)
+    host.import_busybox(busybox_tar)
+    yield host
+    next(it, None)

@@ -14,29 +14,11 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "oci/bundle.h"
 #include "oci/config.h"
-#include "oci/etc.h"
-#include "runtime/native/inner.h"
-#include "sandbox/plan.h"
+#include "runtime/native/making.h"
 #include "spec/signal.h"
 
-enum { CREATE_LIMIT_MS = 30000, CONFIG_MAX = 8 << 20 };
-
-/* What is made on the way to a created container. */
-struct making {
-    struct native *n;
-    struct container *c;
-    const struct inst_label *label;
-    const struct spec_service *service;
-    struct image *image;
-    int run_fd, state_fd, log_fd, plan_fd;
-    char log_path[1024], log_name[256];
-    int layer_fds[PLAN_LOWER_MAX + 2]; /* uppermost first, then upper and work */
-    size_t n_layer_fds;
-    struct zl_buf config; /* text of config.json */
-    struct zl_buf plan;
-};
+enum { CREATE_LIMIT_MS = 30000, CONFIG_MAX = 8 << 20, NOTES_MAX = 4096 };
 
 static void making_done(struct making *m)
 {
@@ -45,10 +27,11 @@ static void making_done(struct making *m)
     zl_closep(&m->state_fd);
     zl_closep(&m->log_fd);
     zl_closep(&m->plan_fd);
-    for (size_t i = 0; i < m->n_layer_fds; i++)
-        zl_closep(&m->layer_fds[i]);
+    for (size_t i = 0; i < m->n_fds; i++)
+        zl_closep(&m->fds[i]);
     zl_buf_done(&m->config);
     zl_buf_done(&m->plan);
+    zl_buf_done(&m->notes);
 }
 
 /* ---- the steps, in order ------------------------------------------------------------------ */
@@ -65,7 +48,7 @@ static int find_image(struct making *m, struct zl_error *err)
     return 0;
 }
 
-static int make_dir_at(int parent_fd, const char *name, mode_t mode, struct zl_error *err)
+int make_dir_at(int parent_fd, const char *name, mode_t mode, struct zl_error *err)
 {
     if (mkdirat(parent_fd, name, mode) < 0)
         return zl_fail_errno(err, "create directory '%s'", name);
@@ -102,15 +85,28 @@ static int open_layers(struct making *m, struct zl_error *err)
         int fd = image_layer_fd(m->n->images, m->image->layers[i - 1], err);
         if (fd < 0)
             return -1;
-        m->layer_fds[m->n_layer_fds++] = fd;
+        m->fds[m->n_fds++] = fd;
     }
     static const char *const writable[] = { "upper", "work" };
     for (size_t i = 0; i < ZL_ARRAY_LEN(writable); i++) {
         int fd = make_dir_at(m->state_fd, writable[i], 0755, err);
         if (fd < 0)
             return -1;
-        m->layer_fds[m->n_layer_fds++] = fd;
+        m->fds[m->n_fds++] = fd;
     }
+    return 0;
+}
+
+/* Our own process 1, when the service wants one. */
+static int open_init(struct making *m, struct zl_error *err)
+{
+    if (!m->service->init_container)
+        return 0;
+    int fd = shim_pool_init(m->n->pool, err);
+    if (fd < 0)
+        return -1;
+    m->fds[m->n_fds++] = fd;
+    m->init = (uint32_t)m->n_fds;
     return 0;
 }
 
@@ -127,48 +123,6 @@ static int open_log(struct making *m, struct zl_error *err)
         return zl_fail(err, ZL_ERR_INVALID, "the name of the log '%s' is too long", slash + 1);
     m->log_fd = zl_mkdir_p(AT_FDCWD, path.data, 0755, err);
     return m->log_fd < 0 ? -1 : 0;
-}
-
-static int open_image_file(void *arg, const char *path, struct zl_error *err)
-{
-    const struct making *m = arg;
-    return image_open_file(m->n->images, m->image, path, err);
-}
-
-static int write_etc(struct making *m, struct zl_error *err)
-{
-    char hostname[OCI_HOSTNAME_MAX + 1];
-    oci_bundle_hostname(m->service, m->c->name, hostname);
-    return oci_etc_write(m->state_fd, hostname, m->service->network == SPEC_NET_HOST, err);
-}
-
-static int make_config(struct making *m, struct zl_error *err)
-{
-    zl_autofree char *cgroups_path = NULL, *etc_dir = NULL;
-    if (asprintf(&cgroups_path, "%s/c/%s", m->n->cgroup_parent, m->c->id_text) < 0 ||
-        asprintf(&etc_dir, "%s/containers/%s", m->n->root_dir, m->c->id_text) < 0)
-        return zl_fail_errno(err, "make config.json");
-    const struct image_config *ic = &m->image->config;
-    const struct oci_bundle bundle = {
-        .service = m->service,
-        .image = { ic->entrypoint, ic->cmd, ic->env, ic->user, ic->workdir },
-        .name = m->c->name,
-        .cgroups_path = cgroups_path,
-        .etc_dir = etc_dir,
-        .nofile_max = m->n->nofile_max,
-        .open_file = open_image_file,
-        .arg = m,
-    };
-    json_t *config = NULL;
-    if (oci_bundle_make(&bundle, &config, err) < 0)
-        return -1;
-    int rc = zl_json_dump(config, JSON_COMPACT, &m->config, err);
-    json_decref(config);
-    if (rc < 0)
-        return -1;
-    /* On tmpfs, for root only: it holds the environment with its secrets. */
-    return zl_write_atomic(m->run_fd, "config.json", m->config.data, m->config.len, 0600, false,
-                           err);
 }
 
 static int seal_plan(struct making *m, struct zl_error *err)
@@ -191,6 +145,9 @@ static int make_plan(struct making *m, struct zl_error *err)
     if (asprintf(&state_dir, "%s/containers/%s", m->n->root_dir, m->c->id_text) < 0 ||
         asprintf(&mount_point, "%s/rootfs", state_dir) < 0)
         return zl_fail_errno(err, "make the plan");
+    struct plan_join_fd joins[MAKING_JOINS];
+    for (size_t i = 0; i < m->n_joins; i++)
+        joins[i] = (struct plan_join_fd){ m->joins[i].path, m->joins[i].fd };
     const struct plan_options options = {
         .id = m->c->id_text,
         .bundle = state_dir,
@@ -201,9 +158,16 @@ static int make_plan(struct making *m, struct zl_error *err)
         .has_upper = true,
         .upper_volatile = m->label->owner == OWNER_EXECUTION || m->service->delete_on_exit,
         .mount_point = mount_point,
+        .n_fds = (uint32_t)m->n_fds,
+        .joins = joins,
+        .n_joins = m->n_joins,
+        .init = m->init,
     };
-    if (oci_config_parse(m->config.data, m->config.len, "config.json", &config, err) < 0 ||
-        plan_build(config, &options, &m->plan, err) < 0)
+    if (oci_config_parse(m->config.data, m->config.len, "config.json", &config, err) < 0)
+        return -1;
+    if (oci_config_has_hooks(config)) /* of a CDI file */
+        return zl_fail(err, ZL_ERR_UNSUPPORTED, "this version runs no hooks");
+    if (plan_build(config, &options, &m->plan, err) < 0)
         return -1;
     return seal_plan(m, err);
 }
@@ -265,6 +229,9 @@ static int write_record(struct making *m, struct zl_error *err)
         .image = m->image->digest,
         .log = m->log_path,
         .stop_signal = stop_signal_of(m),
+        .shareable = making_is_shareable(m->service),
+        .gpu_vendor = m->n_gpus ? m->service->resources.gpu->vendor : NULL,
+        .gpus = { m->gpus, m->n_gpus },
     };
     if (write_cgroups_and_layers(m, plan, &r, err) < 0)
         return -1;
@@ -295,18 +262,18 @@ static unsigned flags_of(const struct making *m, bool attach_first)
 static int send_create(struct making *m, struct mon_client *mon, bool attach_first, uint64_t op,
                        struct zl_error *err)
 {
-    int fds[4 + PLAN_LOWER_MAX + 2] = { m->plan_fd, m->run_fd, m->state_fd, m->log_fd };
+    int fds[4 + MAKING_FDS] = { m->plan_fd, m->run_fd, m->state_fd, m->log_fd };
     struct mon_create create = {
         .flags = flags_of(m, attach_first),
-        .n_plan_fds = (uint32_t)m->n_layer_fds,
+        .n_plan_fds = (uint32_t)m->n_fds,
         .stop_signal = m->c->record.stop_signal,
     };
     (void)snprintf(create.id, sizeof create.id, "%s", m->c->id_text);
     (void)snprintf(create.log_name, sizeof create.log_name, "%s", m->log_name);
-    (void)memcpy(fds + 4, m->layer_fds, m->n_layer_fds * sizeof *fds);
+    (void)memcpy(fds + 4, m->fds, m->n_fds * sizeof *fds);
     if (mon_client_send_hello(mon, ++m->n->last_op, true, NULL, err) < 0)
         return -1;
-    return mon_client_send_create(mon, op, &create, fds, 4 + m->n_layer_fds, err);
+    return mon_client_send_create(mon, op, &create, fds, 4 + m->n_fds, err);
 }
 
 static int ask_monitor(struct making *m, bool attach_first, uint64_t op, struct zl_error *err)
@@ -325,8 +292,8 @@ static int ask_monitor(struct making *m, bool attach_first, uint64_t op, struct 
 static int make_all(struct making *m, struct zl_error *err)
 {
     static int (*const steps[])(struct making *, struct zl_error *) = {
-        find_image, make_directories, open_layers, open_log,
-        write_etc,  make_config,      make_plan,   write_record,
+        find_image,  make_directories, open_layers,     making_join, open_init,
+        making_gpus, open_log,         making_document, make_plan,   write_record,
     };
     for (size_t i = 0; i < ZL_ARRAY_LEN(steps); i++)
         if (steps[i](m, err) < 0)
@@ -376,6 +343,7 @@ struct rt_call *native_create(struct native *n, const struct rt_request *rq, rt_
         .plan_fd = -1,
         .config = ZL_BUF(CONFIG_MAX),
         .plan = ZL_BUF(PLAN_MAX),
+        .notes = ZL_BUF(NOTES_MAX),
     };
     m.c = container_new(n, rq->id, &err);
     if (!m.c)

@@ -9,6 +9,7 @@
 
 #include "image/store.h"
 #include "monitor/client.h"
+#include "oci/bundle.h"
 #include "runtime/call.h"
 #include "runtime/native.h"
 #include "runtime/native/record.h"
@@ -32,6 +33,7 @@ struct container {
     bool silent;         /* not known to be dead, nor heard of since the connection was cut */
     bool has_exit;       /* RT_EV_EXIT was told, or is known from the record */
     bool started;
+    int64_t pid;            /* of its first process, while it runs; 0: not known */
     bool receiving, doomed; /* freed when the receiving loop is done with it */
 };
 
@@ -41,7 +43,7 @@ struct native {
     int root_fd, run_fd; /* run_fd: of run_dir/c */
     int containers_fd;   /* of root_dir/containers */
     char boot_id[40];
-    uint64_t nofile_max;
+    struct oci_host host;
     struct image_store *images;
     struct shim_pool *pool;
     struct trash *trash;
@@ -164,5 +166,7 @@ int shim_pool_new(struct event_base *base, struct shim_pool **ret, struct zl_err
 void shim_pool_free(struct shim_pool *p); /* the spare one ends by itself */
 /* A fresh monitor: our end of the socket to it, the caller's. */
 int shim_pool_take(struct shim_pool *p, struct zl_error *err);
+/* zlayer-init, sealed in memory: a descriptor of the caller's. */
+int shim_pool_init(struct shim_pool *p, struct zl_error *err);
 
 #endif

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/fd.h"
 #include "base/id.h"
@@ -52,6 +51,7 @@ static void native_free(struct runtime *rt)
     zl_closep(&n->root_fd);
     zl_closep(&n->run_fd);
     zl_closep(&n->containers_fd);
+    zl_closep(&n->host.root_fd);
     free(n->root_dir);
     free(n->run_dir);
     free(n->cgroup_parent);
@@ -105,16 +105,13 @@ static int open_directories(struct native *n, struct zl_error *err)
 
 int native_new(const struct native_config *cfg, struct runtime **ret, struct zl_error *err)
 {
-    struct rlimit files = { .rlim_max = 1024 };
     struct native *n = calloc(1, sizeof *n);
     if (!n)
         return zl_fail_errno(err, "set up the native runtime");
     runtime_init(&n->rt, &native_ops, cfg->base);
-    n->root_fd = n->run_fd = n->containers_fd = -1;
-    (void)getrlimit(RLIMIT_NOFILE, &files); /* cannot fail with these arguments */
-    n->nofile_max = files.rlim_max;
-    if (copy_config(n, cfg, err) < 0 || open_directories(n, err) < 0 ||
-        read_boot_id(n->boot_id, sizeof n->boot_id, err) < 0 ||
+    n->root_fd = n->run_fd = n->containers_fd = n->host.root_fd = -1;
+    if (copy_config(n, cfg, err) < 0 || oci_host_read(&n->host, err) < 0 ||
+        open_directories(n, err) < 0 || read_boot_id(n->boot_id, sizeof n->boot_id, err) < 0 ||
         trash_new(cfg->base, n->root_fd, &n->trash, err) < 0 ||
         shim_pool_new(cfg->base, &n->pool, err) < 0) {
         native_free(&n->rt);

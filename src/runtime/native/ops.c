@@ -71,6 +71,7 @@ struct rt_call *native_pull(struct native *n, const struct rt_request *rq, rt_do
 
 static void on_started(struct native_call *k, const struct mon_message *m)
 {
+    k->c->pid = m->started.pid;
     struct rt_answer a = {
         .start = { m->started.pid, m->started.started_wall_ns / 1000000 },
     };

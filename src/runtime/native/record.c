@@ -60,24 +60,27 @@ static const struct zl_field label_fields[] = {
     { 0 },
 };
 
-static int decode_layers(const struct zl_json_at *at, const struct zl_field *f, void *out,
-                         struct zl_error *err)
+/* struct { uint32_t *v; size_t n; }; detail: the least number that is one. */
+static int decode_numbers(const struct zl_json_at *at, const struct zl_field *f, void *out,
+                          struct zl_error *err)
 {
-    (void)f;
-    struct record *r = out;
+    const json_int_t *least = f->detail;
+    struct zl_list *list = out;
     size_t n = json_array_size(at->value);
-    r->layers.v = zl_json_alloc(at->doc, n ? n : 1, sizeof *r->layers.v);
-    if (!r->layers.v)
+    uint32_t *numbers = zl_json_alloc(at->doc, n ? n : 1, sizeof *numbers);
+    if (!numbers)
         return zl_json_fail(at, err, "out of memory");
     for (size_t i = 0; i < n; i++) {
         json_int_t v = json_integer_value(json_array_get(at->value, i));
-        if (v <= 0 || v > UINT32_MAX)
-            return zl_json_fail_type(at, "a list of layers", err);
-        r->layers.v[i] = (uint32_t)v;
+        if (v < *least || v > UINT32_MAX)
+            return zl_json_fail_type(at, "a list of numbers", err);
+        numbers[i] = (uint32_t)v;
     }
-    r->layers.n = n;
+    list->v = numbers;
+    list->n = n;
     return 0;
 }
+static const json_int_t from_zero = 0, from_one = 1;
 
 static const struct zl_field record_fields[] = {
     { "id", zl_json_string, offsetof(struct record, id), ZL_REQUIRED, NULL },
@@ -85,10 +88,13 @@ static const struct zl_field record_fields[] = {
     { "boot_id", zl_json_string, offsetof(struct record, boot_id), ZL_REQUIRED, NULL },
     { "label", zl_json_object, offsetof(struct record, label), ZL_REQUIRED, label_fields },
     { "image", zl_json_string, offsetof(struct record, image), ZL_REQUIRED, NULL },
-    { "layers", decode_layers, 0, ZL_REQUIRED, NULL },
+    { "layers", decode_numbers, offsetof(struct record, layers), ZL_REQUIRED, &from_one },
     { "cgroups", zl_json_strs, offsetof(struct record, cgroups), ZL_REQUIRED, NULL },
     { "log", zl_json_string, offsetof(struct record, log), ZL_REQUIRED, NULL },
     { "stop_signal", zl_json_i32, offsetof(struct record, stop_signal), ZL_REQUIRED, NULL },
+    { "shareable", zl_json_bool, offsetof(struct record, shareable), 0, NULL },
+    { "gpu_vendor", zl_json_string, offsetof(struct record, gpu_vendor), 0, NULL },
+    { "gpus", decode_numbers, offsetof(struct record, gpus), 0, &from_zero },
     { 0 },
 };
 
@@ -107,18 +113,28 @@ static json_t *label_to_json(const struct inst_label *l)
                      hex(l->spec_hash));
 }
 
+static json_t *numbers_to_json(const uint32_t *v, size_t n, bool *complete)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        *complete &= json_array_append_new(list, json_integer(v[i])) == 0;
+    return list;
+}
+
 static json_t *to_json(const struct record *r)
 {
-    json_t *layers = json_array(), *cgroups = json_array();
     bool complete = true;
-    for (size_t i = 0; i < r->layers.n; i++)
-        complete &= json_array_append_new(layers, json_integer(r->layers.v[i])) == 0;
+    json_t *layers = numbers_to_json(r->layers.v, r->layers.n, &complete);
+    json_t *gpus = numbers_to_json(r->gpus.v, r->gpus.n, &complete);
+    json_t *cgroups = json_array();
     for (size_t i = 0; i < r->cgroups.n; i++)
         complete &= json_array_append_new(cgroups, json_string(r->cgroups.v[i])) == 0;
-    json_t *made = json_pack("{s:i, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:s, s:i}", "version",
-                             RECORD_VERSION, "id", r->id, "owner", r->owner, "boot_id", r->boot_id,
-                             "label", label_to_json(&r->label), "image", r->image, "layers", layers,
-                             "cgroups", cgroups, "log", r->log, "stop_signal", r->stop_signal);
+    json_t *made =
+        json_pack("{s:i, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:s, s:i, s:b, s:s*, s:o}", "version",
+                  RECORD_VERSION, "id", r->id, "owner", r->owner, "boot_id", r->boot_id, "label",
+                  label_to_json(&r->label), "image", r->image, "layers", layers, "cgroups", cgroups,
+                  "log", r->log, "stop_signal", r->stop_signal, "shareable", r->shareable,
+                  "gpu_vendor", r->gpu_vendor, "gpus", gpus);
     if (made && complete)
         return made;
     json_decref(made);

@@ -23,6 +23,12 @@ struct record {
     struct zl_strs cgroups; /* absolute directories, the first is where its processes are found */
     const char *log;        /* absolute path */
     int stop_signal;
+    bool shareable;         /* ipc_mode */
+    const char *gpu_vendor; /* NULL: it has no GPUs */
+    struct {
+        uint32_t *v;
+        size_t n;
+    } gpus;                  /* their numbers, for itself alone */
     struct zl_json document; /* what all of this borrows from */
 };
 

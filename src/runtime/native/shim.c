@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/fd.h"
 #include "base/helper.h"
 #include "base/launch.h"
 #include "runtime/native/inner.h"
@@ -36,6 +37,7 @@ struct shim_child { /* a monitor that we started: to be reaped when it ends */
 struct shim_pool {
     struct event_base *base;
     int program_fd;
+    int init_fd; /* zlayer-init; -1: nobody has wanted it yet */
     char *env[ZL_ARRAY_LEN(passed_on) + 1];
     int spare; /* our end of the socket to it; -1: none */
     struct event *refill;
@@ -101,15 +103,15 @@ static int copy_into(int to, int from, const char *path, struct zl_error *err)
     return 0;
 }
 
-static int load_program(struct zl_error *err)
+static int load_program(const char *name, struct zl_error *err)
 {
     zl_autofree char *path = NULL;
-    if (zl_helper_path("zlayer-shim", &path, err) < 0)
+    if (zl_helper_path(name, &path, err) < 0)
         return -1;
     zl_autoclose int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return zl_fail_errno(err, "open '%s'", path);
-    zl_autoclose int memory = memfd_create("zlayer-shim", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    zl_autoclose int memory = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (memory < 0)
         return zl_fail_errno(err, "hold '%s' in memory", path);
     if (copy_into(memory, file, path, err) < 0)
@@ -177,8 +179,8 @@ int shim_pool_new(struct event_base *base, struct shim_pool **ret, struct zl_err
     if (!p)
         return zl_fail_errno(err, "set up monitors");
     p->base = base;
-    p->spare = -1;
-    p->program_fd = load_program(err);
+    p->spare = p->init_fd = -1;
+    p->program_fd = load_program("zlayer-shim", err);
     p->refill = p->program_fd >= 0 ? evtimer_new(base, refill, p) : NULL;
     if (p->program_fd < 0 || copy_environment(p, err) < 0) {
         shim_pool_free(p);
@@ -205,6 +207,7 @@ void shim_pool_free(struct shim_pool *p)
     for (size_t i = 0; p->env[i]; i++)
         free(p->env[i]);
     zl_closep(&p->program_fd);
+    zl_closep(&p->init_fd);
     free(p);
 }
 
@@ -227,4 +230,11 @@ int shim_pool_take(struct shim_pool *p, struct zl_error *err)
         taken = start_one(p, err);
     (void)evtimer_add(p->refill, &later); /* without memory there is no spare one next time */
     return taken;
+}
+
+int shim_pool_init(struct shim_pool *p, struct zl_error *err)
+{
+    if (p->init_fd < 0)
+        p->init_fd = load_program("zlayer-init", err);
+    return p->init_fd < 0 ? -1 : zl_dup_above(p->init_fd, 3, err);
 }

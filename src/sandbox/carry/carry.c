@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sandbox/carry/child.h"
 #include "sandbox/carry/inner.h"
 #include "sandbox/carry/spawn.h"
 #include "sandbox/kernel.h"
@@ -78,11 +79,24 @@ static int make_cgroups(struct carry *c, struct zl_error *err)
     return 0;
 }
 
+/* Another container's network, which is held by a descriptor: who asks for sockets means that one.
+ */
+static int join_netns(const struct carry *c, struct zl_error *err)
+{
+    const struct plan_join *j = plan_table(c->plan, c->plan->joins);
+
+    for (uint32_t i = 0; i < c->plan->joins.n; i++)
+        if (j[i].ns == CLONE_NEWNET && j[i].fd && setns(c->fds[j[i].fd - 1], CLONE_NEWNET) < 0)
+            return zl_fail_errno(err, "join network namespace '%s'", plan_text(c->plan, j[i].path));
+    return 0;
+}
+
 int carry_prepare(struct carry *c, bool own_netns, struct zl_error *err)
 {
     bool wants = own_netns && c->plan->namespaces & CLONE_NEWNET;
 
-    if (make_cgroups(c, err) < 0 || (wants && enter_netns(c, err) < 0)) {
+    if (make_cgroups(c, err) < 0 || (wants && enter_netns(c, err) < 0) ||
+        (own_netns && join_netns(c, err) < 0)) {
         for (uint32_t i = 0; i < c->plan->cgroups.n; i++)
             if (c->cgroups[i].ours)
                 (void)cgroup_remove(&c->cgroups[i], NULL); /* the first failure is the story */
@@ -139,7 +153,8 @@ static int open_joins(struct carry *c, int *joins, struct spawn *s, struct zl_er
     s->child.joins = joins;
     for (uint32_t i = 0; i < c->plan->joins.n; i++) {
         const char *path = plan_text(c->plan, j[i].path);
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        int fd = j[i].fd ? fcntl(c->fds[j[i].fd - 1], F_DUPFD_CLOEXEC, 3)
+                         : open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
             return zl_fail_errno(err, "open namespace '%s'", path);
         joins[i] = j[i].ns == CLONE_NEWPID ? -1 : fd;
@@ -162,6 +177,72 @@ static int check_counts(const struct carry *c, struct zl_error *err)
     if (c->plan->cgroups.n > TASKS_MAX || c->plan->joins.n > JOINS_MAX)
         return zl_fail(err, ZL_ERR_PROTOCOL, "carry out a plan: too many cgroups or namespaces");
     return 0;
+}
+
+/* The program that becomes process 1 and starts the command (plan.init). */
+struct first {
+    char **argv;
+    int report[2]; /* read by us; written by it, when the command cannot be executed */
+};
+
+/* "zlayer-init -- COMMAND…" */
+static char **first_argv(char *const *command, struct zl_error *err)
+{
+    static char name[] = "zlayer-init", end[] = "--";
+    size_t n = 0;
+
+    while (command[n])
+        n++;
+    char **argv = calloc(n + 3, sizeof *argv);
+    if (!argv) {
+        (void)zl_fail_errno(err, "start a process");
+        return NULL;
+    }
+    argv[0] = name;
+    argv[1] = end;
+    memcpy(argv + 2, command, n * sizeof *argv);
+    return argv;
+}
+
+/* It runs; end-of-file says that the command does, too. */
+static int first_follow(struct first *f, const char *command, struct carry_proc *p,
+                        struct zl_error *err)
+{
+    struct report r = { .step = STEP_EXEC };
+    int why = 0;
+    ssize_t n;
+
+    (void)close(zl_take_fd(&f->report[1]));
+    do
+        n = read(f->report[0], &why, sizeof why);
+    while (n < 0 && errno == EINTR);
+    if (n == 0)
+        return 0;
+    r.errnum = n == sizeof why ? why : EPIPE;
+    (void)snprintf(r.object, sizeof r.object, "%s", command);
+    spawn_end(p);
+    return step_error(&r, err);
+}
+
+static int start_by_first(struct carry *c, struct spawn *s, struct carry_proc *ret,
+                          struct zl_error *err)
+{
+    struct first f = { .argv = first_argv(s->child.argv, err), .report = { -1, -1 } };
+    int rc = f.argv ? 0 : -1;
+
+    if (rc == 0 && pipe2(f.report, O_CLOEXEC) < 0)
+        rc = zl_fail_errno(err, "prepare the container's process 1");
+    s->child.init_argv = f.argv;
+    s->child.init_exe = c->fds[c->plan->init - 1];
+    s->child.init_report = f.report[1];
+    if (rc == 0)
+        rc = spawn_run(s, ret, err);
+    if (rc == 0)
+        rc = first_follow(&f, s->child.argv[0], ret, err);
+    free(f.argv);
+    zl_closep(&f.report[0]);
+    zl_closep(&f.report[1]);
+    return rc;
 }
 
 int carry_start(struct carry *c, const struct carry_start *how, struct carry_proc *ret,
@@ -197,7 +278,9 @@ int carry_start(struct carry *c, const struct carry_start *how, struct carry_pro
         return zl_fail(err, ZL_ERR_INVALID, "start a container: it has no process to execute");
     if (open_cgroups(c, tasks, &s, err) < 0)
         return -1;
-    rc = open_joins(c, joins, &s, err) < 0 ? -1 : spawn_run(&s, ret, err);
+    rc = open_joins(c, joins, &s, err) < 0 ? -1
+         : p->init                         ? start_by_first(c, &s, ret, err)
+                                           : spawn_run(&s, ret, err);
     close_joins(joins, &s);
     return rc;
 }

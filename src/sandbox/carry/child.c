@@ -350,7 +350,7 @@ static int run(struct child *k)
     if (walk(k, k->plan ? into_new_container : into_running_container) < 0 || walk(k, to_exec) < 0)
         return -1;
     zl_signals_to_default(); /* our own table: CLONE_SIGHAND is not set */
-    return child_exec(k);
+    return k->init_argv ? child_exec_init(k) : child_exec(k);
 }
 
 __attribute__((no_sanitize("address"))) /* as its callers in spawn.c */

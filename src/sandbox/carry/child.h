@@ -78,6 +78,8 @@ struct child {
     int parents_end;     /* of that socket: the child closes it, so that its parent's end shows */
     bool dumpable;       /* false: PR_SET_DUMPABLE 0, for who lives among others */
     bool tracing;
+    char *const *init_argv; /* of the container's own process 1; NULL: the command is executed */
+    int init_exe, init_report;
 
     /* the child's own, as it goes */
     uint64_t last_ns;
@@ -133,5 +135,7 @@ int child_seccomp(struct child *k);
 /* command.c */
 int child_find(struct child *k);
 int child_exec(struct child *k);
+/* The program that starts the command (plan.init): its report goes out of descriptor 3. */
+int child_exec_init(struct child *k);
 
 #endif

@@ -129,6 +129,12 @@ static int reap(struct carry_proc *p)
     return info.si_code == CLD_EXITED ? 0 : info.si_status;
 }
 
+void spawn_end(struct carry_proc *p)
+{
+    (void)k_pidfd_send_signal(p->pidfd, SIGKILL); /* it is ending anyway, or stuck */
+    (void)reap(p);
+}
+
 static int failed(const struct shared *shared, struct carry_proc *p, struct zl_error *err)
 {
     (void)k_pidfd_send_signal(p->pidfd, SIGKILL); /* it is ending anyway, or stuck */

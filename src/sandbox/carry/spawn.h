@@ -20,6 +20,8 @@ int spawn_run(struct spawn *s, struct carry_proc *ret, struct zl_error *err);
 /* fork(2) with a pidfd, close-on-exec, and into a cgroup of v2 (-1: none). 0 in the child; -1 and
  * errno. */
 pid_t spawn_fork(int cgroup_fd, int *ret_pidfd);
+/* Kills it and waits for its end. */
+void spawn_end(struct carry_proc *p);
 
 /* In the calling process's network namespace; -1 and errno. Async-signal-safe. */
 int spawn_loopback_up(void);

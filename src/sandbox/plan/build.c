@@ -32,6 +32,14 @@ static int refuse_namespace(struct build *b, size_t i, const char *what)
     return zl_fail(b->err, ZL_ERR_UNSUPPORTED, "linux.namespaces[%zu]: %s", i, what);
 }
 
+static uint32_t join_fd(const struct build *b, const char *path)
+{
+    for (size_t i = 0; i < b->options->n_joins; i++)
+        if (strcmp(b->options->joins[i].path, path) == 0)
+            return b->options->joins[i].fd + 1;
+    return 0;
+}
+
 static int build_namespaces(struct build *b, struct plan *p)
 {
     zl_autobuf struct zl_buf rows = ZL_BUF(PLAN_MAX);
@@ -51,7 +59,9 @@ static int build_namespaces(struct build *b, struct plan *p)
             return refuse_namespace(b, i, "joining a mount namespace is not supported");
         seen |= bit;
         if (ns->path && ns->path[0]) {
-            struct plan_join j = { .ns = bit, .path = writer_text(&b->w, ns->path) };
+            struct plan_join j = { .ns = bit,
+                                   .path = writer_text(&b->w, ns->path),
+                                   .fd = join_fd(b, ns->path) };
             zl_buf_add(&rows, &j, sizeof j);
         } else {
             p->namespaces |= bit;
@@ -117,6 +127,8 @@ static int build_root(struct build *b, struct plan *p)
     p->root_path = writer_text(&b->w, o->mount_point);
     p->n_lower = o->n_lower;
     p->n_fds = o->n_lower + (o->has_upper ? 2 : 0);
+    if (o->n_fds > p->n_fds)
+        p->n_fds = o->n_fds;
     p->flags |= (o->has_upper ? PLAN_HAS_UPPER : 0u) |
                 (o->has_upper && o->upper_volatile ? PLAN_OVERLAY_VOLATILE : 0u);
     return build_propagation(b, p);
@@ -176,6 +188,7 @@ static int fill(struct build *b, struct plan *p)
         return -1;
     p->masked = writer_texts(&b->w, l->masked_paths.v, l->masked_paths.n);
     p->readonly = writer_texts(&b->w, l->readonly_paths.v, l->readonly_paths.n);
+    p->init = b->options->init;
     return b->config->process ? build_process(b, b->config->process, &p->process) : 0;
 }
 

@@ -196,9 +196,12 @@ static int require_texts(const struct plan *p, struct zl_error *err)
         require_all(p, p->readonly, "read-only path", err) < 0 ||
         require_pairs(p, p->sysctls, "sysctl", err) < 0)
         return -1;
-    for (uint32_t i = 0; i < p->joins.n; i++)
+    for (uint32_t i = 0; i < p->joins.n; i++) {
         if (require(p, j[i].path, "path of a namespace", err) < 0)
             return -1;
+        if (j[i].fd > p->n_fds)
+            return zl_fail(err, ZL_ERR_PROTOCOL, "check plan: no descriptor of a namespace");
+    }
     for (uint32_t i = 0; i < p->devices.n; i++)
         if (require(p, d[i].path, "path of a device", err) < 0)
             return -1;
@@ -239,7 +242,8 @@ int plan_check(const void *bytes, size_t n, const struct plan **ret, struct zl_e
         return -1;
     uint32_t upper = p->flags & PLAN_HAS_UPPER ? 2 : 0;
     if (p->root_kind >= PLAN_ROOT_KINDS || p->n_lower > PLAN_LOWER_MAX ||
-        (p->root_kind == PLAN_ROOT_OVERLAY && (!p->n_lower || p->n_fds != p->n_lower + upper)))
+        (p->root_kind == PLAN_ROOT_OVERLAY && (!p->n_lower || p->n_fds < p->n_lower + upper)) ||
+        p->init > p->n_fds)
         return zl_fail(err, ZL_ERR_PROTOCOL, "check plan: its layers do not fit its descriptors");
     *ret = p;
     return 0;

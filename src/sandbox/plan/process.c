@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "sandbox/plan/names.h"
+#include "oci/names.h"
 #include "sandbox/plan/parts.h"
 
 /* ---- capabilities ---- */

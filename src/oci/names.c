@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sandbox/plan/names.h"
+#include "oci/names.h"
 
 #include <string.h>
 #include <sys/resource.h>
