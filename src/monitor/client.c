@@ -10,6 +10,7 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/msg.h"
@@ -223,6 +224,30 @@ int mon_client_send_wait(struct mon_client *c, uint64_t op, struct zl_error *err
     return send_empty(c, MON_WAIT, op, err);
 }
 
+int mon_client_send_pause(struct mon_client *c, uint64_t op, bool pause, struct zl_error *err)
+{
+    struct mon_pause p = { .pause = pause };
+    return send_body(c, MON_PAUSE, op, &p, sizeof p, err);
+}
+
+int mon_client_send_update(struct mon_client *c, uint64_t op, int fd, struct zl_error *err)
+{
+    return send_with_fds(c, MON_UPDATE, op, "", 0, &fd, 1, err);
+}
+
+int mon_client_send_stdin(struct mon_client *c, uint64_t op, uint64_t exec_id, const void *bytes,
+                          size_t n, bool end, struct zl_error *err)
+{
+    struct mon_stdin head = { .exec_id = exec_id, .end = end };
+    zl_autobuf struct zl_buf body = ZL_BUF(sizeof head + MON_STDIN_MAX);
+
+    zl_buf_add(&body, &head, sizeof head);
+    zl_buf_add(&body, bytes, n);
+    if (zl_buf_check(&body, "what goes to stdin", err) < 0)
+        return -1;
+    return send_body(c, MON_STDIN, op, body.data, body.len, err);
+}
+
 int mon_client_send_forget(struct mon_client *c, uint64_t op, struct zl_error *err)
 {
     return send_empty(c, MON_FORGET, op, err);
@@ -268,6 +293,11 @@ static void decode_exec_made(const struct zl_msg *m, struct mon_message *ret)
     zl_msg_body(m, &ret->exec_made, sizeof ret->exec_made);
 }
 
+static void decode_taken(const struct zl_msg *m, struct mon_message *ret)
+{
+    zl_msg_body(m, &ret->taken, sizeof ret->taken);
+}
+
 static void decode_exec_start(const struct zl_msg *m, struct mon_message *ret)
 {
     if (m->n_fds > 0)
@@ -302,7 +332,8 @@ static decode_fn decoder(uint16_t type)
         [MON_STATE] = decode_state,    [MON_START] = decode_started,
         [MON_STOP] = decode_exit,      [MON_WAIT] = decode_exit,
         [MON_EXEC] = decode_exec_made, [MON_EXEC_START] = decode_exec_start,
-        [MON_EV_EXIT] = decode_exit,   [MON_WASM_PREPARE] = decode_prepared,
+        [MON_STDIN] = decode_taken,    [MON_EV_EXIT] = decode_exit,
+        [MON_WASM_PREPARE] = decode_prepared,
     };
     return type < ZL_ARRAY_LEN(by_type) ? by_type[type] : NULL;
 }

@@ -77,6 +77,13 @@ int mon_client_send_grant(struct mon_client *c, uint64_t op, const struct mon_gr
                           struct zl_error *err);
 int mon_client_send_state(struct mon_client *c, uint64_t op, struct zl_error *err);
 int mon_client_send_wait(struct mon_client *c, uint64_t op, struct zl_error *err); /* `exit` */
+int mon_client_send_pause(struct mon_client *c, uint64_t op, bool pause, struct zl_error *err);
+/* fd: struct plan_update, a sealed memfd. */
+int mon_client_send_update(struct mon_client *c, uint64_t op, int fd, struct zl_error *err);
+enum { MON_STDIN_MAX = 64 * 1024 }; /* bytes in one packet */
+/* Answered by `taken`. end: end-of-file behind the bytes, when all of them were taken. */
+int mon_client_send_stdin(struct mon_client *c, uint64_t op, uint64_t exec_id, const void *bytes,
+                          size_t n, bool end, struct zl_error *err);
 int mon_client_send_forget(struct mon_client *c, uint64_t op, struct zl_error *err);
 
 /* To the host of WebAssembly guests (monitor/wasm.h). bytes_fd: the module, a file; it stays the
@@ -104,6 +111,7 @@ struct mon_message {
         struct mon_exec_made exec_made;    /* MON_EXEC */
         struct mon_exec_done exec_done;    /* MON_EXEC_START of an exec that captures */
         struct mon_wasm_prepared prepared; /* MON_WASM_PREPARE */
+        struct mon_taken taken;            /* MON_STDIN */
     };
 };
 

@@ -12,6 +12,7 @@
 #ifndef ZL_MONITOR_PROTOCOL_H
 #define ZL_MONITOR_PROTOCOL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
@@ -40,7 +41,9 @@ enum mon_type {
     MON_STATE = 14,  /* empty; answered by struct mon_state */
     MON_FORGET = 15, /* frees all, deletes the run directory and ends the monitor; empty answer */
     MON_WAIT = 16,   /* empty; answered by struct mon_exit, at once when it has ended already */
-    /* Room for MON_PAUSE, MON_UPDATE, … (part of the same numbering). */
+    MON_PAUSE = 17,  /* struct mon_pause; empty answer when all of its processes stand or go on */
+    MON_UPDATE = 18, /* fd: struct plan_update (memfd, sealed); empty answer when it is in force */
+    MON_STDIN = 19,  /* struct mon_stdin and the bytes; answered by struct mon_taken */
     MON_EV_EXIT = 256, /* event, to connections that said want_events: struct mon_exit */
     MON_EV_OOM = 257,  /* event: empty */
 };
@@ -96,6 +99,8 @@ struct mon_state {
     uint64_t log_bytes_lost; /* output that could not be written (full disk) */
     int32_t monitor_pid;     /* as the monitor sees itself */
     uint32_t create_flags;   /* of the MON_CREATE */
+    uint32_t paused;         /* 1: RUNNING, but by MON_PAUSE all of its processes stand */
+    uint32_t pad;
 };
 
 /* Bits of mon_create.flags */
@@ -170,6 +175,18 @@ struct mon_resize {
 struct mon_socket { /* AF_INET or AF_INET6, SOCK_STREAM or SOCK_DGRAM */
     int32_t domain, type, protocol;
 };
+struct mon_pause {
+    uint32_t pause; /* 0: they go on */
+    uint32_t pad;
+};
+struct mon_stdin {    /* bytes for stdin follow, as many as fit into the packet */
+    uint64_t exec_id; /* 0: the first process */
+    uint32_t end;     /* 1: end-of-file after them */
+    uint32_t pad;
+};
+struct mon_taken {
+    uint64_t taken; /* of the bytes; fewer: it reads slowly, the rest may be sent again later */
+};
 enum { MON_GRANT_ATTACH = 1, MON_GRANT_EXEC = 2 };
 struct mon_grant {
     char token[MON_TOKEN_LEN];
@@ -181,7 +198,7 @@ struct mon_grant {
 /* Version 1. A struct that gets a new field is longer here; that a shorter one is still understood
  * is in the receiver's table (server_row.body_min), which keeps the number of version 1. */
 _Static_assert(sizeof(struct mon_exit) == 40 && sizeof(struct mon_hello) == 36 &&
-                   sizeof(struct mon_create) == 296 && sizeof(struct mon_state) == 80 &&
+                   sizeof(struct mon_create) == 296 && offsetof(struct mon_state, paused) == 80 &&
                    sizeof(struct mon_signal) == 16 && sizeof(struct mon_stop) == 16 &&
                    sizeof(struct mon_exec) == 24 && sizeof(struct mon_grant) == 48,
                "the layout of version 1 must not change");

@@ -256,6 +256,40 @@ int streams_attach(struct streams *s, struct zl_error *err)
     return fd;
 }
 
+int streams_input(struct streams *s, const char *bytes, size_t n, size_t *ret_taken,
+                  struct zl_error *err)
+{
+    size_t done = 0;
+
+    if (!s->opts.stdin_open)
+        return zl_fail(err, ZL_ERR_CONFLICT, "stdin: it was made without one");
+    while (done < n && s->stdin_fd >= 0) {
+        ssize_t w = write(s->stdin_fd, bytes + done, n - done);
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w < 0 && errno == EAGAIN) {
+            *ret_taken = done;
+            return 0;
+        }
+        if (w < 0) {
+            close_stdin(s); /* EPIPE: the process reads no more */
+            break;
+        }
+        done += (size_t)w;
+    }
+    *ret_taken = n;
+    return 0;
+}
+
+int streams_input_end(struct streams *s, struct zl_error *err)
+{
+    if (s->opts.tty)
+        return zl_fail(err, ZL_ERR_CONFLICT,
+                       "stdin: a terminal's end-of-file is a character (^D) that is written to it");
+    close_stdin(s);
+    return 0;
+}
+
 unsigned streams_clients(const struct streams *s)
 {
     return s->clients.n;

@@ -45,6 +45,11 @@ int streams_started(struct streams *s, struct zl_error *err);
 /* A new client: the end of its socket that goes to it, the caller's to close, or -1. After
  * streams_finish it gets the exit frame only. */
 int streams_attach(struct streams *s, struct zl_error *err);
+/* For stdin, past all clients. How many were taken; what it takes no more of is dropped and counts
+ * as taken. CONFLICT: its stdin is not open. */
+int streams_input(struct streams *s, const char *bytes, size_t n, size_t *ret_taken,
+                  struct zl_error *err);
+int streams_input_end(struct streams *s, struct zl_error *err);
 unsigned streams_clients(const struct streams *s);
 int streams_resize(struct streams *s, uint16_t rows, uint16_t cols, struct zl_error *err);
 

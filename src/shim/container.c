@@ -140,9 +140,11 @@ int container_signal(struct shim *s, int signal, struct zl_error *err)
 
 int container_kill(struct shim *s, struct zl_error *err)
 {
-    if (carry_kill_all(s->carry, SIGKILL, err) == 0)
-        return 0;
-    return container_signal(s, SIGKILL, err); /* no cgroup to find them in: the first at least */
+    int rc = carry_kill_all(s->carry, SIGKILL, err);
+    if (rc < 0) /* no cgroup to find them in: the first at least */
+        rc = container_signal(s, SIGKILL, err);
+    s->paused = s->paused && rc < 0; /* who is killed is thawed for it */
+    return rc;
 }
 
 /* --- start --- */
@@ -282,6 +284,40 @@ int container_resize(struct shim *s, uint16_t rows, uint16_t cols, struct zl_err
     return 0;
 }
 
+/* --- pause, update --- */
+
+int container_pause(struct shim *s, bool pause, struct zl_error *err)
+{
+    if (s->paused == pause)
+        return zl_fail(err, ZL_ERR_CONFLICT, "%s: it is %s", pause ? "pause" : "unpause",
+                       pause ? "paused already" : "not paused");
+    if (s->init_ended)
+        return zl_fail(err, ZL_ERR_CONFLICT, "pause: it is ending");
+    if (carry_freeze(s->carry, pause, err) < 0)
+        return -1;
+    s->paused = pause;
+    return 0;
+}
+
+/* What was sent to stop it can only be heeded by who runs. */
+static void thaw(struct shim *s)
+{
+    if (s->paused && carry_freeze(s->carry, false, NULL) == 0)
+        s->paused = false;
+}
+
+int container_update(struct shim *s, int memfd, struct zl_error *err)
+{
+    const struct plan_update *u;
+    struct mapping m;
+
+    if (mapping_open(memfd, &m, err) < 0)
+        return zl_wrap(err, "update");
+    int rc = plan_update_check(m.bytes, m.size, &u, err) < 0 ? -1 : carry_update(s->carry, u, err);
+    mapping_close(&m);
+    return rc < 0 ? zl_wrap(err, "update") : 0;
+}
+
 /* --- running --- */
 
 static void grace_is_over(void *arg)
@@ -328,6 +364,7 @@ int container_stop(struct shim *s, struct server_request *rq, struct zl_error *e
     zl_msg_body(rq->msg, &stop, sizeof stop);
     if (s->phase == MON_PHASE_RUNNING && container_signal(s, stop_signal(s, &stop), err) < 0)
         return -1;
+    thaw(s);
     if (container_wait(s, rq, err) < 0)
         return -1;
     uint64_t deadline = zl_mono_ms() + stop.grace_ms;
@@ -366,6 +403,7 @@ void container_state(struct shim *s, struct mon_state *ret)
             s->init_start = start_time(s->init.pid); /* not reaped, so it is that process */
         ret->pid = s->init.pid;
         ret->pid_start = s->init_start;
+        ret->paused = s->paused;
     }
     if (s->phase == MON_PHASE_EXITED)
         ret->exit = s->exit;

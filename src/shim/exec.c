@@ -275,6 +275,8 @@ int exec_start(struct shim *s, uint64_t id, struct server_request *rq, struct zl
         return -1;
     if (x->streams)
         return zl_fail(err, ZL_ERR_CONFLICT, "exec %llu has been started", (unsigned long long)id);
+    if (s->paused)
+        return zl_fail(err, ZL_ERR_CONFLICT, "exec: the container is paused");
     if (s->init_ended) /* reaped: its pid may be a process of the host by now, to be joined */
         return zl_fail(err, ZL_ERR_CONFLICT, "exec: the container has ended");
     loop_disarm(&s->loop, &x->timer);
@@ -299,6 +301,18 @@ int exec_signal(struct shim *s, uint64_t id, int signal, struct zl_error *err)
         return zl_fail(err, ZL_ERR_CONFLICT, "the exec has not been started");
     if (!x->ended && kill(x->proc.pid, signal) < 0) /* not reaped, so it is that process */
         return zl_fail_errno(err, "send signal %d", signal);
+    return 0;
+}
+
+int exec_stdin(struct shim *s, uint64_t id, struct streams **ret, struct zl_error *err)
+{
+    struct exec *x = find_known(s, id, err);
+
+    if (!x)
+        return -1;
+    if (!x->streams)
+        return zl_fail(err, ZL_ERR_CONFLICT, "the exec has not been started");
+    *ret = x->streams;
     return 0;
 }
 

@@ -110,6 +110,44 @@ static int act_socket(struct shim *s, struct server_request *rq, struct zl_error
     return 0;
 }
 
+static int act_pause(struct shim *s, struct server_request *rq, struct zl_error *err)
+{
+    struct mon_pause m;
+
+    zl_msg_body(rq->msg, &m, sizeof m);
+    if (container_pause(s, m.pause != 0, err) < 0)
+        return -1;
+    return answer_empty(s, rq);
+}
+
+static int act_update(struct shim *s, struct server_request *rq, struct zl_error *err)
+{
+    if (rq->msg->n_fds != 1)
+        return zl_fail(err, ZL_ERR_PROTOCOL, "update: %d descriptors came, 1 expected",
+                       rq->msg->n_fds);
+    if (container_update(s, rq->msg->fds[0], err) < 0)
+        return -1;
+    return answer_empty(s, rq);
+}
+
+static int act_stdin(struct shim *s, struct server_request *rq, struct zl_error *err)
+{
+    struct mon_stdin m;
+    struct mon_taken answer = { 0 };
+    struct streams *to = s->streams;
+    size_t n = rq->msg->head.length - sizeof m, taken;
+
+    zl_msg_body(rq->msg, &m, sizeof m);
+    if (m.exec_id && exec_stdin(s, m.exec_id, &to, err) < 0)
+        return -1;
+    if (streams_input(to, (const char *)rq->msg->body + sizeof m, n, &taken, err) < 0 ||
+        (m.end && taken == n && streams_input_end(to, err) < 0))
+        return -1;
+    answer.taken = taken;
+    server_answer(s->server, &rq->ticket, &answer, sizeof answer, -1);
+    return 0;
+}
+
 static int act_grant(struct shim *s, struct server_request *rq, struct zl_error *err)
 {
     struct mon_grant g;
@@ -149,6 +187,9 @@ static const struct {
     [MON_SOCKET]     = { act_socket,       CREATED | RUNNING },
     [MON_GRANT]      = { act_grant,        MADE },
     [MON_FORGET]     = { container_forget, MADE },
+    [MON_PAUSE]      = { act_pause,        RUNNING },
+    [MON_UPDATE]     = { act_update,       CREATED | RUNNING },
+    [MON_STDIN]      = { act_stdin,        RUNNING },
 };
 
 static const char *const phase_words[] = {
@@ -191,6 +232,9 @@ const struct server_row shim_rows[] = {
     [MON_STATE]      = { "state",      0,                           MON_GRANT_ATTACH | MON_GRANT_EXEC, dispatch },
     [MON_FORGET]     = { "forget",     0,                           0, dispatch },
     [MON_WAIT]       = { "wait",       0,                           MON_GRANT_ATTACH | MON_GRANT_EXEC, dispatch },
+    [MON_PAUSE]      = { "pause",      sizeof(struct mon_pause),    0, dispatch },
+    [MON_UPDATE]     = { "update",     0,                           0, dispatch },
+    [MON_STDIN]      = { "stdin",      sizeof(struct mon_stdin),    0, dispatch },
 };
 /* clang-format on */
 const size_t shim_n_rows = ZL_ARRAY_LEN(shim_rows);

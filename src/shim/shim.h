@@ -80,7 +80,8 @@ struct shim {
 
     struct carry_proc init;
     uint64_t init_start; /* field 22 of /proc/PID/stat */
-    bool init_ended;     /* reaped; EXITED follows when its output has been read */
+    bool paused;
+    bool init_ended; /* reaped; EXITED follows when its output has been read */
     struct mon_exit exit;
     struct loop_source oom;
     struct loop_timer oom_timer;
@@ -117,6 +118,8 @@ int container_resize(struct shim *s, uint16_t rows, uint16_t cols, struct zl_err
 int container_stop(struct shim *s, struct server_request *rq, struct zl_error *err);
 int container_signal(struct shim *s, int signal, struct zl_error *err);
 int container_kill(struct shim *s, struct zl_error *err); /* SIGKILL to all of it */
+int container_pause(struct shim *s, bool pause, struct zl_error *err);
+int container_update(struct shim *s, int memfd, struct zl_error *err);
 int container_wait(struct shim *s, struct server_request *rq, struct zl_error *err);
 int container_forget(struct shim *s, struct server_request *rq, struct zl_error *err);
 void container_state(struct shim *s, struct mon_state *ret);
@@ -131,6 +134,7 @@ int exec_make(struct shim *s, struct server_request *rq, uint64_t *ret_id, struc
 int exec_start(struct shim *s, uint64_t id, struct server_request *rq, struct zl_error *err);
 int exec_signal(struct shim *s, uint64_t id, int signal, struct zl_error *err);
 int exec_resize(struct shim *s, uint64_t id, uint16_t rows, uint16_t cols, struct zl_error *err);
+int exec_stdin(struct shim *s, uint64_t id, struct streams **ret, struct zl_error *err);
 bool exec_reaped(struct shim *s, pid_t pid, int code, int signal);
 void exec_drop_unused(struct shim *s); /* those that were made and not started */
 void exec_done_all(struct shim *s);

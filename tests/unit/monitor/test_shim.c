@@ -410,6 +410,137 @@ static void a_signal_reaches_the_first_process(void **unused)
     box_forget(&b);
 }
 
+/* How far a loop in the container has come, once it has come further than `from`. */
+static long counted(const struct box *b, long from)
+{
+    char path[256];
+    (void)snprintf(path, sizeof path, "%s/tmp/count-%s", all.root, b->id);
+    for (uint64_t end = soon(); zl_mono_ms() < end; (void)poll(NULL, 0, 5)) {
+        struct stat st;
+        if (stat(path, &st) == 0 && st.st_size > from)
+            return (long)st.st_size;
+    }
+    return from;
+}
+
+static struct box run_counter(char script[256])
+{
+    /* the file's size is the count, so that no torn number is read */
+    struct box b = box_create(
+        &(struct how){ SH("read f; while :; do echo >> /tmp/$f; done"), MON_CREATE_STDIN });
+    (void)ASK(&b, start);
+    int n = snprintf(script, 256, "count-%s\n", b.id);
+    struct mon_message m = ASK(&b, stdin, 0, script, (size_t)n, true);
+    assert_int_equal(m.taken.taken, n);
+    return b;
+}
+
+static void a_paused_container_stands_still_and_goes_on(void **unused)
+{
+    (void)unused;
+    char name[256];
+    struct box b = run_counter(name);
+    struct zl_error err = REFUSED(&b, pause, false);
+    assert_int_equal(err.kind, ZL_ERR_CONFLICT);
+    assert_true(counted(&b, 0) > 0);
+
+    (void)ASK(&b, pause, true);
+    struct mon_message m = ASK(&b, state);
+    assert_int_equal(m.state.phase, MON_PHASE_RUNNING);
+    assert_int_equal(m.state.paused, 1);
+    long at = counted(&b, 0);
+    (void)poll(NULL, 0, 100);
+    struct stat st;
+    char path[256];
+    (void)snprintf(path, sizeof path, "%s/tmp/count-%s", all.root, b.id);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, at);
+    err = REFUSED(&b, pause, true);
+    assert_int_equal(err.kind, ZL_ERR_CONFLICT);
+
+    (void)ASK(&b, pause, false);
+    assert_true(counted(&b, at) > at);
+    m = ASK(&b, state);
+    assert_int_equal(m.state.paused, 0);
+    (void)unlink(path);
+    box_forget(&b);
+}
+
+static void a_paused_container_can_be_stopped_killed_and_forgotten(void **unused)
+{
+    (void)unused;
+    struct box b =
+        box_run(&(struct how){ SH("trap 'exit 5' TERM; echo up; while :; do sleep 0.01; done") });
+    wait_for_log(&b, "up");
+    (void)ASK(&b, pause, true);
+    struct mon_message m = ASK(&b, stop, 0, 10000);
+    assert_int_equal(m.exit.code, 5);
+    box_forget(&b);
+
+    b = box_run(&(struct how){ SH("sleep 1000") });
+    (void)ASK(&b, pause, true);
+    (void)ASK(&b, kill_all);
+    assert_int_equal(box_wait(&b).signal, SIGKILL);
+    box_forget(&b);
+
+    b = box_run(&(struct how){ SH("sleep 1000") });
+    (void)ASK(&b, pause, true);
+    box_forget(&b);
+}
+
+static void new_limits_are_in_force_when_they_are_answered(void **unused)
+{
+    (void)unused;
+    struct box b = box_run(&(struct how){ SH("sleep 1000") });
+    zl_autobuf struct zl_buf text = ZL_BUF(64);
+    char path[256];
+    struct zl_error err;
+    zl_autoclose int plan = tiny_update_plan(b.cgroup, "17");
+    (void)ASK(&b, update, plan);
+    (void)snprintf(path, sizeof path, "%s/%s/pids.max", tiny_pids_mount(), b.cgroup);
+    ok(zl_read_file(AT_FDCWD, path, &text, &err));
+    assert_string_equal(text.data, "17\n");
+    zl_autoclose int bad = tiny_update_plan(b.cgroup, "many");
+    err = REFUSED(&b, update, bad);
+    assert_non_null(strstr(err.msg, "pids.max"));
+    err = REFUSED(&b, update, b.plan_fd); /* a plan, but not of an update */
+    assert_int_equal(err.kind, ZL_ERR_PROTOCOL);
+    box_forget(&b);
+}
+
+static void stdin_is_fed_by_requests_as_well(void **unused)
+{
+    (void)unused;
+    static char much[MON_STDIN_MAX];
+    struct box b = box_create(
+        &(struct how){ SH("read x; echo got $x; read y; wc -c; exit 3"), MON_CREATE_STDIN });
+    struct zl_error err = REFUSED(&b, stdin, 0, "x", 1, false);
+    assert_int_equal(err.kind, ZL_ERR_CONFLICT); /* it does not run */
+    (void)ASK(&b, start);
+    assert_int_equal(ASK(&b, stdin, 0, "one\n", 4, false).taken.taken, 4);
+    wait_for_log(&b, "got one");
+    memset(much, 'x', sizeof much);
+    /* nobody reads: the pipe takes what it holds, and the rest is not taken */
+    assert_int_equal(ASK(&b, stdin, 0, much, sizeof much, false).taken.taken, sizeof much);
+    assert_true(ASK(&b, stdin, 0, much, sizeof much, false).taken.taken < sizeof much);
+    (void)ASK(&b, kill_all);
+    (void)box_wait(&b);
+    box_forget(&b);
+
+    b = box_create(&(struct how){ SH("cat; exit 4"), MON_CREATE_STDIN });
+    (void)ASK(&b, start);
+    (void)ASK(&b, stdin, 0, "all of it\n", 10, true);
+    assert_int_equal(box_wait(&b).code, 4);
+    zl_autofree char *out = log_text(&b, LOG_STDOUT);
+    assert_string_equal(out, "all of it\n");
+    box_forget(&b);
+
+    b = box_run(&(struct how){ SH("sleep 1000") });
+    err = REFUSED(&b, stdin, 0, "x", 1, false);
+    assert_int_equal(err.kind, ZL_ERR_CONFLICT); /* made without stdin */
+    box_forget(&b);
+}
+
 static void killing_all_needs_no_cooperation(void **unused)
 {
     (void)unused;
@@ -1038,7 +1169,7 @@ static void a_socket_is_born_in_the_containers_network(void **unused)
 static void copy_busybox(void)
 {
     static const char *const applets[] = { "sh",   "sleep", "cat",    "yes",      "head", "awk",
-                                           "stty", "touch", "setsid", "hostname", "true" };
+                                           "stty", "touch", "setsid", "hostname", "true", "wc" };
     struct zl_error err;
     char path[256];
     zl_autobuf struct zl_buf bytes = ZL_BUF(16 << 20);
@@ -1099,6 +1230,10 @@ int main(int argc, char **argv)
         T(a_spare_shim_ends_with_its_agent),
         T(who_ignores_the_stop_signal_is_killed_after_the_grace),
         T(a_signal_reaches_the_first_process),
+        T(a_paused_container_stands_still_and_goes_on),
+        T(a_paused_container_can_be_stopped_killed_and_forgotten),
+        T(new_limits_are_in_force_when_they_are_answered),
+        T(stdin_is_fed_by_requests_as_well),
         T(killing_all_needs_no_cooperation),
         T(the_first_process_takes_the_others_with_it),
         T(forgetting_a_running_container_ends_it),

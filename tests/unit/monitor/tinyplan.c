@@ -14,15 +14,17 @@
 
 struct hierarchy {
     const char *mount, *controller;
+    uint32_t flags;
 };
 
 static const struct hierarchy v1[] = {
-    { "/sys/fs/cgroup/memory", "memory" },
-    { "/sys/fs/cgroup/pids", "pids" },
+    { "/sys/fs/cgroup/memory", "memory", 0 },
+    { "/sys/fs/cgroup/pids", "pids", 0 },
+    { "/sys/fs/cgroup/freezer", "freezer", PLAN_CGROUP_LATE },
     { 0 },
 };
 static const struct hierarchy v2[] = {
-    { "/sys/fs/cgroup", "" },
+    { "/sys/fs/cgroup", "", 0 },
     { 0 },
 };
 
@@ -36,6 +38,11 @@ static const struct hierarchy *hierarchies(void)
 bool tiny_cgroups_work(void)
 {
     return geteuid() == 0 && hierarchies();
+}
+
+const char *tiny_pids_mount(void)
+{
+    return hierarchies() == v1 ? v1[1].mount : v2[0].mount;
 }
 
 const char *tiny_cgroup_mount(void)
@@ -138,12 +145,13 @@ static struct plan_tab add_cgroups(struct zl_buf *b, const struct tiny_options *
     for (const struct hierarchy *h = hierarchies(); h->mount; h++) {
         bool is_v2 = !h->controller[0];
         struct plan_cgroup g = { .kind = is_v2 ? PLAN_CGROUP_V2 : PLAN_CGROUP_V1 };
+        g.flags = h->flags;
         g.mount = text(b, h->mount);
         g.path = text(b, o->cgroup);
         g.controller = text(b, h->controller);
         if (is_v2)
             g.enable = text(b, "+memory +pids");
-        if (o->memory_max && strcmp(h->controller, "pids") != 0) {
+        if (o->memory_max && (is_v2 || strcmp(h->controller, "memory") == 0)) {
             struct plan_file limit = {
                 .path = text(b, is_v2 ? "memory.max" : "memory.limit_in_bytes"),
                 .value = text(b, o->memory_max),
@@ -204,6 +212,29 @@ int tiny_plan(const struct tiny_options *o)
     zl_buf_add(&b, "\0\0\0\0\0\0\0\0", 8);
     p.size = (uint32_t)b.len;
     memcpy(b.data, &p, sizeof p);
+    return sealed_memfd(&b);
+}
+
+int tiny_update_plan(const char *cgroup, const char *pids_max)
+{
+    zl_autobuf struct zl_buf b = ZL_BUF(PLAN_MAX);
+    struct plan_update u = { .magic = PLAN_UPDATE_MAGIC, .version = PLAN_VERSION };
+    bool is_v2 = hierarchies() == v2;
+    struct plan_cgroup g = { .kind = is_v2 ? PLAN_CGROUP_V2 : PLAN_CGROUP_V1 };
+    struct plan_file limit = { 0 };
+
+    zl_buf_add(&b, &u, sizeof u);
+    g.mount = text(&b, tiny_pids_mount());
+    g.path = text(&b, cgroup);
+    g.controller = text(&b, is_v2 ? "" : "pids");
+    limit.path = text(&b, "pids.max");
+    limit.value = text(&b, pids_max);
+    g.files = table(&b, &limit, sizeof limit, 1);
+    u.cgroups = table(&b, &g, sizeof g, 1);
+    align(&b);
+    zl_buf_add(&b, "\0\0\0\0\0\0\0\0", 8);
+    u.size = (uint32_t)b.len;
+    memcpy(b.data, &u, sizeof u);
     return sealed_memfd(&b);
 }
 

@@ -20,9 +20,13 @@ struct tiny_options {
 /* Sealed memfds, the caller's to close. */
 int tiny_plan(const struct tiny_options *o);
 int tiny_exec_plan(const char *const *argv, bool terminal);
+/* A new limit of processes for the container of this cgroup. */
+int tiny_update_plan(const char *cgroup, const char *pids_max);
 
 /* Whether there is a v1 or v2 hierarchy that counts memory, and we may use it. */
 bool tiny_cgroups_work(void);
+/* Of what limits the number of processes: "/sys/fs/cgroup/pids". */
+const char *tiny_pids_mount(void);
 /* The folder of the parent in the first hierarchy, for looking at: "/sys/fs/cgroup/memory". */
 const char *tiny_cgroup_mount(void);
 /* Kills what is in this cgroup and removes it, in every hierarchy. */
