@@ -147,6 +147,22 @@ static bool there(struct container *c, const char *name)
     return faccessat(c->dir_fd, name, F_OK, 0) == 0;
 }
 
+/* Of one with a living process: created or running, unless its processes stand still. */
+static int status_of_living(struct container *c, enum oci_status *ret, struct zl_error *err)
+{
+    bool frozen = false;
+
+    if (container_load_plan(c, err) < 0)
+        return -1;
+    if (c->plan->cgroups.n && carry_is_frozen(c->carry, &frozen, err) < 0)
+        return -1;
+    if (frozen)
+        *ret = OCI_PAUSED;
+    else
+        *ret = there(c, "gate") ? OCI_CREATED : OCI_RUNNING;
+    return 0;
+}
+
 int container_status(struct container *c, struct oci_state *state, enum oci_status *ret,
                      struct zl_error *err)
 {
@@ -164,7 +180,7 @@ int container_status(struct container *c, struct oci_state *state, enum oci_stat
     else if (by)
         *ret = OCI_CREATING;
     else
-        *ret = there(c, "gate") ? OCI_CREATED : OCI_RUNNING;
+        return status_of_living(c, ret, err);
     return 0;
 }
 

@@ -35,7 +35,7 @@ static int delete_found(struct cli *cli, struct found *f, bool force, struct zl_
 
     if (check_deletable(f, force, err) < 0 || load_what_is_there(c, &config, err) < 0)
         return -1;
-    if (f->status != OCI_STOPPED && end_first(&f->state, err) < 0)
+    if (f->status != OCI_STOPPED && end_first(f, err) < 0)
         return -1;
     if (container_remove(c, err) < 0)
         return -1;

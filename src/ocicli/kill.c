@@ -14,14 +14,14 @@ struct kill_options {
     bool all, regex;
 };
 
-/* "TERM", "SIGTERM", "15", "RTMIN+3"; -1: none of them. */
+/* "TERM", "SIGTERM", "15", "RTMIN+3", 0 (which only asks whether it runs); -1: none of them. */
 static int parse_signal(const char *word)
 {
     char *end;
     long n = strtol(word, &end, 10);
 
     if (isdigit((unsigned char)word[0]))
-        return !*end && n > 0 && n <= SIGRTMAX ? (int)n : -1;
+        return !*end && n <= SIGRTMAX ? (int)n : -1;
     if (strncasecmp(word, "SIG", 3) == 0)
         word += 3;
     if (strncasecmp(word, "RTMIN+", 6) == 0 && isdigit((unsigned char)word[6])) {
@@ -34,8 +34,19 @@ static int parse_signal(const char *word)
     return -1;
 }
 
-int end_first(const struct oci_state *state, struct zl_error *err)
+/* v1: what stands still does not end either. */
+static int let_die(struct found *f, struct zl_error *err)
 {
+    if (f->status != OCI_PAUSED)
+        return 0;
+    return container_load_plan(&f->container, err) < 0
+               ? -1
+               : carry_freeze(f->container.carry, false, err);
+}
+
+int end_first(struct found *f, struct zl_error *err)
+{
+    const struct oci_state *state = &f->state;
     zl_autoclose int pidfd = container_pidfd(state, NULL);
     struct pollfd gone = { .fd = pidfd, .events = POLLIN };
 
@@ -43,6 +54,8 @@ int end_first(const struct oci_state *state, struct zl_error *err)
         return 0;
     if (k_pidfd_send_signal(pidfd, SIGKILL) < 0 && errno != ESRCH)
         return zl_fail_errno(err, "kill container '%s'", state->id);
+    if (let_die(f, err) < 0)
+        return -1;
     if (poll(&gone, 1, GONE_MS) == 0)
         return zl_fail(err, ZL_ERR_TIMEOUT, "kill container '%s': it does not end", state->id);
     return 0;
@@ -74,13 +87,13 @@ static int kill_one(struct cli *cli, const char *id, void *arg, struct zl_error 
 
     if (container_find(cli, id, &f, err) < 0)
         return -1;
-    if (k->all)
-        return container_load_plan(&f.container, err) < 0
-                   ? -1
-                   : carry_kill_all(f.container.carry, k->signal, err);
     if (f.status == OCI_CREATING)
         return zl_fail(err, ZL_ERR_CONFLICT, "container '%s' is being created", id);
-    return signal_first(&f.state, k->signal, err);
+    if (container_load_plan(&f.container, err) < 0 ||
+        (k->all ? carry_kill_all(f.container.carry, k->signal, err)
+                : signal_first(&f.state, k->signal, err)) < 0)
+        return -1;
+    return k->signal == SIGKILL ? let_die(&f, err) : 0;
 }
 
 static int kill_run(struct cli *cli, const void *options, int argc, char **argv)

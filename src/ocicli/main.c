@@ -32,8 +32,8 @@ static const struct cli_option globals[] = {
 
 static const struct cli_command *const commands[] = {
     &create_command, &start_command, &run_command, &kill_command, &delete_command,
-    &state_command, &list_command,
-    &exec_command,
+    &state_command, &list_command, &ps_command, &events_command,
+    &exec_command, &pause_command, &resume_command, &update_command,
     &features_command, &spec_command, &version_command, &completion_command, &man_command, &help_command,
     NULL,
 };

@@ -45,8 +45,8 @@ int making_create_and_start(struct making *m, struct carry_proc *ret, struct zl_
 /* start.c: opens the gate of a created container, with the hooks around it. */
 int start_created(struct cli *cli, struct container *c, const struct oci_config *config,
                   const struct oci_state *state, int pidfd, struct zl_error *err);
-/* end.c: SIGKILL to the first process, and the wait for its end. */
-int end_first(const struct oci_state *state, struct zl_error *err);
+/* kill.c: SIGKILL to the first process, and the wait for its end. */
+int end_first(struct found *f, struct zl_error *err);
 
 /* pidfile.c: the pid, in decimal, replacing the file. */
 int pid_file_write(const char *path, pid_t pid, struct zl_error *err);

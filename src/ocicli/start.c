@@ -25,7 +25,7 @@ static void destroy(struct cli *cli, struct found *f, const struct oci_config *c
         .cli = cli, .container = &f->container, .config = config, .state = &f->state, .init = -1
     };
 
-    if (end_first(&f->state, NULL) < 0 || container_load_plan(&f->container, NULL) < 0 ||
+    if (end_first(f, NULL) < 0 || container_load_plan(&f->container, NULL) < 0 ||
         container_remove(&f->container, NULL) < 0)
         return; /* the hook's failure is the story; delete will tell the rest */
     f->state.pid = 0;

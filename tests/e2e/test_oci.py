@@ -267,7 +267,7 @@ def test_exec_with_a_terminal_of_ours_and_of_a_socket(sleeper):
 def test_kill_reaches_the_first_or_all(sleeper):
     pid = sleeper.folder / "other"
     sleeper.run("exec", "--detach", "--pid-file", pid, "c", "sleep", "1000")
-    sleeper.run("kill", "c", "0", code=1)
+    sleeper.run("kill", "c", "0")
     sleeper.run("kill", "--all", "c", "KILL")
     sleeper.until_status("c", "stopped")
     until(lambda: not pathlib.Path(f"/proc/{pid.read_text()}/root/bin").exists(), "the end of the other")
@@ -360,3 +360,83 @@ def test_nobody_inside_reaches_our_program_writably(oci):
     with pytest.raises(OSError):
         open(f"/proc/{pid}/exe", "r+b")
     oci.run("start", "c")
+
+
+# ---- while it lives -------------------------------------------------------------------------------
+
+def test_a_paused_container_stands_still_until_it_is_resumed(oci):
+    bundle = oci.bundle(oci.config("sh", "-c", "i=0; while :; do i=$((i+1)); echo $i > /dev/shm/i; done"))
+    oci.run("create", "-b", bundle, "c")
+    oci.run("start", "c")
+    seen = pathlib.Path(f"/proc/{oci.state('c')['pid']}/root/dev/shm/i")
+    until(seen.exists, "the first number")
+    oci.run("pause", "c")
+    assert oci.state("c")["status"] == "paused"
+    before = seen.read_text()
+    assert "it is paused" in oci.run("pause", "c", code=1).stderr
+    assert "it is paused" in oci.run("exec", "c", "true", code=125).stderr
+    assert seen.read_text() == before
+    oci.run("resume", "c")
+    assert oci.state("c")["status"] == "running"
+    until(lambda: seen.read_text() not in ("", before), "a further number")
+    assert "it is running" in oci.run("resume", "c", code=1).stderr
+
+
+def test_a_paused_container_can_be_killed(sleeper):
+    sleeper.run("pause", "c")
+    sleeper.run("kill", "c", "KILL")
+    sleeper.until_status("c", "stopped")
+    sleeper.run("delete", "c")
+
+
+def limit(oci, v1, v2):
+    """What the container's cgroup has in a file, which v1 and v2 call differently."""
+    name = oci.cgroup.strip("/") + "/b1"
+    controller = "cpu" if v1.startswith("cpu.") else v1.split(".")[0]
+    for path in (f"/sys/fs/cgroup/{controller}/{name}/{v1}", f"/sys/fs/cgroup/{name}/{v2}"):
+        if os.path.exists(path):
+            return pathlib.Path(path).read_text().split()[0]
+    raise AssertionError(f"no {v1} or {v2} of {name}")
+
+
+def test_update_changes_what_it_says_and_nothing_else(sleeper):
+    sleeper.run("update", "--memory", "64m", "--pids-limit", "33", "c")
+    assert limit(sleeper, "memory.limit_in_bytes", "memory.max") == str(64 << 20)
+    sleeper.run("update", "--resources", "-", "--cpu-period", "50000", "c", input='{"cpu": {"quota": 25000}, "pids": {"limit": 44}}')
+    assert limit(sleeper, "pids.max", "pids.max") == "44"
+    assert limit(sleeper, "cpu.cfs_quota_us", "cpu.max") == "25000"
+    assert limit(sleeper, "memory.limit_in_bytes", "memory.max") == str(64 << 20)
+    for arguments, message in ((["--memory", "much"], "expected a size, found 'much'"), (["--cpu-quota", "1k"], "expected a number"),
+                               (["--l3-cache-schema", "L3:0=f"], "Intel RDT"), (["--resources", "/dev/null"], "/dev/null:1:0")):
+        assert message in sleeper.run("update", *arguments, "c", code=1).stderr
+
+
+def test_ps_shows_every_process(sleeper):
+    sleeper.run("exec", "--detach", "--pid-file", sleeper.folder / "x", "c", "sleep", "999")
+    want = sorted(int((sleeper.folder / name).read_text()) for name in ("pid", "x"))
+    assert json.loads(sleeper.run("ps", "--format", "json", "c").stdout) == want
+    table = [line.split(None, 4) for line in sleeper.run("ps", "c").stdout.splitlines()]
+    assert table[0] == ["UID", "PID", "PPID", "TIME", "CMD"]
+    pids = {row[4]: row[1] for row in table[1:]}
+    assert pids == {"sleep 1000": (sleeper.folder / "pid").read_text(), "sleep 999": (sleeper.folder / "x").read_text()}
+    rows = [line.split() for line in sleeper.run("ps", "c", "-eo", "comm,pid").stdout.splitlines()]
+    assert sorted(int(row[1]) for row in rows[1:]) == want
+
+
+def test_events_tell_counters_and_oom_kills(oci):
+    config = oci.config("sh", "-c", "sleep 0.5; x=0123456789abcdef; (while :; do x=$x$x; done); sleep 1000")
+    config["linux"]["resources"] = {"memory": {"limit": 16 << 20}, "pids": {"limit": 50}}
+    oci.run("create", "-b", oci.bundle(config), "c")
+    p = oci.popen("events", "--interval", "100ms", "c")
+    oci.run("start", "c")
+    events = iter(lambda: json.loads(p.stdout.readline()), None)
+    first = next(events)
+    assert first["type"] == "stats" and first["id"] == "c"
+    assert first["data"]["pids"] == {"current": first["data"]["pids"]["current"], "limit": 50}
+    assert first["data"]["memory"]["usage"]["limit"] == 16 << 20
+    oom = next(e for e in events if e["type"] == "oom")
+    assert oom == {"type": "oom", "id": "c"}
+    assert json.loads(oci.run("events", "--stats", "c").stdout)["data"]["cpu"]["usage"]["total"] > 0
+    oci.run("kill", "c", "KILL")
+    assert p.wait(20) == 0
+    p.communicate()
