@@ -3,6 +3,7 @@
  * What happened, to people on stderr and to engines in the --log file: lines of level, msg and
  * time, which containerd, CRI-O and conmon read back and show to their users.
  */
+#include <ctype.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -113,11 +114,25 @@ static void append(const struct cli *cli, enum level level, const char *message)
 
 /* ---- what callers say ---- */
 
+/* The text of errno at the end begins in lower case: Docker and Podman look for "permission
+ * denied", "no such file or directory" as Go spells them, and make exit codes of them. */
+static void spell_as_go(struct zl_error *err)
+{
+    const char *text = err->errnum ? strerror(err->errnum) : "";
+    size_t n = strlen(err->msg), m = strlen(text);
+
+    if (m && n >= m && strcmp(err->msg + n - m, text) == 0)
+        err->msg[n - m] = (char)tolower((unsigned char)err->msg[n - m]);
+}
+
 int oci_fail(struct cli *cli, const struct zl_error *err)
 {
+    struct zl_error spelled = *err;
+
+    spell_as_go(&spelled);
     (void)fflush(stdout);
-    (void)fprintf(stderr, "zlayer-oci: %s\n", err->msg);
-    append(cli, LEVEL_ERROR, err->msg);
+    (void)fprintf(stderr, "zlayer-oci: %s\n", spelled.msg);
+    append(cli, LEVEL_ERROR, spelled.msg);
     return OCI_FAILED;
 }
 
@@ -129,15 +144,27 @@ int oci_fail_to_run(struct cli *cli, const struct zl_error *err)
     return err->kind == ZL_ERR_NOT_FOUND ? OCI_NO_COMMAND : OCI_OWN_FAILURE;
 }
 
-static void warn(const struct cli *cli, const char *text)
+/* Where there is a log, only there: stderr is the container's when an engine starts it. */
+static void tell(const struct cli *cli, enum level level, const char *text)
 {
-    (void)fprintf(stderr, "zlayer-oci: warning: %s\n", text);
-    append(cli, LEVEL_WARNING, text);
+    if (cli->log)
+        append(cli, level, text);
+    else
+        (void)fprintf(stderr, "zlayer-oci: %s: %s\n", levels[level].name, text);
 }
 
 void oci_warn(const struct cli *cli, const struct zl_error *err)
 {
-    warn(cli, err->msg);
+    tell(cli, LEVEL_WARNING, err->msg);
+}
+
+/* Whether a line of n bytes stands in the text before it already. */
+static bool said_before(const char *text, const char *line, size_t n)
+{
+    for (; text < line; text += strcspn(text, "\n") + 1)
+        if (strcspn(text, "\n") == n && memcmp(text, line, n) == 0)
+            return true;
+    return false;
 }
 
 void oci_warn_lines(const struct cli *cli, const struct zl_buf *notes)
@@ -146,11 +173,13 @@ void oci_warn_lines(const struct cli *cli, const struct zl_buf *notes)
 
     for (const char *at = notes->data; *at; at += strcspn(at, "\n"), at += *at == '\n') {
         size_t n = strcspn(at, "\n");
+        if (said_before(notes->data, at, n))
+            continue;
         if (n >= sizeof line)
             n = sizeof line - 1;
         memcpy(line, at, n);
         line[n] = '\0';
-        warn(cli, line);
+        tell(cli, LEVEL_WARNING, line);
     }
 }
 
@@ -164,6 +193,5 @@ void oci_debug(const struct cli *cli, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    (void)fprintf(stderr, "zlayer-oci: debug: %s\n", text);
-    append(cli, LEVEL_DEBUG, text);
+    tell(cli, LEVEL_DEBUG, text);
 }
