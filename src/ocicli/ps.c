@@ -61,7 +61,15 @@ static void read_command(int dir, const char *name, char *out, size_t size)
     out[n] = '\0';
 }
 
-/* proc(5): the name in field 2 may hold anything, so the last ')' begins the rest. */
+/* The n-th field of proc(5)'s /proc/PID/stat; rest begins at the third. */
+static unsigned long long field(const char *rest, int n)
+{
+    for (int i = 3; rest && i < n; i++)
+        rest = strchr(rest + 1, ' ');
+    return rest ? strtoull(rest, NULL, 10) : 0;
+}
+
+/* The name in field 2 may hold anything, so the last ')' begins the rest. */
 static int read_process(pid_t pid, struct process *ret)
 {
     char path[32], text[1024];
@@ -69,22 +77,21 @@ static int read_process(pid_t pid, struct process *ret)
     zl_autoclose int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     zl_autoclose int fd = dir < 0 ? -1 : openat(dir, "stat", O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    unsigned long long user, system;
     struct stat st;
-    char *end;
+    char *name, *end;
 
     if (n <= 0 || fstat(dir, &st) < 0)
         return -1;
     text[n] = '\0';
+    name = strchr(text, '(');
     end = strrchr(text, ')');
-    /* fields 3, 4, … 14 and 15 */
-    if (!end || sscanf(end + 1, " %*c %ld %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu",
-                       &ret->ppid, &user, &system) != 3)
+    if (!name || !end || !end[1])
         return -1;
     *end = '\0';
     ret->uid = st.st_uid;
-    ret->ticks = user + system;
-    read_command(dir, strchr(text, '(') + 1, ret->command, sizeof ret->command);
+    ret->ppid = (long)field(end + 2, 4);
+    ret->ticks = field(end + 2, 14) + field(end + 2, 15); /* user and system */
+    read_command(dir, name + 1, ret->command, sizeof ret->command);
     return 0;
 }
 

@@ -151,7 +151,7 @@ def test_what_spec_writes_runs(oci, tree):
     folder.mkdir()
     (folder / "rootfs").symlink_to(tree)
     oci.run("spec", "-b", folder)
-    assert "File exists" in oci.run("spec", "-b", folder, code=1).stderr
+    assert "file exists" in oci.run("spec", "-b", folder, code=1).stderr
     master, slave = pty.openpty()
     p = oci.popen("run", "-b", folder, "c", stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
