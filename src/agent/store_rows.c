@@ -31,12 +31,15 @@ static const char *const status_words[] = {
     [EXEC_FAILED] = "failed",   [EXEC_CANCELLED] = "cancelled",
 };
 
-static void add_list(struct filler *f, const char *const *v, size_t n)
+static void add_services(struct filler *f, const struct row_service *v, size_t n)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < n; i++)
-        if (json_array_append_new(list, json_string(v[i])) < 0)
+    for (size_t i = 0; i < n; i++) {
+        json_t *one = json_pack("{s:s, s:I, s:b}", "name", v[i].name, "created_ms",
+                                (json_int_t)v[i].created_ms, "stopped", v[i].stopped);
+        if (json_array_append_new(list, one) < 0)
             f->arena->failed = true;
+    }
     char *text = json_dumps(list, JSON_COMPACT);
     if (!text)
         f->arena->failed = true;
@@ -54,7 +57,7 @@ static void fill_put_deployment(struct filler *f, const struct effect *e, int64_
     add_text(f, r->spec->text);
     add_text(f, r->base_dir);
     add_int(f, r->removing);
-    add_list(f, r->stopped, r->n_stopped);
+    add_services(f, r->services, r->n_services);
     add_int(f, r->created_ms);
     add_int(f, r->updated_ms);
 }
@@ -199,24 +202,30 @@ static void *grown(struct zl_arena *a, const void *v, size_t n, size_t size)
     return bigger;
 }
 
-static int read_list(struct reader *r, const char *text, struct row_deployment *row)
+static int read_services(struct reader *r, const char *text, struct row_deployment *row)
 {
     json_error_t at;
     json_t *list = text ? json_loads(text, 0, &at) : NULL;
     size_t n = json_array_size(list);
-    const char **v = zl_arena_array(r->into->memory, n, sizeof *v);
+    bool good = json_is_array(list);
+    struct row_service *v = zl_arena_array(r->into->memory, n, sizeof *v);
     for (size_t i = 0; v && i < n; i++) {
-        const char *s = json_string_value(json_array_get(list, i));
-        v[i] = zl_arena_strdup(r->into->memory, s ? s : "");
+        const json_t *one = json_array_get(list, i);
+        const char *name = json_string_value(json_object_get(one, "name"));
+        good = good && name;
+        v[i] = (struct row_service){
+            .name = zl_arena_strdup(r->into->memory, name ? name : ""),
+            .created_ms = json_integer_value(json_object_get(one, "created_ms")),
+            .stopped = json_is_true(json_object_get(one, "stopped")),
+        };
     }
-    bool is_list = json_is_array(list);
     json_decref(list);
-    if (!is_list)
+    if (!good)
         return zl_fail(r->err, ZL_ERR_INVALID,
-                       "the database '%s' is damaged: the stopped services of '%s' are no list",
+                       "the database '%s' is damaged: the services of '%s' are no list of them",
                        r->d->path, row->name);
-    row->stopped = v;
-    row->n_stopped = n;
+    row->services = v;
+    row->n_services = n;
     return 0;
 }
 
@@ -237,7 +246,7 @@ static int read_deployment(struct reader *r)
         .created_ms = int_at(r, 6),
         .updated_ms = int_at(r, 7),
     };
-    return read_list(r, (const char *)sqlite3_column_text(r->stmt, 5), row);
+    return read_services(r, (const char *)sqlite3_column_text(r->stmt, 5), row);
 }
 
 static int read_status(const struct reader *r, int column, enum execution_status *ret)

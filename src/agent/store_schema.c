@@ -24,11 +24,17 @@ static const char *const upgrades[STORE_VERSION + 1] = {
           "CREATE TABLE event(seq INTEGER PRIMARY KEY AUTOINCREMENT, wall_ms INTEGER NOT NULL,"
           " type TEXT NOT NULL, deployment TEXT, service TEXT, id INTEGER NOT NULL,"
           " text TEXT NOT NULL);",
+    /* services: [{name, created_ms, stopped}, …]; before, only the names of the stopped ones */
+    [2] = "ALTER TABLE deployment ADD COLUMN services TEXT NOT NULL DEFAULT '[]';"
+          "UPDATE deployment SET services = (SELECT json_group_array(json_object('name', value,"
+          " 'created_ms', deployment.created_ms, 'stopped', json('true')))"
+          " FROM json_each(deployment.stopped));"
+          "ALTER TABLE deployment DROP COLUMN stopped;",
 };
 
 static const char *const statements[STORE_STMTS] = {
     [STORE_PUT_DEPLOYMENT] = "INSERT OR REPLACE INTO deployment(name, revision, text, base_dir,"
-                             " removing, stopped, created_ms, updated_ms)"
+                             " removing, services, created_ms, updated_ms)"
                              " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     [STORE_DEL_DEPLOYMENT] = "DELETE FROM deployment WHERE name = ?1",
     [STORE_PUT_EXECUTION] =
@@ -49,7 +55,7 @@ static const char *const statements[STORE_STMTS] = {
     [STORE_COMMIT] = "COMMIT",
     [STORE_ROLLBACK] = "ROLLBACK",
     [STORE_ALL_DEPLOYMENTS] =
-        "SELECT name, revision, text, base_dir, removing, stopped, created_ms,"
+        "SELECT name, revision, text, base_dir, removing, services, created_ms,"
         " updated_ms FROM deployment ORDER BY name",
     [STORE_ALL_EXECUTIONS] = "SELECT id, deployment, job, revision, status, reason, exit_code,"
                              " created_ms, started_ms, finished_ms FROM execution"

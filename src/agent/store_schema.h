@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 
-enum { STORE_VERSION = 1 }; /* PRAGMA user_version */
+enum { STORE_VERSION = 2 }; /* PRAGMA user_version */
 
 enum store_stmt {
     STORE_PUT_DEPLOYMENT,

@@ -113,7 +113,7 @@ static void add_execution(struct table *t, const json_t *x, int64_t now)
 static int ls_run(struct cli *cli, const void *options, int argc, char **argv)
 {
     static const char *const headers[] = { "DEPLOYMENT", "JOB",    "STATUS", "EXIT",
-                                           "RUN",        "REASON", NULL };
+                                           "AGE",        "REASON", NULL };
     struct zl_error err = { 0 };
     json_t *jobs = NULL, *rows = json_array();
     (void)options;
@@ -144,7 +144,7 @@ static int ls_run(struct cli *cli, const void *options, int argc, char **argv)
 
 static void print_executions(const struct cli *cli, const json_t *list)
 {
-    static const char *const headers[] = { "EXECUTION", "STATUS", "EXIT", "RUN", "REASON", NULL };
+    static const char *const headers[] = { "EXECUTION", "STATUS", "EXIT", "AGE", "REASON", NULL };
     autotable struct table t;
     table_init(&t, headers);
     for (size_t i = 0; i < json_array_size(list); i++) {

@@ -113,8 +113,8 @@ struct event {
             struct inst_id id;
             struct inst_label label;
             enum found_state { FOUND_CREATED, FOUND_RUNNING, FOUND_EXITED, FOUND_DEBRIS } state;
-            int64_t pid, started_wall_ms;
-            struct inst_exit exit; /* of FOUND_EXITED */
+            int64_t pid, created_wall_ms, started_wall_ms; /* 0: none, not known */
+            struct inst_exit exit;                         /* of FOUND_EXITED */
         } found; /* FOUND_DEBRIS: a record without a living monitor or a known end */
         struct {
             bool rebooted; /* the host has, since the rows were stored */
@@ -150,15 +150,21 @@ enum effect_kind {
 enum deployment_status { DEP_DEPLOYING, DEP_RUNNING, DEP_FAILED, DEP_STOPPING };
 enum execution_status { EXEC_PENDING, EXEC_RUNNING, EXEC_COMPLETED, EXEC_FAILED, EXEC_CANCELLED };
 
+struct row_service { /* what a document does not say of its service */
+    const char *name;
+    int64_t created_ms; /* 0: not known */
+    bool stopped;       /* by `stop` */
+};
+
 struct row_deployment {
     const char *name;
     uint64_t revision; /* 1, 2, … */
     struct spec
         *spec; /* borrowed in an effect; text is what the store keeps; never NULL in stored_rows */
     const char *base_dir;
-    bool removing;              /* `down` has begun: finish it after a restart */
-    const char *const *stopped; /* names of services that `stop` stopped */
-    size_t n_stopped;
+    bool removing;                      /* `down` has begun: finish it after a restart */
+    const struct row_service *services; /* those of spec, in any order */
+    size_t n_services;
     int64_t created_ms, updated_ms;
 };
 

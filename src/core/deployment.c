@@ -44,7 +44,7 @@ static void free_deployment(struct grave *g)
 {
     struct deployment *d = (struct deployment *)g;
     spec_unref(d->spec);
-    free(d->stopped);
+    free(d->service_rows);
     free(d->base_dir);
     free(d->name);
     free(d);
@@ -99,16 +99,16 @@ const struct row_deployment *deployment_row(struct deployment *d)
     const struct service *s;
     size_t n = 0;
     TAILQ_FOREACH (s, &d->services, link)
-        if (s->stopped && !s->absent)
-            d->stopped[n++] = s->name;
+        if (!s->absent)
+            d->service_rows[n++] = (struct row_service){ s->name, s->created_ms, s->stopped };
     d->row = (struct row_deployment){
         .name = d->name,
         .revision = d->revision,
         .spec = d->spec,
         .base_dir = d->base_dir,
         .removing = d->removing,
-        .stopped = d->stopped,
-        .n_stopped = n,
+        .services = d->service_rows,
+        .n_services = n,
         .created_ms = d->created_ms,
         .updated_ms = d->updated_ms,
     };
@@ -187,16 +187,16 @@ static bool retarget_services(struct core *c, struct deployment *d, struct spec 
 static bool make_room(struct deployment *d, const struct spec *spec, const char *base_dir)
 {
     char *dir = base_dir ? strdup(base_dir) : NULL;
-    const char **stopped = calloc(spec->n_services + 1, sizeof *stopped);
-    if (!stopped || (base_dir && !dir)) {
+    struct row_service *rows = calloc(spec->n_services + 1, sizeof *rows);
+    if (!rows || (base_dir && !dir)) {
         free(dir);
-        free(stopped);
+        free(rows);
         return false;
     }
     free(d->base_dir);
-    free(d->stopped);
+    free(d->service_rows);
     d->base_dir = dir;
-    d->stopped = stopped;
+    d->service_rows = rows;
     return true;
 }
 
@@ -246,12 +246,19 @@ int deployment_deploy(struct core *c, struct spec *spec, const char *base_dir, s
     return 0;
 }
 
-static void mark_stopped(struct deployment *d, const struct row_deployment *row)
+static void recall_services(struct deployment *d, const struct row_deployment *row)
 {
-    for (size_t k = 0; k < row->n_stopped; k++) {
-        struct service *s = service_find(d, row->stopped[k]);
-        if (s)
-            s->stopped = true;
+    struct service *s;
+    TAILQ_FOREACH (s, &d->services, link)
+        s->created_ms = row->created_ms;
+    for (size_t k = 0; k < row->n_services; k++) {
+        const struct row_service *was = &row->services[k];
+        s = service_find(d, was->name);
+        if (!s)
+            continue;
+        s->stopped = was->stopped;
+        if (was->created_ms)
+            s->created_ms = was->created_ms;
     }
 }
 
@@ -270,7 +277,7 @@ struct deployment *deployment_load(struct core *c, const struct row_deployment *
     take_spec(d, row->spec);
     if (!retarget_services(c, d, row->spec))
         return NULL;
-    mark_stopped(d, row);
+    recall_services(d, row);
     begin_again(c, d);
     return d;
 }

@@ -186,7 +186,7 @@ struct deployment {
     uint64_t steady_since; /* mono, NEVER: is not */
     uint64_t progress_at;  /* mono: from here the stabilization time-out counts */
     int64_t created_ms, updated_ms;
-    const char **stopped; /* room for a name per service */
+    struct row_service *service_rows; /* room for one per service of spec */
     struct row_deployment row;
     bool dirty;
 };

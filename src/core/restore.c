@@ -136,6 +136,8 @@ void restore_found(struct core *c, const struct event *ev)
         i->has_exit = true;
         i->exit = ev->found.exit;
     }
+    if (ev->found.created_wall_ms)
+        i->created_ms = ev->found.created_wall_ms;
     instance_adopt(c, i, state_of[ev->found.state], ev->found.pid, ev->found.started_wall_ms);
     if (c->restoring)
         (void)place[i->label.owner](c, i, ev);

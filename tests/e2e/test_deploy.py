@@ -4,6 +4,7 @@ import os
 import pathlib
 import signal
 import time
+from datetime import datetime, timedelta
 
 from world import alive, start_time, until
 
@@ -32,6 +33,16 @@ def ticks_of_clock(host):
     return [line.split(" F ", 1)[1] for line in text.splitlines() if " F tick" in line]
 
 
+def same_moment(a, b):
+    """Of two RFC 3339 times: what a container is found to be as old as, to a second."""
+    return abs(datetime.fromisoformat(a) - datetime.fromisoformat(b)) < timedelta(seconds=1)
+
+
+def births(host):
+    """When everything that `ps -c` lists began, but for what came since."""
+    return {x["name"]: x["created_at"] for rows in host.json("ps", "-c").values() for x in rows}
+
+
 def test_the_example_runs_survives_and_goes(host):
     host.zlayer("deploy", EXAMPLE)
     web, clock = host.up("web", 3), host.up("clock", 1)
@@ -41,7 +52,7 @@ def test_the_example_runs_survives_and_goes(host):
     r = host.zlayer("job", "run", "migrate", "--wait")
     assert "3 rows" in r.stdout + host.zlayer("logs", "migrate").stdout
 
-    before = host.pids("web", "clock")
+    before, born = host.pids("web", "clock"), births(host)
     agent = host.agent_pid()
     os.kill(agent, signal.SIGKILL)
     until(lambda: not alive(agent), "the agent's end")
@@ -54,6 +65,8 @@ def test_the_example_runs_survives_and_goes(host):
     host.up("web", 3)
     after = host.pids("web", "clock")
     assert {n for n in before if before[n] != after[n]} == {"web-rep-2"}
+    found = births(host)
+    assert {n for n in born if not same_moment(born[n], found[n])} == {"web-rep-2"}, (born, found)
     shown = host.zlayer("logs", "-n", "100000", "clock").stdout.splitlines()
     assert unseen and all(any(line.endswith(tick) for line in shown) for tick in unseen), (unseen, shown)
 

@@ -501,8 +501,32 @@ static bool is_terminal(enum execution_status s)
     return s != EXEC_PENDING && s != EXEC_RUNNING;
 }
 
+static enum spec_rtype rtype_in(const struct spec *spec, const char *service)
+{
+    for (size_t i = 0; i < spec->n_services; i++)
+        if (strcmp(spec->services[i].name, service) == 0)
+            return spec->services[i].rtype;
+    return SPEC_SERVICE;
+}
+
+/* A service is as old as it is, however often the agent was replaced since. */
+static void check_ages(struct world *w, const struct row_deployment *now)
+{
+    const struct stored_deployment *d = store_deployment(&w->store, now->name);
+    for (size_t i = 0; d && i < d->row.n_services; i++) {
+        const struct row_service *was = &d->row.services[i];
+        for (size_t k = 0; k < now->n_services; k++)
+            if (strcmp(now->services[k].name, was->name) == 0 &&
+                now->services[k].created_ms != was->created_ms &&
+                rtype_in(d->row.spec, was->name) == rtype_in(now->spec, was->name))
+                violation(w, "the age of %s changed", was->name);
+    }
+}
+
 void check_store(struct world *w, const struct effect *e)
 {
+    if (e->kind == EFF_PUT_DEPLOYMENT)
+        check_ages(w, &e->deployment);
     if (e->kind == EFF_DEL_DEPLOYMENT) {
         struct wish *d = wish_find(w->checks, e->deployment.name);
         if (!d || !d->removing) {

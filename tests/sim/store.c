@@ -59,11 +59,12 @@ static void put_deployment(struct store *s, const struct effect *e)
     d->row.spec = spec;
     copy(d->name, sizeof d->name, row->name);
     d->row.name = d->name;
-    for (size_t i = 0; i < row->n_stopped; i++) {
-        copy(d->stopped[i], sizeof d->stopped[i], row->stopped[i]);
-        d->stopped_list[i] = d->stopped[i];
+    for (size_t i = 0; i < row->n_services; i++) {
+        copy(d->service_names[i], sizeof d->service_names[i], row->services[i].name);
+        d->services[i] = row->services[i];
+        d->services[i].name = d->service_names[i];
     }
-    d->row.stopped = d->stopped_list;
+    d->row.services = d->services;
 }
 
 static void del_deployment(struct store *s, const struct effect *e)

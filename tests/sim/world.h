@@ -69,8 +69,8 @@ struct stored_deployment {
     bool used;
     struct row_deployment row;
     char name[WORDS_MAX];
-    char stopped[8][WORDS_MAX];
-    const char *stopped_list[8];
+    char service_names[8][WORDS_MAX];
+    struct row_service services[8];
 };
 struct stored_execution {
     bool used;

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/id.h"
@@ -159,6 +160,7 @@ int record_read(int dir_fd, struct record *ret, struct zl_error *err)
 {
     zl_autobuf struct zl_buf text = ZL_BUF(RECORD_MAX);
     autorecord struct record r = { 0 };
+    struct stat st;
     zl_autoclose int fd = openat(dir_fd, RECORD_FILE, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
         return zl_fail(err, ZL_ERR_NOT_FOUND, "no '" RECORD_FILE "'");
@@ -168,6 +170,9 @@ int record_read(int dir_fd, struct record *ret, struct zl_error *err)
         zl_json_parse(&r.document, text.data, text.len, RECORD_FILE, err) < 0 ||
         zl_json_decode(&r.document, record_fields, &r, err) < 0)
         return -1;
+    if (fstat(fd, &st) < 0)
+        return zl_fail_errno(err, "look at '" RECORD_FILE "'");
+    r.created_wall_ms = st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
     *ret = r;
     r.document = (struct zl_json){ 0 }; /* handed over */
     return 0;

@@ -29,6 +29,7 @@ struct record {
         uint32_t *v;
         size_t n;
     } gpus;                  /* their numbers, for itself alone */
+    int64_t created_wall_ms; /* when it was written; set by record_read */
     struct zl_json document; /* what all of this borrows from */
 };
 

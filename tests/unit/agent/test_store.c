@@ -85,7 +85,8 @@ static struct stored *load(struct store *s)
 }
 
 static struct spec some_spec = { .deployment = "shop", .text = "version: v1\n", .text_len = 12 };
-static const char *const stopped[] = { "web", "with \"quotes\"" };
+static const struct row_service services[] = { { "web", 7, false },
+                                               { "with \"quotes\"", 8, true } };
 
 static struct effect put_deployment(void)
 {
@@ -96,8 +97,8 @@ static struct effect put_deployment(void)
                         .spec = &some_spec,
                         .base_dir = "/srv",
                         .removing = true,
-                        .stopped = stopped,
-                        .n_stopped = 2,
+                        .services = services,
+                        .n_services = 2,
                         .created_ms = 11,
                         .updated_ms = 12 },
     };
@@ -146,8 +147,12 @@ static void what_was_committed_is_there_after_a_restart(void **state)
     assert_int_equal(st->deployments[0].revision, 3);
     assert_string_equal(st->deployments[0].base_dir, "/srv");
     assert_true(st->deployments[0].removing);
-    assert_int_equal(st->deployments[0].n_stopped, 2);
-    assert_string_equal(st->deployments[0].stopped[1], "with \"quotes\"");
+    assert_int_equal(st->deployments[0].n_services, 2);
+    assert_false(st->deployments[0].services[0].stopped);
+    assert_int_equal(st->deployments[0].services[0].created_ms, 7);
+    assert_string_equal(st->deployments[0].services[1].name, "with \"quotes\"");
+    assert_true(st->deployments[0].services[1].stopped);
+    assert_int_equal(st->deployments[0].services[1].created_ms, 8);
     assert_int_equal(st->deployments[0].updated_ms, 12);
     assert_string_equal(st->texts[0], some_spec.text);
     assert_int_equal(st->n_executions, 1);
@@ -274,6 +279,42 @@ static void what_was_told_durable_survives_a_kill_at_any_point(void **state)
     }
 }
 
+/* The statements as version 1 had them: never changed, since such databases exist. */
+static void a_database_of_version_1_is_brought_up_to_date(void **state)
+{
+    const struct scratch *sc = *state;
+    char path[96];
+    sqlite3 *db;
+    (void)snprintf(path, sizeof path, "%s/" STORE_FILE, sc->dir);
+    store_free(open_store(sc->dir));
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db,
+                     "DROP TABLE deployment;"
+                     "CREATE TABLE deployment(name TEXT PRIMARY KEY, revision INTEGER NOT NULL,"
+                     " text TEXT NOT NULL, base_dir TEXT, removing INTEGER NOT NULL,"
+                     " stopped TEXT NOT NULL, created_ms INTEGER NOT NULL,"
+                     " updated_ms INTEGER NOT NULL);"
+                     "INSERT INTO deployment VALUES('shop', 3, 'version: v1', '/srv', 0,"
+                     " '[\"web\", \"d\"]', 11, 12), ('idle', 1, 'version: v1', NULL, 0, '[]',"
+                     " 13, 14); PRAGMA user_version = 1",
+                     0, 0, 0),
+        SQLITE_OK);
+    (void)sqlite3_close(db);
+
+    struct store *s = open_store(sc->dir);
+    struct stored *st = load(s);
+    assert_int_equal(st->n_deployments, 2);
+    assert_int_equal(st->deployments[0].n_services, 0);
+    assert_int_equal(st->deployments[1].n_services, 2);
+    assert_string_equal(st->deployments[1].services[0].name, "web");
+    assert_true(st->deployments[1].services[0].stopped);
+    assert_int_equal(st->deployments[1].services[0].created_ms, 11);
+    assert_int_equal(st->deployments[1].updated_ms, 12);
+    stored_free(st);
+    store_free(s);
+}
+
 static void a_newer_database_is_refused_and_left_alone(void **state)
 {
     const struct scratch *sc = *state;
@@ -290,7 +331,7 @@ static void a_newer_database_is_refused_and_left_alone(void **state)
     assert_int_equal(store_open(sc->dir, &s, &err), -1);
     assert_int_equal(err.kind, ZL_ERR_UNSUPPORTED);
     (void)snprintf(wanted, sizeof wanted,
-                   "the database '%s' is of version 99 and this zlayer knows 1: a newer one wrote "
+                   "the database '%s' is of version 99 and this zlayer knows 2: a newer one wrote "
                    "it",
                    path);
     assert_string_equal(err.msg, wanted);
@@ -342,6 +383,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(only_recent_events_are_kept, make_scratch, drop_scratch),
         cmocka_unit_test_setup_teardown(what_was_told_durable_survives_a_kill_at_any_point,
                                         make_scratch, drop_scratch),
+        cmocka_unit_test_setup_teardown(a_database_of_version_1_is_brought_up_to_date, make_scratch,
+                                        drop_scratch),
         cmocka_unit_test_setup_teardown(a_newer_database_is_refused_and_left_alone, make_scratch,
                                         drop_scratch),
         cmocka_unit_test_setup_teardown(a_file_that_is_no_database_is_refused_and_left_alone,

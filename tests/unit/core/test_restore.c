@@ -208,17 +208,69 @@ TEST(a_removal_that_had_begun_is_finished)
 
 TEST(a_stopped_service_is_not_started_by_a_new_agent) /* 107 */
 {
-    static const char *const stopped[] = { "web" };
+    static const struct row_service stopped = { "web", 1, true };
     struct rig *r = rig_new();
     struct spec_service s = doc_service("web", "i", 2);
     struct spec *spec = doc_new("shop", &s, 1);
     const struct row_deployment row = {
-        .name = "shop", .revision = 1, .spec = spec, .stopped = stopped, .n_stopped = 1
+        .name = "shop", .revision = 1, .spec = spec, .services = &stopped, .n_services = 1
     };
     restart(r, &(struct stored_rows){ .deployments = &row, .n_deployments = 1 });
     found_end(r, false);
     assert_int_equal(r->n_made, 0);
     assert_string_equal(rig_service(r, "web").status, "stopped");
+    spec_unref(spec);
+    rig_free(r);
+}
+
+TEST(an_age_counts_from_the_deploy_and_not_from_the_start_of_the_agent)
+{
+    struct rig *r = rig_new();
+    struct spec_service list[] = { doc_service("db", "i", 1), doc_service("web", "i", 1) };
+    struct spec *spec = doc_new("shop", list, 2);
+    (void)rig_deploy(r, list, 1);
+    int64_t first = rig_service(r, "db").created_ms;
+    rig_pass(r, 3600 * SECOND);
+    (void)rig_deploy(r, list, 2);
+    int64_t later = rig_service(r, "web").created_ms;
+    assert_int_equal(later - first, 3600 * SECOND);
+    struct row_service services[2]; /* as the store has them; the rows die with the core */
+    memcpy(services, rig_deployment(r).row->services, sizeof services);
+    services[0].name = "db";
+    services[1].name = "web";
+    const struct row_deployment row = { .name = "shop",
+                                        .revision = 2,
+                                        .spec = spec,
+                                        .created_ms = first,
+                                        .services = services,
+                                        .n_services = 2 };
+    restart(r, &(struct stored_rows){ .deployments = &row, .n_deployments = 1 });
+    find_all(r, false);
+    rig_pass(r, 60 * SECOND);
+    assert_int_equal(rig_service(r, "db").created_ms, first);
+    assert_int_equal(rig_service(r, "web").created_ms, later);
+    spec_unref(spec);
+    rig_free(r);
+}
+
+TEST(a_found_container_is_as_old_as_it_is)
+{
+    struct rig *r = rig_new();
+    struct spec_service s = doc_service("web", "i", 1);
+    struct spec *spec = doc_new("shop", &s, 1);
+    (void)rig_deploy_one(r, s);
+    int64_t made = rig_slot(r, "web", 1).created_ms;
+    rig_pass(r, 3600 * SECOND);
+    restart_with(r, spec, false);
+    struct event ev = { .kind = EV_FOUND,
+                        .found = { .id = r->containers[0].id,
+                                   .label = { OWNER_REPLICA, "shop", "web", "default", 1, 0,
+                                              r->containers[0].hash },
+                                   .state = FOUND_RUNNING,
+                                   .created_wall_ms = made } };
+    (void)rig_tell(r, &ev);
+    found_end(r, false);
+    assert_int_equal(rig_slot(r, "web", 1).created_ms, made);
     spec_unref(spec);
     rig_free(r);
 }
@@ -338,6 +390,8 @@ int main(void)
         cmocka_unit_test(what_nobody_wants_is_stopped_and_removed),
         cmocka_unit_test(a_removal_that_had_begun_is_finished),
         cmocka_unit_test(a_stopped_service_is_not_started_by_a_new_agent),
+        cmocka_unit_test(an_age_counts_from_the_deploy_and_not_from_the_start_of_the_agent),
+        cmocka_unit_test(a_found_container_is_as_old_as_it_is),
         cmocka_unit_test(after_a_reboot_replicas_start_by_the_graph),
         cmocka_unit_test(one_deployment_with_a_vanished_image_does_not_keep_the_others_down),
         cmocka_unit_test(an_execution_takes_the_end_that_is_known_or_is_lost),

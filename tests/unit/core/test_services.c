@@ -445,7 +445,9 @@ TEST(a_stopped_service_stays_stopped_until_the_next_deploy)
     assert_int_equal(rig_running(r, "web"), 0);
     assert_int_equal(rig_running(r, "db"), 1);
     assert_string_equal(rig_service(r, "web").status, "stopped");
-    assert_int_equal(rig_deployment(r).row->n_stopped, 1);
+    assert_int_equal(rig_deployment(r).row->n_services, 2);
+    assert_false(rig_deployment(r).row->services[0].stopped);
+    assert_true(rig_deployment(r).row->services[1].stopped);
     assert_int_equal(rig_lines(r, "restart"), 0); /* 47 */
     (void)rig_deploy(r, list, 2);
     assert_int_equal(rig_running(r, "web"), 2);
