@@ -320,6 +320,7 @@ static int on_alias(struct builder *b, struct fy_event *e)
 {
     size_t len = 0;
     const char *name = fy_token_get_text(e->alias.anchor, &len);
+    b->column -= b->column > 1; /* libfyaml's mark stands behind the '*' */
     struct anchor *a = name ? find_anchor(b, name, len) : NULL;
     if (!a)
         return fail_at(b, DOC_BAD_SYNTAX, b->line, b->column, "alias '*%.*s' has no anchor",
@@ -336,20 +337,26 @@ static int on_alias(struct builder *b, struct fy_event *e)
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
-static const char *node_tag(struct builder *b, struct fy_event *e)
+/* A tag other than YAML's own begins its node; what those say the decoder decides anyway. */
+static void take_tag(struct builder *b, struct fy_event *e, struct doc_node *n)
 {
-    struct fy_token *token = fy_event_get_tag_token(e);
-    if (!token)
-        return NULL;
-    size_t len = 0;
-    const char *full = fy_token_get_text(token, &len);
     static const char core[] = "tag:yaml.org,2002:";
+    struct fy_token *token = fy_event_get_tag_token(e);
+    size_t len = 0;
+    if (!token)
+        return;
+    const char *full = fy_token_get_text(token, &len);
     if (full && len > sizeof core - 1 && memcmp(full, core, sizeof core - 1) == 0)
-        return NULL; /* what they say is what the decoder decides anyway */
-    return full ? zl_arena_strndup(b->arena, full, len) : "!";
+        return;
+    n->tag = full ? zl_arena_strndup(b->arena, full, len) : "!";
+    const struct fy_mark *mark = fy_token_start_mark(token);
+    if (mark) {
+        n->line = mark->line + 1;
+        n->column = mark->column + 1;
+    }
 }
 
-static struct doc_node *new_node(struct builder *b, enum doc_kind kind, struct fy_event *e)
+static struct doc_node *new_node(struct builder *b, enum doc_kind kind)
 {
     struct doc_node *n = zl_arena_alloc(b->arena, sizeof *n);
     if (!n) {
@@ -357,13 +364,12 @@ static struct doc_node *new_node(struct builder *b, enum doc_kind kind, struct f
         return NULL;
     }
     *n = (struct doc_node){ .kind = kind, .line = b->line, .column = b->column };
-    n->tag = node_tag(b, e);
     return n;
 }
 
 static int on_scalar(struct builder *b, struct fy_event *e)
 {
-    struct doc_node *n = new_node(b, DOC_SCALAR, e);
+    struct doc_node *n = new_node(b, DOC_SCALAR);
     if (!n)
         return -1;
     size_t len = 0;
@@ -373,6 +379,9 @@ static int on_scalar(struct builder *b, struct fy_event *e)
     n->plain = style == FYSS_PLAIN;
     if ((style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) && n->column > 1)
         n->column--; /* libfyaml's mark stands behind the quote */
+    take_tag(b, e, n);
+    const struct fy_mark *end = token ? fy_token_end_mark(token) : NULL;
+    n->last_line = end && end->line >= n->line ? end->line + 1 : n->line;
     n->scalar.len = text ? len : 0;
     n->scalar.text = zl_arena_strndup(b->arena, text ? text : "", n->scalar.len);
     if (!n->scalar.text)
@@ -389,8 +398,11 @@ static int on_start(struct builder *b, struct fy_event *e, enum doc_kind kind)
     if (b->depth == DOC_MAX_DEPTH)
         return fail_at(b, DOC_LIMIT, b->line, b->column, "nested deeper than %d levels",
                        DOC_MAX_DEPTH);
-    struct doc_node *n = new_node(b, kind, e);
-    ssize_t anchor = n ? note_anchor(b, e, n) : -1;
+    struct doc_node *n = new_node(b, kind);
+    if (!n)
+        return -1;
+    take_tag(b, e, n);
+    ssize_t anchor = note_anchor(b, e, n);
     if (anchor < 0)
         return -1;
     b->levels[b->depth++] = (struct level){
@@ -424,7 +436,8 @@ static int on_document(struct builder *b)
 {
     if (++b->documents > 1)
         return fail_at(b, DOC_MULTI, b->line, b->column,
-                       "a second document begins here; a file holds one deployment");
+                       "a second document begins here; there is one deployment in a file, so write "
+                       "one file for each");
     return 0;
 }
 
@@ -461,7 +474,9 @@ static int syntax_error(struct builder *b)
     struct fy_diag_error *first = fy_diag_errors_iterate(b->diag, &at);
     if (!first)
         return fail_at(b, DOC_BAD_SYNTAX, b->line, b->column, "not YAML");
-    return fail_at(b, DOC_BAD_SYNTAX, first->line, first->column, "%s", first->msg);
+    bool star = strstr(first->msg, "alias"); /* of "schedule: * * * * *" nobody means an alias */
+    return fail_at(b, DOC_BAD_SYNTAX, first->line, first->column, "%s%s", first->msg,
+                   star ? "; a text that begins with '*' stands in quotes" : "");
 }
 
 static int build(struct builder *b, const char *text, size_t len)
@@ -531,7 +546,7 @@ bool doc_is_blank(const struct doc_node *n)
 bool doc_is_null(const struct doc_node *n)
 {
     static const char *const words[] = { "", "~", "null", "Null", "NULL" };
-    if (n->kind != DOC_SCALAR || !n->plain)
+    if (n->kind != DOC_SCALAR || !n->plain || n->tag)
         return false;
     for (size_t i = 0; i < ZL_ARRAY_LEN(words); i++) {
         if (strcmp(n->scalar.text, words[i]) == 0)

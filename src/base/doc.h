@@ -27,6 +27,7 @@ struct doc_node {
     enum doc_kind kind : 8;
     bool plain; /* scalar without quotes or | or >: its text decides about null, bool, number */
     int line, column; /* 1-based, in characters; of a blank value: of its key */
+    int last_line;    /* of a scalar: where its text ends */
     const char *tag;  /* "!bridge"; NULL when none or a core tag such as !!str */
     union {
         struct {

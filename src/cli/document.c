@@ -43,10 +43,12 @@ static void print_diags(const struct cli *cli, const struct spec_diags *diags, c
     (void)fwrite(out.data, 1, out.len, stderr);
 }
 
+enum loading { LOAD_APPLY, LOAD_PARSE, LOAD_COMPAT };
+
 /* Reads and parses; the findings are the caller's to print. -1: it cannot be read, which was said.
  */
-static int parse_document(const char *path, bool compat, struct document *d,
-                          struct spec_diags *diags)
+static int read_and_parse(const char *path, struct document *d, enum loading how,
+                          struct spec_diags *diags, bool *good)
 {
     struct zl_error err = { 0 };
     *d = (struct document){ 0 };
@@ -54,20 +56,22 @@ static int parse_document(const char *path, bool compat, struct document *d,
         (void)cli_fail(&err);
         return -1;
     }
-    d->spec = (compat ? spec_parse_compat : spec_parse)(d->text.data, d->text.len, d->path,
-                                                        d->base_dir, diags);
+    if (how == LOAD_COMPAT) {
+        *good = spec_check_compat(d->text.data, d->text.len, d->path, d->base_dir, diags);
+        return 0;
+    }
+    d->spec = spec_parse(d->text.data, d->text.len, d->path, d->base_dir, diags);
+    *good = d->spec && (how == LOAD_PARSE || spec_check_apply(d->spec, NULL, diags));
     return 0;
 }
 
-enum loading { LOAD_APPLY, LOAD_PARSE, LOAD_COMPAT };
-
 static int load(const struct cli *cli, const char *path, struct document *d, enum loading how)
 {
+    bool good;
     autodiags struct spec_diags diags;
     spec_diags_init(&diags);
-    if (parse_document(path, how == LOAD_COMPAT, d, &diags) < 0)
+    if (read_and_parse(path, d, how, &diags, &good) < 0)
         return CLI_BAD_SPEC;
-    bool good = d->spec && (how != LOAD_APPLY || spec_check_apply(d->spec, NULL, &diags));
     print_diags(cli, &diags, d->text.data);
     if (good)
         return CLI_OK;
@@ -95,10 +99,10 @@ int document_check_json(const char *path, bool compat)
     autodocument struct document d = { 0 };
     autodiags struct spec_diags diags;
     zl_autobuf struct zl_buf list = ZL_BUF(FINDINGS_MAX);
+    bool good;
     spec_diags_init(&diags);
-    if (parse_document(path, compat, &d, &diags) < 0)
+    if (read_and_parse(path, &d, compat ? LOAD_COMPAT : LOAD_APPLY, &diags, &good) < 0)
         return CLI_BAD_SPEC;
-    bool good = d.spec && (compat || spec_check_apply(d.spec, NULL, &diags));
     spec_diags_json(&diags, &list);
     json_t *out = json_pack("{s:s, s:b, s:o}", "file", d.path, "valid", good, "diagnostics",
                             json_loads(list.data, 0, NULL));

@@ -17,7 +17,7 @@ struct document {
 int document_parse(const struct cli *cli, const char *path, struct document *d);
 /* Prints {"file", "valid", "diagnostics"} to stdout instead of the findings to stderr. */
 int document_check_json(const char *path, bool compat);
-/* As document_parse(), by spec_parse_compat(). */
+/* As document_parse(), by spec_check_compat(): d has no spec then. */
 int document_compat(const struct cli *cli, const char *path, struct document *d);
 
 /*

@@ -114,7 +114,8 @@ static int validate_run(struct cli *cli, const void *options, int argc, char **a
     if (code != CLI_OK)
         return code;
     (void)printf("%s is valid\n", d.path);
-    print_plan(&d);
+    if (!o->compat)
+        print_plan(&d);
     return CLI_OK;
 }
 

@@ -29,6 +29,7 @@ struct acted_row {
     acted_when when;    /* NULL: always */
     enum spec_severity severity;
     const char *id, *text;
+    const char *(*present)(const struct acted *a); /* instead of text: what this host has */
 };
 
 /* ---- conditions -------------------------------------------------------------------------------
@@ -74,6 +75,17 @@ static const char *host_arch(const struct spec_host *host)
 static bool is_other_arch(const struct acted *a, const struct doc_node *n)
 {
     return !is_word(n, host_arch(a->host));
+}
+
+static const char *present_arch(const struct acted *a)
+{
+    return host_arch(a->host);
+}
+
+static const char *present_os(const struct acted *a)
+{
+    (void)a;
+    return "linux";
 }
 
 static bool is_enabled(const struct acted *a, const struct doc_node *n)
@@ -146,6 +158,18 @@ static bool is_gateway(const struct acted *a, const struct doc_node *n)
     return len > want && strcmp(n->scalar.text + len - want, end) == 0;
 }
 
+static bool is_too_many(const struct acted *a, const struct doc_node *n)
+{
+    (void)n;
+    return a->service->replicas > SPEC_REPLICAS_MAX;
+}
+
+static bool is_too_little(const struct acted *a, const struct doc_node *n)
+{
+    (void)n;
+    return a->service->resources.memory < SPEC_MEMORY_MIN;
+}
+
 static bool is_unmountable(const struct acted *a, const struct doc_node *n)
 {
     (void)a;
@@ -175,8 +199,8 @@ static const struct acted_row service_rows[] = {
     { "job_options",         NULL, NULL, WARN, "this version runs a job once, and keeps its record" },
     { "update",              NULL, NULL, WARN, "this version replaces replicas in its own way" },
     { "service_type",        NULL, is_wasm, ERROR, "this version does not run WASM modules" },
-    { "platform.os",         "linux", NULL, SPEC_ERROR, "E-PLATFORM", "this host runs Linux" },
-    { "platform.arch",       NULL, is_other_arch, SPEC_ERROR, "E-PLATFORM", "this host's processor is another" },
+    { "platform.os",         "linux", NULL, SPEC_ERROR, "E-PLATFORM", NULL, present_os },
+    { "platform.arch",       NULL, is_other_arch, SPEC_ERROR, "E-PLATFORM", NULL, present_arch },
     { "platform.osVersion",  NULL, NULL, WARN, "it chooses among Windows images only" },
     { "logs",                NULL, NULL, WARN, "this version keeps all logs on disk, by its own limits" },
     { "env.*",               NULL, is_reference, ERROR, "this version does not resolve references; the container would start with this text as its value" },
@@ -193,6 +217,9 @@ static const struct acted_row service_rows[] = {
     { "network",             NULL, NULL, WARN, "there is no overlay on one host" },
     { "overlay",             NULL, NULL, WARN, "there is no overlay on one host" },
     { "localhost_reachability", "auto", NULL, WARN, "this version does not listen on endpoints" },
+    { "resources.memory",    NULL, is_too_little, SPEC_ERROR, "E-MEMORY", "no process starts in so little memory: at least 256Ki" },
+    { "scale.replicas",      NULL, is_too_many, SPEC_ERROR, "E-RANGE", "one host can be asked for at most 1000 replicas of a service" },
+    { "scale.min",           NULL, is_too_many, SPEC_ERROR, "E-RANGE", "one host can be asked for at most 1000 replicas of a service" },
     { "scale",               NULL, has_range, ERROR, "this version has no autoscaler: write fixed, or min and max alike" },
     { "replica_groups",      NULL, NULL, ERROR, "this version starts replicas that are all alike" },
     { "health.check.url",    NULL, is_https, ERROR, "this version probes http:// only" },
@@ -223,6 +250,16 @@ static bool asks_for_something(const struct acted *a, const struct doc_node *n)
     return !row->when || row->when(a, n);
 }
 
+static void tell(struct acted *a, const struct doc_node *n, const struct doc_node *key)
+{
+    const struct acted_row *row = a->row;
+    if (row->present)
+        walk_report(&a->w, row->severity, row->id, key, "%s is wanted, and this host is %s",
+                    walk_show(&a->w, n->kind == DOC_SCALAR ? n->scalar.text : ""), row->present(a));
+    else
+        walk_report(&a->w, row->severity, row->id, key, "%s", row->text);
+}
+
 /* The rest of a row's path below node n, which key or element led to. */
 static void follow(struct acted *a, const char *rest, const struct doc_node *n,
                    const struct doc_node *key);
@@ -251,7 +288,7 @@ static void follow(struct acted *a, const char *rest, const struct doc_node *n,
     char name[64];
     if (!*rest) {
         if (asks_for_something(a, n))
-            walk_report(&a->w, a->row->severity, a->row->id, key, "%s", a->row->text);
+            tell(a, n, key);
         return;
     }
     if (strncmp(rest, "[]", 2) == 0) {

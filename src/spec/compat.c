@@ -4,8 +4,11 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/imageref.h"
+#include "spec/cron.h"
 
-/* Ids whose every cause is such a strictness. Those that have both kinds of causes stay errors. */
+/* Ids whose every cause is such a strictness. Where only some are, the cause says so: SPEC_STRICT.
+ */
 static const char *const taken[] = {
     "E-API-BIND",
     "E-BLKIO",
@@ -75,4 +78,53 @@ bool spec_compat_takes(const char *id)
             return true;
     }
     return false;
+}
+
+enum { LOOSE_MAX = 512 }; /* bytes; what is longer is not looked at again */
+
+/* White space is free around the signs of an item, and not needed between two stars. */
+bool spec_compat_takes_cron(const char *text)
+{
+    char tidy[LOOSE_MAX * 2];
+    size_t n = 0;
+    struct cron cron;
+    struct cron_flaw flaw;
+    if (strlen(text) >= LOOSE_MAX)
+        return false;
+    for (const char *p = text; *p; p++) {
+        const char *word = p + strspn(p, " \t\n\r");
+        bool joins = word > p && ((n && strchr("-/,", tidy[n - 1])) || strchr("-/,", *word));
+        if (joins)
+            p = word;
+        if (!*p)
+            break;
+        if (n && strchr("*?", tidy[n - 1]) && strchr("*?", *p))
+            tidy[n++] = ' ';
+        tidy[n++] = *p;
+    }
+    tidy[n] = '\0';
+    return cron_parse(tidy, &cron, &flaw) == 0;
+}
+
+/* Upper case and '_' in what stands before the first '/', and any letter in a tag. */
+bool spec_compat_takes_image(const char *text)
+{
+    char tidy[LOOSE_MAX], normalized[ZL_IMAGEREF_MAX];
+    const char *why;
+    size_t n = strlen(text), first = strcspn(text, "/");
+    if (n >= sizeof tidy)
+        return false;
+    memcpy(tidy, text, n + 1);
+    for (size_t i = 0; text[first] && i < first; i++) {
+        if (tidy[i] >= 'A' && tidy[i] <= 'Z')
+            tidy[i] = (char)(tidy[i] - 'A' + 'a');
+        else if (tidy[i] == '_' && memchr(text, '.', first))
+            tidy[i] = '-';
+    }
+    char *tag = strrchr(tidy, ':');
+    for (; tag && *tag; tag++) {
+        if ((unsigned char)*tag >= 0x80)
+            *tag = 'x';
+    }
+    return zl_imageref_normalize(tidy, normalized, &why) == 0;
 }

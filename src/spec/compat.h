@@ -7,5 +7,8 @@
 
 /* Whether an error of this id is a warning under --compat. */
 bool spec_compat_takes(const char *id);
+/* Whether others read this text, which is refused here, as an expression or as a reference. */
+bool spec_compat_takes_cron(const char *text);
+bool spec_compat_takes_image(const char *text);
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/imageref.h"
+#include "spec/compat.h"
 #include "spec/duration.h"
 #include "spec/envref.h"
 #include "spec/name.h"
@@ -35,8 +36,9 @@ static DECODE(decode_checked)
     if (!text)
         return;
     if (c->check(text, &flaw) < 0)
-        walk_error(w, c->id, n, "the %s %s is not valid: %s (at byte %zu)", c->what,
-                   walk_show(w, text), flaw.why, flaw.at + 1);
+        walk_report(w, walk_severity(w, flaw.strict), c->id, n,
+                    "the %s %s is not valid: %s (at byte %zu)", c->what, walk_show(w, text),
+                    flaw.why, flaw.at + 1);
     else
         *DECODE_MEMBER(const char *, f, owner) = text;
 }
@@ -55,8 +57,8 @@ static DECODE(decode_image)
     if (!text)
         return;
     if (zl_imageref_normalize(text, normalized, &why) < 0)
-        walk_error(w, "E-IMAGE-REF", n, "%s is not an image reference: %s", walk_show(w, text),
-                   why);
+        walk_report(w, walk_severity(w, spec_compat_takes_image(text)), "E-IMAGE-REF", n,
+                    "%s is not an image reference: %s", walk_show(w, text), why);
     else
         *DECODE_MEMBER(const char *, f, owner) = text;
 }
@@ -126,9 +128,10 @@ static void decode_network_body(struct walk *w, const struct doc_node *n, struct
     const struct walk_shape shape = {
         .noun = kind == SPEC_NET_BRIDGE ? "bridge" : "container",
         .fields = kind == SPEC_NET_BRIDGE ? bridge : container,
+        .drops_unknown = true,
     };
     const char *name = "";
-    if (n->kind != DOC_SCALAR || !doc_is_null(n))
+    if (!doc_is_blank(n) && !doc_is_null(n))
         walk_struct(w, &shape, n, &name);
     set_network(w, n, s, kind, name ? name : "");
 }
@@ -281,17 +284,21 @@ DECODE(decode_integer)
     int64_t type_lo = c->is_signed ? -(int64_t)type_hi - 1 : 0;
     bool fits = !too_big && in_range(negative, magnitude, type_lo, type_hi);
     if (!fits || !in_range(negative, magnitude, c->lo, c->hi))
-        walk_error(w, fits ? c->id : "E-RANGE", n, "%s is out of range; %lld to %llu are allowed",
-                   walk_show(w, n->scalar.text), (long long)c->lo, (unsigned long long)c->hi);
+        walk_report(w, walk_severity(w, fits && c->strict), fits ? c->id : "E-RANGE", n,
+                    "%s is out of range; %lld to %llu are allowed", walk_show(w, n->scalar.text),
+                    (long long)c->lo, (unsigned long long)c->hi);
     else
         store_integer(DECODE_MEMBER(char, f, owner), c->size, negative ? -magnitude : magnitude);
 }
 
-/* YAML's own numbers: [-+]? ( "." digits | digits [ "." digits? ] ) ( [eE] [-+]? digits )? */
+/* YAML's own numbers: [-+]? ( "." digits | digits [ "." digits? ] ) ( [eE] [-+]? digits )?, but
+ * digits alone with a zero in front are a text, as for integers */
 static bool is_decimal(const char *s)
 {
     s += *s == '-' || *s == '+';
     size_t whole = strspn(s, DIGITS), fraction = 0;
+    if (whole > 1 && *s == '0' && !s[whole])
+        return false;
     s += whole;
     if (*s == '.') {
         fraction = strspn(++s, DIGITS);
@@ -331,8 +338,8 @@ static DECODE(decode_cpu)
     }
     double cores = odd ? -1 : strtod(n->scalar.text, NULL); /* nobody here sets a locale */
     if (!(cores > 0) || isinf(cores)) {
-        walk_error(w, "E-CPU", n, "%s cores: the number must be more than 0",
-                   walk_show(w, n->scalar.text));
+        walk_report(w, walk_severity(w, odd), "E-CPU", n,
+                    "%s cores: the number must be more than 0", walk_show(w, n->scalar.text));
         return;
     }
     if (cores < least) {
@@ -353,7 +360,8 @@ static DECODE(decode_size)
     if (!text)
         return;
     if (spec_parse_size(text, &bytes, &flaw) < 0)
-        walk_error(w, f->detail, n, "%s is not a size: %s", walk_show(w, text), flaw.why);
+        walk_report(w, walk_severity(w, flaw.strict), f->detail, n, "%s is not a size: %s",
+                    walk_show(w, text), flaw.why);
     else
         *DECODE_MEMBER(uint64_t, f, owner) = bytes;
 }
@@ -368,8 +376,10 @@ static DECODE(decode_swap)
     if (strcmp(text, "-1") == 0)
         *DECODE_MEMBER(int64_t, f, owner) = -1;
     else if (spec_parse_size(text, &bytes, &flaw) < 0 || bytes > INT64_MAX)
-        walk_error(w, "E-MEMORY", n, "%s is neither -1 (unlimited) nor a size such as 512Mi",
-                   walk_show(w, text));
+        walk_report(w, SPEC_STRICT, "E-MEMORY", n,
+                    "%s is neither -1 (unlimited) nor a size: a whole number and Ki, Mi, Gi or Ti "
+                    "is expected, such as 512Mi",
+                    walk_show(w, text));
     else
         *DECODE_MEMBER(int64_t, f, owner) = (int64_t)bytes;
 }
@@ -383,8 +393,9 @@ static bool duration_ms(struct walk *w, const char *id, const struct doc_node *n
     if (!text)
         return false;
     if (spec_parse_duration(text, &ns, &flaw) < 0) {
-        walk_error(w, id, n, "%s is not a duration: %s (at byte %zu)", walk_show(w, text), flaw.why,
-                   flaw.at + 1);
+        walk_report(w, walk_severity(w, flaw.strict), id, n,
+                    "%s is not a duration: %s (at byte %zu)", walk_show(w, text), flaw.why,
+                    flaw.at + 1);
         return false;
     }
     *ret = ns / 1000000 + (ns % 1000000 != 0);
@@ -404,7 +415,8 @@ static DECODE(decode_positive)
     if (!duration_ms(w, "E-DURATION", n, &ms))
         return;
     if (!ms)
-        walk_error(w, f->detail, n, "%s: it must be more than 0", walk_show(w, n->scalar.text));
+        walk_report(w, SPEC_STRICT, f->detail, n, "%s: it must be more than 0",
+                    walk_show(w, n->scalar.text));
     else
         *DECODE_MEMBER(uint64_t, f, owner) = ms;
 }
@@ -489,7 +501,8 @@ static DECODE(decode_list)
     const struct walk_list *list = f->detail;
     struct list_arg arg = { .list = list };
     if (n->kind != DOC_SEQ) {
-        walk_type_error(w, n, "a list of mappings", NULL);
+        const struct walk_shape *shape = list->variants ? list->variants->shapes : list->shape;
+        walk_type_error(w, n, "a list of mappings", shape->shorthand);
         return;
     }
     arg.items = zl_arena_array(w->arena, n->seq.n, list->item_size);
@@ -541,9 +554,10 @@ static bool env_value_ok(struct walk *w, const struct doc_node *n)
         return true; /* reported with the type */
     const char *text = n->scalar.text;
     if (spec_parse_env_value(text, &value, &flaw) < 0) {
-        walk_error(w, strncmp(text, "$E:", 3) == 0 ? "E-ENV-HOST-REF" : "E-ENV-SECRET-REF", n,
-                   "%s is not a reference: %s (at byte %zu)", walk_show(w, text), flaw.why,
-                   flaw.at + 1);
+        walk_report(w, walk_severity(w, flaw.strict),
+                    strncmp(text, "$E:", 3) == 0 ? "E-ENV-HOST-REF" : "E-ENV-SECRET-REF", n,
+                    "%s is not a reference: %s (at byte %zu)", walk_show(w, text), flaw.why,
+                    flaw.at + 1);
         return false;
     }
     if (value.embedded)
@@ -600,6 +614,7 @@ const struct walk_type type_cpu = { "a number of cores", decode_cpu, value_cpu, 
 const struct walk_type type_size = { "a size", decode_size, value_size, schema_size };
 const struct walk_type type_swap = { "a size or -1", decode_swap, value_swap, schema_swap };
 const struct walk_type type_duration = { "a duration", decode_duration, value_duration, schema_duration };
+const struct walk_type type_delay = { "a duration", decode_duration, value_positive, schema_duration };
 const struct walk_type type_positive = { "a duration", decode_positive, value_positive, schema_duration };
 const struct walk_type type_texts = { "a list of texts", decode_texts, value_texts, schema_texts };
 const struct walk_type type_struct = { "a mapping", decode_struct, value_struct, schema_struct };

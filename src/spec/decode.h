@@ -14,6 +14,7 @@ struct decode_integer { /* detail of decode_integer; the member's type follows f
     int64_t lo; /* what is allowed; outside the type's own range it is E-RANGE */
     uint64_t hi;
     const char *id; /* of a value outside of lo to hi */
+    bool strict;    /* v1 takes values outside of lo to hi */
 };
 
 typedef int (*decode_check_fn)(const char *text, struct spec_flaw *flaw);
@@ -39,6 +40,7 @@ extern const struct walk_type
     type_size,       /* [uint64_t] bytes; detail: the id of an error */
     type_swap,       /* [int64_t] bytes, or -1 */
     type_duration,   /* [uint64_t] ms, rounded up */
+    type_delay,      /* the same; 0: not said */
     type_positive,   /* [uint64_t] ms, more than 0; detail: the id of an error */
     type_texts,      /* [struct spec_strings] */
     type_struct,     /* [a struct]; detail: struct walk_shape */

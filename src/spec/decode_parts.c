@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "spec/compat.h"
 #include "spec/cron.h"
 #include "spec/dump_value.h"
 #include "spec/rules.h"
@@ -209,7 +210,8 @@ static DECODE(decode_cron)
         return;
     if (cron_parse(text, &cron, &flaw) < 0) {
         (void)cron_flaw_format(&flaw, why, sizeof why);
-        walk_error(w, "E-CRON-SYNTAX", n, "%s is not a schedule: %s", walk_show(w, text), why);
+        walk_report(w, walk_severity(w, spec_compat_takes_cron(text)), "E-CRON-SYNTAX", n,
+                    "%s is not a schedule: %s", walk_show(w, text), why);
         return;
     }
     if (!cron_next(&cron, NULL, time(NULL), &next))

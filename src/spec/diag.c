@@ -30,6 +30,7 @@ void spec_diags_done(struct spec_diags *d)
     for (size_t i = 0; i < d->n; i++)
         free_diag(&d->v[i]);
     free(d->v);
+    free(d->hidden);
     free(d->name);
     *d = (struct spec_diags){ 0 };
 }
@@ -72,6 +73,25 @@ void spec_diags_add(struct spec_diags *d, enum spec_severity severity, const cha
     if (vasprintf(&x->text, fmt, ap) < 0)
         x->text = NULL; /* out of memory: id and place are still worth printing */
     va_end(ap);
+}
+
+void spec_diags_hide(struct spec_diags *d, int first, int last)
+{
+    struct spec_lines *grown = reallocarray(d->hidden, d->n_hidden + 1, sizeof *grown);
+    if (!grown) { /* then rather none at all */
+        d->hidden_all = true;
+        return;
+    }
+    d->hidden = grown;
+    d->hidden[d->n_hidden++] = (struct spec_lines){ first, last };
+}
+
+static bool is_hidden(const struct spec_diags *d, int line)
+{
+    bool hidden = d->hidden_all;
+    for (size_t i = 0; i < d->n_hidden; i++)
+        hidden |= d->hidden[i].first <= line && line <= d->hidden[i].last;
+    return hidden;
 }
 
 /* By position; at the same place, errors first and then in the order they were found. */
@@ -181,7 +201,7 @@ void spec_diags_print(const struct spec_diags *d, const char *source, bool colou
         zl_buf_adds(out, ": ");
         add_shown(out, text, strlen(text));
         zl_buf_addc(out, '\n');
-        if (source)
+        if (source && !is_hidden(d, x->line))
             print_source(x, source, c, out);
     }
     if (errors_shown < d->n_errors)

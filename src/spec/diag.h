@@ -25,6 +25,11 @@ struct spec_diags {
     struct spec_diag *v;
     size_t n, cap;
     size_t n_errors, n_warnings; /* counted even beyond the kept ones */
+    struct spec_lines {
+        int first, last;
+    } * hidden; /* lines that are never shown */
+    size_t n_hidden;
+    bool hidden_all; /* for lack of memory */
 };
 
 void spec_diags_init(struct spec_diags *d);
@@ -37,6 +42,8 @@ static inline void spec_diags_donep(struct spec_diags *d)
 
 void spec_diags_add(struct spec_diags *d, enum spec_severity severity, const char *id, int line,
                     int column, const char *path, const char *fmt, ...) ZL_PRINTF(7, 8);
+/* From now on the lines first to last of the document are not printed: a secret stands there. */
+void spec_diags_hide(struct spec_diags *d, int first, int last);
 void spec_diags_sort(struct spec_diags *d);
 /*
  * One line a finding, "<severity> <id> <name>:<line>:<column> <path>: <text>"; with source (or

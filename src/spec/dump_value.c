@@ -50,7 +50,11 @@ VALUE(value_integer)
     uint64_t bits = load_bits(MEMBER(char, f, owner), c->size, c->is_signed);
     bool below = c->is_signed ? (int64_t)bits < c->lo : c->lo > 0 && bits < (uint64_t)c->lo;
     bool above = (!c->is_signed || (int64_t)bits > 0) && bits > c->hi;
-    return below || above ? NULL : json_integer((json_int_t)bits);
+    if (below || above)
+        return NULL;
+    if (!c->is_signed && bits > INT64_MAX) /* more than jansson's integers hold, or anybody means */
+        bits = INT64_MAX;
+    return json_integer((json_int_t)bits);
 }
 
 VALUE(value_nonzero)

@@ -128,6 +128,28 @@ static const char *add_span(uint64_t *sum, const struct number *n, const struct 
     return NULL;
 }
 
+/* White space inside a number, at s: v1 passes over it. */
+static int refuse_spaced_number(const char *text, const char *s, struct spec_flaw *flaw)
+{
+    static const char missing[] = "a unit is missing after the number";
+    char joined[256];
+    size_t n = 0;
+    uint64_t ns;
+    struct spec_flaw ignored;
+    for (const char *p = text; *p && n < sizeof joined - 1;) {
+        const char *next = skip_space(p);
+        if (next > p && n && is_digit(joined[n - 1]) && is_digit(*next))
+            p = next;
+        else
+            joined[n++] = *p++;
+    }
+    joined[n] = '\0';
+    size_t at = (size_t)(s - text);
+    if (n < sizeof joined - 1 && spec_parse_duration(joined, &ns, &ignored) == 0)
+        return spec_flaw_set_strict(flaw, missing, at);
+    return spec_flaw_set(flaw, missing, at);
+}
+
 int spec_parse_duration(const char *text, uint64_t *ret_ns, struct spec_flaw *flaw)
 {
     uint64_t sum = 0;
@@ -144,8 +166,10 @@ int spec_parse_duration(const char *text, uint64_t *ret_ns, struct spec_flaw *fl
         if (parse_number(&s, text, &n, flaw) < 0)
             return -1;
         s = skip_space(s);
-        if (!*s || is_digit(*s))
+        if (!*s)
             return spec_flaw_set(flaw, "a unit is missing after the number", (size_t)(s - text));
+        if (is_digit(*s))
+            return refuse_spaced_number(text, s, flaw);
         const char *at = s;
         const struct unit *u = parse_unit(&s);
         if (!u)

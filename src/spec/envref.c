@@ -54,10 +54,10 @@ static int check_part(const char *text, const struct spec_env_part *part,
     if (!part->len)
         return spec_flaw_set(flaw, rule->missing, at);
     if (!memchr(rule->first, *part->at, strlen(rule->first)))
-        return spec_flaw_set(flaw, rule->wrong_first, at);
+        return spec_flaw_set_strict(flaw, rule->wrong_first, at);
     size_t good = strspn(part->at, rule->rest);
     if (good < part->len)
-        return spec_flaw_set(flaw, rule->wrong, at + good);
+        return spec_flaw_set_strict(flaw, rule->wrong, at + good);
     return 0;
 }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Rows about health, scale, placement, order, and what happens when something fails. */
+#include "spec/dump_value.h"
 #include "spec/fields.h"
 
 #include "spec/rules.h"
+#include "spec/schema.h"
 
 /* clang-format off */
 
@@ -31,13 +33,14 @@ static const struct walk_field check_command[] = {
     { 0 },
 };
 static const struct walk_shape check_shapes[] = {
-    [SPEC_CHECK_TCP]     = { "a tcp check", check_tcp, .discriminator = "type",
+    [SPEC_CHECK_TCP]     = { "a tcp check", check_tcp, .discriminator = "type", .drops_unknown = true,
                              .shorthand = "check: {type: tcp, port: 80}" },
-    [SPEC_CHECK_HTTP]    = { "an http check", check_http, .discriminator = "type" },
-    [SPEC_CHECK_COMMAND] = { "a command check", check_command, .discriminator = "type" },
+    [SPEC_CHECK_HTTP]    = { "an http check", check_http, .discriminator = "type", .drops_unknown = true },
+    [SPEC_CHECK_COMMAND] = { "a command check", check_command, .discriminator = "type", .drops_unknown = true },
 };
 static const struct walk_variants checks = { 
-    "a health check", "type", check_words, check_shapes, offsetof(struct spec_health, check)
+    "a health check", "type", check_words, check_shapes, offsetof(struct spec_health, check),
+    .takes_lists = true,
 };
 
 static const struct walk_word unhealthy_words[] = {
@@ -68,10 +71,11 @@ static const struct walk_word scale_words[] = {
     { 0 },
 };
 static const struct decode_integer percentage = { 1, false, 1, 100, "E-SCALE-TARGET" };
+static const struct walk_type type_rps = { "a whole number", decode_integer, value_nonzero, schema_integer };
 static const struct walk_field target_fields[] = {
     { "cpu",    &type_integer, AT(spec_targets, cpu),    0, &percentage },
     { "memory", &type_integer, AT(spec_targets, memory), 0, &percentage },
-    { "rps",    &type_integer, AT(spec_targets, rps),    0, &spec_any_u32 },
+    { "rps",    &type_rps,     AT(spec_targets, rps),    0, &spec_any_u32 },
     { 0 },
 };
 static const struct walk_field scale_adaptive[] = {
@@ -82,9 +86,8 @@ static const struct walk_field scale_adaptive[] = {
       SHAPE(target_fields, .noun = "targets", .shorthand = "targets: {cpu: 70}") },
     { 0 },
 };
-static const struct decode_integer replica_count = { 4, false, 0, SPEC_REPLICAS_MAX, "E-RANGE" };
 static const struct walk_field scale_fixed[] = {
-    { "replicas", &type_integer, AT(spec_service, replicas), WALK_REQUIRED, &replica_count },
+    { "replicas", &type_integer, AT(spec_service, replicas), WALK_REQUIRED, &spec_any_u32 },
     { 0 },
 };
 static const struct walk_field scale_manual[] = { { 0 } };
@@ -92,10 +95,10 @@ static const struct walk_shape scale_shapes[] = {
     [SPEC_SCALE_ADAPTIVE] = { "an adaptive scale", scale_adaptive, .discriminator = "mode",
                               .shorthand = "scale: {mode: fixed, replicas: 3}" },
     [SPEC_SCALE_FIXED]    = { "a fixed scale", scale_fixed, .discriminator = "mode" },
-    [SPEC_SCALE_MANUAL]   = { "a manual scale", scale_manual, .discriminator = "mode" },
+    [SPEC_SCALE_MANUAL]   = { "a manual scale", scale_manual, .discriminator = "mode", .drops_unknown = true },
 };
 const struct walk_variants spec_scales = {
-    "scale", "mode", scale_words, scale_shapes, AT(spec_service, scale_mode)
+    "scale", "mode", scale_words, scale_shapes, AT(spec_service, scale_mode), .takes_lists = true,
 };
 
 static const struct decode_integer group_count = { 4, false, 1, UINT32_MAX, "E-GROUP-COUNT" };
@@ -106,7 +109,7 @@ static const struct walk_field group_fields[] = {
     { "image",     &type_optional, AT(spec_replica_group, image), 0, &spec_image_part },
     { "env",       &type_env,      AT(spec_replica_group, env), 0, NULL },
     { "command",   &type_optional, AT(spec_replica_group, command), 0, &spec_command_part },
-    { "resources", &type_optional, AT(spec_replica_group, resources), 0, &spec_resources_part },
+    { "resources", &type_optional, AT(spec_replica_group, resources), WALK_UNCHECKED, &spec_resources_part },
     { "affinity",  &type_affinity, AT(spec_replica_group, affinity), WALK_TAGGED, NULL },
     { 0 },
 };
@@ -170,7 +173,7 @@ static const struct walk_word restart_words[] = {
 static const struct walk_field restart_fields[] = {
     { "kind",         &type_enum,     AT(spec_restart_policy, kind), WALK_REQUIRED, restart_words },
     { "max_attempts", &type_integer,  AT(spec_restart_policy, max_attempts), 0, &spec_any_u32 },
-    { "delay",        &type_duration, AT(spec_restart_policy, delay_ms), 0, NULL },
+    { "delay",        &type_delay,    AT(spec_restart_policy, delay_ms), WALK_UNCHECKED, NULL },
     { "max_delay",    &type_duration, AT(spec_restart_policy, max_delay_ms), WALK_EXTENSION, NULL },
     { "reset_after",  &type_duration, AT(spec_restart_policy, reset_after_ms), WALK_EXTENSION, NULL },
     { 0 },

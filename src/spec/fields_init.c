@@ -38,11 +38,12 @@ static DECODE(decode_param_number)
     uint64_t value = 0;
     if (n->kind != DOC_SCALAR || !n->plain ||
         !decode_integer_text(n->scalar.text, &negative, &value, &too_big))
-        walk_error(w, "E-INIT-PARAM", n,
-                   "the parameter '%s' must be a whole number without quotes and unit", f->name);
+        walk_report(w, walk_severity(w, c->strict), "E-INIT-PARAM", n,
+                    "the parameter '%s' must be a whole number without quotes and unit", f->name);
     else if ((negative && value) || too_big || value < (uint64_t)c->lo || value > c->hi)
-        walk_error(w, "E-INIT-PARAM", n, "the parameter '%s' must be from %lld to %llu", f->name,
-                   (long long)c->lo, (unsigned long long)c->hi);
+        walk_report(w, SPEC_STRICT, "E-INIT-PARAM", n,
+                    "the parameter '%s' must be from %lld to %llu", f->name, (long long)c->lo,
+                    (unsigned long long)c->hi);
     else
         decode_integer(w, f, n, owner);
 }
@@ -52,7 +53,7 @@ static const struct walk_type type_param_number = { "a whole number", decode_par
 /* clang-format off */
 static const struct decode_integer param_port = { 2, false, 1, UINT16_MAX, "E-INIT-PARAM" };
 static const struct decode_integer param_status = { 2, false, 100, 599, "E-INIT-PARAM" };
-static const struct decode_integer param_seconds = { 8, false, 0, UINT32_MAX, "E-INIT-PARAM" };
+static const struct decode_integer param_seconds = { 8, false, 0, UINT32_MAX, "E-INIT-PARAM", true };
 
 #define TEXT(name, member, flags) { name, &type_param_text, AT(spec_init_with, member), flags, NULL }
 #define TIMEOUT { "timeout", &type_param_number, AT(spec_init_with, timeout_s), 0, &param_seconds }
@@ -102,11 +103,11 @@ static const struct walk_word action_words[] = {
     { 0 },
 };
 static const struct walk_shape action_shapes[] = {
-    [SPEC_INIT_WAIT_TCP]  = { "init.wait_tcp", wait_tcp_fields, .unknown_id = "E-INIT-PARAM" },
-    [SPEC_INIT_WAIT_HTTP] = { "init.wait_http", wait_http_fields, .unknown_id = "E-INIT-PARAM" },
-    [SPEC_INIT_RUN]       = { "init.run", run_fields, .unknown_id = "E-INIT-PARAM" },
-    [SPEC_INIT_S3_PULL]   = { "init.s3_pull", s3_pull_fields, .unknown_id = "E-INIT-PARAM" },
-    [SPEC_INIT_S3_PUSH]   = { "init.s3_push", s3_push_fields, .unknown_id = "E-INIT-PARAM" },
+    [SPEC_INIT_WAIT_TCP]  = { "init.wait_tcp", wait_tcp_fields, .unknown_id = "E-INIT-PARAM", .drops_unknown = true },
+    [SPEC_INIT_WAIT_HTTP] = { "init.wait_http", wait_http_fields, .unknown_id = "E-INIT-PARAM", .drops_unknown = true },
+    [SPEC_INIT_RUN]       = { "init.run", run_fields, .unknown_id = "E-INIT-PARAM", .drops_unknown = true },
+    [SPEC_INIT_S3_PULL]   = { "init.s3_pull", s3_pull_fields, .unknown_id = "E-INIT-PARAM", .drops_unknown = true },
+    [SPEC_INIT_S3_PUSH]   = { "init.s3_push", s3_push_fields, .unknown_id = "E-INIT-PARAM", .drops_unknown = true },
 };
 static const struct walk_variants actions = {
     "an action", "uses", action_words, action_shapes, AT(spec_init_step, action)
@@ -126,6 +127,7 @@ static DECODE(decode_action)
     for (const struct walk_word *x = f->detail; x->name; x++) {
         if (strcmp(x->name, text) == 0 && !x->instead) {
             *DECODE_MEMBER(enum spec_init_action, f, owner) = (enum spec_init_action)x->value;
+            ((struct spec_init_step *)owner)->known = true;
             return;
         }
         if (strcmp(x->name, text) == 0)

@@ -107,7 +107,7 @@ static const struct walk_field platform_fields[] = {
     { 0 },
 };
 const struct walk_list spec_platform_part =
-    PART(spec_platform, SHAPE(platform_fields, .noun = "platform",
+    PART(spec_platform, SHAPE(platform_fields, .noun = "platform", .drops_unknown = true,
                               .shorthand = "platform: {os: linux, arch: amd64}"), NULL);
 
 static const struct decode_checked destination = {
@@ -121,7 +121,7 @@ static const struct walk_field logs_fields[] = {
 };
 static const struct spec_logs logs_initial = { "disk", 104857600, 604800 };
 const struct walk_list spec_logs_part =
-    PART(spec_logs, SHAPE(logs_fields, .noun = "logs"), &logs_initial);
+    PART(spec_logs, SHAPE(logs_fields, .noun = "logs", .drops_unknown = true), &logs_initial);
 
 static const struct decode_checked bind_address = { spec_check_bind, "E-API-BIND", "address" };
 static const struct walk_field api_fields[] = {
@@ -135,5 +135,5 @@ static const struct spec_api api_initial = {
     .enabled = true, .swagger = true, .bind = "0.0.0.0:3669"
 };
 const struct walk_list spec_api_part =
-    PART(spec_api, SHAPE(api_fields, .noun = "api"), &api_initial);
+    PART(spec_api, SHAPE(api_fields, .noun = "api", .drops_unknown = true, .has_secret = true), &api_initial);
 /* clang-format on */

@@ -45,8 +45,8 @@ static const struct walk_field probe_udp[] = {
 };
 static const struct walk_shape probe_shapes[] = {
     [SPEC_PROBE_NONE]        = { .shorthand = "health_check: {type: tcp_connect}" },
-    [SPEC_PROBE_TCP_CONNECT] = { "a tcp_connect check", probe_tcp, .discriminator = "type" },
-    [SPEC_PROBE_UDP]         = { "a udp_probe check", probe_udp, .discriminator = "type" },
+    [SPEC_PROBE_TCP_CONNECT] = { "a tcp_connect check", probe_tcp, .discriminator = "type", .drops_unknown = true },
+    [SPEC_PROBE_UDP]         = { "a udp_probe check", probe_udp, .discriminator = "type", .drops_unknown = true },
 };
 static const struct walk_variants probes = {
     "a check", "type", probe_words, probe_shapes, AT(spec_stream, probe)
@@ -54,7 +54,7 @@ static const struct walk_variants probes = {
 static const struct walk_field stream_fields[] = {
     { "tls",             &type_bool,     AT(spec_stream, tls), 0, NULL },
     { "proxy_protocol",  &type_bool,     AT(spec_stream, proxy_protocol), 0, NULL },
-    { "session_timeout", &type_duration, AT(spec_stream, session_timeout_ms), 0, NULL },
+    { "session_timeout", &type_duration, AT(spec_stream, session_timeout_ms), WALK_UNCHECKED, NULL },
     { "health_check",    &type_variant,  0, 0, &probes },
     { 0 },
 };
@@ -64,7 +64,7 @@ static const struct walk_list stream_part =
 
 static const struct walk_field access_fields[] = {
     { "enabled", &type_bool,     AT(spec_tunnel_access, enabled), 0, NULL },
-    { "max_ttl", &type_duration, AT(spec_tunnel_access, max_ttl_ms), 0, "E-TUNNEL-TTL" },
+    { "max_ttl", &type_delay,    AT(spec_tunnel_access, max_ttl_ms), 0, "E-TUNNEL-TTL" },
     { "audit",   &type_bool,     AT(spec_tunnel_access, audit), 0, NULL },
     { 0 },
 };
@@ -124,7 +124,7 @@ static const struct walk_field port_mapping_fields[] = {
     { 0 },
 };
 const struct walk_list spec_port_mapping_list = {
-    .shape = SHAPE(port_mapping_fields, .noun = "a port mapping",
+    .shape = SHAPE(port_mapping_fields, .noun = "a port mapping", .drops_unknown = true,
                    .shorthand = "port_mappings: [{container_port: 80, host_port: 8080}]"),
     .item_size = sizeof(struct spec_port_mapping),
     .count_offset = AT(spec_service, n_port_mappings),
@@ -185,7 +185,7 @@ static const struct walk_field overlay_fields[] = {
     { 0 },
 };
 const struct walk_list spec_overlay_part =
-    PART(spec_overlay, SHAPE(overlay_fields, .noun = "overlay"), NULL);
+    PART(spec_overlay, SHAPE(overlay_fields, .noun = "overlay", .drops_unknown = true), NULL);
 
 /* ---- externals, tunnels ----------------------------------------------------------------------- */
 
@@ -204,7 +204,7 @@ const struct walk_list spec_external_endpoint_list = {
 };
 static const struct walk_field external_fields[] = {
     { "backends",  &type_checked_texts, AT(spec_external, backends), WALK_REQUIRED, &backend },
-    { "endpoints", &type_list,   AT(spec_external, endpoints), 0, &spec_external_endpoint_list },
+    { "endpoints", &type_list,   AT(spec_external, endpoints), WALK_UNCHECKED, &spec_external_endpoint_list },
     { "health",    &type_struct, AT(spec_external, health), 0, &spec_health_shape,
       AT(spec_external, health.written) },
     { 0 },

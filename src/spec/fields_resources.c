@@ -54,7 +54,7 @@ const struct walk_list spec_command_part = PART(spec_command, &spec_command_shap
 /* ---- gpu -------------------------------------------------------------------------------------- */
 
 static const struct decode_integer gpu_count = { 4, false, 1, UINT32_MAX, "E-GPU-COUNT" };
-static const struct decode_integer master_port = { 2, false, 1, UINT16_MAX, "E-RANGE" };
+static const struct decode_integer master_port = { 2, false, 1, UINT16_MAX, "E-RANGE", true };
 static const struct decode_checked gpu_backend = {
     spec_check_gpu_backend, "E-GPU-BACKEND", "backend"
 };
@@ -127,8 +127,8 @@ static const struct walk_type type_blkio = { "a whole number", decode_blkio, val
 static const struct walk_field resources_fields[] = {
     { "cpu",                &type_cpu,     AT(spec_resources, cpu),                WALK_HASHED, NULL },
     { "memory",             &type_size,    AT(spec_resources, memory),             WALK_HASHED, "E-MEMORY" },
-    { "memory_swap",        &type_swap,    AT(spec_resources, memory_swap),        WALK_HASHED, NULL },
-    { "memory_reservation", &type_size,    AT(spec_resources, memory_reservation), WALK_HASHED, "E-MEMORY" },
+    { "memory_swap",        &type_swap,    AT(spec_resources, memory_swap),        WALK_HASHED | WALK_UNCHECKED, NULL },
+    { "memory_reservation", &type_size,    AT(spec_resources, memory_reservation), WALK_HASHED | WALK_UNCHECKED, "E-MEMORY" },
     { "memory_swappiness",  &type_integer, AT(spec_resources, memory_swappiness),  0, &swappiness,
       AT(spec_resources, has_memory_swappiness) },
     { "pids_limit",         &type_pids,    AT(spec_resources, pids_limit),         WALK_HASHED, &pids },

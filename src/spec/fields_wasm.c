@@ -47,7 +47,7 @@ static const struct walk_list preopen_list = {
 static const struct decode_checked secret = {
     spec_check_secret_name, "E-WASM-SECRET", "name of a secret"
 };
-static const struct decode_integer max_instances = { 4, false, 1, UINT32_MAX, "E-WASM-INSTANCES" };
+static const struct decode_integer max_instances = { 4, false, 1, UINT32_MAX, "E-WASM-INSTANCES", true };
 static const struct walk_field wasm_fields[] = {
     { "min_instances",       &type_integer,  AT(spec_wasm, min_instances), 0, &spec_any_u32 },
     { "max_instances",       &type_integer,  AT(spec_wasm, max_instances), 0, &max_instances },

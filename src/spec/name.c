@@ -46,12 +46,15 @@ int spec_check_service_name(const char *name, struct spec_flaw *flaw)
 
 int spec_check_endpoint_name(const char *name, struct spec_flaw *flaw)
 {
+    static const char length[] = "1 to 63 bytes are allowed";
     size_t n = strlen(name);
-    if (n < 1 || n > 63)
-        return spec_flaw_set(flaw, "1 to 63 bytes are allowed", 0);
+    if (!n)
+        return spec_flaw_set(flaw, length, 0);
+    if (n > 63)
+        return spec_flaw_set_strict(flaw, length, 0);
     for (size_t i = 0; i < n; i++) {
         if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f || one_of(name[i], "#/"))
-            return spec_flaw_set(flaw, "control characters, '#' and '/' are not allowed", i);
+            return spec_flaw_set_strict(flaw, "control characters, '#' and '/' are not allowed", i);
     }
     return 0;
 }

@@ -233,6 +233,7 @@ enum spec_on_failure { SPEC_FAILURE_FAIL, SPEC_FAILURE_WARN, SPEC_FAILURE_CONTIN
 struct spec_init_step {
     const char *id;
     enum spec_init_action action;
+    bool known; /* that it is one of them: of a good document always */
     struct spec_init_with with;
     uint32_t retry;
     uint64_t timeout_ms;

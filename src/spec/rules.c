@@ -54,7 +54,7 @@ int spec_check_role(const char *role, struct spec_flaw *flaw)
     if (check_label(role, 30, LOWER, "1 to 30 characters are allowed", flaw) < 0)
         return -1;
     if (strcmp(role, "default") == 0)
-        return spec_flaw_set(flaw, "'default' is the role of replicas without groups", 0);
+        return spec_flaw_set_strict(flaw, "'default' is the role of replicas without groups", 0);
     return 0;
 }
 

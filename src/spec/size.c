@@ -20,7 +20,7 @@ int spec_parse_size(const char *text, uint64_t *ret, struct spec_flaw *flaw)
     for (size_t i = 0; i < digits; i++) {
         if (__builtin_mul_overflow(n, 10, &n) ||
             __builtin_add_overflow(n, (uint64_t)(text[i] - '0'), &n))
-            return spec_flaw_set(flaw, too_big, 0);
+            return spec_flaw_set_strict(flaw, too_big, 0);
     }
     if (n == 0)
         return spec_flaw_set(flaw, "it must be at least 1", 0);
@@ -28,7 +28,7 @@ int spec_parse_size(const char *text, uint64_t *ret, struct spec_flaw *flaw)
         if (strcmp(text + digits, suffixes[i].name) != 0)
             continue;
         if (n > UINT64_MAX >> suffixes[i].shift)
-            return spec_flaw_set(flaw, too_big, 0);
+            return spec_flaw_set_strict(flaw, too_big, 0);
         *ret = n << suffixes[i].shift;
         return 0;
     }

@@ -6,6 +6,7 @@
  */
 #include "spec/spec.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "base/doc.h"
@@ -43,6 +44,8 @@ static int parse_tree(struct parse *p, const char *text, size_t len, struct spec
     if (doc_parse(text, len, &p->tree, &p->root, &e) == 0)
         return 0;
     spec_diags_add(diags, SPEC_ERROR, problem_ids[e.problem], e.line, e.column, "", "%s", e.text);
+    if (memmem(text, len, "jwt_secret", 10)) /* somewhere: there is no tree to ask where */
+        spec_diags_hide(diags, 1, INT_MAX);
     return -1;
 }
 
@@ -81,6 +84,17 @@ static struct spec *finish(struct parse *p)
     return NULL;
 }
 
+/* An endpoint's port in the container is the one it listens on, unless it says otherwise. */
+static void complete_endpoints(const struct spec_endpoint *endpoints, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        /* of this arena, and const for everybody else */
+        struct spec_endpoint *e = (struct spec_endpoint *)(uintptr_t)&endpoints[i];
+        if (!e->target_port)
+            e->target_port = e->port;
+    }
+}
+
 /* What depends on other fields of the same service. */
 static void complete_service(struct spec_service *s)
 {
@@ -92,12 +106,7 @@ static void complete_service(struct spec_service *s)
         s->replicas = s->scale_min;
     if (s->host_network && s->network == SPEC_NET_DEFAULT)
         s->network = SPEC_NET_HOST;
-    for (size_t i = 0; i < s->n_endpoints; i++) {
-        /* of this arena, and const for everybody else */
-        struct spec_endpoint *e = (struct spec_endpoint *)(uintptr_t)&s->endpoints[i];
-        if (!e->target_port)
-            e->target_port = e->port;
-    }
+    complete_endpoints(s->endpoints, s->n_endpoints);
 }
 
 static void decode_service(struct walk *w, const struct spec_source *s)
@@ -140,7 +149,9 @@ static void fill_gaps(struct services *s, const struct doc_node *map)
     }
 }
 
-static void decode_all_services(struct parse *p, const struct doc_node *map)
+/* Returns where the services stand, as many as the spec has then. */
+static const struct spec_source *decode_all_services(struct parse *p, const struct doc_node *root,
+                                                     const struct doc_node *map)
 {
     struct walk *w = &p->w;
     struct walk_path at = { .key = "services" };
@@ -149,7 +160,7 @@ static void decode_all_services(struct parse *p, const struct doc_node *map)
                           .sources = zl_arena_array(&p->tree, n, sizeof *s.sources) };
     if (!s.v || !s.sources) {
         w->arena->failed = true;
-        return;
+        return NULL;
     }
     w->path = &at;
     walk_members(w, map, service_member, &s);
@@ -157,11 +168,27 @@ static void decode_all_services(struct parse *p, const struct doc_node *map)
     fill_gaps(&s, map);
     p->out->spec.services = s.v;
     p->out->spec.n_services = n;
-    p->out->spec.start_order = spec_validate_services(w, map, s.sources, n);
-    if (w->diags->n_errors || w->arena->failed)
-        return;
-    for (size_t i = 0; i < n; i++)
-        spec_hash_service(&s.v[i]);
+    p->out->spec.start_order = spec_validate_services(w, root, s.sources, n);
+    return s.sources;
+}
+
+static void decode_rest(struct spec *spec, const struct spec_document *document)
+{
+    spec->deployment = document->deployment;
+    spec->externals = document->externals;
+    spec->n_externals = document->n_externals;
+    spec->tunnels = document->tunnels;
+    spec->n_tunnels = document->n_tunnels;
+    spec->api = document->api;
+    for (size_t i = 0; i < spec->n_externals; i++)
+        complete_endpoints(spec->externals[i].endpoints, spec->externals[i].n_endpoints);
+}
+
+static void hash_services(struct parse *p)
+{
+    const struct spec *spec = &p->out->spec;
+    for (size_t i = 0; i < spec->n_services; i++)
+        spec_hash_service((struct spec_service *)(uintptr_t)&spec->services[i]);
 }
 
 static void decode_document(struct parse *p)
@@ -169,19 +196,21 @@ static void decode_document(struct parse *p)
     const struct doc_node empty = { .kind = DOC_MAP, .line = 1, .column = 1 };
     struct spec *spec = &p->out->spec;
     struct spec_document document = { 0 };
+    const struct spec_source *sources = NULL;
     const struct doc_node *root = p->root && !doc_is_null(p->root) ? p->root : &empty;
-    walk_struct(&p->w, &spec_document_shape, root, &document);
-    spec->deployment = document.deployment;
-    spec->externals = document.externals;
-    spec->n_externals = document.n_externals;
-    spec->tunnels = document.tunnels;
-    spec->n_tunnels = document.n_tunnels;
-    spec->api = document.api;
-    spec_validate_document(&p->w, root, spec);
+    if (walk_tag_is_usable(&p->w, root))
+        walk_struct(&p->w, &spec_document_shape, root, &document);
+    decode_rest(spec, &document);
     if (document.services)
-        decode_all_services(p, document.services);
-    else if (!p->w.diags->n_errors)
-        spec_diags_add(p->w.diags, SPEC_INFO, "I-NO-SERVICES", root->line, root->column, "",
+        sources = decode_all_services(p, root, document.services);
+    spec_validate_document(&p->w, root, spec, sources, sources ? spec->n_services : 0);
+    if (p->w.diags->n_errors || p->w.arena->failed)
+        return;
+    if (!p->w.compat)
+        hash_services(p);
+    const struct doc_node *at = document.services ? document.services : root;
+    if (!spec->n_services)
+        spec_diags_add(p->w.diags, SPEC_INFO, "I-NO-SERVICES", at->line, at->column, "",
                        "the document has no services: deploying it removes what runs");
 }
 
@@ -194,15 +223,17 @@ struct spec *spec_parse(const char *text, size_t len, const char *name, const ch
     return finish(&p);
 }
 
-struct spec *spec_parse_compat(const char *text, size_t len, const char *name, const char *base_dir,
-                               struct spec_diags *diags)
+bool spec_check_compat(const char *text, size_t len, const char *name, const char *base_dir,
+                       struct spec_diags *diags)
 {
     struct parse p;
     int rc = begin(&p, text, len, name, base_dir, diags);
     p.w.compat = true;
     if (rc == 0)
         decode_document(&p);
-    return finish(&p);
+    struct spec *spec = finish(&p);
+    spec_unref(spec);
+    return spec;
 }
 
 struct spec *spec_parse_service(const char *text, size_t len, const char *service_name,

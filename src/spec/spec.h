@@ -49,7 +49,7 @@ enum spec_mount {
 
 enum {
     SPEC_REPLICAS_MAX = 1000,     /* of a service: what one host can be asked for */
-    SPEC_MEMORY_MIN = 256 * 1024, /* bytes: no process starts below */
+    SPEC_MEMORY_MIN = 256 * 1024, /* bytes: no process starts below; both: spec_check_apply */
 };
 
 struct spec_image {
@@ -230,12 +230,12 @@ struct spec {
 struct spec *spec_parse(const char *text, size_t len, const char *name, const char *base_dir,
                         struct spec_diags *diags);
 /*
- * The same as others read v1: what is a strictness of ours only is a warning, and our extensions
- * are unknown fields. For looking at a document, not for running it: a value that was warned about
- * may be missing from the result.
+ * Whether others who read v1 take the document: what is a strictness of ours only is a warning, and
+ * our extensions are unknown fields. A verdict, and no spec: values that were warned about are
+ * none.
  */
-struct spec *spec_parse_compat(const char *text, size_t len, const char *name, const char *base_dir,
-                               struct spec_diags *diags);
+bool spec_check_compat(const char *text, size_t len, const char *name, const char *base_dir,
+                       struct spec_diags *diags);
 /* One service mapping on its own, as `zlayer run` sends it; the spec has deployment "-". */
 struct spec *spec_parse_service(const char *text, size_t len, const char *service_name,
                                 struct spec_diags *diags);

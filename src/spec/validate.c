@@ -83,19 +83,6 @@ static void claimed_in_service(void *arg, const struct claim *first, const struc
                          text);
 }
 
-static void check_endpoint_names(struct walk *w, const struct spec_source *s)
-{
-    struct claims claims = { .arena = w->arena };
-    struct service_claims arg = { w, s, "E-DUP-ENDPOINT", "endpoints", "name" };
-    for (size_t i = 0; i < s->service->n_endpoints; i++) {
-        const char *name = s->service->endpoints[i].name;
-        if (name)
-            claims_add(&claims, name, 0, i,
-                       validate_field(validate_item(s->node, "endpoints", i), "name"));
-    }
-    claims_check(&claims, claimed_in_service, &arg);
-}
-
 static void check_dependency_names(struct walk *w, const struct spec_source *s)
 {
     struct claims claims = { .arena = w->arena };
@@ -139,47 +126,42 @@ static void check_mount_targets(struct walk *w, const struct spec_source *s)
     claims_check(&claims, claimed_in_service, &arg);
 }
 
-static bool is_l7(enum spec_protocol p)
+/* Of a service or of a replica group, whose mapping is `owner`. */
+static void check_resources(struct walk *w, const struct spec_resources *r,
+                            const struct doc_node *owner)
 {
-    return p == SPEC_HTTP || p == SPEC_HTTPS || p == SPEC_WEBSOCKET;
-}
-
-static void check_endpoints(struct walk *w, const struct spec_source *s)
-{
-    for (size_t i = 0; i < s->service->n_endpoints; i++) {
-        const struct spec_endpoint *e = &s->service->endpoints[i];
-        const struct doc_node *n = validate_item(s->node, "endpoints", i);
-        if (!is_l7(e->protocol) && (e->path || e->host))
-            validate_report_item(w, SPEC_WARNING, "W-L7-FIELD-ON-STREAM",
-                                 validate_field(n, e->path ? "path" : "host"), "endpoints", i,
-                                 e->path ? "path" : "host",
-                                 "only http, https and websocket are routed by path and host");
-    }
-}
-
-static void check_resources(struct walk *w, const struct spec_source *s)
-{
-    const struct spec_resources *r = &s->service->resources;
-    const struct doc_node *n = validate_field(s->node, "resources");
+    const struct doc_node *n = validate_field(owner, "resources");
     struct walk_path p;
     push(w, &p, "resources", 0);
-    if (r->memory && r->memory < SPEC_MEMORY_MIN)
-        validate_report_field(w, SPEC_ERROR, "E-MEMORY", n, "memory",
-                              "no process starts in so little memory: at least 256Ki");
     if (r->memory && r->memory_swap > 0 && (uint64_t)r->memory_swap < r->memory)
         validate_report_field(
-            w, SPEC_ERROR, "E-MEMORY", n, "memory_swap",
+            w, SPEC_STRICT, "E-MEMORY", n, "memory_swap",
             "memory_swap counts memory and swap together: it must be at least memory");
     if (r->memory && r->memory_reservation > r->memory)
-        validate_report_field(w, SPEC_ERROR, "E-MEMORY", n, "memory_reservation",
+        validate_report_field(w, SPEC_STRICT, "E-MEMORY", n, "memory_reservation",
                               "memory_reservation must not be more than memory");
+    if (r->gpu)
+        validate_gpu(w, r->gpu, validate_field(n, "gpu"));
     w->path = p.up;
 }
 
-static void check_health(struct walk *w, const struct spec_source *s)
+static void check_group_resources(struct walk *w, const struct spec_source *s)
 {
-    const struct spec_health *h = &s->service->health;
-    const struct doc_node *n = validate_field(validate_field(s->node, "health"), "check");
+    struct walk_path list, item;
+    push(w, &list, "replica_groups", 0);
+    for (size_t i = 0; i < s->service->n_groups; i++) {
+        const struct spec_resources *r = s->service->groups[i].resources;
+        push(w, &item, NULL, i);
+        if (r)
+            check_resources(w, r, validate_item(s->node, "replica_groups", i));
+        w->path = item.up;
+    }
+    w->path = list.up;
+}
+
+void validate_health(struct walk *w, const struct spec_health *h, const struct doc_node *owner)
+{
+    const struct doc_node *n = validate_field(validate_field(owner, "health"), "check");
     struct walk_path health, check;
     if (!h->written)
         return;
@@ -213,12 +195,16 @@ static void check_job(struct walk *w, const struct spec_source *s)
 
 void spec_validate_service(struct walk *w, const struct spec_source *s)
 {
-    check_endpoint_names(w, s);
-    check_endpoints(w, s);
+    validate_endpoints(w, &(struct validate_owner){ .name = s->service->name,
+                                                    .node = s->node,
+                                                    .service = s->service,
+                                                    .endpoints = s->service->endpoints,
+                                                    .n = s->service->n_endpoints });
     check_dependency_names(w, s);
     check_mount_targets(w, s);
-    check_resources(w, s);
-    check_health(w, s);
+    check_resources(w, &s->service->resources, s->node);
+    check_group_resources(w, s);
+    validate_health(w, &s->service->health, s->node);
     check_job(w, s);
     const struct spec_restart_policy *r = &s->service->restart;
     if (r->max_attempts && r->kind && r->kind != SPEC_RESTART_ON_FAILURE)
@@ -232,7 +218,7 @@ void spec_validate_service(struct walk *w, const struct spec_source *s)
 
 struct document {
     struct walk *w;
-    const struct doc_node *services;
+    const struct doc_node *services, *externals; /* mappings, or the root where there is none */
     const struct spec_source *sources;
     size_t n;
 };
@@ -261,8 +247,9 @@ static void unknown_dependency(const struct document *d, size_t service, size_t 
     zl_autobuf struct zl_buf text = ZL_BUF(8192);
     const char *wanted = d->sources[service].service->depends[i].service;
     struct spec_nearest near = { .typed = wanted };
-    zl_buf_addf(&text, "'%s' depends on %s, which is not among the services",
-                d->sources[service].service->name, walk_show(d->w, wanted));
+    zl_buf_addf(&text, "'%s' depends on %s, which is %snot among the services",
+                d->sources[service].service->name, walk_show(d->w, wanted),
+                doc_find(d->externals, wanted) ? "an external and " : "");
     for (size_t k = 0; k < d->n && k < NAMED; k++) {
         const char *name = d->sources[k].service->name;
         zl_buf_addf(&text, "%s%s", k ? ", " : ": ", name);
@@ -341,81 +328,11 @@ static const size_t *start_order(const struct document *d)
     return rc == ORDER_OK ? order : NULL;
 }
 
-/* ---- shared ports ---------------------------------------------------------------------------- */
-
-static void clash_in_document(void *arg, const struct claim *first, const struct claim *again)
-{
-    const struct document *d = arg;
-    const struct spec_endpoint *e = &d->sources[again->owner].service->endpoints[again->index];
-    char text[512];
-    bool route = again->what[0] == 'r';
-    (void)snprintf(text, sizeof text, "%s %u is already taken in line %d by '%s' of '%s'",
-                   route ? "the same route on port" : "the public port", e->port, first->node->line,
-                   d->sources[first->owner].service->endpoints[first->index].name,
-                   d->sources[first->owner].service->name);
-    report_in_service(d, SPEC_ERROR, route ? "E-ROUTE-CLASH" : "E-PORT-CLASH", again->node,
-                      again->owner, "endpoints", again->index, "port", text);
-}
-
-/*
- * Public endpoints bind the same address. A tcp or udp port is one endpoint's; L7 endpoints share
- * theirs if all are https or none is, and differ in host or path. In claims: tcp takes the port for
- * itself, and so does the first endpoint of each L7 family against the other and against tcp.
- */
-static const char *port_claim(struct walk *w, const struct spec_endpoint *e)
-{
-    return zl_arena_printf(w->arena, "p%s:%u", e->protocol == SPEC_UDP ? "udp" : "tcp", e->port);
-}
-
-static const char *route_claim(struct walk *w, const struct spec_endpoint *e)
-{
-    return zl_arena_printf(w->arena, "r%u %d %s %s", e->port, e->protocol == SPEC_HTTPS,
-                           e->host ? e->host : "", e->path ? e->path : "/");
-}
-
-static void check_ports(const struct document *d)
-{
-    static const enum {
-        FAMILY_PLAIN = 1,
-        FAMILY_TLS = 2
-    } families[] = {
-        [SPEC_HTTP] = FAMILY_PLAIN,
-        [SPEC_WEBSOCKET] = FAMILY_PLAIN,
-        [SPEC_HTTPS] = FAMILY_TLS,
-        [SPEC_TCP] = 0,
-        [SPEC_UDP] = 0,
-    };
-    struct claims claims = { .arena = d->w->arena };
-    zl_autofree unsigned char *shared = calloc(UINT16_MAX + 1, 1); /* families seen on a port */
-    if (!shared) {
-        d->w->arena->failed = true;
-        return;
-    }
-    for (size_t s = 0; s < d->n; s++) {
-        for (size_t i = 0; i < d->sources[s].service->n_endpoints; i++) {
-            const struct spec_endpoint *e = &d->sources[s].service->endpoints[i];
-            unsigned family = families[e->protocol];
-            const struct doc_node *n =
-                validate_field(validate_item(d->sources[s].node, "endpoints", i), "port");
-            const char *port = port_claim(d->w, e), *route = route_claim(d->w, e);
-            if (e->expose != SPEC_PUBLIC || !e->port || !e->name || !port || !route)
-                continue;
-            if (!family || !(shared[e->port] & family)) /* the first of a family speaks for it */
-                claims_add(&claims, port, s, i, n);
-            shared[e->port] |= (unsigned char)family;
-            if (family)
-                claims_add(&claims, route, s, i, n);
-        }
-    }
-    claims_check(&claims, clash_in_document,
-                 &(struct document){ d->w, d->services, d->sources, d->n });
-}
-
-const size_t *spec_validate_services(struct walk *w, const struct doc_node *services,
+const size_t *spec_validate_services(struct walk *w, const struct doc_node *root,
                                      const struct spec_source *sources, size_t n)
 {
-    struct document d = { w, services, sources, n };
-    check_ports(&d);
+    struct document d = { w, validate_field(root, "services"), validate_field(root, "externals"),
+                          sources, n };
     spec_validate_shared(w, sources, n);
     return start_order(&d);
 }

@@ -32,8 +32,26 @@ void validate_report_field(struct walk *w, enum spec_severity severity, const ch
 /* What is written, or NULL when it is absent or null. */
 const struct doc_node *validate_written(const struct doc_node *map, const char *name);
 
-/* validate_parts.c: the rarer fields of one service. */
+/* ---- parts of the rules ---------------------------------------------------------------------- */
+
+/* Who has endpoints: a service, or an external (service NULL). */
+struct validate_owner {
+    const char *name;
+    const struct doc_node *node;
+    const struct spec_service *service;
+    const struct spec_endpoint *endpoints;
+    size_t n;
+};
+/* validate_endpoints.c: within one owner, whose path w->path is; then between all of them. */
+void validate_endpoints(struct walk *w, const struct validate_owner *o);
+void validate_shared_ports(struct walk *w, const struct validate_owner *owners, size_t n);
+
+/* validate.c: of a service or an external, whose mapping is `owner` and whose path w->path is. */
+void validate_health(struct walk *w, const struct spec_health *h, const struct doc_node *owner);
+
+/* validate_parts.c: the rarer fields of one service; a gpu, w->path being its resources'. */
 void spec_validate_parts(struct walk *w, const struct spec_source *s);
+void validate_gpu(struct walk *w, const struct spec_gpu *g, const struct doc_node *n);
 /* validate_wasm.c */
 void spec_validate_wasm(struct walk *w, const struct spec_source *s);
 
@@ -44,14 +62,16 @@ void spec_validate_shared(struct walk *w, const struct spec_source *sources, siz
 void spec_validate_service(struct walk *w, const struct spec_source *s);
 
 /*
- * Rules between services: names of dependencies (fills their index), cycles, shared ports. services
- * is the mapping they come from, in the same order. Returns the order to start them in, n indices
- * in the arena, or NULL when there is none.
+ * Rules between services: names of dependencies (fills their index), cycles, what several claim.
+ * root is the document, whose services are in the order of the sources. Returns the order to start
+ * them in, n indices in the arena, or NULL when there is none.
  */
-/* Rules about externals and tunnels, and names that they share with services. */
-void spec_validate_document(struct walk *w, const struct doc_node *root, const struct spec *spec);
-
-const size_t *spec_validate_services(struct walk *w, const struct doc_node *services,
+const size_t *spec_validate_services(struct walk *w, const struct doc_node *root,
                                      const struct spec_source *sources, size_t n);
+
+/* Rules about externals and tunnels, names that they share with services, and ports that all of
+ * them share. sources: the n services. */
+void spec_validate_document(struct walk *w, const struct doc_node *root, const struct spec *spec,
+                            const struct spec_source *sources, size_t n);
 
 #endif

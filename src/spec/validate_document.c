@@ -10,20 +10,6 @@
 /* ---- externals, tunnels -----------------------------------------------------------------------
  */
 
-struct external { /* whose endpoint names must differ */
-    struct walk *w;
-};
-
-static void claimed_in_external(void *arg, const struct claim *first, const struct claim *again)
-{
-    const struct external *e = arg;
-    char text[200];
-    (void)snprintf(text, sizeof text, "%s stands here and in line %d", walk_show(e->w, again->what),
-                   first->node->line);
-    validate_report_item(e->w, SPEC_ERROR, "E-DUP-ENDPOINT", again->node, "endpoints", again->index,
-                         "name", text);
-}
-
 static void check_external_health(struct walk *w, const struct spec_external *e,
                                   const struct doc_node *n)
 {
@@ -37,36 +23,41 @@ static void check_external_health(struct walk *w, const struct spec_external *e,
                               "check", "an external has no container that a command could run in");
     else if (e->health.check == SPEC_CHECK_TCP && !e->health.port &&
              validate_written(check, "port"))
-        validate_report_field(w, SPEC_ERROR, "E-PORT", validate_field(n, "health"), "check",
+        validate_report_field(w, SPEC_STRICT, "E-PORT", validate_field(n, "health"), "check",
                               "port 0 picks an endpoint's port; an external needs a real one");
     w->path = health.up;
 }
 
-static void check_external(struct walk *w, const struct spec_external *e, const struct doc_node *n,
-                           const struct doc_node *services)
+static struct validate_owner external_owner(const struct spec_external *e,
+                                            const struct doc_node *externals)
 {
-    struct claims claims = { .arena = w->arena };
+    const struct doc_pair *self = doc_find(externals, e->name);
+    return (struct validate_owner){ .name = e->name,
+                                    .node = self ? self->value : externals,
+                                    .endpoints = e->endpoints,
+                                    .n = e->n_endpoints };
+}
+
+static void check_external(struct walk *w, const struct spec_external *e,
+                           const struct doc_node *externals, const struct doc_node *services)
+{
     struct walk_path at = { .up = w->path, .key = e->name };
+    const struct validate_owner owner = external_owner(e, externals);
     const struct doc_pair *service = doc_find(services, e->name);
-    const struct doc_pair *self = doc_find(n, e->name);
+    const struct doc_pair *self = doc_find(externals, e->name);
     char text[200];
     w->path = &at;
     if (service) {
         (void)snprintf(text, sizeof text, "the service in line %d has the same name",
                        service->key->line);
-        walk_report(w, SPEC_ERROR, "E-NAME-CLASH", self ? self->key : n, "%s", text);
+        walk_report(w, SPEC_ERROR, "E-NAME-CLASH", self ? self->key : externals, "%s", text);
     }
-    const struct doc_node *body = self ? self->value : n;
     if (e->backends.written && !e->backends.n)
-        validate_report_field(w, SPEC_ERROR, "E-EXT-BACKENDS", body, "backends",
+        validate_report_field(w, SPEC_ERROR, "E-EXT-BACKENDS", owner.node, "backends",
                               "at least one backend is needed");
-    for (size_t i = 0; i < e->n_endpoints; i++) {
-        if (e->endpoints[i].name)
-            claims_add(&claims, e->endpoints[i].name, 0, i,
-                       validate_field(validate_item(body, "endpoints", i), "name"));
-    }
-    claims_check(&claims, claimed_in_external, &(struct external){ w });
-    check_external_health(w, e, body);
+    validate_endpoints(w, &owner);
+    validate_health(w, &e->health, owner.node);
+    check_external_health(w, e, owner.node);
     w->path = at.up;
 }
 
@@ -80,7 +71,35 @@ static void check_tunnel(struct walk *w, const struct spec_tunnel *t, const stru
     w->path = at.up;
 }
 
-void spec_validate_document(struct walk *w, const struct doc_node *root, const struct spec *spec)
+static void check_api(struct walk *w, const struct spec_api *api, const struct doc_node *n)
+{
+    struct walk_path at = { .key = "api" };
+    w->path = &at;
+    if (api->jwt_secret)
+        validate_report_field(w, SPEC_WARNING, "W-SECRET-IN-CLEAR", n, "jwt_secret",
+                              "the secret stands in clear text in this file");
+    w->path = NULL;
+}
+
+static void check_ports(struct walk *w, const struct doc_node *externals, const struct spec *spec,
+                        const struct spec_source *sources, size_t n)
+{
+    struct validate_owner *owners =
+        zl_arena_array(w->arena, n + spec->n_externals + 1, sizeof *owners);
+    if (!owners)
+        return; /* the arena has noted it, and fails the document */
+    for (size_t i = 0; i < n; i++) {
+        const struct spec_service *s = sources[i].service;
+        owners[i] =
+            (struct validate_owner){ s->name, sources[i].node, s, s->endpoints, s->n_endpoints };
+    }
+    for (size_t i = 0; i < spec->n_externals; i++)
+        owners[n + i] = external_owner(&spec->externals[i], externals);
+    validate_shared_ports(w, owners, n + spec->n_externals);
+}
+
+void spec_validate_document(struct walk *w, const struct doc_node *root, const struct spec *spec,
+                            const struct spec_source *sources, size_t n)
 {
     struct walk_path externals = { .key = "externals" }, tunnels = { .key = "tunnels" };
     const struct doc_node *services = validate_field(root, "services");
@@ -91,13 +110,9 @@ void spec_validate_document(struct walk *w, const struct doc_node *root, const s
     for (size_t i = 0; i < spec->n_tunnels; i++)
         check_tunnel(w, &spec->tunnels[i], validate_field(root, "tunnels"));
     w->path = NULL;
-    if (spec->api && spec->api->jwt_secret) {
-        struct walk_path api = { .key = "api" };
-        w->path = &api;
-        validate_report_field(w, SPEC_WARNING, "W-SECRET-IN-CLEAR", validate_field(root, "api"),
-                              "jwt_secret", "the secret stands in clear text in this file");
-        w->path = NULL;
-    }
+    check_ports(w, validate_field(root, "externals"), spec, sources, n);
+    if (spec->api)
+        check_api(w, spec->api, validate_field(root, "api"));
 }
 
 /* ---- between services -------------------------------------------------------------------------
@@ -145,29 +160,6 @@ static void check_host_ports(struct walk *w, const struct spec_source *sources, 
     claims_check(&claims, clash, &arg);
 }
 
-static void check_loopback(struct walk *w, const struct spec_source *sources, size_t n)
-{
-    struct claims claims = { .arena = w->arena };
-    struct services arg = {
-        w,
-        sources,
-        "W-LOOPBACK-CLASH",
-        "endpoints",
-        "this internal port is used twice, so neither is published on 127.0.0.1",
-        SPEC_WARNING
-    };
-    for (size_t s = 0; s < n; s++) {
-        for (size_t i = 0; i < sources[s].service->n_endpoints; i++) {
-            const struct spec_endpoint *e = &sources[s].service->endpoints[i];
-            const char *what = zl_arena_printf(w->arena, "%d %u", e->protocol == SPEC_UDP, e->port);
-            if (e->expose == SPEC_INTERNAL && e->port && what &&
-                sources[s].service->localhost != SPEC_LOCALHOST_NEVER)
-                claims_add(&claims, what, s, i, validate_item(sources[s].node, "endpoints", i));
-        }
-    }
-    claims_check(&claims, clash, &arg);
-}
-
 static void storage_clash(void *arg, const struct claim *first, const struct claim *again)
 {
     const struct services *d = arg;
@@ -199,6 +191,5 @@ static void check_volumes(struct walk *w, const struct spec_source *sources, siz
 void spec_validate_shared(struct walk *w, const struct spec_source *sources, size_t n)
 {
     check_host_ports(w, sources, n);
-    check_loopback(w, sources, n);
     check_volumes(w, sources, n);
 }

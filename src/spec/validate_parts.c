@@ -62,6 +62,7 @@ static void check_ulimits(struct walk *w, const struct spec_source *s)
             u->hard = u->soft;
         if (!u->has_soft)
             u->soft = u->hard;
+        u->has_hard = u->has_soft = true;
         bool no_ceiling = u->hard == -1;
         if (no_ceiling || (u->soft != -1 && u->soft <= u->hard))
             continue;
@@ -84,13 +85,9 @@ static void check_devices(struct walk *w, const struct spec_source *s)
     }
 }
 
-static void check_gpu(struct walk *w, const struct spec_source *s)
+void validate_gpu(struct walk *w, const struct spec_gpu *g, const struct doc_node *n)
 {
     static const char *const known[] = { "nvidia", "amd", "intel", "apple" };
-    const struct spec_gpu *g = s->service->resources.gpu;
-    if (!g)
-        return;
-    const struct doc_node *n = validate_field(validate_field(s->node, "resources"), "gpu");
     const struct {
         const char *field;
         bool written;
@@ -101,8 +98,7 @@ static void check_gpu(struct walk *w, const struct spec_source *s)
         { "time_slice_index", g->has_time_slice_index, SPEC_GPU_TIME_SLICE },
         { "time_slicing_config_path", g->time_slicing_config_path, SPEC_GPU_TIME_SLICE },
     };
-    struct walk_path resources = { .up = w->path, .key = "resources" };
-    struct walk_path gpu = { .up = &resources, .key = "gpu" };
+    struct walk_path gpu = { .up = w->path, .key = "gpu" };
     bool is_known = false;
     w->path = &gpu;
     for (size_t i = 0; i < ZL_ARRAY_LEN(rows); i++) {
@@ -118,62 +114,61 @@ static void check_gpu(struct walk *w, const struct spec_source *s)
         validate_report_field(
             w, SPEC_WARNING, "W-GPU-UNUSED", n, "vendor",
             "the vendor is none of nvidia, amd, intel and apple; render nodes are tried");
-    w->path = resources.up;
+    w->path = gpu.up;
+}
+
+static void check_tiers(struct walk *w, const struct spec_source *s)
+{
+    struct walk_path list = { .up = w->path, .key = "storage" };
+    w->path = &list;
+    for (size_t i = 0; i < s->service->n_storage; i++) {
+        struct walk_path at = { .up = &list, .index = i };
+        w->path = &at;
+        if (s->service->storage[i].tier == SPEC_TIER_NETWORK)
+            validate_report_field(w, SPEC_WARNING, "W-STORAGE-TIER",
+                                  validate_item(s->node, "storage", i), "tier",
+                                  "a database such as SQLite is not safe on a network tier");
+    }
+    w->path = list.up;
 }
 
 /* ---- network ----------------------------------------------------------------------------------
  */
+
+static void check_overlay(struct walk *w, const struct spec_source *s)
+{
+    const struct spec_overlay *o = s->service->overlay;
+    struct walk_path at = { .up = w->path, .key = "overlay" };
+    w->path = &at;
+    if (o && o->parent && strcmp(o->parent, "cluster") != 0)
+        validate_report_field(w, SPEC_WARNING, "W-OVERLAY-PARENT",
+                              validate_field(s->node, "overlay"), "parent",
+                              "only 'cluster' is a parent; it is as if nothing were said");
+    w->path = at.up;
+}
+
+static void network_conflict(struct walk *w, const struct spec_source *s)
+{
+    const struct doc_node *mode = validate_written(s->node, "network_mode");
+    bool word = mode && mode->kind == DOC_SCALAR && !mode->tag;
+    char text[200];
+    (void)snprintf(text, sizeof text,
+                   "host_network: true contradicts the network_mode %.80s in line %d; leave one of "
+                   "them out",
+                   word ? mode->scalar.text : "", mode ? mode->line : 0);
+    report(w, SPEC_ERROR, "E-NETWORK-CONFLICT", s, "host_network", text);
+}
 
 static void check_host_network(struct walk *w, const struct spec_source *s)
 {
     static const char *const ignored[] = { "port_mappings", "dns", "extra_hosts", "hostname" };
     const struct spec_service *x = s->service;
     if (x->host_network && x->network != SPEC_NET_HOST)
-        report(w, SPEC_ERROR, "E-NETWORK-CONFLICT", s, "host_network",
-               "host_network: true contradicts the network_mode");
+        network_conflict(w, s);
     for (size_t i = 0; x->network == SPEC_NET_HOST && i < ZL_ARRAY_LEN(ignored); i++) {
         if (validate_written(s->node, ignored[i]))
             report(w, SPEC_WARNING, "W-HOST-NET-PORTS", s, ignored[i],
                    "this is ignored with the network of the host");
-    }
-}
-
-static bool has_role(const struct spec_service *s, const char *role)
-{
-    for (size_t i = 0; i < s->n_groups; i++) {
-        if (s->groups[i].role && strcmp(s->groups[i].role, role) == 0)
-            return true;
-    }
-    return !s->n_groups && strcmp(role, "default") == 0;
-}
-
-static void unknown_role(struct walk *w, const struct spec_source *s, size_t i)
-{
-    zl_autobuf struct zl_buf text = ZL_BUF(8192);
-    const struct spec_service *x = s->service;
-    zl_buf_addf(&text, "the role %s is not among replica_groups:",
-                walk_show(w, x->endpoints[i].target_role));
-    for (size_t k = 0; k < x->n_groups && k < 20; k++)
-        zl_buf_addf(&text, " %s", x->groups[k].role ? x->groups[k].role : "?");
-    zl_buf_adds(&text,
-                x->n_groups ? "" : " there are none, and every replica has the role default");
-    validate_report_item(w, SPEC_ERROR, "E-TARGET-ROLE",
-                         validate_field(validate_item(s->node, "endpoints", i), "target_role"),
-                         "endpoints", i, "target_role", text.data);
-}
-
-static void check_endpoint_parts(struct walk *w, const struct spec_source *s)
-{
-    for (size_t i = 0; i < s->service->n_endpoints; i++) {
-        const struct spec_endpoint *e = &s->service->endpoints[i];
-        bool l7 = e->protocol != SPEC_TCP && e->protocol != SPEC_UDP;
-        if (e->stream && l7)
-            validate_report_item(w, SPEC_WARNING, "W-STREAM-ON-L7",
-                                 validate_field(validate_item(s->node, "endpoints", i), "stream"),
-                                 "endpoints", i, "stream",
-                                 "stream options have an effect on tcp and udp only");
-        if (e->target_role && !has_role(s->service, e->target_role))
-            unknown_role(w, s, i);
     }
 }
 
@@ -186,14 +181,16 @@ static void check_scale(struct walk *w, const struct spec_source *s)
     const struct spec_targets *t = &x->scale_targets;
     char text[200];
     const struct doc_node *n = validate_field(s->node, "scale");
+    const struct doc_node *targets = validate_written(n, "targets");
     bool whole = validate_written(n, "min") && validate_written(n, "max");
+    bool refused =
+        targets && (validate_written(targets, "cpu") || validate_written(targets, "memory"));
     if (x->scale_mode != SPEC_SCALE_ADAPTIVE || !x->scale_written || !whole)
         return; /* what is missing in it has been reported */
     (void)snprintf(text, sizeof text, "min is %u, and max is %u", x->scale_min, x->scale_max);
     if (x->scale_min > x->scale_max)
         report(w, SPEC_ERROR, "E-SCALE-RANGE", s, "scale", text);
-    else if (x->scale_min < x->scale_max && !t->cpu && !t->memory && !t->rps &&
-             !validate_written(n, "targets"))
+    else if (x->scale_min < x->scale_max && !t->cpu && !t->memory && !t->rps && !refused)
         report(w, SPEC_WARNING, "W-SCALE-NO-TARGETS", s, "scale",
                "without targets it never scales up");
 }
@@ -245,10 +242,9 @@ static void check_steps(struct walk *w, const struct spec_source *s)
     w->path = &at;
     for (size_t i = 0; i < x->n_init; i++) {
         const struct doc_node *step = validate_item(init, "steps", i);
-        bool known = validate_written(step, "uses") && !validate_written(step, "with");
         if (x->init[i].id)
             claims_add(&claims, x->init[i].id, 0, i, validate_field(step, "id"));
-        if (known) /* every action has parameters that it needs */
+        if (x->init[i].known && !validate_written(step, "with")) /* every action needs some */
             validate_report_item(
                 w, SPEC_ERROR, "E-INIT-PARAM", step, "steps", i, NULL,
                 "the step has no 'with', where the parameters of its action stand");
@@ -262,9 +258,9 @@ void spec_validate_parts(struct walk *w, const struct spec_source *s)
     check_rtype(w, s);
     check_ulimits(w, s);
     check_devices(w, s);
-    check_gpu(w, s);
     check_host_network(w, s);
-    check_endpoint_parts(w, s);
+    check_overlay(w, s);
+    check_tiers(w, s);
     check_scale(w, s);
     check_groups(w, s);
     check_steps(w, s);

@@ -146,19 +146,25 @@ static void check_http(struct walk *w, const struct spec_source *s)
         if (x->endpoints[i].protocol == SPEC_HTTP || x->endpoints[i].protocol == SPEC_HTTPS)
             return;
     }
-    validate_report_field(w, SPEC_ERROR, "E-WASM-NO-HTTP", s->node, "endpoints",
+    validate_report_field(w, x->wasm ? SPEC_ERROR : SPEC_STRICT, "E-WASM-NO-HTTP", s->node,
+                          "endpoints",
                           "a wasm_http service needs at least one http or https endpoint");
 }
 
-/* Of storage, a module sees directories only. */
+/* Of storage, a module sees directories only, and only if it sees any. */
 static void check_storage(struct walk *w, const struct spec_source *s)
 {
-    for (size_t i = 0; i < s->service->n_storage; i++) {
-        enum spec_mount type = s->service->storage[i].type;
-        if (type != SPEC_MOUNT_BIND && type != SPEC_MOUNT_NAMED)
+    const struct spec_service *x = s->service;
+    bool sees = caps_of_kind[x->type] & CAP_FILESYSTEM &&
+                !(x->wasm && x->wasm->caps.filesystem == SPEC_SAID_FALSE);
+    for (size_t i = 0; i < x->n_storage; i++) {
+        bool directory =
+            x->storage[i].type == SPEC_MOUNT_BIND || x->storage[i].type == SPEC_MOUNT_NAMED;
+        if (!directory || !sees)
             validate_report_item(w, SPEC_WARNING, "W-WASM-UNUSED",
                                  validate_item(s->node, "storage", i), "storage", i, NULL,
-                                 "a module gets bind and named storage only");
+                                 directory ? "the module does not have the capability filesystem"
+                                           : "a module gets bind and named storage only");
     }
 }
 

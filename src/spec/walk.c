@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spec/walk.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,9 +47,15 @@ void walk_report(struct walk *w, enum spec_severity severity, const char *id,
     va_start(ap, fmt);
     zl_buf_vaddf(&text, fmt, ap);
     va_end(ap);
-    if (w->compat && severity == SPEC_ERROR && spec_compat_takes(id))
-        severity = SPEC_WARNING;
+    bool strict = severity == SPEC_STRICT || (severity == SPEC_ERROR && spec_compat_takes(id));
+    if (strict)
+        severity = w->compat ? SPEC_WARNING : SPEC_ERROR;
     spec_diags_add(w->diags, severity, id, n->line, n->column, path.data, "%s", text.data);
+}
+
+enum spec_severity walk_severity(const struct walk *w, bool strict)
+{
+    return strict || w->unchecked ? SPEC_STRICT : SPEC_ERROR;
 }
 
 const char *walk_show(struct walk *w, const char *text)
@@ -83,11 +90,17 @@ static const char *show_node(struct walk *w, const struct doc_node *n)
     return n->plain ? shown : zl_arena_printf(w->arena, "the text %s", shown);
 }
 
+static void type_error(struct walk *w, enum spec_severity severity, const struct doc_node *n,
+                       const char *wanted, const char *shorthand)
+{
+    walk_report(w, severity, "E-TYPE", n, "expected %s, found %s%s%s", wanted, show_node(w, n),
+                shorthand ? "; write " : "", shorthand ? shorthand : "");
+}
+
 void walk_type_error(struct walk *w, const struct doc_node *n, const char *wanted,
                      const char *shorthand)
 {
-    walk_error(w, "E-TYPE", n, "expected %s, found %s%s%s", wanted, show_node(w, n),
-               shorthand ? "; write " : "", shorthand ? shorthand : "");
+    type_error(w, SPEC_ERROR, n, wanted, shorthand);
 }
 
 /* Whether nobody will read another error: then its text is not worth the search for near names. */
@@ -104,31 +117,32 @@ static struct walk_path member_path(const struct walk *w, const struct doc_pair 
 }
 
 /* Whether the pair may be looked at: its key is text, no merge key, and comes for the first time.
- */
-static bool key_is_usable(struct walk *w, const struct doc_pair *p)
+ * Of a free mapping v1 takes the last of two, and << for a name. */
+static bool key_is_usable(struct walk *w, const struct doc_pair *p, bool free_map)
 {
+    enum spec_severity severity = free_map ? SPEC_STRICT : SPEC_ERROR;
     if (p->key->kind != DOC_SCALAR) {
         walk_type_error(w, p->key, "text as a key", NULL);
         return false;
     }
     if (p->key->plain && strcmp(p->key->scalar.text, "<<") == 0) {
-        walk_error(w, "E-MERGE-KEY", p->key,
-                   "merge keys (<<) are not supported; write the "
-                   "fields out or give the whole mapping by an alias");
+        walk_report(w, severity, "E-MERGE-KEY", p->key,
+                    "merge keys (<<) are not supported; write the fields out or give the whole "
+                    "mapping by an alias");
         return false;
     }
     if (p->first) {
         struct walk_path at = member_path(w, p);
         w->path = &at;
-        walk_error(w, "E-DUP-KEY", p->key, "the key %s stands here and in line %d",
-                   walk_show(w, p->key->scalar.text), p->first->line);
+        walk_report(w, severity, "E-DUP-KEY", p->key, "the key %s stands here and in line %d",
+                    walk_show(w, p->key->scalar.text), p->first->line);
         w->path = at.up;
         return false;
     }
     return true;
 }
 
-static bool tag_is_usable(struct walk *w, const struct doc_node *n)
+bool walk_tag_is_usable(struct walk *w, const struct doc_node *n)
 {
     if (!n->tag)
         return true;
@@ -162,9 +176,10 @@ static void unknown_field(struct walk *w, const struct walk_shape *shape,
     zl_autobuf struct zl_buf text = ZL_BUF(8192);
     struct spec_nearest near = { .typed = key->scalar.text };
     const char *habit = find_habit(shape, key->scalar.text);
+    const char *id = shape->unknown_id ? shape->unknown_id : "E-UNKNOWN-FIELD";
+    enum spec_severity severity = shape->drops_unknown ? SPEC_STRICT : SPEC_ERROR;
     if (enough(w)) {
-        walk_error(w, shape->unknown_id ? shape->unknown_id : "E-UNKNOWN-FIELD", key,
-                   "unknown field");
+        walk_report(w, severity, id, key, "unknown field");
         return;
     }
     zl_buf_addf(&text, "%s has no field %s", shape->noun, walk_show(w, key->scalar.text));
@@ -181,7 +196,7 @@ static void unknown_field(struct walk *w, const struct walk_shape *shape,
         zl_buf_addf(&text, "%s%s", comma, f->name);
         comma = ", ";
     }
-    walk_error(w, shape->unknown_id ? shape->unknown_id : "E-UNKNOWN-FIELD", key, "%s", text.data);
+    walk_report(w, severity, id, key, "%s", text.data);
 }
 
 /* Whether both the field and its alias are written; said once, at the later of the two. */
@@ -205,9 +220,12 @@ static bool other_spelling(struct walk *w, const struct walk_field *f, const str
 static void decode_field(struct walk *w, const struct walk_field *f, const struct doc_node *n,
                          void *owner)
 {
+    bool unchecked = w->unchecked;
     if (f->written)
         *(bool *)((char *)owner + f->written) = true;
+    w->unchecked |= (f->flags & WALK_UNCHECKED) != 0;
     f->type->decode(w, f, n, owner);
+    w->unchecked = unchecked;
 }
 
 static void walk_pair(struct walk *w, const struct walk_shape *shape, const struct doc_pair *p,
@@ -228,7 +246,7 @@ static void walk_pair(struct walk *w, const struct walk_shape *shape, const stru
         ; /* null is absent */
     else if (other_spelling(w, f, p))
         ; /* reported */
-    else if (f->flags & WALK_TAGGED || tag_is_usable(w, p->value))
+    else if (f->flags & WALK_TAGGED || walk_tag_is_usable(w, p->value))
         decode_field(w, f, p->value, owner);
     w->path = at.up;
 }
@@ -242,6 +260,21 @@ static void report_missing(struct walk *w, const char *id, const char *noun,
                written ? ", which is blank here" : "");
 }
 
+/* The lines with secrets, also of a key that is misspelled, or that stands there twice. */
+static void hide_secrets(struct walk *w, const struct walk_shape *shape, const struct doc_node *n)
+{
+    for (size_t i = 0; i < n->map.n; i++) {
+        const struct doc_node *key = n->map.v[i].key, *value = n->map.v[i].value;
+        struct spec_nearest near = { .typed = key->kind == DOC_SCALAR ? key->scalar.text : "" };
+        for (const struct walk_field *f = shape->fields; f->name; f++)
+            spec_nearest_try(&near, f->name);
+        const struct walk_field *f = near.word ? find_field(shape, near.word) : NULL;
+        if (f && f->flags & WALK_SECRET)
+            spec_diags_hide(w->diags, value->line,
+                            value->kind == DOC_SCALAR ? value->last_line : INT_MAX);
+    }
+}
+
 void walk_struct(struct walk *w, const struct walk_shape *shape, const struct doc_node *n,
                  void *owner)
 {
@@ -249,10 +282,12 @@ void walk_struct(struct walk *w, const struct walk_shape *shape, const struct do
         walk_type_error(w, n, "a mapping", shape->shorthand);
         return;
     }
+    if (shape->has_secret)
+        hide_secrets(w, shape, n);
     const struct doc_node *outer = w->map;
     w->map = n;
     for (size_t i = 0; i < n->map.n; i++) {
-        if (key_is_usable(w, &n->map.v[i]))
+        if (key_is_usable(w, &n->map.v[i], false))
             walk_pair(w, shape, &n->map.v[i], owner);
     }
     w->map = outer;
@@ -263,14 +298,31 @@ void walk_struct(struct walk *w, const struct walk_shape *shape, const struct do
     }
 }
 
+static const struct walk_word *find_word(const struct walk_word *words, const char *text)
+{
+    for (; words->name; words++) {
+        if (strcmp(words->name, text) == 0)
+            return words;
+    }
+    return NULL;
+}
+
 static bool variant_kind(struct walk *w, const struct walk_variants *v, const struct doc_pair *p,
                          int *kind)
 {
     struct walk_path at = member_path(w, p);
     w->path = &at;
-    bool ok = tag_is_usable(w, p->value) && walk_enum(w, v->words, p->value, kind);
+    bool ok = walk_tag_is_usable(w, p->value) && walk_enum(w, v->words, p->value, kind);
     w->path = at.up;
     return ok;
+}
+
+/* [fixed, 3] for {mode: fixed, replicas: 3} */
+static bool is_list_form(const struct walk_variants *v, const struct doc_node *n)
+{
+    const struct doc_node *first = n->kind == DOC_SEQ && n->seq.n ? n->seq.v[0] : NULL;
+    return v->takes_lists && first && first->kind == DOC_SCALAR &&
+           find_word(v->words, first->scalar.text);
 }
 
 void walk_variant(struct walk *w, const struct walk_variants *v, const struct doc_node *n,
@@ -278,7 +330,8 @@ void walk_variant(struct walk *w, const struct walk_variants *v, const struct do
 {
     int kind;
     if (n->kind != DOC_MAP) {
-        walk_type_error(w, n, "a mapping", v->shapes[0].shorthand);
+        type_error(w, is_list_form(v, n) ? SPEC_STRICT : SPEC_ERROR, n, "a mapping",
+                   v->shapes[0].shorthand);
         return;
     }
     const struct doc_pair *p = doc_find(n, v->key);
@@ -302,15 +355,6 @@ const char *walk_text(struct walk *w, const struct doc_node *n)
     }
     const char *copy = zl_arena_strndup(w->arena, n->scalar.text, n->scalar.len);
     return copy;
-}
-
-static const struct walk_word *find_word(const struct walk_word *words, const char *text)
-{
-    for (; words->name; words++) {
-        if (strcmp(words->name, text) == 0)
-            return words;
-    }
-    return NULL;
 }
 
 static void unknown_word(struct walk *w, const struct walk_word *words, const struct doc_node *n)
@@ -357,7 +401,7 @@ void walk_items(struct walk *w, const struct doc_node *list, walk_item_fn item, 
         const struct doc_node *n = list->seq.v[i];
         struct walk_path at = { .up = w->path, .index = i, .at = n };
         w->path = &at;
-        if (tag_is_usable(w, n))
+        if (walk_tag_is_usable(w, n))
             item(w, n, arg, i);
         w->path = at.up;
     }
@@ -367,11 +411,11 @@ void walk_members(struct walk *w, const struct doc_node *map, walk_member_fn mem
 {
     for (size_t i = 0; i < map->map.n; i++) {
         const struct doc_pair *p = &map->map.v[i];
-        if (!key_is_usable(w, p))
+        if (!key_is_usable(w, p, true))
             continue;
         struct walk_path at = member_path(w, p);
         w->path = &at;
-        if (tag_is_usable(w, p->value))
+        if (walk_tag_is_usable(w, p->value))
             member(w, p, arg, i);
         w->path = at.up;
     }

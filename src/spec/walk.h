@@ -31,7 +31,12 @@ struct walk {
     const char *base_dir;       /* relative host paths start here; NULL: they are refused */
     const struct doc_node *map; /* whose fields are being decoded */
     bool compat;                /* what v1 always took is a warning, and extensions are unknown */
+    bool unchecked;             /* in a row with WALK_UNCHECKED */
 };
+
+/* A severity for walk_report: an error, but a warning for who wants all that v1 has always taken,
+ * which never looked at this. */
+#define SPEC_STRICT ((enum spec_severity)(SPEC_INFO + 1))
 
 struct walk_field;
 /* Puts the value n into the struct `owner`, at f->offset. Reports what is wrong with it. */
@@ -56,10 +61,11 @@ enum {
     WALK_TAGGED = 2,   /* the decode function judges the tag itself */
     WALK_ALIAS = 4,    /* another spelling of the row before it: only one of them may be written */
     WALK_DEPRECATED = 8,
-    WALK_EXTENSION = 16, /* not of plain v1 */
-    WALK_SECRET = 32,    /* the value is never shown */
-    WALK_LIVE = 64,      /* a change of it, or of what is in it, needs no new containers */
-    WALK_HASHED = 128,   /* counts in the container hash by hash.c's first list, not by its value */
+    WALK_EXTENSION = 16,  /* not of plain v1 */
+    WALK_SECRET = 32,     /* the value is never shown */
+    WALK_LIVE = 64,       /* a change of it, or of what is in it, needs no new containers */
+    WALK_UNCHECKED = 256, /* v1 never looked at the values in it: their errors are SPEC_STRICT */
+    WALK_HASHED = 128, /* counts in the container hash by hash.c's first list, not by its value */
 };
 
 struct walk_field {
@@ -83,6 +89,8 @@ struct walk_shape {
     const char *shorthand;           /* what to write where people put text or a list; NULL: none */
     const char *discriminator;       /* a key that was decoded before; NULL: none */
     const char *unknown_id; /* of an unknown or missing field; NULL: E-UNKNOWN-FIELD, … */
+    bool drops_unknown;     /* v1 does not look at other keys here: SPEC_STRICT */
+    bool has_secret;        /* one of the fields is WALK_SECRET */
 };
 
 struct walk_word { /* ends with a NULL name */
@@ -97,6 +105,7 @@ struct walk_variants {
     const struct walk_word *words;
     const struct walk_shape *shapes; /* by the word's value */
     size_t kind_offset;              /* of the enum in the struct */
+    bool takes_lists;                /* v1 takes [word, …] here, by accident: SPEC_STRICT */
 };
 
 struct walk_list { /* of structs: the field is a pointer to the first */
@@ -111,6 +120,8 @@ void walk_report(struct walk *w, enum spec_severity severity, const char *id,
                  const struct doc_node *n, const char *fmt, ...) ZL_PRINTF(5, 6);
 #define walk_error(w, id, n, ...) walk_report(w, SPEC_ERROR, id, n, __VA_ARGS__)
 #define walk_warn(w, id, n, ...) walk_report(w, SPEC_WARNING, id, n, __VA_ARGS__)
+/* The severity of what is wrong with a value; strict: of this value anywhere. */
+enum spec_severity walk_severity(const struct walk *w, bool strict);
 /* E-TYPE: "expected <wanted>, found …". */
 void walk_type_error(struct walk *w, const struct doc_node *n, const char *wanted,
                      const char *shorthand);
@@ -118,6 +129,9 @@ void walk_type_error(struct walk *w, const struct doc_node *n, const char *wante
 const char *walk_path_text(struct walk *w);
 /* The value as messages show it: quoted, at most 80 bytes, control characters escaped. */
 const char *walk_show(struct walk *w, const char *text);
+
+/* Whether n has no tag; false after a report. */
+bool walk_tag_is_usable(struct walk *w, const struct doc_node *n);
 
 /* A struct in place, by its table; key is where missing fields are reported. */
 void walk_struct(struct walk *w, const struct walk_shape *shape, const struct doc_node *n,

@@ -37,11 +37,12 @@ static void findings(const char *name, struct zl_buf *out)
     autodiags struct spec_diags diags;
     spec_diags_init(&diags);
     read_case(name, &text);
-    autospec struct spec *spec = (strncmp(name, "compat-", 7) == 0
-                                      ? spec_parse_compat
-                                      : spec_parse)(text.data, text.len, name, "/srv/base", &diags);
-    assert_true((spec == NULL) == (diags.n_errors > 0));
-    bool good = spec != NULL;
+    bool compat = strncmp(name, "compat-", 7) == 0, good;
+    autospec struct spec *spec =
+        compat ? NULL : spec_parse(text.data, text.len, name, "/srv/base", &diags);
+    good =
+        compat ? spec_check_compat(text.data, text.len, name, "/srv/base", &diags) : spec != NULL;
+    assert_true(good == (diags.n_errors == 0));
     if (spec && strncmp(name, "apply-", 6) == 0)
         good = spec_check_apply(spec, &(struct spec_host){ .arch = "amd64" }, &diags);
     spec_diags_print(&diags, NULL, false, out);

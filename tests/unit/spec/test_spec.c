@@ -321,6 +321,31 @@ static void findings_print_with_their_line_and_as_json(void **unused)
     assert_int_equal(strncmp(out.data, start, strlen(start)), 0);
 }
 
+static void a_secret_is_not_shown_with_the_line_of_a_finding(void **unused)
+{
+    (void)unused;
+    static const char *const documents[] = {
+        "api: {jwt_secret: hunter2, bind: x}\n",
+        "api: {jwt_secret: 'abc\n  hunter2', bind: x}\n",
+        "api: {jwt_secret: hunter1, jwt_secret: hunter2}\n",
+        "api: {jwt-secret: hunter2}\n",
+        "api:\n  bind: x\n  jwt_secret: [hunter2, bind]\n",
+        "api:\n  jwt_secret: |\n    hunter2\n  bind: x\n",
+        "api: {jwt_secret: hunter2\n",
+        "{api: {jwt_secret: hunter2}, services: {a: {}}}\n",
+        "services: {a: {labels: {l: &s hunter2}, colour: x}}\napi: {jwt_secret: *s}\n",
+    };
+    for (size_t i = 0; i < sizeof documents / sizeof *documents; i++) {
+        zl_autobuf struct zl_buf out = ZL_BUF(100000);
+        autodiags struct spec_diags diags;
+        spec_diags_init(&diags);
+        assert_null(spec_parse(documents[i], strlen(documents[i]), "f.yml", NULL, &diags));
+        spec_diags_print(&diags, documents[i], false, &out);
+        if (strstr(out.data, "hunter"))
+            fail_msg("%s", out.data);
+    }
+}
+
 /* ---- discovery ------------------------------------------------------------------------------- */
 
 static void touch(int dir, const char *name)
@@ -376,6 +401,7 @@ int main(void)
         cmocka_unit_test(a_reference_keeps_a_spec_alive),
         cmocka_unit_test(a_finding_does_not_steer_the_terminal),
         cmocka_unit_test(findings_print_with_their_line_and_as_json),
+        cmocka_unit_test(a_secret_is_not_shown_with_the_line_of_a_finding),
         cmocka_unit_test(the_file_is_found_by_its_name_and_several_are_listed),
     };
     return cmocka_run_group_tests_name("spec", tests, NULL, NULL);
