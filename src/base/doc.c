@@ -108,7 +108,7 @@ static int check_directives(struct builder *b, const char *text, size_t len)
         size_t blank = 0;
         while (blank < n && memchr(" \t\r", text[i + blank], 3))
             blank++;
-        if (n >= 3 && memcmp(text + i, "...", 3) == 0)
+        if (n >= 3 && text[i] == '.' && text[i + 1] == '.' && text[i + 2] == '.')
             before_document = true;
         else if (blank < n && text[i + blank] != '#' && text[i] != '%')
             before_document = false;

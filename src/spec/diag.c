@@ -150,7 +150,7 @@ static void add_shown(struct zl_buf *out, const char *text, size_t len)
         bool c1 = c == 0xc2 && i + 1 < len && (unsigned char)text[i + 1] >= 0x80 &&
                   (unsigned char)text[i + 1] < 0xa0;
         bool control = (c < 0x20 && c != '\t') || c == 0x7f || c1;
-        zl_buf_addc(out, control ? '?' : text[i]);
+        zl_buf_addc(out, (char)(control ? '?' : text[i]));
         i += c1;
     }
 }

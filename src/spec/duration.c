@@ -132,7 +132,7 @@ static const char *add_span(uint64_t *sum, const struct number *n, const struct 
 static int refuse_spaced_number(const char *text, const char *s, struct spec_flaw *flaw)
 {
     static const char missing[] = "a unit is missing after the number";
-    char joined[256];
+    char joined[256] = "";
     size_t n = 0;
     uint64_t ns;
     struct spec_flaw ignored;

@@ -237,16 +237,14 @@ static void walk_pair(struct walk *w, const struct walk_shape *shape, const stru
     struct walk_path at = member_path(w, p);
     w->path = &at;
     const struct walk_field *f = find_field(shape, name);
+    bool absent = doc_is_null(p->value);
     if (!f)
         unknown_field(w, shape, p->key);
     else if (w->compat && f->flags & WALK_EXTENSION)
         walk_error(w, "E-UNKNOWN-FIELD", p->key,
                    "the field '%s' is an extension, which plain v1 does not have", name);
-    else if (doc_is_null(p->value))
-        ; /* null is absent */
-    else if (other_spelling(w, f, p))
-        ; /* reported */
-    else if (f->flags & WALK_TAGGED || walk_tag_is_usable(w, p->value))
+    else if (!absent && !other_spelling(w, f, p) &&
+             (f->flags & WALK_TAGGED || walk_tag_is_usable(w, p->value)))
         decode_field(w, f, p->value, owner);
     w->path = at.up;
 }
