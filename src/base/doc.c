@@ -106,7 +106,7 @@ static int check_directives(struct builder *b, const char *text, size_t len)
             return fail_at(b, DOC_LIMIT, line, 1, "a directive is longer than %d bytes",
                            MAX_DIRECTIVE);
         size_t blank = 0;
-        while (blank < n && memchr(" \t\r", text[i + blank], 3))
+        while (blank < n && strchr(" \t\r", text[i + blank])) /* no NUL: check_encoding */
             blank++;
         if (n >= 3 && text[i] == '.' && text[i + 1] == '.' && text[i + 2] == '.')
             before_document = true;
