@@ -328,11 +328,16 @@ typedef void (*decode_fn)(const struct zl_msg *m, struct mon_message *ret);
 static decode_fn decoder(uint16_t type)
 {
     static const decode_fn by_type[] = {
-        [MON_ERROR] = decode_error,    [MON_HELLO] = decode_state,
-        [MON_STATE] = decode_state,    [MON_START] = decode_started,
-        [MON_STOP] = decode_exit,      [MON_WAIT] = decode_exit,
-        [MON_EXEC] = decode_exec_made, [MON_EXEC_START] = decode_exec_start,
-        [MON_STDIN] = decode_taken,    [MON_EV_EXIT] = decode_exit,
+        [MON_ERROR] = decode_error,
+        [MON_HELLO] = decode_state,
+        [MON_STATE] = decode_state,
+        [MON_START] = decode_started,
+        [MON_STOP] = decode_exit,
+        [MON_WAIT] = decode_exit,
+        [MON_EXEC] = decode_exec_made,
+        [MON_EXEC_START] = decode_exec_start,
+        [MON_STDIN] = decode_taken,
+        [MON_EV_EXIT] = decode_exit,
         [MON_WASM_PREPARE] = decode_prepared,
     };
     return type < ZL_ARRAY_LEN(by_type) ? by_type[type] : NULL;

@@ -233,11 +233,11 @@ struct plan_options {
     bool upper_volatile;     /* for what need not survive: --rm, jobs */
     const char *mount_point; /* with n_lower: an existing directory, absolute */
     bool no_pivot;
-    bool no_cgroups;      /* the container stays in the cgroup of who starts it */
-    const char *command;  /* of an exec plan: what is executed, where that is not args[0] */
-    const char *root;     /* of an exec plan: the container's root, to look HOME up in; NULL: the
-                           * environment is complete */
-    uint32_t n_fds; /* with n_lower: of all descriptors, when more follow */
+    bool no_cgroups;     /* the container stays in the cgroup of who starts it */
+    const char *command; /* of an exec plan: what is executed, where that is not args[0] */
+    const char *root;    /* of an exec plan: the container's root, to look HOME up in; NULL: the
+                          * environment is complete */
+    uint32_t n_fds;      /* with n_lower: of all descriptors, when more follow */
     const struct plan_join_fd *joins;
     size_t n_joins;
     uint32_t init;        /* plan.init */
