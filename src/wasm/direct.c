@@ -10,6 +10,7 @@
 #include "wasm/compile.h"
 #include "wasm/component.h"
 #include "wasm/file.h"
+#include "wasm/give.h"
 #include "wasm/instance.h"
 
 enum { PREOPENS_MAX = 16, ENV_MAX = 64 };
@@ -18,6 +19,9 @@ struct direct {
     struct wasi_preopen preopens[PREOPENS_MAX];
     struct zl_component_preopen paths[PREOPENS_MAX];
     size_t n_preopens, n_env;
+    struct given given; /* its sockets */
+    bool network;
+    uint64_t request_timeout_ms;
     const char *env[ENV_MAX + 1];
     struct instance instance;
     const char *file;
@@ -48,10 +52,19 @@ static int add_preopen(struct direct *d, char *text, struct zl_error *err)
     return 0;
 }
 
+static int add_socket(struct direct *d, const char *value, struct zl_error *err)
+{
+    const struct wasm_listen where = { .address = { 127, 0, 0, 1 },
+                                       .port = (uint16_t)number(value) };
+    return give_socket(&d->given, &where, err);
+}
+
 static int take_option(struct direct *d, const char *name, char *value, struct zl_error *err)
 {
     if (strcmp(name, "--dir") == 0)
         return add_preopen(d, value, err);
+    if (strcmp(name, "--listen") == 0)
+        return add_socket(d, value, err);
     if (strcmp(name, "--env") == 0 && d->n_env < ENV_MAX)
         d->env[d->n_env++] = value;
     else if (strcmp(name, "--memory") == 0)
@@ -60,6 +73,10 @@ static int take_option(struct direct *d, const char *name, char *value, struct z
         d->instance.max_fuel = number(value);
     else if (strcmp(name, "--time") == 0)
         d->instance.time_ms = number(value);
+    else if (strcmp(name, "--request-time") == 0)
+        d->request_timeout_ms = number(value);
+    else if (strcmp(name, "--network") == 0)
+        d->network = number(value);
     else
         return zl_fail(err, ZL_ERR_INVALID, "unknown option '%s'", name);
     return 0;
@@ -106,6 +123,11 @@ static int prepare_component(struct direct *d, struct zl_error *err)
         .n_preopens = d->n_preopens,
         .max_memory = d->instance.max_memory,
         .fuel = d->instance.max_fuel,
+        .request_timeout_ms = d->request_timeout_ms,
+        .max_requests = 10,
+        .tcp = d->network,
+        .udp = d->network,
+        .outgoing_http = d->network,
     };
     if (!d->instance.module->component)
         return 0;
@@ -128,7 +150,9 @@ static int run(struct direct *d, struct zl_error *err)
     d->instance.wasi = (struct wasi_config){ .argv = (const char *const *)d->args,
                                              .env = d->env,
                                              .preopens = d->preopens,
-                                             .n_preopens = d->n_preopens };
+                                             .n_preopens = d->n_preopens,
+                                             .sockets = d->given.sockets,
+                                             .n_sockets = d->given.n_sockets };
     if (prepare_component(d, err) < 0)
         return -1;
     instance_run(instance_prepare(&d->instance), -1);

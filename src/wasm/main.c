@@ -46,7 +46,8 @@ static const struct {
     { "validate", 1, 1, run_validate, "validate FILE" },
     { "compile",  2, 2, run_compile,  "compile FILE OUT" },
     { "direct",   1, 1000000, command_direct,
-      "direct [--dir HOST::GUEST[::ro]] [--env K=V] [--memory BYTES] [--time MS] [--fuel N] FILE [ARG…]" },
+      "direct [--dir HOST::GUEST[::ro]] [--env K=V] [--memory BYTES] [--time MS] [--fuel N]\n"
+      "    [--listen PORT] [--request-time MS] [--network 0|1] FILE [ARG…]" },
 };
 /* clang-format on */
 
