@@ -15,6 +15,7 @@
 #include "fetch/confine.h"
 #include "fetch/import.h"
 #include "fetch/progress.h"
+#include "fetch/wasmfile.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/lsan_interface.h>
@@ -31,7 +32,7 @@ enum { EXIT_USAGE = 2 };
 static const char usage[] =
     "usage: zlayer-fetch import --root DIR --reference NAME SOURCE\n"
     "\n"
-    "SOURCE is /abs/rootfs.tar[.gz|.zst] or oci:/abs/DIR[:TAG].\n"
+    "SOURCE is /abs/rootfs.tar[.gz|.zst], /abs/module.wasm or oci:/abs/DIR[:TAG].\n"
     "\n"
     "  --root DIR        the state folder, which holds images/ and layers/\n"
     "  --reference NAME  what the image will be called; repeated in the last line\n"
@@ -96,8 +97,13 @@ static int run(const struct options *o, const char *source_text, struct zl_error
     zl_autoclose int root = zl_open_dir(AT_FDCWD, "/", err); /* of the new root */
     if (root < 0 || work_open(root, &work, err) < 0)
         return -1;
-    int rc = source.is_layout ? import_layout(&work, &source, digest, err)
-                              : import_rootfs(&work, &source, digest, err);
+    int rc;
+    if (source.is_layout)
+        rc = import_layout(&work, &source, digest, err);
+    else if (wasmfile_is(source.fd))
+        rc = wasmfile_import(&work, source.fd, source.path, digest, err);
+    else
+        rc = import_rootfs(&work, &source, digest, err);
     if (rc < 0)
         return -1;
     work_close(&work); /* before the last word: whoever reads it may collect garbage at once */

@@ -35,6 +35,7 @@ static const struct zl_field index_fields[] = {
 };
 
 static const struct zl_field manifest_fields[] = {
+    { "artifactType", zl_json_string, offsetof(struct oci_manifest, artifact_type), 0, NULL },
     { "config", zl_json_object, offsetof(struct oci_manifest, config), ZL_REQUIRED, descriptor_fields },
     { "layers", zl_json_list,   offsetof(struct oci_manifest, layers), ZL_REQUIRED, &descriptor_element },
     { 0 },

@@ -38,6 +38,7 @@ struct oci_index {
 };
 
 struct oci_manifest {
+    const char *artifact_type; /* NULL: not said */
     struct oci_descriptor config;
     struct oci_descriptors layers; /* lowest first */
 };

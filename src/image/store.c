@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/imageref.h"
 #include "image/internal.h"
+#include "image/wasm.h"
 
 int image_store_open(int root_fd, struct image_store **ret, struct zl_error *err)
 {
@@ -50,7 +51,8 @@ int image_read_index(struct image_store *s, struct zl_json *doc, struct oci_inde
 struct loaded {
     struct image pub; /* first: what callers hold */
     struct zl_json manifest_doc, config_doc;
-    char *asked, *name;
+    char *asked, *name, *called;
+    const char *entry[2]; /* of a module: what it is called */
     uint32_t layers[OCI_LAYERS_MAX];
 };
 
@@ -63,26 +65,70 @@ void image_free(struct image *i)
     zl_json_done(&x->config_doc);
     free(x->asked);
     free(x->name);
+    free(x->called);
     free(x);
 }
 
+/* A module is called after its file, else after its image: "registry/team/hello:1" is "hello". */
+static void fill_module(struct loaded *x, const struct oci_descriptor *layer)
+{
+    struct image *i = &x->pub;
+    const char *title = oci_annotation(layer, OCI_TITLE);
+
+    (void)snprintf(i->wasm.digest, sizeof i->wasm.digest, "%s", layer->digest); /* checked */
+    if (title && *title) {
+        x->entry[0] = title;
+    } else {
+        char *slash = strrchr(x->name, '/'), *last = strdup(slash ? slash + 1 : x->name);
+        x->called = last;
+        if (last)
+            last[strcspn(last, ":@")] = '\0';
+        x->entry[0] = last;
+    }
+    i->config.entrypoint = x->entry;
+}
+
+static void fill_config(struct image *i, const struct oci_image_config *c);
+
+/* What the manifest leads to: the config of an image; of a module nothing, whatever its config is.
+ */
 static int load_documents(struct image_store *s, struct loaded *x, const char *digest,
-                          struct oci_manifest *manifest, struct oci_image_config *config,
-                          struct zl_error *err)
+                          struct oci_manifest *manifest, struct zl_error *err)
 {
     zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
+    struct oci_image_config config;
     if (layout_read_blob(&s->layout, digest, &text, err) < 0 ||
         oci_manifest_parse(&x->manifest_doc, text.data, text.len, "manifest", manifest, err) < 0)
         return -1;
+    const struct oci_descriptor *module = image_wasm_layer(manifest);
+    if (module) {
+        fill_module(x, module);
+        return 0;
+    }
     zl_buf_reset(&text);
-    if (layout_read_blob(&s->layout, manifest->config.digest, &text, err) < 0)
+    if (layout_read_blob(&s->layout, manifest->config.digest, &text, err) < 0 ||
+        oci_image_config_parse(&x->config_doc, text.data, text.len, "image config", &config, err) <
+            0)
         return -1;
-    return oci_image_config_parse(&x->config_doc, text.data, text.len, "image config", config, err);
+    fill_config(&x->pub, &config);
+    x->pub.wasm.file = image_wasm_entry(&config);
+    if (x->pub.wasm.file)
+        (void)snprintf(x->pub.wasm.digest, sizeof x->pub.wasm.digest, "%s", digest);
+    return 0;
+}
+
+static int check_module(struct image_store *s, const struct image *i, struct zl_error *err)
+{
+    if (faccessat(s->layout.blobs, layout_hex(i->wasm.digest), F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return 0;
+    return zl_fail(err, ZL_ERR_INVALID, "its module %s is gone; import it again", i->wasm.digest);
 }
 
 static int check_layers(struct image_store *s, struct loaded *x, const struct oci_manifest *m,
                         struct zl_error *err)
 {
+    if (x->pub.wasm.digest[0] && !x->pub.wasm.file)
+        return check_module(s, &x->pub, err);
     if (layout_read_layers(&s->layout, x->pub.digest, x->layers, OCI_LAYERS_MAX, &x->pub.n_layers,
                            err) < 0 ||
         x->pub.n_layers != m->layers.n)
@@ -120,7 +166,6 @@ static int load(struct image_store *s, const struct oci_descriptor *d, const cha
 {
     const char *name = oci_annotation(d, OCI_REF_NAME);
     struct oci_manifest manifest;
-    struct oci_image_config config;
     struct loaded *x = calloc(1, sizeof *x);
     if (!x)
         return zl_fail_errno(err, "load image '%s'", asked);
@@ -131,7 +176,7 @@ static int load(struct image_store *s, const struct oci_descriptor *d, const cha
         return zl_fail_errno(err, "load image '%s'", asked);
     (void)snprintf(image->digest, sizeof image->digest, "%s", d->digest); /* checked: 71 bytes */
 
-    if (load_documents(s, x, d->digest, &manifest, &config, err) < 0 ||
+    if (load_documents(s, x, d->digest, &manifest, err) < 0 ||
         check_layers(s, x, &manifest, err) < 0) {
         if (err && err->kind == ZL_ERR_SYSTEM && err->errnum == ENOENT)
             err->kind = ZL_ERR_INVALID; /* named in the index, but not there: not "no such image" */
@@ -143,9 +188,16 @@ static int load(struct image_store *s, const struct oci_descriptor *d, const cha
     image->size = d->size + manifest.config.size;
     for (size_t i = 0; i < manifest.layers.n; i++)
         image->size += manifest.layers.v[i].size;
-    fill_config(image, &config);
     *ret = zl_take_ptr(image);
     return 0;
+}
+
+int image_wasm_open(struct image_store *s, const struct image *i, struct zl_error *err)
+{
+    if (i->wasm.file)
+        return image_open_file(s, i, i->wasm.file, err);
+    int fd = openat(s->layout.blobs, layout_hex(i->wasm.digest), O_RDONLY | O_CLOEXEC);
+    return fd >= 0 ? fd : zl_fail_errno(err, "open module %s", i->wasm.digest);
 }
 
 /* ---- finding --------------------------------------------------------------------------------- */

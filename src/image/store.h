@@ -31,6 +31,10 @@ struct image {
     const char *normalized; /* "docker.io/library/busybox:latest" */
     char digest[80];        /* of the manifest, "sha256:…" */
     struct image_config config;
+    struct {              /* of a WebAssembly module (wasm.h); digest "": a container's image */
+        char digest[80];  /* what names the module: of itself, or of the manifest that has it */
+        const char *file; /* in the image; NULL: the module is a blob of its own */
+    } wasm;
     const uint32_t *layers; /* short numbers, lowest first */
     size_t n_layers;
     uint64_t size; /* of blobs, bytes */
@@ -53,6 +57,9 @@ int image_layer_fd(struct image_store *s, uint32_t layer, struct zl_error *err);
  */
 int image_open_file(struct image_store *s, const struct image *i, const char *path,
                     struct zl_error *err);
+
+/* The module of an image that is one: an O_RDONLY fd. */
+int image_wasm_open(struct image_store *s, const struct image *i, struct zl_error *err);
 
 /* Each entry of the index, until fn answers other than 0. A damaged image comes with its names and
  * digest only: n_layers 0. */

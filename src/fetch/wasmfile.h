@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A WebAssembly file becomes an artifact as registries hold them: one layer, the module as it is.
+ */
+#ifndef ZL_FETCH_WASMFILE_H
+#define ZL_FETCH_WASMFILE_H
+
+#include "fetch/work.h"
+
+/* Whether the file begins as a core module or a component does. */
+bool wasmfile_is(int fd);
+/* Stores it, called after the last component of path; answers the digest of the manifest. */
+int wasmfile_import(struct work *w, int fd, const char *path, char digest[DIGEST_SIZE],
+                    struct zl_error *err);
+
+#endif
