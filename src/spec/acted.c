@@ -137,10 +137,11 @@ static bool is_apple(const struct acted *a, const struct doc_node *n)
     return is_word(n, "apple");
 }
 
-static bool is_wasm(const struct acted *a, const struct doc_node *n)
+/* The kinds whose worlds are of plugins and pipelines; those that serve requests are one world. */
+static bool is_other_wasm(const struct acted *a, const struct doc_node *n)
 {
     (void)a;
-    return begins_with(n, "wasm_");
+    return begins_with(n, "wasm_") && !is_word(n, "wasm_http") && !is_word(n, "wasm_router");
 }
 
 static bool is_cron(const struct acted *a, const struct doc_node *n)
@@ -198,7 +199,14 @@ static const struct acted_row service_rows[] = {
     { "schedule_options",    NULL, NULL, WARN, "this version does not start crons at their times" },
     { "job_options",         NULL, NULL, WARN, "this version runs a job once, and keeps its record" },
     { "update",              NULL, NULL, WARN, "this version replaces replicas in its own way" },
-    { "service_type",        NULL, is_wasm, ERROR, "this version does not run WASM modules" },
+    { "service_type",        NULL, is_other_wasm, ERROR, "this version serves wasm_http and wasm_router; a module that is a command needs no service_type" },
+    { "wasm.min_instances",  NULL, NULL, WARN, "an instance is made for each request, and no other waits for one" },
+    { "wasm.idle_timeout",   NULL, NULL, WARN, "no instance outlives its request" },
+    { "wasm.epoch_interval", NULL, NULL, WARN, "time is looked at without an interval of one's own" },
+    { "wasm.kv_enabled",     NULL, NULL, WARN, "this version links no key-value store" },
+    { "wasm.kv_namespace",   NULL, NULL, WARN, "this version links no key-value store" },
+    { "wasm.kv_max_value_size", NULL, NULL, WARN, "this version links no key-value store" },
+    { "wasm.secrets",        NULL, NULL, WARN, "this version links no interface for secrets: use env" },
     { "platform.os",         "linux", NULL, SPEC_ERROR, "E-PLATFORM", NULL, present_os },
     { "platform.arch",       NULL, is_other_arch, SPEC_ERROR, "E-PLATFORM", NULL, present_arch },
     { "platform.osVersion",  NULL, NULL, WARN, "it chooses among Windows images only" },
