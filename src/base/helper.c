@@ -17,6 +17,7 @@ static const struct {
 } in_build_tree[] = {
     { "zlayer", "cli" },        { "zlayerd", "agent" },    { "zlayer-fetch", "fetch" },
     { "zlayer-oci", "ocicli" }, { "zlayer-shim", "shim" }, { "zlayer-init", "shim" },
+    { "zlayer-wasm", "wasm" },
 };
 
 static const char *build_folder(const char *name)

@@ -23,8 +23,5 @@ int native_new(const struct native_config *cfg, struct runtime **ret, struct zl_
 
 /* Appends the absolute path of the log that a container of this label writes. */
 void native_log_path(const char *root_dir, const struct inst_label *label, struct zl_buf *out);
-/* Whether a container of this runtime uses the layer: it must not be removed. */
-bool native_uses_layer(struct runtime *rt, uint32_t layer);
-bool native_uses_image(struct runtime *rt, const char *digest);
 
 #endif

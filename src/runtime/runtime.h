@@ -109,6 +109,11 @@ struct runtime_ops {
     /* on_event gets one RT_EV_FOUND for each container that exists, RT_EV_FOUND_END, then what
      * happens: the only unasked messages. Called once. */
     int (*watch)(struct runtime *rt, rt_event_fn on_event, void *arg, struct zl_error *err);
+    /* Whether it holds this container; whether one of its containers needs the image (digest of its
+     * manifest) or the unpacked layer. NULL: it holds none. */
+    bool (*has)(struct runtime *rt, struct inst_id id);
+    bool (*uses_image)(struct runtime *rt, const char *digest);
+    bool (*uses_layer)(struct runtime *rt, uint32_t layer);
     void (*free)(struct runtime *rt); /* lets go of containers, which go on */
 };
 

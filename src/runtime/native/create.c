@@ -225,6 +225,7 @@ static int write_record(struct making *m, struct zl_error *err)
         .id = m->c->id_text,
         .owner = m->n->owner,
         .boot_id = m->n->boot_id,
+        .runtime = m->n->rt.ops->name,
         .label = *m->label,
         .image = m->image->digest,
         .log = m->log_path,
@@ -301,8 +302,7 @@ static int make_all(struct making *m, struct zl_error *err)
     return 0;
 }
 
-/* Nothing that was made stays: the monitor, if there is one, ends by the closed connection. */
-static void undo(struct container *c)
+void container_undo(struct container *c)
 {
     struct native *n = c->n;
     container_disconnect(c);
@@ -318,7 +318,7 @@ static void create_failed(struct native_call *k, struct zl_error *why)
     struct container *c = k->c;
     (void)zl_wrap(why, "%s '%s'", rt_kind_verb(k->call.kind), c->name);
     k->c = NULL;
-    undo(c);
+    container_undo(c);
     rt_call_fail(&k->call, why);
 }
 
@@ -361,6 +361,6 @@ struct rt_call *native_create(struct native *n, const struct rt_request *rq, rt_
     }
     struct rt_call *refused = native_call_refuse(k, &err);
     k->c = NULL;
-    undo(m.c);
+    container_undo(m.c);
     return refused;
 }

@@ -77,7 +77,7 @@ static void adopt(struct native *n, const char *name)
             drop_unknown(n, name); /* else it could not be read just now */
         return;
     }
-    if (strcmp(record.owner, n->owner) != 0)
+    if (strcmp(record.owner, n->owner) != 0 || strcmp(record.runtime, n->rt.ops->name) != 0)
         return;
     struct container *c = container_new(n, id, NULL);
     if (!c)

@@ -18,6 +18,7 @@ struct event;
 struct shim_pool;
 struct trash;
 struct native_call;
+struct wasm_part;
 
 struct container {
     struct container *next, **link; /* in native.containers */
@@ -45,7 +46,8 @@ struct native {
     char boot_id[40];
     struct oci_host host;
     struct image_store *images;
-    struct shim_pool *pool;
+    struct shim_pool *pool; /* NULL: its monitors come from elsewhere */
+    struct wasm_part *wasm; /* of the wasm runtime, which shares all of this */
     struct trash *trash;
     struct container *containers;
     uint64_t last_op;
@@ -71,6 +73,25 @@ struct native_call {
     struct event *timer;                    /* how long this may take */
     void *more;
 };
+
+/* ---- native.c: what a runtime whose containers have monitors is made of ---- */
+
+/* All but the monitors; cfg is read during the call only. */
+int native_begin(const struct native_config *cfg, const struct runtime_ops *ops,
+                 struct native **ret, struct zl_error *err);
+void native_end(struct runtime *rt);
+/* The functions of runtime_ops that do not depend on where monitors come from. */
+void native_cancel(struct rt_call *c);
+int native_watch(struct runtime *rt, rt_event_fn on_event, void *arg, struct zl_error *err);
+bool native_has(struct runtime *rt, struct inst_id id);
+bool native_uses_image(struct runtime *rt, const char *digest);
+bool native_uses_layer(struct runtime *rt, uint32_t layer);
+
+/* ---- create.c ---- */
+
+/* Nothing that was made of a container stays: the monitor, if there is one, ends by the closed
+ * connection. */
+void container_undo(struct container *c);
 
 /* ---- container.c: the connection to one monitor ---- */
 

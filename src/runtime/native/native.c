@@ -25,14 +25,14 @@ static struct rt_call *native_submit(struct runtime *rt, const struct rt_request
 
 /* What a monitor was asked cannot be taken back: the asker is told, the reply is dropped. A create
  * that comes to be is removed by core, which knows that it asked for it. */
-static void native_cancel(struct rt_call *c)
+void native_cancel(struct rt_call *c)
 {
     struct zl_error err = { 0 };
     (void)zl_fail(&err, ZL_ERR_CANCELLED, "cancelled");
     rt_call_fail_soon(c, &err);
 }
 
-static int native_watch(struct runtime *rt, rt_event_fn on_event, void *arg, struct zl_error *err)
+int native_watch(struct runtime *rt, rt_event_fn on_event, void *arg, struct zl_error *err)
 {
     struct native *n = native_of(rt);
     n->on_event = on_event;
@@ -40,7 +40,7 @@ static int native_watch(struct runtime *rt, rt_event_fn on_event, void *arg, str
     return native_find_all(n, err);
 }
 
-static void native_free(struct runtime *rt)
+void native_end(struct runtime *rt)
 {
     struct native *n = native_of(rt);
     runtime_drop_calls(rt);
@@ -65,7 +65,10 @@ static const struct runtime_ops native_ops = {
     .submit = native_submit,
     .cancel = native_cancel,
     .watch = native_watch,
-    .free = native_free,
+    .has = native_has,
+    .uses_image = native_uses_image,
+    .uses_layer = native_uses_layer,
+    .free = native_end,
 };
 
 static int read_boot_id(char *out, size_t size, struct zl_error *err)
@@ -103,22 +106,40 @@ static int open_directories(struct native *n, struct zl_error *err)
     return n->run_fd < 0 ? -1 : 0;
 }
 
-int native_new(const struct native_config *cfg, struct runtime **ret, struct zl_error *err)
+int native_begin(const struct native_config *cfg, const struct runtime_ops *ops,
+                 struct native **ret, struct zl_error *err)
 {
     struct native *n = calloc(1, sizeof *n);
     if (!n)
-        return zl_fail_errno(err, "set up the native runtime");
-    runtime_init(&n->rt, &native_ops, cfg->base);
+        return zl_fail_errno(err, "set up the %s runtime", ops->name);
+    runtime_init(&n->rt, ops, cfg->base);
     n->root_fd = n->run_fd = n->containers_fd = n->host.root_fd = -1;
     if (copy_config(n, cfg, err) < 0 || oci_host_read(&n->host, err) < 0 ||
         open_directories(n, err) < 0 || read_boot_id(n->boot_id, sizeof n->boot_id, err) < 0 ||
-        trash_new(cfg->base, n->root_fd, &n->trash, err) < 0 ||
-        shim_pool_new(cfg->base, &n->pool, err) < 0) {
-        native_free(&n->rt);
+        trash_new(cfg->base, n->root_fd, &n->trash, err) < 0) {
+        native_end(&n->rt);
+        return -1;
+    }
+    *ret = n;
+    return 0;
+}
+
+int native_new(const struct native_config *cfg, struct runtime **ret, struct zl_error *err)
+{
+    struct native *n = NULL;
+    if (native_begin(cfg, &native_ops, &n, err) < 0)
+        return -1;
+    if (shim_pool_new(cfg->base, &n->pool, err) < 0) {
+        native_end(&n->rt);
         return -1;
     }
     *ret = &n->rt;
     return 0;
+}
+
+bool native_has(struct runtime *rt, struct inst_id id)
+{
+    return container_find(native_of(rt), id);
 }
 
 void native_log_path(const char *root_dir, const struct inst_label *label, struct zl_buf *out)

@@ -11,6 +11,7 @@
 #include "base/id.h"
 
 enum { RECORD_MAX = 64 * 1024, RECORD_VERSION = 1 };
+#define NATIVE "native" /* the runtime of a record that names none */
 
 static const struct zl_word owner_words[] = {
     { "replica", OWNER_REPLICA },
@@ -87,6 +88,7 @@ static const struct zl_field record_fields[] = {
     { "id", zl_json_string, offsetof(struct record, id), ZL_REQUIRED, NULL },
     { "owner", zl_json_string, offsetof(struct record, owner), ZL_REQUIRED, NULL },
     { "boot_id", zl_json_string, offsetof(struct record, boot_id), ZL_REQUIRED, NULL },
+    { "runtime", zl_json_string, offsetof(struct record, runtime), 0, NULL },
     { "label", zl_json_object, offsetof(struct record, label), ZL_REQUIRED, label_fields },
     { "image", zl_json_string, offsetof(struct record, image), ZL_REQUIRED, NULL },
     { "layers", decode_numbers, offsetof(struct record, layers), ZL_REQUIRED, &from_one },
@@ -130,12 +132,12 @@ static json_t *to_json(const struct record *r)
     json_t *cgroups = json_array();
     for (size_t i = 0; i < r->cgroups.n; i++)
         complete &= json_array_append_new(cgroups, json_string(r->cgroups.v[i])) == 0;
-    json_t *made =
-        json_pack("{s:i, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:s, s:i, s:b, s:s*, s:o}", "version",
-                  RECORD_VERSION, "id", r->id, "owner", r->owner, "boot_id", r->boot_id, "label",
-                  label_to_json(&r->label), "image", r->image, "layers", layers, "cgroups", cgroups,
-                  "log", r->log, "stop_signal", r->stop_signal, "shareable", r->shareable,
-                  "gpu_vendor", r->gpu_vendor, "gpus", gpus);
+    json_t *made = json_pack(
+        "{s:i, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:s, s:i, s:b, s:s*, s:o, s:s}", "version",
+        RECORD_VERSION, "id", r->id, "owner", r->owner, "boot_id", r->boot_id, "label",
+        label_to_json(&r->label), "image", r->image, "layers", layers, "cgroups", cgroups, "log",
+        r->log, "stop_signal", r->stop_signal, "shareable", r->shareable, "gpu_vendor",
+        r->gpu_vendor, "gpus", gpus, "runtime", r->runtime ? r->runtime : NATIVE);
     if (made && complete)
         return made;
     json_decref(made);
@@ -173,6 +175,8 @@ int record_read(int dir_fd, struct record *ret, struct zl_error *err)
     if (fstat(fd, &st) < 0)
         return zl_fail_errno(err, "look at '" RECORD_FILE "'");
     r.created_wall_ms = st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+    if (!r.runtime) /* of a version that had no other */
+        r.runtime = NATIVE;
     *ret = r;
     r.document = (struct zl_json){ 0 }; /* handed over */
     return 0;

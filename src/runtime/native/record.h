@@ -14,6 +14,7 @@
 
 struct record {
     const char *id, *owner, *boot_id;
+    const char *runtime; /* whose it is: runtime_ops.name */
     struct inst_label label;
     const char *image; /* digest of its manifest */
     struct {

@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * RT_PULL makes the module ready: compiled and loaded by the host. RT_CREATE makes record,
+ * directories and plan as for a container, asks the host for a monitor that has the module, and
+ * that for the guest. The record is on disk before any process knows of it.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "oci/bundle.h"
+#include "oci/config.h"
+#include "runtime/wasm/inner.h"
+#include "sandbox/plan.h"
+
+enum { COMPILE_LIMIT_MS = 310 * 1000, CREATE_LIMIT_MS = 30 * 1000, CONFIG_MAX = 8 << 20 };
+enum { FD_PLAN, FD_RUN, FD_STATE, FD_LOG, FD_GUEST, FDS };
+
+/* What is kept of a request while the host and the monitor are asked. */
+struct guest_making {
+    struct native *n;
+    struct wasm_question *question;
+    struct mon_wasm_module module;
+    char digest[80]; /* of the image */
+    int fds[FDS];
+    struct mon_create create;
+};
+
+static struct guest_making *making_of(const struct native_call *k)
+{
+    return k->more;
+}
+
+static void release(struct native_call *k)
+{
+    struct guest_making *m = making_of(k);
+    wasm_host_drop(m->question);
+    for (size_t i = 0; i < FDS; i++)
+        zl_closep(&m->fds[i]);
+    free(m);
+}
+
+static struct guest_making *making_new(struct native_call *k, struct native *n)
+{
+    struct guest_making *m = calloc(1, sizeof *m);
+    if (!m)
+        return NULL;
+    m->n = n;
+    for (size_t i = 0; i < FDS; i++)
+        m->fds[i] = -1;
+    k->more = m;
+    k->release = release;
+    return m;
+}
+
+static void fail(struct native_call *k, struct zl_error *why)
+{
+    if (k->on_failed)
+        k->on_failed(k, why);
+    else
+        native_call_fail(k, why);
+}
+
+/* ---- the module --------------------------------------------------------------------------- */
+
+static void name_module(struct guest_making *m, const struct image *image, unsigned variant)
+{
+    const char *hex = strchr(image->wasm.digest, ':');
+    m->module.variant = variant;
+    for (size_t i = 0; hex && i < WASM_DIGEST_LEN; i++) /* checked: 64 digits */
+        m->module.digest[i] = hex[1 + i];
+    (void)snprintf(m->digest, sizeof m->digest, "%s", image->digest);
+}
+
+static int find_module(struct native *n, const char *name, struct image **ret, struct zl_error *err)
+{
+    autoimage struct image *image = NULL;
+    if (image_find(n->images, name, &image, err) < 0)
+        return -1;
+    if (!image->wasm.digest[0])
+        return zl_fail(err, ZL_ERR_INVALID, "image '%s' is a container's, not a WebAssembly module",
+                       name);
+    *ret = zl_take_ptr(image);
+    return 0;
+}
+
+/* Also when the host has it already: then it says so at once. */
+static int prepare(struct native_call *k, const struct image *image, wasm_answer_fn then,
+                   struct zl_error *err)
+{
+    struct guest_making *m = making_of(k);
+    zl_autoclose int bytes = image_wasm_open(m->n->images, image, err);
+    if (bytes < 0)
+        return -1;
+    m->question =
+        wasm_host_ask(m->n->wasm->host, MON_WASM_PREPARE, &m->module, bytes, then, k, err);
+    return m->question ? 0 : -1;
+}
+
+/* ---- pull --------------------------------------------------------------------------------- */
+
+static void pulled(void *arg, const struct mon_message *message, struct zl_error *why)
+{
+    struct native_call *k = arg;
+    struct rt_answer a = { 0 };
+    making_of(k)->question = NULL;
+    if (!message) {
+        fail(k, why);
+        return;
+    }
+    (void)snprintf(a.pull.digest, sizeof a.pull.digest, "%s", making_of(k)->digest);
+    rt_call_answer(&k->call, &a);
+}
+
+struct rt_call *wasm_pull(struct native *n, const struct rt_request *rq, rt_done_fn done, void *arg)
+{
+    struct zl_error err = { 0 };
+    autoimage struct image *image = NULL;
+    struct native_call *k = native_call_new(n, NULL, rq, done, arg);
+    struct guest_making *m = k ? making_new(k, n) : NULL;
+    if (!m) {
+        (void)zl_fail_errno(&err, "pull");
+        return k ? native_call_refuse(k, &err) : NULL;
+    }
+    if (find_module(n, rq->pull.image, &image, &err) < 0)
+        return native_call_refuse(k, &err);
+    /* With the settings that most services have; another variant is compiled at create. */
+    name_module(m, image, n->wasm->config.disable_epochs ? 0 : WASM_VARIANT_TIMED);
+    if (prepare(k, image, pulled, &err) < 0)
+        return native_call_refuse(k, &err);
+    native_call_limit(k, COMPILE_LIMIT_MS);
+    return &k->call;
+}
+
+/* ---- create: documents and directories ---------------------------------------------------- */
+
+static int make_dir(int parent, const char *name, mode_t mode, struct zl_error *err)
+{
+    if (mkdirat(parent, name, mode) < 0)
+        return zl_fail_errno(err, "create directory '%s'", name);
+    zl_autoclose int fd = zl_open_dir(parent, name, err);
+    if (fd >= 0 && fchmod(fd, mode) < 0) /* whatever the umask of the process that embeds us is */
+        return zl_fail_errno(err, "set the mode of '%s'", name);
+    return zl_take_fd(&fd);
+}
+
+static int make_directories(struct guest_making *m, const struct container *c, struct zl_error *err)
+{
+    m->fds[FD_STATE] = make_dir(m->n->containers_fd, c->id_text, 0700, err);
+    m->fds[FD_RUN] = m->fds[FD_STATE] < 0 ? -1 : make_dir(m->n->run_fd, c->id_text, 0711, err);
+    return m->fds[FD_RUN] < 0 ? -1 : 0;
+}
+
+static int open_log(struct guest_making *m, const struct inst_label *label, struct zl_buf *path,
+                    struct zl_error *err)
+{
+    native_log_path(m->n->root_dir, label, path);
+    if (zl_buf_check(path, "the path of the log", err) < 0)
+        return -1;
+    char *slash = strrchr(path->data, '/');
+    int n = snprintf(m->create.log_name, sizeof m->create.log_name, "%s", slash + 1);
+    if (n >= (int)sizeof m->create.log_name)
+        return zl_fail(err, ZL_ERR_INVALID, "the name of the log '%s' is too long", slash + 1);
+    *slash = '\0';
+    m->fds[FD_LOG] = zl_mkdir_p(AT_FDCWD, path->data, 0755, err);
+    *slash = '/';
+    return m->fds[FD_LOG] < 0 ? -1 : 0;
+}
+
+/* A module has no /etc/passwd: users are numbers. */
+static int no_file(void *arg, const char *path, struct zl_error *err)
+{
+    (void)arg;
+    return zl_fail(err, ZL_ERR_NOT_FOUND, "a module has no file '%s'", path);
+}
+
+static int make_config(const struct container *c, const struct spec_service *s,
+                       const struct image *image, struct zl_buf *out, struct zl_error *err)
+{
+    zl_autofree char *cgroups_path = NULL;
+    if (asprintf(&cgroups_path, "%s/c/%s", c->n->cgroup_parent, c->id_text) < 0)
+        return zl_fail_errno(err, "make config.json");
+    const struct image_config *ic = &image->config;
+    const struct oci_bundle bundle = {
+        .service = s,
+        .image = { ic->entrypoint, ic->cmd, ic->env, ic->user, ic->workdir },
+        .name = c->name,
+        .cgroups_path = cgroups_path,
+        .host = &c->n->host,
+        .open_file = no_file,
+    };
+    json_t *config = NULL;
+    if (oci_bundle_make(&bundle, &config, err) < 0)
+        return -1;
+    int rc = wasm_config_strip(config, s, err);
+    rc = rc < 0 ? rc : zl_json_dump(config, JSON_COMPACT, out, err);
+    json_decref(config);
+    return rc;
+}
+
+static int make_plan(struct guest_making *m, const struct container *c, const struct zl_buf *config,
+                     struct zl_buf *plan, struct zl_error *err)
+{
+    autociconfig struct oci_config *parsed = NULL;
+    const struct plan_options options = {
+        .id = c->id_text,
+        .bundle = "/",
+        .cgroup_parent = m->n->cgroup_parent,
+        .join_all = true,
+    };
+    if (oci_config_parse(config->data, config->len, "config.json", &parsed, err) < 0 ||
+        plan_build(parsed, &options, plan, err) < 0)
+        return -1;
+    m->fds[FD_PLAN] = memfd_create("plan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (m->fds[FD_PLAN] < 0)
+        return zl_fail_errno(err, "hold the plan in memory");
+    if (zl_write_all(m->fds[FD_PLAN], plan->data, plan->len, "plan", err) < 0)
+        return -1;
+    if (fcntl(m->fds[FD_PLAN], F_ADD_SEALS,
+              F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+        return zl_fail_errno(err, "seal the plan");
+    return 0;
+}
+
+static int write_record(struct guest_making *m, struct container *c, const struct inst_label *label,
+                        const struct zl_buf *plan_bytes, const char *log, struct zl_error *err)
+{
+    const struct plan *plan = NULL;
+    if (plan_check(plan_bytes->data, plan_bytes->len, &plan, err) < 0)
+        return -1;
+    const struct plan_cgroup *v = plan_table(plan, plan->cgroups);
+    zl_autobuf struct zl_buf text = ZL_BUF(64 << 10);
+    zl_autofree const char **cgroups = calloc(plan->cgroups.n + 1, sizeof *cgroups);
+    zl_autofree size_t *at = calloc(plan->cgroups.n + 1, sizeof *at);
+    if (!cgroups || !at)
+        return zl_fail_errno(err, "write the record");
+    for (uint32_t i = 0; i < plan->cgroups.n; i++) {
+        at[i] = text.len;
+        const char *mount = plan_text(plan, v[i].mount), *path = plan_text(plan, v[i].path);
+        zl_buf_addf(&text, "%s/%s", mount ? mount : "", path ? path : "");
+        zl_buf_addc(&text, '\0');
+    }
+    if (zl_buf_check(&text, "the paths of the cgroups", err) < 0)
+        return -1;
+    for (uint32_t i = 0; i < plan->cgroups.n; i++)
+        cgroups[i] = text.data + at[i]; /* it has stopped moving */
+    const struct record r = {
+        .id = c->id_text,
+        .owner = m->n->owner,
+        .boot_id = m->n->boot_id,
+        .runtime = m->n->rt.ops->name,
+        .label = *label,
+        .image = m->digest,
+        .cgroups = { cgroups, plan->cgroups.n },
+        .log = log,
+        .stop_signal = m->create.stop_signal,
+    };
+    autorecord struct record written = { 0 };
+    if (record_write(m->fds[FD_STATE], &r, err) < 0 ||
+        record_read(m->fds[FD_STATE], &written, err) < 0)
+        return -1;
+    container_set_record(c, &written); /* what was written is what counts from here on */
+    return 0;
+}
+
+static void fill_create(struct guest_making *m, const struct container *c,
+                        const struct rt_request *rq)
+{
+    const struct spec_service *s = rq->create.service;
+    struct mon_create *create = &m->create;
+    create->n_plan_fds = 1;
+    create->stop_signal = s->stop_signal ? s->stop_signal : SIGTERM;
+    create->flags = (s->tty ? MON_CREATE_TTY : 0U) | (s->stdin_open ? MON_CREATE_STDIN : 0U) |
+                    (rq->create.attach_first ? MON_CREATE_ATTACH_FIRST : 0U) |
+                    (rq->create.label->owner == OWNER_EXECUTION ? MON_CREATE_DURABLE_EXIT : 0U);
+    (void)snprintf(create->id, sizeof create->id, "%s", c->id_text);
+}
+
+static int check_service(const struct spec_service *s, struct zl_error *err)
+{
+    if (s->health.written && s->health.check == SPEC_CHECK_COMMAND)
+        return zl_fail(
+            err, ZL_ERR_CONFIGURATION,
+            "a WebAssembly service cannot be asked by a command, which nothing in it could "
+            "execute: use a tcp or http health check");
+    return 0;
+}
+
+static int make_all(struct guest_making *m, struct container *c, const struct rt_request *rq,
+                    const struct image *image, struct zl_error *err)
+{
+    zl_autobuf struct zl_buf config = ZL_BUF(CONFIG_MAX), plan = ZL_BUF(PLAN_MAX),
+                             log = ZL_BUF(1000);
+    fill_create(m, c, rq);
+    if (check_service(rq->create.service, err) < 0 || make_directories(m, c, err) < 0 ||
+        open_log(m, rq->create.label, &log, err) < 0 ||
+        make_config(c, rq->create.service, image, &config, err) < 0 ||
+        make_plan(m, c, &config, &plan, err) < 0)
+        return -1;
+    /* On tmpfs, for root only: it holds the environment with its secrets. */
+    if (zl_write_atomic(m->fds[FD_RUN], "config.json", config.data, config.len, 0600, false, err) <
+        0)
+        return -1;
+    return write_record(m, c, rq->create.label, &plan, log.data, err);
+}
+
+/* ---- create: the processes ---------------------------------------------------------------- */
+
+static int send_create(struct native_call *k, int sock, struct zl_error *err)
+{
+    struct guest_making *m = making_of(k);
+    struct mon_client *mon = NULL;
+    if (mon_client_adopt(sock, &mon, err) < 0)
+        return -1;
+    if (mon_client_send_hello(mon, ++m->n->last_op, true, NULL, err) < 0 ||
+        mon_client_send_create(mon, native_call_expect(k, reply_done), &m->create, m->fds, FDS,
+                               err) < 0) {
+        mon_client_free(mon);
+        return -1;
+    }
+    return container_connect(k->c, mon, err);
+}
+
+static void taken(void *arg, const struct mon_message *message, struct zl_error *why)
+{
+    struct native_call *k = arg;
+    struct zl_error err = { 0 };
+    making_of(k)->question = NULL;
+    if (!message)
+        fail(k, why);
+    else if (send_create(k, message->fd, &err) < 0)
+        fail(k, &err);
+    else
+        native_call_limit(k, CREATE_LIMIT_MS);
+}
+
+/* What the module serves decides whether its time is limited. */
+static void prepared(void *arg, const struct mon_message *message, struct zl_error *why)
+{
+    struct native_call *k = arg;
+    struct guest_making *m = making_of(k);
+    struct zl_error err = { 0 };
+    m->question = NULL;
+    if (!message) {
+        fail(k, why);
+        return;
+    }
+    const struct inst_label *label = &k->c->record.label;
+    if (wasm_settings_finish(m->fds[FD_GUEST], &m->n->wasm->config, label,
+                             (enum mon_wasm_serves)message->prepared.serves, &err) == 0)
+        m->question =
+            wasm_host_ask(m->n->wasm->host, MON_WASM_TAKE, &m->module, -1, taken, k, &err);
+    if (!m->question)
+        fail(k, &err);
+}
+
+static void create_failed(struct native_call *k, struct zl_error *why)
+{
+    struct container *c = k->c;
+    (void)zl_wrap(why, "%s '%s'", rt_kind_verb(k->call.kind), c->name);
+    k->c = NULL;
+    container_undo(c);
+    rt_call_fail(&k->call, why);
+}
+
+static struct rt_call *refuse_and_undo(struct native_call *k, struct zl_error *err)
+{
+    struct container *c = k->c;
+    struct rt_call *refused = native_call_refuse(k, err);
+    k->c = NULL;
+    container_undo(c);
+    return refused;
+}
+
+struct rt_call *wasm_create(struct native *n, const struct rt_request *rq, rt_done_fn done,
+                            void *arg)
+{
+    struct zl_error err = { 0 };
+    autoimage struct image *image = NULL;
+    struct native_call *k = native_call_new(n, NULL, rq, done, arg);
+    struct guest_making *m = k ? making_new(k, n) : NULL;
+    if (!m) {
+        (void)zl_fail_errno(&err, "create");
+        return k ? native_call_refuse(k, &err) : NULL;
+    }
+    if (container_find(n, rq->id))
+        (void)zl_fail(&err, ZL_ERR_EXISTS, "create: this container exists already");
+    else if (find_module(n, rq->create.service->image.name, &image, &err) == 0)
+        k->c = container_new(n, rq->id, &err);
+    if (!k->c)
+        return native_call_refuse(k, &err);
+    record_name(rq->create.label, k->c->name, sizeof k->c->name);
+    k->on_failed = create_failed;
+    name_module(m, image, wasm_variant(&n->wasm->config, rq->create.service));
+    m->fds[FD_GUEST] = wasm_settings_make(rq->create.service, &err);
+    if (m->fds[FD_GUEST] < 0 || make_all(m, k->c, rq, image, &err) < 0 ||
+        prepare(k, image, prepared, &err) < 0)
+        return refuse_and_undo(k, &err);
+    native_call_limit(k, COMPILE_LIMIT_MS);
+    return &k->call;
+}
