@@ -120,7 +120,8 @@ static struct image_store *images(void *agent)
 
 static int layer_in_use(void *arg, uint32_t layer)
 {
-    return native_uses_layer(arg, layer);
+    struct runtime *rt = arg;
+    return rt->ops->uses_layer && rt->ops->uses_layer(rt, layer);
 }
 
 static int remove_image(void *agent, const char *reference, bool force, struct zl_error *err)
@@ -128,7 +129,7 @@ static int remove_image(void *agent, const char *reference, bool force, struct z
     struct agent *a = agent;
     autoimage struct image *image = NULL;
     if (image_find(a->images, reference, &image, err) == 0) {
-        if (!force && native_uses_image(a->rt, image->digest))
+        if (!force && a->rt->ops->uses_image && a->rt->ops->uses_image(a->rt, image->digest))
             return zl_fail(err, ZL_ERR_CONFLICT,
                            "image '%s' is used by a container: remove that first, or use --force",
                            reference);

@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "spec/decode.h"
+#include "spec/duration.h"
 
 enum { FILE_MAX = 64 * 1024, MEMORY_MAX = 1 << 20 };
 #define DEFAULT_FILE "/etc/zlayer/agent.yml"
@@ -28,6 +29,14 @@ static const struct setting {
       offsetof(struct agent_config, socket), "PATH", "of the API [RUNTIME_DIR/zlayer.sock]" },
     { "cgroup-parent", { "ZLAYER_CGROUP_PARENT", NULL }, "/zlayer",
       offsetof(struct agent_config, cgroup_parent), "PATH", "containers are PATH/c/<id> in each hierarchy" },
+    { "wasm-cache-dir", { "ZLAYER_WASM_CACHE_DIR", NULL }, NULL,
+      offsetof(struct agent_config, wasm.cache_dir), "DIR", "compiled modules [ROOT_DIR/wasm]" },
+    { "wasm-max-execution-time", { "ZLAYER_WASM_MAX_EXECUTION_TIME", NULL }, "3600s",
+      offsetof(struct agent_config, wasm.max_execution_time_word), "TIME", "of jobs and runs that are WebAssembly; 0s: no limit" },
+    { "wasm-epoch-deadline", { "ZLAYER_WASM_EPOCH_DEADLINE", NULL }, "1000000",
+      offsetof(struct agent_config, wasm.epoch_deadline_word), "TICKS", "the same in ticks of 10 ms: the smaller one holds" },
+    { "wasm-enable-epochs", { "ZLAYER_WASM_ENABLE_EPOCHS", NULL }, "true",
+      offsetof(struct agent_config, wasm.enable_epochs_word), "BOOL", "guests look at the time; else they can only be killed" },
     { "log-level",     { "ZLAYER_LOG_LEVEL", NULL }, "info",
       offsetof(struct agent_config, log_level_word), "LEVEL", "error, warn, info, debug, trace" },
     /* clang-format on */
@@ -57,12 +66,12 @@ void agent_config_help(void)
     (void)printf("zlayerd: runs the deployments of this host. Usually started by `zlayer`.\n\n");
     for (size_t i = 0; i < ZL_ARRAY_LEN(settings); i++) {
         const struct setting *s = &settings[i];
-        (void)printf("  --%-14s %-6s %s%s%s%s\n", s->flag, s->argument, s->help,
+        (void)printf("  --%-24s %-6s %s%s%s%s\n", s->flag, s->argument, s->help,
                      s->fallback ? " [" : "", s->fallback ? s->fallback : "",
                      s->fallback ? "]" : "");
     }
     for (size_t i = 0; i < ZL_ARRAY_LEN(actions); i++)
-        (void)printf("  --%-14s %-6s %s\n", actions[i].flag,
+        (void)printf("  --%-24s %-6s %s\n", actions[i].flag,
                      actions[i].argument ? actions[i].argument : "", actions[i].help);
 }
 
@@ -80,6 +89,10 @@ static const struct walk_field file_fields[] = {
     { "runtime_dir", &type_text, IN_FILE(run_dir), 0, NULL },
     { "socket", &type_text, IN_FILE(socket), 0, NULL },
     { "cgroup_parent", &type_text, IN_FILE(cgroup_parent), 0, NULL },
+    { "wasm_cache_dir", &type_text, IN_FILE(wasm.cache_dir), 0, NULL },
+    { "wasm_max_execution_time", &type_text, IN_FILE(wasm.max_execution_time_word), 0, NULL },
+    { "wasm_epoch_deadline", &type_text, IN_FILE(wasm.epoch_deadline_word), 0, NULL },
+    { "wasm_enable_epochs", &type_text, IN_FILE(wasm.enable_epochs_word), 0, NULL },
     { "log_level", &type_text, IN_FILE(log_level_word), 0, NULL },
     { 0 },
 };
@@ -201,9 +214,34 @@ static void read_environment(struct agent_config *c)
     }
 }
 
+static int check_wasm(struct agent_config *c, struct zl_error *err)
+{
+    struct spec_flaw flaw;
+    const char *ticks = c->wasm.epoch_deadline_word, *epochs = c->wasm.enable_epochs_word;
+    uint64_t ns;
+    char *end;
+
+    if (spec_parse_duration(c->wasm.max_execution_time_word, &ns, &flaw) < 0)
+        return zl_fail(err, ZL_ERR_INVALID, "wasm-max-execution-time: '%s' is no duration",
+                       c->wasm.max_execution_time_word);
+    c->wasm.max_execution_ms = ns / 1000000;
+    errno = 0;
+    c->wasm.epoch_deadline = strtoull(ticks, &end, 10);
+    if (errno || end == ticks || *end || *ticks == '-' || !c->wasm.epoch_deadline ||
+        c->wasm.epoch_deadline > UINT64_MAX / 10)
+        return zl_fail(err, ZL_ERR_INVALID, "wasm-epoch-deadline: '%s' is no number of ticks",
+                       ticks);
+    c->wasm.enable_epochs = strcmp(epochs, "true") == 0;
+    if (!c->wasm.enable_epochs && strcmp(epochs, "false") != 0)
+        return zl_fail(err, ZL_ERR_INVALID, "wasm-enable-epochs: '%s' is neither true nor false",
+                       epochs);
+    return 0;
+}
+
 static int check(struct agent_config *c, struct zl_error *err)
 {
-    const char *const absolute[] = { c->root_dir, c->run_dir, c->socket, c->cgroup_parent };
+    const char *const absolute[] = { c->root_dir, c->run_dir, c->socket, c->cgroup_parent,
+                                     c->wasm.cache_dir };
     for (size_t i = 0; i < ZL_ARRAY_LEN(absolute); i++)
         if (*absolute[i] != '/')
             return zl_fail(err, ZL_ERR_INVALID, "'%s' is not an absolute path", absolute[i]);
@@ -213,7 +251,7 @@ static int check(struct agent_config *c, struct zl_error *err)
                        "log level '%s' is none of error, warn, info, debug, trace",
                        c->log_level_word);
     c->log_level = (enum zl_log_level)level;
-    return 0;
+    return check_wasm(c, err);
 }
 
 int agent_config_read(int argc, char **argv, struct agent_config *ret, struct zl_error *err)
@@ -232,6 +270,8 @@ int agent_config_read(int argc, char **argv, struct agent_config *ret, struct zl
             *slot_of(ret, &settings[i]) = settings[i].fallback;
     if (!ret->socket)
         ret->socket = zl_arena_printf(&ret->memory, "%s/zlayer.sock", ret->run_dir);
+    if (!ret->wasm.cache_dir)
+        ret->wasm.cache_dir = zl_arena_printf(&ret->memory, "%s/wasm", ret->root_dir);
     if (ret->memory.failed)
         return zl_fail(err, ZL_ERR_SYSTEM, "read the settings: out of memory");
     return check(ret, err);

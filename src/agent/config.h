@@ -11,6 +11,7 @@
 #define ZL_AGENT_CONFIG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/arena.h"
 #include "base/error.h"
@@ -20,6 +21,12 @@ struct agent_config {
     const char *root_dir, *run_dir; /* absolute */
     const char *socket;             /* NULL in the source of it all: <run_dir>/zlayer.sock */
     const char *cgroup_parent;      /* "/zlayer" */
+    struct {                        /* of WebAssembly guests */
+        const char *cache_dir;      /* absolute; default: <root_dir>/wasm */
+        const char *max_execution_time_word, *epoch_deadline_word, *enable_epochs_word;
+        uint64_t max_execution_ms, epoch_deadline;
+        bool enable_epochs;
+    } wasm;
     const char *log_level_word;
     enum zl_log_level log_level;
     bool help, version;

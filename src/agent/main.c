@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 
 #include "agent/agent.h"
+#include "runtime/composite.h"
 #include "runtime/native.h"
+#include "runtime/wasm.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -20,9 +22,10 @@ static void on_end_signal(int signal, short what, void *arg)
     (void)event_base_loopbreak(a->base); /* fails only without a base */
 }
 
-static int make_native(struct agent *a, struct runtime **ret, struct zl_error *err)
+/* A build without WebAssembly says so to whoever deploys a module, and runs everything else. */
+static int make_runtimes(struct agent *a, struct runtime **ret, struct zl_error *err)
 {
-    const struct native_config native = {
+    const struct native_config common = {
         .base = a->base,
         .root_dir = a->cfg.root_dir,
         .run_dir = a->cfg.run_dir,
@@ -30,7 +33,20 @@ static int make_native(struct agent *a, struct runtime **ret, struct zl_error *e
         .owner = "agent",
         .images = a->images,
     };
-    return native_new(&native, ret, err);
+    const struct wasm_config guests = {
+        .cache_dir = a->cfg.wasm.cache_dir,
+        .disable_epochs = !a->cfg.wasm.enable_epochs,
+        .epoch_deadline = a->cfg.wasm.epoch_deadline,
+        .max_execution_ms = a->cfg.wasm.max_execution_ms,
+        .unlimited = a->cfg.wasm.max_execution_ms == 0,
+    };
+    struct zl_error why = { 0 };
+    struct runtime *native = NULL, *wasm = NULL;
+    if (native_new(&common, &native, err) < 0)
+        return -1;
+    if (wasm_new(&common, &guests, &wasm, &why) < 0)
+        zl_log_error(ZL_LOG_INFO, &why, "WebAssembly modules cannot be run");
+    return composite_new(a->base, a->images, native, wasm, why.msg, ret, err);
 }
 
 static int run(struct agent *a)
@@ -59,7 +75,7 @@ static int run(struct agent *a)
 
 int main(int argc, char **argv)
 {
-    static struct agent a = { .make_runtime = make_native };
+    static struct agent a = { .make_runtime = make_runtimes };
     struct zl_error err = { 0 };
 
     /* Two threads that rarely allocate at the same time need no arena each, and what a burst of

@@ -26,6 +26,7 @@ enum {
     WAITERS_MAX = 32,
     SPARES_MAX = 8,
     REFILL_MS = 1,
+    IDLE_MS = 30 * 1000, /* without any connection: an agent that restarts finds it warm */
     COMPILE_MS = 300 * 1000,
     PROBLEM_MAX = 900,
     BROKEN = 125,
@@ -61,7 +62,7 @@ struct host {
     size_t n_jobs;
     struct spare spares[SPARES_MAX];
     size_t next_spare; /* that gives way */
-    struct loop_timer refill;
+    struct loop_timer refill, idle;
     struct module *wanted; /* a spare monitor of it is to be forked */
 };
 
@@ -297,7 +298,9 @@ static void children_ready(void *arg, uint32_t events)
 
     (void)events;
     while (read(h->children_fd, &seen, sizeof seen) == (ssize_t)sizeof seen)
-        ; /* one signal may stand for several children */
+        if (seen.ssi_signo == SIGTERM)
+            loop_stop(&h->loop);
+    /* one SIGCHLD may stand for several children */
     for (;;) {
         siginfo_t child = { 0 };
         if (waitid(P_ALL, 0, &child, WEXITED | WNOHANG) < 0 || child.si_pid == 0)
@@ -385,6 +388,7 @@ static int act_hello(struct host *h, struct server_request *rq, struct zl_error 
     const struct mon_state state = { .phase = MON_PHASE_NEW, .monitor_pid = getpid() };
 
     (void)err;
+    loop_disarm(&h->loop, &h->idle);
     server_answer(h->server, &rq->ticket, &state, sizeof state, -1);
     return 0;
 }
@@ -424,10 +428,18 @@ static const struct server_row rows[] = {
 
 /* ---- life ---- */
 
+static void is_idle(void *arg)
+{
+    struct host *h = arg;
+    loop_stop(&h->loop); /* whoever needs a host starts one; the monitors go on */
+}
+
 static void connection_closed(void *arg, unsigned left)
 {
-    (void)arg;
-    (void)left; /* agents come and go */
+    struct host *h = arg;
+
+    if (left == 0)
+        loop_arm(&h->loop, &h->idle, IDLE_MS, is_idle, h);
 }
 
 static const struct server_events server_events = { .closed = connection_closed };
@@ -439,6 +451,7 @@ static int watch_children(struct host *h, struct zl_error *err)
     (void)sigfillset(&all);
     (void)sigemptyset(&child);
     (void)sigaddset(&child, SIGCHLD);
+    (void)sigaddset(&child, SIGTERM);
     if (sigprocmask(SIG_SETMASK, &all, NULL) < 0)
         return zl_fail_errno(err, "block signals");
     h->children_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
