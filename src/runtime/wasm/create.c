@@ -391,7 +391,7 @@ struct rt_call *wasm_create(struct native *n, const struct rt_request *rq, rt_do
         (void)zl_fail(&err, ZL_ERR_EXISTS, "create: this container exists already");
     else if (find_module(n, rq->create.service->image.name, &image, &err) == 0)
         k->c = container_new(n, rq->id, &err);
-    if (!k->c)
+    if (!k->c || !image)
         return native_call_refuse(k, &err);
     record_name(rq->create.label, k->c->name, sizeof k->c->name);
     k->on_failed = create_failed;
