@@ -22,15 +22,20 @@ json_t *shape_id(uint64_t id)
     return json_string(text);
 }
 
-json_t *shape_exit(const struct inst_exit *e)
-{
-    return json_pack("{s:i, s:i, s:b, s:b, s:o}", "code", e->code, "signal", e->signal, "oom",
-                     e->oom, "lost", e->lost, "at", shape_time(e->wall_ms));
-}
-
 static const char *exit_reason(const struct inst_exit *e)
 {
-    return e->lost ? "lost" : e->oom ? "oom_killed" : e->signal ? "signal" : "exited";
+    if (e->lost)
+        return "lost";
+    if (e->why != EXIT_UNSAID)
+        return e->why == EXIT_TIMEOUT ? "timeout" : "runtime_error";
+    return e->oom ? "oom_killed" : e->signal ? "signal" : "exited";
+}
+
+json_t *shape_exit(const struct inst_exit *e)
+{
+    return json_pack("{s:i, s:i, s:b, s:b, s:s, s:o}", "code", e->code, "signal", e->signal, "oom",
+                     e->oom, "lost", e->lost, "reason", exit_reason(e), "at",
+                     shape_time(e->wall_ms));
 }
 
 json_t *shape_end(const struct view_container *v)
@@ -123,7 +128,8 @@ json_t *shape_execution(const struct row_execution *v, const char *log)
 
 json_t *shape_image(const struct image *i)
 {
-    return json_pack("{s:s, s:s, s:s, s:i, s:I, s:o}", "reference", i->reference, "normalized",
+    return json_pack("{s:s, s:s, s:s, s:i, s:I, s:o, s:b}", "reference", i->reference, "normalized",
                      i->normalized, "digest", i->digest, "layers", (int)i->n_layers, "size",
-                     (json_int_t)i->size, "created_at", shape_time(i->created_ms));
+                     (json_int_t)i->size, "created_at", shape_time(i->created_ms), "wasm",
+                     i->wasm.digest[0] != '\0');
 }

@@ -10,6 +10,7 @@
 #include "cli/resolve.h"
 #include "cli/runspec.h"
 #include "cli/stream.h"
+#include "cli/wasm.h"
 #include "cmdline/term.h"
 
 static int ours(const struct zl_error *err)
@@ -100,8 +101,12 @@ static int run_run(struct cli *cli, const void *options, int argc, char **argv)
 {
     const struct run_options *o = options;
     struct zl_error err = { 0 };
+    zl_autofree char *image = NULL;
     if (o->tty && o->stdin_open && !o->detach && !isatty(0))
         return cli_failf(CLI_RUN_OURS, "-t with -i needs a terminal, and standard input is none");
+    if (wasm_resolve(cli, argv[0], (enum cli_runtime)o->runtime, &image, &err) < 0)
+        return ours(&err);
+    argv[0] = image;
     json_t *spec = runspec_make(o, argc, argv, &err);
     if (!spec)
         return ours(&err);
@@ -122,14 +127,16 @@ static int run_run(struct cli *cli, const void *options, int argc, char **argv)
 const struct cli_command run_command = {
     .name = "run",
     .group = GROUP_CONTAINER,
-    .args = "IMAGE [COMMAND…]",
+    .args = "IMAGE|FILE.wasm [COMMAND…]",
     .summary = "Run a command in a new container",
     .about =
         "The exit code is that of the command, or 128 + the signal that ended it. 125: zlayer\n"
-        "itself failed; 126: the command cannot be executed; 127: there is no such command.",
+        "itself failed; 126: the command cannot be executed; 127: there is no such command.\n"
+        "A file .wasm or .wat is imported as an image first; what follows it are its arguments.",
     .examples =
         "zlayer run --rm -it busybox sh\ta shell\n"
-        "zlayer run -d --name cache -m 64m -v ./data:/data busybox httpd -f\tin the background",
+        "zlayer run -d --name cache -m 64m -v ./data:/data busybox httpd -f\tin the background\n"
+        "zlayer run --rm -v ./data:/data:ro tool.wasm /data/list\ta WebAssembly module",
     .options = run_options,
     .options_size = sizeof(struct run_options),
     .min_args = 1,

@@ -214,6 +214,8 @@ json_t *runspec_make(const struct run_options *o, int argc, char **argv, struct 
     return NULL;
 }
 
+static const char *const runtimes[] = { "auto", "native", "wasm", NULL };
+
 /* clang-format off */
 const struct cli_option run_options[] = {
     { 0,   "rm",          CLI_FLAG,   offsetof(struct run_options, remove),      NULL,    "remove the container when it ends", NULL },
@@ -236,6 +238,7 @@ const struct cli_option run_options[] = {
     { 'l', "label",       CLI_LIST,   offsetof(struct run_options, labels),      "NAME=VALUE", "label", NULL },
     { 0,   "stop-signal", CLI_STRING, offsetof(struct run_options, stop_signal), "SIGNAL", "what `stop` sends [the image's, SIGTERM]", NULL },
     { 0,   "stop-timeout", CLI_DURATION, offsetof(struct run_options, stop_timeout_ms), "TIME", "before it is killed after that", NULL },
+    { 0,   "runtime",     CLI_CHOICE, offsetof(struct run_options, runtime),     "RUNTIME", "auto, native or wasm: what it has to be [auto]", runtimes },
     { 0,   "no-sig-proxy", CLI_FLAG,  offsetof(struct run_options, no_sig_proxy), NULL,   "signals end zlayer, not the command", NULL },
     { 0 },
 };

@@ -82,27 +82,57 @@ static const char *const kinds[] = {
     [PROBE_TEXT] = "text format",
 };
 
+static int print_binary(const void *bytes, size_t n, struct zl_error *err)
+{
+    struct probe p;
+    if (probe_bytes(bytes, n, NULL, NULL, &p, err) < 0) /* says nothing of what is broken */
+        return -1;
+    (void)printf("kind    %s\nsize    %zu bytes\n", kinds[p.kind], n);
+    print_memory(&p);
+    (void)probe_bytes(bytes, n, &printing, NULL, &p, err); /* as before */
+    if (p.partial)
+        (void)printf("note    a section holds what this version cannot name\n");
+    return 0;
+}
+
+static int print_text(const struct wasm_file *f, struct zl_error *err)
+{
+    zl_autoclose int fd = memfd_create("module", MFD_CLOEXEC);
+    struct stat st;
+    if (fd < 0)
+        return zl_fail_errno(err, "hold the module in memory");
+    if (compile_assemble(f->bytes, f->n, fd, err) < 0)
+        return -1;
+    if (fstat(fd, &st) < 0)
+        return zl_fail_errno(err, "hold the module in memory");
+    void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (bytes == MAP_FAILED)
+        return zl_fail_errno(err, "hold the module in memory");
+    (void)printf("text    %zu bytes\n", f->n);
+    int rc = print_binary(bytes, (size_t)st.st_size, err);
+    (void)munmap(bytes, (size_t)st.st_size); /* cannot fail for what mmap gave */
+    return rc;
+}
+
 int command_info(const char *path)
 {
     struct wasm_file f = { 0 };
-    struct probe p;
+    enum probe_kind kind;
     struct zl_error err;
 
     if (wasm_file_open(path, &f, &err) < 0)
         return fail(path, BROKEN, &err);
-    int rc = probe_bytes(f.bytes, f.n, NULL, NULL, &p, &err);
+    int rc = probe_kind_of(f.bytes, f.n, &kind, &err);
     if (rc == 0) {
-        (void)printf("file    %s\nkind    %s\nsize    %zu bytes\n", path, kinds[p.kind], f.n);
-        print_memory(&p);
-        (void)probe_bytes(f.bytes, f.n, &printing, NULL, &p, &err); /* as before */
-        if (p.partial)
-            (void)printf("note    a section holds what this version cannot name\n");
+        (void)printf("file    %s\n", path);
+        rc = kind == PROBE_TEXT ? print_text(&f, &err) : print_binary(f.bytes, f.n, &err);
     }
     wasm_file_close(&f);
+    (void)fflush(stdout); /* before what is said on stderr */
     return rc < 0 ? fail(path, WRONG, &err) : 0;
 }
 
-/* ---- validate, compile ---- */
+/* ---- validate, compile, assemble ---- */
 
 int command_validate(const char *path)
 {
@@ -153,4 +183,18 @@ int command_compile(const char *path, const char *out)
         return fail(path, WRONG, &err);
     (void)printf("%s: compiled to %s\n", path, out);
     return 0;
+}
+
+int command_assemble(const char *path, const char *out)
+{
+    struct wasm_file f = { 0 };
+    struct zl_error err;
+
+    if (wasm_file_open(path, &f, &err) < 0)
+        return fail(path, BROKEN, &err);
+    zl_autoclose int fd = open(out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int rc =
+        fd < 0 ? zl_fail_errno(&err, "make '%s'", out) : compile_assemble(f.bytes, f.n, fd, &err);
+    wasm_file_close(&f);
+    return rc < 0 ? fail(path, WRONG, &err) : 0;
 }

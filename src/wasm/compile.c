@@ -85,6 +85,17 @@ int compile_into(const void *bytes, size_t n, unsigned variant, int fd, struct z
     return rc;
 }
 
+int compile_assemble(const void *bytes, size_t n, int fd, struct zl_error *err)
+{
+    wasm_byte_vec_t binary = { 0 };
+    enum probe_kind kind;
+    int rc = assemble(&bytes, &n, &binary, &kind, err);
+
+    rc = rc < 0 ? rc : zl_write_all(fd, bytes, n, "module", err);
+    wasm_byte_vec_delete(&binary);
+    return rc;
+}
+
 int compile_validate(const void *bytes, size_t n, struct zl_error *err)
 {
     wasm_byte_vec_t binary = { 0 }, code = { 0 };

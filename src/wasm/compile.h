@@ -13,6 +13,8 @@ enum { WASM_SOURCE_MAX = 512 << 20 };
 
 /* Compiles binary or text into fd, a file of cache_begin(), and seals it. */
 int compile_into(const void *bytes, size_t n, unsigned variant, int fd, struct zl_error *err);
+/* Text as binary into fd; binary as it is. */
+int compile_assemble(const void *bytes, size_t n, int fd, struct zl_error *err);
 /* Whether it is well-formed and valid; for text: whether it can be assembled too. */
 int compile_validate(const void *bytes, size_t n, struct zl_error *err);
 

@@ -19,6 +19,7 @@ void wasm_file_close(struct wasm_file *f);
 int command_info(const char *path);
 int command_validate(const char *path);
 int command_compile(const char *path, const char *out);
+int command_assemble(const char *path, const char *out); /* text to binary */
 /* direct.c: `zlayer-wasm direct [OPTION…] FILE [ARG…]`: the guest in this very process, without
  * agent, cgroup or namespaces: for tests and measuring. */
 int command_direct(int argc, char **argv);

@@ -34,6 +34,12 @@ static int run_compile(int argc, char **argv)
     return command_compile(argv[0], argv[1]);
 }
 
+static int run_assemble(int argc, char **argv)
+{
+    (void)argc;
+    return command_assemble(argv[0], argv[1]);
+}
+
 /* clang-format off */
 static const struct {
     const char *name;
@@ -45,6 +51,7 @@ static const struct {
     { "info",     1, 1, run_info,     "info FILE" },
     { "validate", 1, 1, run_validate, "validate FILE" },
     { "compile",  2, 2, run_compile,  "compile FILE OUT" },
+    { "assemble", 2, 2, run_assemble, "assemble FILE OUT" },
     { "direct",   1, 1000000, command_direct,
       "direct [--dir HOST::GUEST[::ro]] [--env K=V] [--memory BYTES] [--time MS] [--fuel N]\n"
       "    [--listen PORT] [--request-time MS] [--network 0|1] FILE [ARG…]" },
