@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What the API may do: each operation is an event for core or a request to the runtime. */
 #include <event2/event.h>
+#include <fcntl.h>
+#include <limits.h>
 
 #include "agent/agent.h"
+#include "base/fd.h"
+#include "base/id.h"
+#include "monitor/wasm.h"
 #include "runtime/native.h"
 
 static const struct core *get_core(void *agent)
@@ -113,6 +118,22 @@ static bool log_path(void *agent, const struct inst_label *label, struct inst_id
     return true;
 }
 
+/* Its monitor writes it where the exit record is: on tmpfs, and for jobs on disk as well. */
+static bool trap_text(void *agent, struct inst_id id, struct zl_buf *ret)
+{
+    const struct agent *a = agent;
+    const char *const folders[] = { a->cfg.run_dir, "c", a->cfg.root_dir, "containers" };
+    char name[ZL_ID_LEN + 1];
+    zl_id_format(id.v, name);
+    for (size_t i = 0; i < ZL_ARRAY_LEN(folders); i += 2) {
+        zl_autobuf struct zl_buf path = ZL_BUF(PATH_MAX);
+        zl_buf_addf(&path, "%s/%s/%s/" WASM_TRAP_FILE, folders[i], folders[i + 1], name);
+        if (!path.failed && zl_read_file(AT_FDCWD, path.data, ret, NULL) == 0)
+            return true;
+    }
+    return false;
+}
+
 static struct image_store *images(void *agent)
 {
     return ((const struct agent *)agent)->images;
@@ -161,6 +182,7 @@ const struct api_ops agent_ops = {
     .exec = exec,
     .kill = kill_container,
     .log_path = log_path,
+    .trap_text = trap_text,
     .images = images,
     .image_remove = remove_image,
     .image_import = import,

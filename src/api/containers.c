@@ -14,7 +14,7 @@
 #include "spec/acted.h"
 #include "spec/signal.h"
 
-enum { WAIT_DEFAULT_MS = 10 * 60 * 1000, START_WAIT_MS = 60 * 1000 };
+enum { WAIT_DEFAULT_MS = 10 * 60 * 1000, START_WAIT_MS = 60 * 1000, TRAP_MAX = 64 << 10 };
 
 static void no_memory(struct api_call *c)
 {
@@ -25,8 +25,13 @@ static void no_memory(struct api_call *c)
 
 static json_t *container_json(struct api_call *c, const struct view_container *v)
 {
-    zl_autobuf struct zl_buf log = ZL_BUF(4096);
-    return shape_container(v, call_log_path(c, &v->label, v->id, &log));
+    zl_autobuf struct zl_buf log = ZL_BUF(4096), trap = ZL_BUF(TRAP_MAX);
+    const struct api_ops *ops = c->server->ops;
+    json_t *shape = shape_container(v, call_log_path(c, &v->label, v->id, &log));
+    bool has_trap = v->has_exit && (v->exit.why == EXIT_TRAP || v->exit.why == EXIT_BROKEN);
+    if (has_trap && ops->trap_text && ops->trap_text(c->server->agent, v->id, &trap))
+        (void)json_object_set_new(shape, "trap", json_string(trap.data)); /* its code is there */
+    return shape;
 }
 
 struct listing {

@@ -53,6 +53,8 @@ struct api_ops {
                  void *arg);
     void (*kill)(void *agent, struct inst_id id, int signal, api_done_fn done, void *arg);
     /* Absolute path of the log that this container (or its slot) writes; false: no log. */
+    /* What a WebAssembly guest ended with, and where in it. NULL: there are no such guests. */
+    bool (*trap_text)(void *agent, struct inst_id id, struct zl_buf *ret);
     bool (*log_path)(void *agent, const struct inst_label *label, struct inst_id id,
                      struct zl_buf *ret);
     struct image_store *(*images)(void *agent);

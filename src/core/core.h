@@ -41,13 +41,23 @@ struct inst_label {
     uint64_t spec_hash;     /* container_hash of the service it was made from */
 };
 
+enum exit_why { /* what code and signal do not tell */
+                EXIT_UNSAID,
+                EXIT_TIMEOUT, /* it ran longer than it may */
+                EXIT_TRAP,    /* a WebAssembly guest broke a rule */
+                EXIT_BROKEN,  /* a WebAssembly guest could not be entered */
+};
+
 struct inst_exit {
     int code;   /* 0-255, or 128 + signal */
     int signal; /* 0: it exited by itself */
     bool oom;
-    bool lost;       /* the monitor died; the code is not known (255) */
+    bool lost; /* the monitor died; the code is not known (255) */
+    enum exit_why why;
     int64_t wall_ms; /* when */
 };
+/* " (out of memory)" and the like, for messages; "" when there is nothing to say. */
+const char *inst_exit_note(const struct inst_exit *e);
 
 /* ---- events ------------------------------------------------------------------------------- */
 

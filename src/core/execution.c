@@ -207,8 +207,7 @@ static void take_exit(struct core *c, struct execution *x, const struct inst_exi
         x->interrupted = true;
         execution_fail(c, x, exit->code, "%s", lost);
     } else if (exit->code) {
-        execution_fail(c, x, exit->code,
-                       exit->oom ? "exit code %d (out of memory)" : "exit code %d", exit->code);
+        execution_fail(c, x, exit->code, "exit code %d%s", exit->code, inst_exit_note(exit));
     } else {
         x->exit_code = 0;
         set_status(c, x, EXEC_COMPLETED);

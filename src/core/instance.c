@@ -262,15 +262,26 @@ static void note_exit(struct core *c, struct instance *i, const struct outcome *
     i->exit = *o->exit;
 }
 
+const char *inst_exit_note(const struct inst_exit *e)
+{
+    static const char *const notes[] = {
+        [EXIT_UNSAID] = "",
+        [EXIT_TIMEOUT] = " (its time was over)",
+        [EXIT_TRAP] = " (trap)",
+        [EXIT_BROKEN] = " (it could not be entered)",
+    };
+    if (e->lost)
+        return " (its monitor was lost)";
+    return e->oom ? " (out of memory)" : notes[e->why];
+}
+
 /* Ended by itself, or stopped to be kept. */
 static void enter_exited(struct core *c, struct instance *i, const struct outcome *o)
 {
     const struct owner_ops *ops = ops_of(i);
     note_exit(c, i, o);
     emit_inst_event(c, "exit", i, "%s ended with code %d%s", i->label.service, i->exit.code,
-                    i->exit.lost  ? " (its monitor was lost)"
-                    : i->exit.oom ? " (out of memory)"
-                                  : "");
+                    inst_exit_note(&i->exit));
     set_state(c, i, INST_EXITED);
     i->pid = 0;
     if (ops)

@@ -277,10 +277,7 @@ static void when_exited(struct core *c, struct instance *i)
     uint64_t delay = 0, up_ms = i->up_at ? c->now.mono_ms - i->up_at : 0;
     s->has_exit = true;
     s->exit = i->exit;
-    why_set(s->why, "exit code %d%s", i->exit.code,
-            i->exit.lost  ? " (its monitor was lost)"
-            : i->exit.oom ? " (out of memory)"
-                          : "");
+    why_set(s->why, "exit code %d%s", i->exit.code, inst_exit_note(&i->exit));
     if (ends_as_part_of_rollout(c, s)) {
         instance_remove(c, i);
         return;

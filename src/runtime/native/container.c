@@ -83,10 +83,17 @@ void container_free(struct container *c)
 
 struct inst_exit exit_of(const struct mon_exit *e)
 {
+    static const enum exit_why whys[] = {
+        [MON_WHY_UNSAID] = EXIT_UNSAID,
+        [MON_WHY_TIMEOUT] = EXIT_TIMEOUT,
+        [MON_WHY_TRAP] = EXIT_TRAP,
+        [MON_WHY_BROKEN] = EXIT_BROKEN,
+    };
     return (struct inst_exit){
         .code = e->code,
         .signal = e->signal,
         .oom = e->oom != 0,
+        .why = e->why < ZL_ARRAY_LEN(whys) ? whys[e->why] : EXIT_UNSAID,
         .wall_ms = e->finished_wall_ns / 1000000,
     };
 }
