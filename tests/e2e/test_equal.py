@@ -1,0 +1,244 @@
+"""The same scenarios over a container and over a WebAssembly guest: one program, two artifacts."""
+import json
+import os
+import pathlib
+import pty
+import shutil
+import signal
+import subprocess
+import tarfile
+import time
+
+import pytest
+
+import wasmtool
+from conftest import make_world
+from world import alive, until
+
+pytestmark = wasmtool.needs_wasm
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory):
+    """tool.c as a root file system with nothing but it, and as a module."""
+    folder = tmp_path_factory.mktemp("tool")
+    rootfs = folder / "rootfs"
+    for d in ("data", "tmp", "proc", "sys", "dev", "etc"):
+        (rootfs / d).mkdir(parents=True)
+    subprocess.run(["cc", "-static", "-O1", wasmtool.SOURCES / "tool.c", "-o", rootfs / "tool"], check=True)
+    with tarfile.open(folder / "tool.tar", "w") as tar:
+        tar.add(rootfs, arcname=".")
+    shutil.rmtree(rootfs)
+    return {"container": folder / "tool.tar", "module": wasmtool.compile_c(folder, "tool.c")}
+
+
+class Kind:
+    """How to say "the tool with these arguments" of this artifact, at the command line and in a document."""
+
+    def __init__(self, host, name):
+        self.host, self.name = host, name
+
+    def run(self, *args, options=(), **kw):
+        entry = ["--entrypoint", "/tool"] if self.name == "container" else []
+        return self.host.zlayer("run", *options, *entry, "tool", *args, **kw)
+
+    def popen(self, *args, options=(), **kw):
+        entry = ["--entrypoint", "/tool"] if self.name == "container" else []
+        return self.host.popen("run", *options, *entry, "tool", *args, **kw)
+
+    def service(self, name, *args, extra=""):
+        entry = "entrypoint: [/tool], " if self.name == "container" else ""
+        return f"""
+  {name}:
+    image: {{name: tool, pull_policy: never}}
+    command: {{{entry}args: {json.dumps([str(a) for a in args])}}}
+    stop_grace_period: 500ms
+{extra}"""
+
+
+@pytest.fixture(scope="module", params=["container", "module"])
+def kind(request, artifacts):
+    world = make_world()
+    host = next(world)
+    host.zlayer("import", artifacts[request.param], "-t", "tool")
+    yield Kind(host, request.param)
+    next(world, None)
+
+
+@pytest.fixture(autouse=True)
+def clean(kind):
+    yield
+    kind.host.zlayer("down", "test", "-f", code=None)
+    for c in kind.host.json("container", "ls"):
+        kind.host.zlayer("container", "rm", "-f", c["name"], code=None)
+    until(lambda: not kind.host.leftovers(), f"nothing left: {kind.host.leftovers()}")
+
+
+def document(*services):
+    return "version: v1\ndeployment: test\nservices:" + "".join(services)
+
+
+def deploy(kind, *services, args=(), **kw):
+    return kind.host.zlayer("deploy", *args, kind.host.spec(document(*services)), **kw)
+
+
+# ---- run ------------------------------------------------------------------------------------------
+def test_the_exit_code_is_that_of_run(kind):
+    assert kind.run("exit", 42, options=["--rm"], code=42).stderr == ""
+    kind.run("exit", 0, options=["--rm"])
+    assert kind.host.leftovers() == []
+
+
+def test_each_stream_arrives_where_it_was_written(kind):
+    r = kind.run("say", "out", "err", options=["--rm"])
+    assert (r.stdout, r.stderr) == ("out\n", "err\n")
+
+
+def test_arguments_and_environment_arrive(kind):
+    assert kind.run("args", "a b", "", "ü", options=["--rm"]).stdout == "a b\n\nü\n"
+    assert kind.run("env", "A", options=["--rm", "-e", "A=x=y"]).stdout == "x=y\n"
+    assert kind.run("env", "B", options=["--rm", "-e", "A=1"]).stdout == "(unset)\n"
+
+
+def test_stdin_is_passed_on_when_asked_for(kind):
+    assert kind.run("cat", options=["--rm", "-i"], input="one\ntwo\n").stdout == "one\ntwo\n"
+    assert kind.run("cat", options=["--rm"]).stdout == ""
+
+
+def test_much_output_comes_through_whole(kind):
+    r = kind.run("lines", 60000, options=["--rm"])
+    assert r.stdout == "".join(f"line {i}\n" for i in range(1, 60001))
+
+
+def test_a_terminal_is_one(kind):
+    master, slave = pty.openpty()
+    p = kind.popen("tty", options=["--rm", "-t", "-i"], stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    out = b""
+    try:
+        while chunk := os.read(master, 4096):
+            out += chunk
+    except OSError:
+        pass
+    os.close(master)
+    assert p.wait(20) == 0 and b"1 1" in out, out
+    assert kind.run("tty", options=["--rm"]).stdout == "0 0\n"
+
+
+def test_volumes_are_what_they_say(kind, tmp_path):
+    tmp_path.chmod(0o777)
+    (tmp_path / "f").write_text("from the host\n")
+    assert kind.run("cat", "/data/f", options=["--rm", "-v", f"{tmp_path}:/data:ro"]).stdout == "from the host\n"
+    r = kind.run("put", "/data/g", "no", options=["--rm", "-v", f"{tmp_path}:/data:ro"], code=1)
+    assert "/data/g" in r.stderr and not (tmp_path / "g").exists()
+    kind.run("put", "/data/g", "yes", options=["--rm", "-v", f"{tmp_path}:/data"])
+    assert (tmp_path / "g").read_text() == "yes"
+    kind.run("put", "/t/x", "in memory", options=["--rm", "--tmpfs", "/t"])
+    r = kind.run("exit", 0, options=["--rm", "-v", "/no/such/dir:/data"], code=125)
+    assert "/no/such/dir" in r.stderr
+
+
+def test_killed_and_stopped_are_told_apart(kind):
+    p = kind.popen("nap", 100000, options=["--name", "victim"])
+    pid = until(lambda: [c["pid"] for c in kind.host.containers() if c["service"] == "victim" and c["pid"]], "a pid")[0]
+    os.kill(pid, signal.SIGKILL)
+    assert p.wait(20) == 137
+    found = kind.host.json("container", "inspect", "victim")
+    assert found["exit"]["code"] == 137 and found["exit"]["signal"] == 9 and found["exit"]["reason"] == "signal"
+
+
+def test_detached_is_listed_stopped_and_removed(kind):
+    ident = kind.run("forever", options=["-d", "--name", "bg"]).stdout.strip()
+    assert kind.host.json("container", "inspect", ident)["name"] == "bg"
+    assert "bg" in kind.run("exit", 0, options=["-d", "--name", "bg"], code=125).stderr
+    kind.host.zlayer("container", "rm", "bg", code=1)
+    kind.host.zlayer("container", "stop", "-t", "1s", "bg")
+    assert kind.host.json("container", "inspect", "bg")["state"] == "exited"
+    kind.host.zlayer("container", "rm", "bg")
+
+
+# ---- deployments ----------------------------------------------------------------------------------
+def test_a_killed_replica_is_back_and_the_other_untouched(kind):
+    deploy(kind, kind.service("a", "forever", extra="    scale: {mode: fixed, replicas: 2}\n"))
+    before = {c["name"]: c["pid"] for c in kind.host.up("a", 2)}
+    os.kill(before["a-rep-1"], signal.SIGKILL)
+    began = time.monotonic()
+    until(lambda: kind.host.pids("a").get("a-rep-1") not in (None, 0, before["a-rep-1"]), "a new a-rep-1")
+    assert time.monotonic() - began < 2
+    assert kind.host.pids("a")["a-rep-2"] == before["a-rep-2"]
+
+
+@pytest.mark.parametrize("check", ["{type: tcp, port: 8080}", "{type: http, url: 'http://localhost:8080/', expect_status: 200}"])
+def test_health_is_asked_inside_its_network(kind, check):
+    extra = f"""    endpoints: [{{name: web, protocol: http, port: 8080}}]
+    health: {{check: {check}, interval: 200ms, start_grace: 10s}}
+"""
+    deploy(kind, kind.service("web", "serve", 8080, extra=extra),
+           kind.service("after", "forever", extra="    depends: [{service: web, timeout: 20s}]\n"))
+    assert kind.host.up("web", 1)[0]["health"] == "healthy"
+    kind.host.up("after", 1)
+
+
+def test_a_check_that_fails_makes_it_unhealthy(kind):
+    extra = "    health: {check: {type: tcp, port: 9999}, interval: 100ms, retries: 1, start_grace: 100ms}\n"
+    deploy(kind, kind.service("a", "forever", extra=extra), args=["-t", "2s"], code=5)
+    assert any(c["service"] == "a" for c in kind.host.containers())
+
+
+def test_jobs_give_their_code_and_run_once(kind):
+    deploy(kind, kind.service("good", "say", "fine", "", extra="    rtype: job\n"),
+           kind.service("bad", "exit", 3, extra="    rtype: job\n"))
+    r = kind.host.zlayer("job", "run", "good", "--wait")
+    assert "fine" in r.stdout + kind.host.zlayer("logs", "good").stdout
+    assert kind.host.zlayer("job", "run", "bad", "--wait", code=None).returncode in (1, 3)
+    by = {row["job"]: row for row in kind.host.json("job", "ls") if row.get("status")}
+    assert by["good"]["status"] == "completed"
+    assert by["bad"]["status"] == "failed" and by["bad"]["exit_code"] == 3
+
+
+def test_logs_are_kept_counted_and_followed(kind):
+    deploy(kind, kind.service("a", "lines-forever", 5))
+    kind.host.up("a", 1)
+    until(lambda: "line 5" in kind.host.zlayer("logs", "a").stdout, "all lines")
+    p = kind.host.popen("logs", "-f", "-n", "1000", "a")
+    lines = [p.stdout.readline().rstrip().split(" ", 1)[-1] for _ in range(7)]
+    assert lines[:6] == ["line 1", "line 2", "line 3", "line 4", "line 5", "tick 0"]
+    p.kill()
+    p.communicate()
+
+
+def test_a_crash_gives_the_reason_and_the_last_lines(kind):
+    r = deploy(kind, kind.service("bad", "say", "about to end", "", extra="    env: {A: b}\n"), args=["-t", "3s"], code=5)
+    assert "about to end" in r.stdout + r.stderr
+
+
+def test_stop_keeps_it_down_until_the_next_deploy(kind):
+    deploy(kind, kind.service("a", "forever"))
+    kind.host.zlayer("stop", "test")
+    assert kind.host.leftovers() == []
+    deploy(kind, kind.service("a", "forever"))
+    kind.host.up("a", 1)
+
+
+def test_with_the_agent_nothing_is_lost(kind):
+    deploy(kind, kind.service("a", "forever", extra="    scale: {mode: fixed, replicas: 2}\n"))
+    before = {c["name"]: c["pid"] for c in kind.host.up("a", 2)}
+    agent = kind.host.agent_pid()
+    os.kill(agent, signal.SIGKILL)
+    until(lambda: not alive(agent), "the agent's end")
+    log = next((kind.host.root / "logs/test/a").glob("*1.log"))
+    size = log.stat().st_size
+    until(lambda: log.stat().st_size > size + 100, "lines written without an agent")
+    os.kill(before["a-rep-2"], signal.SIGKILL)
+    kind.host.zlayer("ps")
+    after = {c["name"]: c["pid"] for c in kind.host.up("a", 2)}
+    assert after["a-rep-1"] == before["a-rep-1"] and after["a-rep-2"] != before["a-rep-2"]
+
+
+def test_a_killed_monitor_is_told_and_its_container_replaced(kind):
+    deploy(kind, kind.service("a", "forever"))
+    first = kind.host.up("a", 1)[0]["pid"]
+    monitor = int(pathlib.Path(f"/proc/{first}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    os.kill(monitor, signal.SIGKILL)
+    until(lambda: kind.host.pids("a").get("a-rep-1") not in (None, 0, first), "a new one")
+    assert not alive(first)
