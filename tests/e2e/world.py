@@ -49,10 +49,12 @@ def make_rootfs_tar(path):
 
 def alive(pid):
     """Whether a thread of the process still lives: a killed leader is a zombie before its threads end."""
-    for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/stat"):
-        with contextlib.suppress(OSError):
-            if stat.read_text().rsplit(")", 1)[1].split()[0] not in "ZX":
-                return True
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError):
+                stat = pathlib.Path(f"/proc/{pid}/task/{thread}/stat").read_text()
+                if stat.rsplit(")", 1)[1].split()[0] not in "ZX":
+                    return True
     return False
 
 

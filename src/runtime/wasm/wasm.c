@@ -5,10 +5,22 @@
 
 #include "runtime/wasm/inner.h"
 
+static struct rt_call *refuse_exec(struct native *n, const struct rt_request *rq, rt_done_fn done,
+                                   void *arg)
+{
+    struct zl_error err = { 0 };
+    struct native_call *k = native_call_new(n, NULL, rq, done, arg);
+    (void)zl_fail(&err, ZL_ERR_UNSUPPORTED,
+                  "a WebAssembly guest is one module, in which no other command can be executed: "
+                  "run the module again with other arguments, or ask the guest by its endpoint");
+    return k ? native_call_refuse(k, &err) : NULL;
+}
+
 static const native_fn handlers[RT_KINDS] = {
     [RT_PULL] = wasm_pull,     [RT_CREATE] = wasm_create,   [RT_START] = native_start,
     [RT_STOP] = native_stop,   [RT_KILL] = native_kill,     [RT_REMOVE] = native_remove,
     [RT_PROBE] = native_probe, [RT_ATTACH] = native_attach, [RT_STATS] = native_stats,
+    [RT_EXEC] = refuse_exec,
 };
 
 static struct rt_call *wasm_submit(struct runtime *rt, const struct rt_request *rq, rt_done_fn done,
@@ -36,7 +48,9 @@ static void wasm_free(struct runtime *rt)
 
 static const struct runtime_ops wasm_ops = {
     .name = "wasm",
-    .can = (RT_CAN(RT_KINDS) - 1) & ~RT_CAN(RT_EXEC),
+    .can = RT_CAN(RT_PULL) | RT_CAN(RT_CREATE) | RT_CAN(RT_START) | RT_CAN(RT_STOP) |
+           RT_CAN(RT_KILL) | RT_CAN(RT_REMOVE) | RT_CAN(RT_PROBE) | RT_CAN(RT_ATTACH) |
+           RT_CAN(RT_STATS) | RT_CAN(RT_EXEC),
     .submit = wasm_submit,
     .cancel = native_cancel,
     .watch = native_watch,

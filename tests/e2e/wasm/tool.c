@@ -91,8 +91,9 @@ static int serve(int port)
 static int hog(int mib)
 {
     int got = 0;
-    for (char *p; got < mib && (p = malloc(1 << 20)); got++)
-        memset(p, 1, 1 << 20);
+    for (volatile char *p; got < mib && (p = malloc(1 << 20)); got++)
+        for (int i = 0; i < 1 << 20; i += 4096)
+            p[i] = 1;
     printf("%d MiB\n", got);
     return 0;
 }

@@ -1,0 +1,294 @@
+"""What only WebAssembly guests have: recognizing, limits, confinement, the cache, their host, wasi:http."""
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+import wasmtool
+from conftest import make_world
+from wasmtool import HELLO, LOOP, SOURCES, TRAP, compile_c, exits_with, wat
+from world import alive, until
+
+pytestmark = wasmtool.needs_wasm
+
+
+@pytest.fixture(scope="module")
+def host():
+    yield from make_world()
+
+
+@pytest.fixture(autouse=True)
+def clean(host):
+    yield
+    host.zlayer("down", "test", "-f", code=None)
+    for c in host.json("container", "ls"):
+        host.zlayer("container", "rm", "-f", c["name"], code=None)
+    until(lambda: not host.leftovers(), f"nothing left: {host.leftovers()}")
+
+
+@pytest.fixture(scope="module")
+def tool(tmp_path_factory):
+    return compile_c(tmp_path_factory.mktemp("tool"), "tool.c")
+
+
+def deploy(host, image, args="", extra="", **kw):
+    command = f"    command: {{args: [{args}]}}\n" if args else ""
+    text = f"version: v1\ndeployment: test\nservices:\n  a:\n    image: {{name: '{image}', pull_policy: never}}\n"
+    return host.zlayer("deploy", *kw.pop("options", ()), host.spec(text + command + extra), **kw)
+
+
+def status(pid):
+    return dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
+
+
+def the_host(host):
+    """The pid of this world's `zlayer-wasm host`."""
+    for pid, what in host.processes().items():
+        if "zlayer-wasm" in what and " host " in what:
+            return pid
+    return None
+
+
+# ---- what is run ----------------------------------------------------------------------------------
+def test_a_file_is_run_text_or_binary(host, tmp_path):
+    assert host.zlayer("run", "--rm", wat(tmp_path, HELLO)).stdout == "Hello, WASM!\n"
+    host.zlayer("run", "--rm", "--runtime", "wasm", wat(tmp_path, exits_with(42)), code=42)
+    binary = compile_c(tmp_path, '#include <stdio.h>\nint main(int n, char **v) { printf("%s %s %d\\n", v[0], v[1], n); }')
+    assert host.zlayer("run", "--rm", binary, "x").stdout.split()[1:] == ["x", "2"]
+    assert any(i["reference"].startswith("localhost/program:") and i["wasm"] for i in host.json("image", "ls"))
+
+
+@pytest.mark.parametrize("signature, body, code", [
+    ("", "", 0), ("(result i32)", "(i32.const 7)", 7), ("(param i32 i32) (result i32)", "(local.get 0)", 3)])
+def test_main_is_entered_where_there_is_no_start(host, tmp_path, signature, body, code):
+    module = wat(tmp_path, f'(module (memory (export "memory") 1) (func (export "main") {signature} {body}))')
+    host.zlayer("run", "--rm", module, "one", "two", code=code)
+
+
+def test_what_has_no_entry_says_what_it_has(host, tmp_path):
+    module = wat(tmp_path, '(module (memory (export "mem") 1) (func (export "other")) (func (export "main") (param f32)))')
+    r = host.zlayer("run", "--rm", module, code=125)
+    assert "_start" in r.stderr and "other" in r.stderr and "mem" in r.stderr
+
+
+def test_a_runtime_that_does_not_fit_is_refused(host, tmp_path, busybox_tar):
+    module = wat(tmp_path, HELLO)
+    assert "WebAssembly" in host.zlayer("run", "--runtime", "native", module, code=125).stderr
+    host.import_busybox(busybox_tar)
+    assert "container" in host.zlayer("run", "--runtime", "wasm", "busybox", "true", code=125).stderr
+    host.zlayer("run", "--rm", "--runtime", "native", "busybox", "true")
+    assert "no-such" in host.zlayer("run", "--runtime", "wasm", "no-such", code=125).stderr
+
+
+def test_info_validate_and_compile_look_at_a_file(host, tmp_path):
+    module = wat(tmp_path, HELLO)
+    out = host.zlayer("wasm", "info", module).stdout
+    assert "wasi_snapshot_preview1 fd_write" in out and "_start" in out and "core module" in out
+    host.zlayer("wasm", "validate", module)
+    host.zlayer("wasm", "compile", module, "-o", tmp_path / "x.cwasm")
+    assert (tmp_path / "x.cwasm").stat().st_size > 1000
+    broken = wat(tmp_path, "(module (func (result i32)))", "broken.wat")
+    assert "broken.wat" in host.zlayer("wasm", "validate", broken, code=1).stderr
+    assert "component" in host.zlayer("wasm", "info", SOURCES / "http.wat").stdout
+
+
+# ---- how it ends ----------------------------------------------------------------------------------
+def test_a_trap_is_134_with_its_backtrace_in_log_and_inspect(host, tmp_path):
+    r = host.zlayer("run", "--name", "trap", wat(tmp_path, TRAP), code=134)
+    assert "unreachable" in r.stderr and "inner" in r.stderr and "outer" in r.stderr
+    found = host.json("container", "inspect", "trap")
+    assert found["exit"]["reason"] == "runtime_error" and found["exit"]["code"] == 134
+    assert "unreachable" in found["trap"] and "inner" in found["trap"]
+    assert "unreachable" in host.zlayer("logs", "trap").stdout
+
+
+def test_a_module_with_unknown_imports_names_them(host, tmp_path):
+    module = wat(tmp_path, '(module (import "env" "foo" (func)) (func (export "_start") (call 0)))')
+    r = host.zlayer("run", "--rm", module, code=125)
+    assert "env" in r.stderr and "foo" in r.stderr
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.7, 0.97])
+def test_a_truncated_module_is_told_by_its_name(host, tmp_path, tool, keep):
+    whole = tool.read_bytes()
+    cut = tmp_path / "cut.wasm"
+    cut.write_bytes(whole[:int(len(whole) * keep)])
+    r = host.zlayer("run", "--rm", cut, code=125)
+    assert "cut" in r.stderr and ("end" in r.stderr or "cut off" in r.stderr or "truncated" in r.stderr), r.stderr
+    assert host.leftovers() == []
+
+
+def test_stop_and_kill_interrupt_a_busy_guest(host, tmp_path):
+    host.zlayer("run", "-d", "--name", "busy", wat(tmp_path, LOOP))
+    began = time.monotonic()
+    host.zlayer("container", "stop", "-t", "8s", "busy")
+    assert time.monotonic() - began < 2
+    assert host.json("container", "inspect", "busy")["exit"]["code"] == 143
+    p = host.popen("run", "--name", "busy2", wat(tmp_path, LOOP))
+    pid = until(lambda: [c["pid"] for c in host.containers() if c["service"] == "busy2" and c["pid"]], "a pid")[0]
+    p.send_signal(signal.SIGINT)
+    assert p.wait(10) == 130
+    assert not alive(pid)
+
+
+def test_exec_says_what_to_do_instead(host, tool):
+    host.zlayer("run", "-d", "--name", "box", tool, "forever")
+    r = host.zlayer("exec", "box", "--", "true", code=125)
+    assert "WebAssembly" in r.stderr and "run" in r.stderr
+
+
+def test_a_command_as_health_check_is_a_configuration_error(host, tool):
+    host.zlayer("import", tool, "-t", "tool")
+    r = deploy(host, "tool", "forever", "    health: {check: {type: command, command: 'true'}}\n",
+               options=["-t", "3s"], code=None)
+    assert r.returncode != 0 and "tcp or http" in r.stdout + r.stderr
+
+
+# ---- limits ---------------------------------------------------------------------------------------
+def test_memory_is_refused_to_the_guest(host, tool):
+    got = int(host.zlayer("run", "--rm", "--memory", "32m", tool, "hog", 1000).stdout.split()[0])
+    assert 20 <= got < 32
+    assert int(host.zlayer("run", "--rm", tool, "hog", 200).stdout.split()[0]) == 200
+
+
+def test_its_process_has_what_it_needs_and_nothing_else(host, tool):
+    host.zlayer("run", "-d", "--name", "box", "--memory", "32m", "--cpus", "0.5", "--pids-limit", "7", tool, "forever")
+    pid = host.json("container", "inspect", "box")["pid"]
+    s = status(pid)
+    assert s["NoNewPrivs"].strip() == "1" and s["Seccomp"].strip() == "2"
+    assert all(int(s[c], 16) == 0 for c in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"))
+    assert pathlib.Path(f"/proc/{pid}/mountinfo").read_text().count("\n") == 1
+    with pytest.raises(OSError):
+        os.listdir(f"/proc/{pid}/root/etc")
+    assert {line.split(":")[0].strip() for line in pathlib.Path(f"/proc/{pid}/net/dev").read_text().splitlines()[2:]} == {"lo"}
+    groups = pathlib.Path(f"/proc/{pid}/cgroup").read_text()
+    assert groups.count(f"{host.cgroup}/c/") >= 3, groups
+
+
+def test_a_path_cannot_leave_its_folder(host, tool, tmp_path):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (tmp_path / "secret").write_text("secret")
+    (inner / "link").symlink_to("../secret")
+    (inner / "absolute").symlink_to("/etc/passwd")
+    (inner / "sub").mkdir()
+    for path in ("../secret", "link", "absolute", "sub/../../secret", "sub/../link"):
+        r = host.zlayer("run", "--rm", "-v", f"{inner}:/d", tool, "cat", f"/d/{path}", code=1)
+        assert "secret" not in r.stdout and "root:" not in r.stdout
+        assert host.zlayer("run", "--rm", "-v", f"{inner}:/d", tool, "put", f"/d/{path}", "x", code=1).stdout == ""
+    assert (tmp_path / "secret").read_text() == "secret"
+
+
+def test_a_job_ends_at_its_time(tmp_path):
+    world = make_world()
+    host = next(world)
+    host.env["ZLAYER_WASM_MAX_EXECUTION_TIME"] = "1s"
+    began = time.monotonic()
+    host.zlayer("run", "--name", "slow", wat(tmp_path, LOOP), code=134)
+    assert 0.9 < time.monotonic() - began < 5
+    found = host.json("container", "inspect", "slow")
+    assert found["exit"]["reason"] == "timeout", found
+    host.zlayer("container", "rm", "slow")
+    host.zlayer("run", "-d", "--name", "loop", "--rm", wat(tmp_path, exits_with(3)))
+    next(world, None)
+
+
+# ---- the cache ------------------------------------------------------------------------------------
+def entries(host):
+    return [p for p in (host.root / "wasm").rglob("*") if p.is_file() and p.stat().st_size > 1000]
+
+
+@pytest.mark.parametrize("damage", ["flip", "half", "user", "mode"])
+def test_a_damaged_entry_is_compiled_again(host, tmp_path, damage):
+    module = wat(tmp_path, HELLO.replace("WASM!", damage + "!"))
+    before = set(entries(host))
+    host.zlayer("run", "--rm", module)
+    entry, = set(entries(host)) - before
+    good = entry.read_bytes()
+    if damage == "flip":
+        entry.write_bytes(good[:2000] + bytes([good[2000] ^ 1]) + good[2001:])
+    elif damage == "half":
+        entry.write_bytes(good[:len(good) // 2])
+    elif damage == "user":
+        os.chown(entry, 12345, 12345)
+    else:
+        entry.chmod(0o666)
+    os.kill(the_host(host), signal.SIGKILL)  # it holds the good one in memory
+    r = host.zlayer("run", "--rm", module)
+    assert r.stdout == f"Hello, {damage}!\n"
+    after = entry.stat()
+    assert after.st_uid == os.getuid() and after.st_mode & 0o022 == 0 and entry.read_bytes()[:100] == good[:100]
+
+
+def test_many_first_runs_at_once_compile_and_all_end(host, tool, tmp_path):
+    module = tmp_path / "many.wasm"
+    module.write_bytes(tool.read_bytes() + b"\x00\x05\x04many")  # a custom section: another digest
+    runs = [host.popen("run", "--rm", module, "exit", "5") for _ in range(8)]
+    assert [r.wait(60) for r in runs] == [5] * 8
+
+
+# ---- the host -------------------------------------------------------------------------------------
+def test_without_its_host_a_guest_goes_on(host, tool):
+    host.zlayer("import", tool, "-t", "tool")
+    deploy(host, "tool", "forever", "    scale: {mode: fixed, replicas: 2}\n")
+    before = {c["name"]: c["pid"] for c in host.up("a", 2)}
+    os.kill(the_host(host), signal.SIGKILL)
+    time.sleep(0.5)
+    assert host.pids("a") == before
+    os.kill(before["a-rep-1"], signal.SIGKILL)
+    began = time.monotonic()
+    until(lambda: host.pids("a").get("a-rep-1") not in (None, 0, before["a-rep-1"]), "a new a-rep-1")
+    assert time.monotonic() - began < 2
+    assert host.pids("a")["a-rep-2"] == before["a-rep-2"]
+
+
+# ---- components -----------------------------------------------------------------------------------
+def get(port, path="/", **kw):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", **kw) as r:
+            return r.status, r.read()
+    except urllib.error.HTTPError as e:
+        with contextlib.closing(e):
+            return e.code, e.read()
+
+
+@pytest.mark.parametrize("result, code", [(0, 0), (1, 1)])
+def test_a_component_that_is_a_command_runs(host, tmp_path, result, code):
+    text = (SOURCES / "command.wat").read_text().replace("RESULT", str(result))
+    host.zlayer("run", "--rm", wat(tmp_path, text), code=code)
+
+
+@pytest.fixture(scope="module")
+def web(host):
+    binary = host.folder / "http.wasm"
+    subprocess.run([wasmtool.PROGRAM, "assemble", SOURCES / "http.wat", binary], check=True)
+    host.zlayer("import", binary, "-t", "web")
+
+
+def test_a_component_serves_http_on_its_endpoint(host, web):
+    deploy(host, "web", extra="""    service_type: wasm_http
+    network_mode: host
+    wasm: {request_timeout: 300ms}
+    endpoints: [{name: web, protocol: http, port: 18099}]
+    health: {check: {type: tcp, port: 18099}, interval: 200ms, start_grace: 10s}
+""")
+    pid = host.up("a", 1)[0]["pid"]
+    assert get(18099)[0] == 200
+    assert get(18099, "/loop")[0] == 500
+    assert get(18099, "/trap")[0] == 500
+    assert get(18099)[0] == 200
+    assert host.pids("a")["a-rep-1"] == pid  # a request's end is not the service's
+
+
+def test_a_component_is_asked_inside_its_own_network(host, web):
+    deploy(host, "web", extra="""    service_type: wasm_http
+    endpoints: [{name: web, protocol: http, port: 80}]
+    health: {check: {type: http, url: 'http://localhost/', expect_status: 200}, interval: 200ms, start_grace: 10s}
+""")
+    assert host.up("a", 1)[0]["health"] == "healthy"
