@@ -2,7 +2,7 @@
 //! Serving `wasi:http/incoming-handler`: HTTP/1 on sockets that are listening already, a fresh
 //! instance a request.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::c_int;
 use std::net::TcpListener;
 use std::os::fd::FromRawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,15 +12,15 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
-use wasmtime::Result;
+use wasmtime::{Error, Result};
+use wasmtime_c_api::wasmtime_error_t;
 use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
-use crate::component::{Ready, State, trap_text};
-use crate::tell;
+use crate::component::{Ready, State, failed};
 
 const TICK_MS: u64 = 10;
 
@@ -73,8 +73,8 @@ fn answer(status: StatusCode, text: &'static str) -> Response<HyperOutgoingBody>
 
 async fn handle(server: Arc<Server>, request: Request<Incoming>) -> Result<Response<HyperOutgoingBody>> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
-    let mut store = server.ready.store(None)?;
-    let timeout = match server.ready.request_timeout_ms {
+    let mut store = server.ready.store()?;
+    let timeout = match server.ready.how.request_timeout_ms {
         0 => u64::MAX / 2,
         ms => ms,
     };
@@ -92,14 +92,14 @@ async fn handle(server: Arc<Server>, request: Request<Incoming>) -> Result<Respo
         };
         match tokio::time::timeout(Duration::from_millis(timeout), call).await {
             Ok(result) => result,
-            Err(_) => Err(wasmtime::Error::msg("the request took longer than request_timeout")),
+            Err(_) => Err(Error::msg("the request took longer than request_timeout")),
         }
     });
     match receiver.await {
         Ok(Ok(response)) => Ok(response),
-        Ok(Err(code)) => Err(wasmtime::Error::msg(format!("the guest answered with an error: {code:?}"))),
+        Ok(Err(code)) => Err(Error::msg(format!("the guest answered with an error: {code:?}"))),
         Err(_) => match guest.await? {
-            Ok(()) => Err(wasmtime::Error::msg("the guest ended without an answer")),
+            Ok(()) => Err(Error::msg("the guest ended without an answer")),
             Err(e) => Err(e),
         },
     }
@@ -110,8 +110,8 @@ async fn serve_connection(server: Arc<Server>, client: tokio::net::TcpStream) {
         let server = server.clone();
         async move {
             // A guest that fails costs its request, not the service.
-            Ok::<_, std::convert::Infallible>(handle(server, request).await.unwrap_or_else(|e| {
-                eprintln!("{}", trap_text(&e));
+            Ok::<_, std::convert::Infallible>(handle(server.clone(), request).await.unwrap_or_else(|e| {
+                (server.ready.how.failed)(server.ready.how.arg, failed(e));
                 answer(StatusCode::INTERNAL_SERVER_ERROR, "the module failed\n")
             }))
         }
@@ -134,22 +134,22 @@ async fn accept(server: Arc<Server>, listener: TcpListener) -> std::io::Error {
     }
 }
 
-async fn serve(server: Arc<Server>, listeners: Vec<TcpListener>) -> String {
+async fn serve(server: Arc<Server>, listeners: Vec<TcpListener>) -> Error {
     let mut all = tokio::task::JoinSet::new();
     for listener in listeners {
         all.spawn(accept(server.clone(), listener));
     }
     match all.join_next().await {
-        Some(Ok(e)) => format!("accept connections: {e}"),
-        Some(Err(e)) => format!("accept connections: {e}"),
-        None => "a service of wasi:http/incoming-handler needs an endpoint to listen on".to_string(),
+        Some(Ok(e)) => e.into(),
+        Some(Err(e)) => e.into(),
+        None => Error::msg("a service of wasi:http/incoming-handler needs an endpoint to listen on"),
     }
 }
 
-fn start(ready: Ready, listeners: Vec<TcpListener>) -> Result<String> {
+fn start(ready: Ready, listeners: Vec<TcpListener>) -> Result<Error> {
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let pre = ProxyPre::new(ready.pre.clone())?;
-    let room = tokio::sync::Semaphore::new(ready.max_requests.max(1) as usize);
+    let room = tokio::sync::Semaphore::new(ready.how.max_requests.max(1) as usize);
     let server = Arc::new(Server { ready, pre, room, busy: AtomicUsize::new(0), wake: Default::default() });
     let ticking = server.clone();
     std::thread::Builder::new().name("ticker".into()).spawn(move || tick(&ticking))?;
@@ -157,20 +157,9 @@ fn start(ready: Ready, listeners: Vec<TcpListener>) -> Result<String> {
 }
 
 /// # Safety
-/// `r` is of `zl_component_prepare` and not used after; the process is the guest's.
+/// The sockets are listening and the callee's; the process is the guest's.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zl_component_serve(
-    r: *mut Ready,
-    sockets: *const c_int,
-    n_sockets: usize,
-    why: *mut c_char,
-    why_size: usize,
-) -> c_int {
-    let (ready, listeners) = unsafe {
-        let listeners = (0..n_sockets).map(|i| TcpListener::from_raw_fd(*sockets.add(i))).collect();
-        (*Box::from_raw(r), listeners)
-    };
-    let text = start(ready, listeners).unwrap_or_else(|e| trap_text(&e));
-    unsafe { tell(&text, why, why_size) };
-    -1
+pub unsafe extern "C" fn zl_component_serve(ready: Box<Ready>, sockets: *const c_int, n: usize) -> Box<wasmtime_error_t> {
+    let listeners = (0..n).map(|i| unsafe { TcpListener::from_raw_fd(*sockets.add(i)) }).collect();
+    failed(start(*ready, listeners).unwrap_or_else(|e| e))
 }

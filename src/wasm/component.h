@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <wasmtime.h>
 
+#include "base/error.h"
+
 struct zl_component;
 enum { ZL_COMPONENT_RUN = 1, ZL_COMPONENT_HTTP = 2 };
 
@@ -20,19 +22,18 @@ enum { ZL_COMPONENT_RUN = 1, ZL_COMPONENT_HTTP = 2 };
 void zl_store_limit(wasmtime_store_t *store, uint64_t max_memory, uint64_t max_tables,
                     void (*refused)(uint64_t bytes));
 
-/* From compiled code at path. *ret_worlds: what it exports of the two. NULL and a text in why. */
-struct zl_component *zl_component_load(const wasm_engine_t *engine, const char *path,
-                                       unsigned *ret_worlds, char *why, size_t why_size);
+/* From compiled code at path, into *ret, which is NULL before. *ret_worlds: what it exports of the
+ * two. */
+wasmtime_error_t *zl_component_load(const wasm_engine_t *engine, const char *path,
+                                    struct zl_component **ret, unsigned *ret_worlds);
 void zl_component_free(struct zl_component *c);
 
-struct zl_component_preopen {
-    const char *host_path, *guest_path; /* opened by zl_component_prepare */
-    bool readonly;
-};
-struct zl_component_how {                 /* borrowed until zl_component_prepare returns */
-    const char *const *argv, *const *env; /* NULL-terminated */
-    const struct zl_component_preopen *preopens;
-    size_t n_preopens;
+struct zl_component_how {
+    /* Arguments, environment, streams, network, and the folders when they are asked for: a new one
+     * each time. From any thread, without folders after the first time. */
+    wasi_config_t *(*config)(void *arg, bool with_folders);
+    void (*failed)(void *arg, wasmtime_error_t *failed); /* an HTTP request did, which frees it */
+    void *arg;
     const char *const *allowed_hosts; /* NULL-terminated "host" or "host:port"; empty: all */
     bool outgoing_http, tcp, udp;
     uint64_t max_memory, max_tables; /* bytes, elements; 0: no limit */
@@ -40,15 +41,26 @@ struct zl_component_how {                 /* borrowed until zl_component_prepare
     uint64_t request_timeout_ms;     /* of one HTTP request; 0: none */
     uint32_t max_requests;           /* served at once */
 };
-
-/* Makes what needs the host's paths. NULL and a text in why. */
+/* Makes what needs the host's paths; how is read during the call, what it points to later. */
 struct zl_component_ready *zl_component_prepare(const struct zl_component *c,
-                                                const struct zl_component_how *how, char *why,
-                                                size_t why_size);
-/* wasi:cli/run to its end: its exit code, or -1 and the trap's text in why. */
-int zl_component_run(struct zl_component_ready *r, char *why, size_t why_size);
-/* Serves HTTP/1 on these listening sockets for ever; returns only with an error in why. */
-int zl_component_serve(struct zl_component_ready *r, const int *sockets, size_t n_sockets,
-                       char *why, size_t why_size);
+                                                const struct zl_component_how *how);
+/* wasi:cli/run to its end. An error that is no trap may be an exit (wasmtime_error_exit_status). */
+wasmtime_error_t *zl_component_run(const struct zl_component_ready *r, int *ret_code);
+/* Serves HTTP/1 on these listening sockets for ever; returns only with an error. */
+wasmtime_error_t *zl_component_serve(struct zl_component_ready *r, const int *sockets,
+                                     size_t n_sockets);
+
+/* ---- component.c: the same from an instance, whose `component` it fills ---- */
+
+struct component_terms {
+    const char *const *allowed_hosts; /* as above; NULL: all */
+    bool outgoing_http, tcp, udp;
+    uint64_t request_timeout_ms;
+    uint32_t max_requests;
+};
+struct instance;
+/* Needs /proc; everything that i points to stays until the guest's end. */
+int component_prepare(struct instance *i, const struct component_terms *terms,
+                      struct zl_error *err);
 
 #endif

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/* In place of rust/src in a build without components (meson option wasm_components). */
-#include <stdio.h>
-
+/* Instead of component.c and rust/src where components are not built in. */
 #include "wasm/component.h"
 
-struct zl_component *zl_component_load(const wasm_engine_t *engine, const char *path,
-                                       unsigned *ret_worlds, char *why, size_t why_size)
+wasmtime_error_t *zl_component_load(const wasm_engine_t *engine, const char *path,
+                                    struct zl_component **ret, unsigned *ret_worlds)
 {
     (void)engine;
     (void)path;
+    (void)ret;
     (void)ret_worlds;
-    (void)snprintf(why, why_size,
-                   "components are not part of this build (meson option wasm_components)");
-    return NULL;
+    return wasmtime_error_new("components are not part of this build (meson option "
+                              "wasm_components)");
 }
 
 void zl_component_free(struct zl_component *c)
@@ -20,32 +18,29 @@ void zl_component_free(struct zl_component *c)
     (void)c;
 }
 
-struct zl_component_ready *zl_component_prepare(const struct zl_component *c,
-                                                const struct zl_component_how *how, char *why,
-                                                size_t why_size)
+/* What follows is of a component, and none was ever loaded. */
+int component_prepare(struct instance *i, const struct component_terms *terms, struct zl_error *err)
 {
-    unsigned worlds;
-
-    (void)c;
-    (void)how;
-    (void)zl_component_load(NULL, NULL, &worlds, why, why_size);
-    return NULL;
+    (void)i;
+    (void)terms;
+    return zl_fail(err, ZL_ERR_UNSUPPORTED, "components are not part of this build");
 }
 
-int zl_component_run(struct zl_component_ready *r, char *why, size_t why_size)
+wasmtime_error_t *zl_component_run(const struct zl_component_ready *r, int *ret_code)
 {
     (void)r;
-    (void)why;
-    (void)why_size;
-    return -1; /* none was ever loaded */
+    (void)ret_code;
+    return wasmtime_error_new("components are not part of this build");
 }
 
-int zl_component_serve(struct zl_component_ready *r, const int *sockets, size_t n_sockets,
-                       char *why, size_t why_size)
+wasmtime_error_t *zl_component_serve(struct zl_component_ready *r, const int *sockets,
+                                     size_t n_sockets)
 {
+    int code;
+
     (void)sockets;
     (void)n_sockets;
-    return zl_component_run(r, why, why_size);
+    return zl_component_run(r, &code);
 }
 
 void zl_store_limit(wasmtime_store_t *store, uint64_t max_memory, uint64_t max_tables,

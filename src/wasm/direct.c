@@ -17,7 +17,6 @@ enum { PREOPENS_MAX = 16, ENV_MAX = 64 };
 
 struct direct {
     struct wasi_preopen preopens[PREOPENS_MAX];
-    struct zl_component_preopen paths[PREOPENS_MAX];
     size_t n_preopens, n_env;
     struct given given; /* its sockets */
     bool network;
@@ -48,7 +47,7 @@ static int add_preopen(struct direct *d, char *text, struct zl_error *err)
     p->fd = open(text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (p->fd < 0)
         return zl_fail_errno(err, "open '%s'", text);
-    d->paths[d->n_preopens++] = (struct zl_component_preopen){ text, guest + 2, mode != NULL };
+    d->n_preopens++;
     return 0;
 }
 
@@ -113,29 +112,6 @@ static int compile_here(const struct direct *d, unsigned variant, struct cache_e
     return rc < 0 ? -1 : zl_take_fd(&fd);
 }
 
-static int prepare_component(struct direct *d, struct zl_error *err)
-{
-    char why[512];
-    const struct zl_component_how how = {
-        .argv = d->instance.wasi.argv,
-        .env = d->env,
-        .preopens = d->paths,
-        .n_preopens = d->n_preopens,
-        .max_memory = d->instance.max_memory,
-        .fuel = d->instance.max_fuel,
-        .request_timeout_ms = d->request_timeout_ms,
-        .max_requests = 10,
-        .tcp = d->network,
-        .udp = d->network,
-        .outgoing_http = d->network,
-    };
-    if (!d->instance.module->component)
-        return 0;
-    d->instance.component =
-        zl_component_prepare(d->instance.module->component, &how, why, sizeof why);
-    return d->instance.component ? 0 : zl_fail(err, ZL_ERR_INVALID, "%s", why);
-}
-
 static int run(struct direct *d, struct zl_error *err)
 {
     static struct modules modules;
@@ -153,7 +129,14 @@ static int run(struct direct *d, struct zl_error *err)
                                              .n_preopens = d->n_preopens,
                                              .sockets = d->given.sockets,
                                              .n_sockets = d->given.n_sockets };
-    if (prepare_component(d, err) < 0)
+    const struct component_terms terms = {
+        .tcp = d->network,
+        .udp = d->network,
+        .outgoing_http = d->network,
+        .request_timeout_ms = d->request_timeout_ms,
+        .max_requests = 10,
+    };
+    if (module->component && component_prepare(&d->instance, &terms, err) < 0)
         return -1;
     instance_run(instance_prepare(&d->instance), -1);
 }

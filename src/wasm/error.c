@@ -85,31 +85,27 @@ bool wasm_trap_is_interrupt(const wasm_trap_t *trap)
     return wasmtime_trap_code(trap, &code) && code == WASMTIME_TRAP_CODE_INTERRUPT;
 }
 
-/* Of a trap that is not an instruction's: a host function's words, or a code that this table does
- * not know. The engine's message begins with its own backtrace; the cause is its last line. */
-static void add_message(const wasm_trap_t *trap, struct zl_buf *out)
+/* The engine's message begins with its own backtrace; the cause is its last line. */
+static void add_cause(const wasm_message_t *message, struct zl_buf *out)
 {
-    wasm_message_t message;
+    static const char prefix[] = "wasm trap: ";
+    size_t n = message->size, from = 0;
 
-    wasm_trap_message(trap, &message);
-    size_t n = message.size, from = 0;
-    while (n > 0 && (message.data[n - 1] == '\0' || message.data[n - 1] == '\n'))
-        n--; /* of this text alone a NUL is part */
+    while (n > 0 && (message->data[n - 1] == '\0' || message->data[n - 1] == '\n'))
+        n--; /* of a trap's text alone a NUL is part */
     size_t last = n;
-    while (last > 0 && message.data[last - 1] != '\n')
+    while (last > 0 && message->data[last - 1] != '\n')
         last--;
-    (void)line_words(message.data, n, last, &from);
-    zl_buf_add(out, message.data + from, n - from);
-    wasm_byte_vec_delete(&message);
+    (void)line_words(message->data, n, last, &from);
+    if (n - from > strlen(prefix) && memcmp(message->data + from, prefix, strlen(prefix)) == 0)
+        from += strlen(prefix);
+    zl_buf_add(out, message->data + from, n - from);
 }
 
-static void add_frames(const wasm_trap_t *trap, struct zl_buf *out)
+static void add_frames(const wasm_frame_vec_t *frames, struct zl_buf *out)
 {
-    wasm_frame_vec_t frames;
-
-    wasm_trap_trace(trap, &frames);
-    for (size_t i = 0; i < frames.size && i < FRAMES_MAX; i++) {
-        const wasm_frame_t *f = frames.data[i];
+    for (size_t i = 0; i < frames->size && i < FRAMES_MAX; i++) {
+        const wasm_frame_t *f = frames->data[i];
         const wasm_name_t *name = wasmtime_frame_func_name(f);
         zl_buf_addf(out, "\n  %zu: ", i);
         if (name)
@@ -118,20 +114,41 @@ static void add_frames(const wasm_trap_t *trap, struct zl_buf *out)
             zl_buf_addf(out, "function %u", wasm_frame_func_index(f));
         zl_buf_addf(out, " (0x%zx)", wasm_frame_module_offset(f));
     }
-    if (frames.size > FRAMES_MAX)
-        zl_buf_addf(out, "\n  … and %zu more", frames.size - FRAMES_MAX);
-    wasm_frame_vec_delete(&frames);
+    if (frames->size > FRAMES_MAX)
+        zl_buf_addf(out, "\n  … and %zu more", frames->size - FRAMES_MAX);
 }
 
 void wasm_trap_text_consume(wasm_trap_t *trap, struct zl_buf *out)
 {
     wasmtime_trap_code_t code;
+    wasm_frame_vec_t frames;
 
     zl_buf_adds(out, "wasm trap: ");
-    if (wasmtime_trap_code(trap, &code) && code < ZL_ARRAY_LEN(traps))
+    if (wasmtime_trap_code(trap, &code) && code < ZL_ARRAY_LEN(traps)) {
         zl_buf_adds(out, traps[code]);
-    else
-        add_message(trap, out);
-    add_frames(trap, out);
+    } else { /* a host function's words, or a code that this table does not know */
+        wasm_message_t message;
+        wasm_trap_message(trap, &message);
+        add_cause(&message, out);
+        wasm_byte_vec_delete(&message);
+    }
+    wasm_trap_trace(trap, &frames);
+    add_frames(&frames, out);
+    wasm_frame_vec_delete(&frames);
     wasm_trap_delete(trap);
+}
+
+void wasm_error_text_consume(wasmtime_error_t *failed, struct zl_buf *out)
+{
+    wasm_frame_vec_t frames;
+    wasm_name_t message;
+
+    zl_buf_adds(out, "wasm trap: ");
+    wasmtime_error_message(failed, &message);
+    add_cause(&message, out);
+    wasm_byte_vec_delete(&message);
+    wasmtime_error_wasm_trace(failed, &frames);
+    add_frames(&frames, out);
+    wasm_frame_vec_delete(&frames);
+    wasmtime_error_delete(failed);
 }

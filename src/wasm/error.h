@@ -16,6 +16,8 @@ int wasm_fail_consume(wasmtime_error_t *failed, struct zl_error *err, const char
  * guest's stack, a line a frame: "wasm trap: unreachable\n  0: inner (0x3c)\n…". Frees the trap.
  */
 void wasm_trap_text_consume(wasm_trap_t *trap, struct zl_buf *out);
+/* The same of an error of a component's call, which may be a trap or not. Frees it. */
+void wasm_error_text_consume(wasmtime_error_t *failed, struct zl_buf *out);
 /* Whether time was over (an interrupt); the trap stays the caller's. */
 bool wasm_trap_is_interrupt(const wasm_trap_t *trap);
 

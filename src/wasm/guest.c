@@ -211,38 +211,22 @@ static void set_signals(void)
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static struct zl_component_ready *prepare_component(const struct birth *b)
+static void prepare_component(const struct birth *b, struct instance *i)
 {
-    const struct guest *g = b->g;
-    const struct wasm_guest *w = g->settings;
-    struct zl_component_preopen paths[GIVEN_MAX];
-    char text[GIVEN_MAX][32], why[512];
-    const struct zl_component_how how = {
-        .argv = g->argv,
-        .env = g->env,
-        .preopens = paths,
-        .n_preopens = g->given.n_folders,
-        .allowed_hosts = g->hosts,
+    const struct wasm_guest *w = b->g->settings;
+    struct zl_error err;
+    const struct component_terms terms = {
+        .allowed_hosts = b->g->hosts,
         .outgoing_http = w->flags & WASM_OUTGOING_HTTP,
         .tcp = w->flags & WASM_TCP,
         .udp = w->flags & WASM_UDP,
-        .max_memory = w->max_memory,
-        .max_tables = w->max_tables,
-        .fuel = w->max_fuel,
         .request_timeout_ms = w->request_timeout_ms,
         .max_requests = w->max_requests,
     };
 
-    for (size_t i = 0; i < g->given.n_folders; i++) {
-        const struct wasi_preopen *p = &g->given.folders[i];
-        (void)snprintf(text[i], sizeof text[i], "/proc/self/fd/%d", p->fd);
-        paths[i] = (struct zl_component_preopen){ text[i], p->name, p->readonly };
-    }
-    struct zl_component_ready *ready =
-        zl_component_prepare(g->module->component, &how, why, sizeof why);
-    if (!ready)
-        give_up(b, why);
-    return ready;
+    errno = EINVAL;
+    if (component_prepare(i, &terms, &err) < 0)
+        give_up(b, err.msg);
 }
 
 /* Until START. End-of-file means that there is none: SIGKILL follows, of the dead monitor. */
@@ -283,7 +267,7 @@ static void child_main(void *arg, int failed)
     keep_only(b);
     limit_itself(b);
     if (g->module->component)
-        i.component = prepare_component(b);
+        prepare_component(b, &i);
     confine(b);
     set_signals();
     struct instance_ready *ready = instance_prepare(&i);

@@ -241,19 +241,20 @@ static _Noreturn void run_core(struct instance_ready *r)
 
 static _Noreturn void run_component(const struct instance *i, int report_fd)
 {
-    char why[TEXT_MAX];
-    int code;
+    zl_autobuf struct zl_buf text = ZL_BUF(TEXT_MAX);
+    wasmtime_error_t *failed;
+    int code = 0;
 
     start_clock(i);
     if (i->module->entry == ENTRY_HTTP)
-        code =
-            zl_component_serve(i->component, i->wasi.sockets, i->wasi.n_sockets, why, sizeof why);
+        failed = zl_component_serve(i->component, i->wasi.sockets, i->wasi.n_sockets);
     else
-        code = zl_component_run(i->component, why, sizeof why);
-    if (code >= 0)
+        failed = zl_component_run(i->component, &code);
+    if (!failed || wasmtime_error_exit_status(failed, &code))
         end(report_fd, INSTANCE_EXITED, code & 0xff, NULL, 0);
-    end(report_fd, timing.expired ? INSTANCE_TIMEOUT : INSTANCE_TRAP, INSTANCE_TRAPPED, why,
-        strlen(why));
+    wasm_error_text_consume(failed, &text);
+    end(report_fd, timing.expired ? INSTANCE_TIMEOUT : INSTANCE_TRAP, INSTANCE_TRAPPED, text.data,
+        text.len);
 }
 
 struct instance_ready *instance_prepare(const struct instance *i)

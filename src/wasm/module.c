@@ -133,12 +133,11 @@ static int load_core(struct modules *all, struct module *m, const char *path, st
 
 static int load_component(struct module *m, const char *path, struct zl_error *err)
 {
-    char why[512];
     unsigned worlds = 0;
+    wasmtime_error_t *failed = zl_component_load(m->engine, path, &m->component, &worlds);
 
-    m->component = zl_component_load(m->engine, path, &worlds, why, sizeof why);
-    if (!m->component)
-        return zl_fail(err, ZL_ERR_INVALID, "load component: %s", why);
+    if (failed)
+        return wasm_fail_consume(failed, err, "load component");
     if (!worlds)
         return zl_fail(err, ZL_ERR_INVALID,
                        "a component must export wasi:cli/run or wasi:http/incoming-handler of "

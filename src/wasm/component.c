@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What a component gets, of which its instance knows. */
+#include "wasm/component.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "wasm/error.h"
+#include "wasm/instance.h"
+
+enum { TEXT_MAX = 16 << 10 };
+
+struct wishes { /* lives as long as the process */
+    const struct instance *i;
+    bool network, incomplete;
+    size_t n_args, n_env;
+    const char **args;
+    const char **names, **values; /* of the environment */
+};
+
+static size_t count(const char *const *v)
+{
+    size_t n = 0;
+    while (v[n])
+        n++;
+    return n;
+}
+
+/* The engine wants arrays that it might write to. */
+static int copy_args(struct wishes *w, const char *const *argv)
+{
+    w->n_args = count(argv);
+    w->args = calloc(w->n_args + 1, sizeof *w->args);
+    for (size_t i = 0; w->args && i < w->n_args; i++)
+        w->args[i] = argv[i];
+    return w->args ? 0 : -1;
+}
+
+static int split_env(struct wishes *w, const char *const *env)
+{
+    size_t n = count(env);
+
+    w->names = calloc(n + 1, sizeof *w->names);
+    w->values = calloc(n + 1, sizeof *w->values);
+    if (!w->names || !w->values)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        char *copy = strdup(env[i]), *eq = copy ? strchr(copy, '=') : NULL;
+        if (!copy)
+            return -1;
+        if (!eq) { /* no variable */
+            free(copy);
+            continue;
+        }
+        *eq = '\0';
+        w->names[w->n_env] = copy; /* until the end of the process */
+        w->values[w->n_env++] = eq + 1;
+    }
+    return 0;
+}
+
+static void add_folders(struct wishes *w, wasi_config_t *config)
+{
+    for (size_t i = 0; i < w->i->wasi.n_preopens; i++) {
+        const struct wasi_preopen *p = &w->i->wasi.preopens[i];
+        char path[32];
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", p->fd);
+        if (!wasi_config_preopen_dir(config, path, p->name, !p->readonly))
+            w->incomplete = true;
+    }
+}
+
+static wasi_config_t *make_config(void *arg, bool with_folders)
+{
+    struct wishes *w = arg;
+    wasi_config_t *config = wasi_config_new();
+
+    wasi_config_inherit_stdin(config);
+    wasi_config_inherit_stdout(config);
+    wasi_config_inherit_stderr(config);
+    if (w->network) { /* of its own namespace: what is there is what the service may reach */
+        wasi_config_inherit_network(config);
+        wasi_config_allow_ip_name_lookup(config, true);
+    }
+    bool whole = wasi_config_set_argv(config, w->n_args, w->args) &&
+                 wasi_config_set_env(config, w->n_env, w->names, w->values);
+    if (with_folders) {
+        w->incomplete = !whole;
+        add_folders(w, config);
+    }
+    return config;
+}
+
+/* One line on the log for each: a request's end is not the service's. */
+static void request_failed(void *arg, wasmtime_error_t *failed)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(TEXT_MAX);
+
+    (void)arg;
+    wasm_error_text_consume(failed, &text);
+    zl_buf_addc(&text, '\n');
+    if (!text.failed)
+        (void)zl_write_all(2, text.data, text.len, "stderr", NULL); /* else nobody reads it */
+}
+
+int component_prepare(struct instance *i, const struct component_terms *terms, struct zl_error *err)
+{
+    static const char *const none[] = { NULL };
+    struct wishes *w = calloc(1, sizeof *w);
+
+    if (!w)
+        return zl_fail_errno(err, "prepare the component");
+    w->i = i;
+    w->network = terms->tcp || terms->udp;
+    if (copy_args(w, i->wasi.argv) < 0 || split_env(w, i->wasi.env) < 0)
+        return zl_fail_errno(err, "prepare the component");
+    const struct zl_component_how how = {
+        .config = make_config,
+        .failed = request_failed,
+        .arg = w,
+        .allowed_hosts = terms->allowed_hosts ? terms->allowed_hosts : none,
+        .outgoing_http = terms->outgoing_http,
+        .tcp = terms->tcp,
+        .udp = terms->udp,
+        .max_memory = i->max_memory,
+        .max_tables = i->max_tables,
+        .fuel = i->max_fuel,
+        .request_timeout_ms = terms->request_timeout_ms,
+        .max_requests = terms->max_requests,
+    };
+    i->component = zl_component_prepare(i->module->component, &how);
+    if (w->incomplete)
+        return zl_fail(err, ZL_ERR_INVALID,
+                       "an argument, a variable or the name of a folder is not UTF-8");
+    return 0;
+}
