@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Runs one command in a container through libzlayer, prints what it wrote and how it ended.
+ * Runs one command in a container through libzlayer, prints what it wrote and how it ended. An
+ * image that is a WebAssembly module runs the same way: its command is its name and its arguments.
  *
  *     cc embed.c $(pkg-config --cflags --libs zlayer) -o embed
  *     ./embed busybox sh -c 'echo hello; exit 3'
+ *     ./embed hello-module
  *
  * Takes its directories from ZLAYER_ROOT_DIR and ZLAYER_RUNTIME_DIR, as zlayer does.
  */
@@ -29,7 +31,8 @@ static void put_quoted(FILE *to, const char *text)
     (void)fputc('"', to);
 }
 
-/* {"image": {"name": …}, "command": {"entrypoint": […]}}; NULL: no memory. */
+/* {"image": {"name": …}, "command": {"entrypoint": […]}}, the image's own without a command. NULL:
+ * no memory. */
 static char *make_spec(const char *image, char **command)
 {
     char *text = NULL;
@@ -39,12 +42,12 @@ static char *make_spec(const char *image, char **command)
         return NULL;
     (void)fputs("{\"image\": {\"name\": ", to);
     put_quoted(to, image);
-    (void)fputs("}, \"command\": {\"entrypoint\": [", to);
+    (void)fputc('}', to);
     for (char **word = command; *word; word++) {
-        (void)fputs(word == command ? "" : ", ", to);
+        (void)fputs(word == command ? ", \"command\": {\"entrypoint\": [" : ", ", to);
         put_quoted(to, *word);
     }
-    (void)fputs("]}}", to);
+    (void)fputs(*command ? "]}}" : "}", to);
     if (fclose(to) == 0)
         return text;
     free(text);
@@ -65,8 +68,8 @@ static int run(zlayer_runtime *rt, const char *image, char **command, struct zla
     int rc = -1;
     if (!spec)
         (void)snprintf(err->message, sizeof err->message, "no memory");
-    else
-        rc = zlayer_container_create(rt, "embed", spec, &c, err);
+    else if (zlayer_image_pull(rt, image, NULL, 0, err) == 0)
+        rc = zlayer_container_create(rt, "embed-rep-1", spec, &c, err);
     free(spec);
     if (rc < 0)
         return -1;
@@ -89,11 +92,11 @@ int main(int argc, char **argv)
         .cgroup_parent = getenv("ZLAYER_CGROUP_PARENT"),
     };
     zlayer_runtime *rt = NULL;
-    struct zlayer_exit end;
+    struct zlayer_exit end = { 0 };
     struct zlayer_error err = { 0 };
 
-    if (argc < 3) {
-        (void)fprintf(stderr, "usage: embed IMAGE COMMAND…\n");
+    if (argc < 2) {
+        (void)fprintf(stderr, "usage: embed IMAGE [COMMAND…]\n");
         return 2;
     }
     int rc = zlayer_runtime_open(&options, &rt, &err);

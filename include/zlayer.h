@@ -3,7 +3,8 @@
  * libzlayer: containers from C, without an agent. A runtime is opened on a root directory (images
  * and what containers write) and a runtime directory (sockets); each container is held by a small
  * process of its own, zlayer-shim, found in $ZLAYER_LIBEXEC, beside the running program or in the
- * library's libexec directory. Needs root.
+ * library's libexec directory. An image that is a WebAssembly module runs likewise, held by
+ * zlayer-wasm. Needs root.
  *
  *     zlayer_runtime *rt;
  *     zlayer_container *c;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The runtime of libzlayer: the native one, on a loop of its own that runs only inside calls. It
+ * The runtimes of libzlayer, native and wasm, on a loop of its own that runs only inside calls. It
  * owns containers by process, so no agent and no other process adopts them.
  */
 #include <fcntl.h>
@@ -10,7 +10,9 @@
 #include "base/fd.h"
 #include "base/id.h"
 #include "lib/inner.h"
+#include "runtime/composite.h"
 #include "runtime/native.h"
+#include "runtime/wasm.h"
 
 _Static_assert((int)ZLAYER_INTERNAL == (int)ZL_ERR_INTERNAL &&
                    (int)ZLAYER_NOT_FOUND == (int)ZL_ERR_NOT_FOUND &&
@@ -82,8 +84,8 @@ static int open_images(struct zlayer_runtime *rt, const char *root_dir, struct z
     return rt->root_fd < 0 ? -1 : image_store_open(rt->root_fd, &rt->images, err);
 }
 
-static int open_native(struct zlayer_runtime *rt, const char *run_dir, const char *cgroup_parent,
-                       struct zl_error *err)
+static int open_runtimes(struct zlayer_runtime *rt, const char *run_dir, const char *cgroup_parent,
+                         struct zl_error *err)
 {
     char owner[64], id[ZL_ID_LEN + 1];
     zl_id_format(zl_id_random(), id);
@@ -99,7 +101,13 @@ static int open_native(struct zlayer_runtime *rt, const char *run_dir, const cha
         .owner = owner,
         .images = rt->images,
     };
-    if (native_new(&cfg, &rt->rt, err) < 0)
+    const struct wasm_config guests = { .unlimited = true }; /* who waits decides how long */
+    struct zl_error why = { 0 };
+    struct runtime *native = NULL, *wasm = NULL;
+    if (native_new(&cfg, &native, err) < 0)
+        return -1;
+    (void)wasm_new(&cfg, &guests, &wasm, &why); /* modules are told why they cannot be run */
+    if (composite_new(rt->base, rt->images, native, wasm, why.msg, &rt->rt, err) < 0)
         return -1;
     return rt->rt->ops->watch(rt->rt, on_event, rt, err);
 }
@@ -132,7 +140,7 @@ int zlayer_runtime_open(const struct zlayer_options *options, zlayer_runtime **r
         rc = zl_fail(&why, ZL_ERR_INVALID, "'%s' is not an absolute path",
                      *root != '/' ? root : run);
     if (rc == 0 && (open_images(rt, root, &why) < 0 ||
-                    open_native(rt, run, or_default(o.cgroup_parent, "/zlayer"), &why) < 0))
+                    open_runtimes(rt, run, or_default(o.cgroup_parent, "/zlayer"), &why) < 0))
         rc = -1;
     if (rc < 0) {
         zlayer_runtime_close(rt);

@@ -2,6 +2,7 @@
 """libzlayer, through examples/embed.c: containers without an agent."""
 import subprocess
 
+import wasmtool
 from world import BUILD
 
 
@@ -18,7 +19,7 @@ def test_a_program_that_embeds_the_library_runs_a_container(host):
 
 def test_failures_of_the_library_are_told_in_words(host):
     assert "execute '/no/such': No such file or directory" in embed(host, "busybox", "/no/such").stderr
-    assert "no image 'nothing'" in embed(host, "nothing", "true").stderr
+    assert "image 'nothing'" in embed(host, "nothing", "true").stderr
     assert host.leftovers() == []
 
 
@@ -30,3 +31,15 @@ def test_the_agent_leaves_the_containers_of_a_library_alone(host):
         host.zlayer("run", "--rm", "busybox", "true")  # and another one
         assert p.communicate(timeout=30)[0] == "exit code 4\n"
         assert p.returncode == 4
+
+
+@wasmtool.needs_wasm
+def test_a_module_runs_through_the_library_as_a_container_does(host, tmp_path):
+    module = wasmtool.compile_c(tmp_path, "tool.c")
+    host.zlayer("import", module, "-t", "tool")
+    host.zlayer("daemon", "stop")
+    r = embed(host, "tool", "tool", "say", "out", "err")
+    assert (r.returncode, r.stdout, r.stderr) == (0, "out\nexit code 0\n", "err\n")
+    assert embed(host, "tool", "tool", "exit", "3").returncode == 3
+    assert embed(host, "tool").returncode == 64  # no arguments
+    assert host.leftovers() == []
