@@ -179,12 +179,14 @@ static struct started start_live(struct drive *d)
 {
     struct started s = take(d);
     struct zl_error err;
+    uint64_t began = zl_mono_ns();
 
     (void)answer(s.mon, send_create(d, &s, true));
     uint64_t op = ++d->op;
     if (mon_client_send_start(s.mon, op, &err) < 0)
         die(&err);
     (void)answer(s.mon, op);
+    (void)printf("live-start %.1f\n", (double)(zl_mono_ns() - began) / 1e3);
     return s;
 }
 
