@@ -150,6 +150,14 @@ def test_a_command_as_health_check_is_a_configuration_error(host, tool):
     assert r.returncode != 0 and "tcp or http" in r.stdout + r.stderr
 
 
+@pytest.mark.parametrize("field", ["privileged: true", "cap_add: [NET_ADMIN]", "devices: [{path: /dev/null}]",
+                                   "pid_mode: host"])
+def test_what_only_containers_have_is_refused_by_name(host, tool, field):
+    host.zlayer("import", tool, "-t", "tool")
+    r = deploy(host, "tool", "forever", f"    {field}\n", options=["-t", "3s"], code=None)
+    assert r.returncode != 0 and field.split(":")[0] in r.stdout + r.stderr
+
+
 # ---- limits ---------------------------------------------------------------------------------------
 def test_memory_is_refused_to_the_guest(host, tool):
     got = int(host.zlayer("run", "--rm", "--memory", "32m", tool, "hog", 1000).stdout.split()[0])

@@ -280,13 +280,33 @@ static void fill_create(struct guest_making *m, const struct container *c,
     (void)snprintf(create->id, sizeof create->id, "%s", c->id_text);
 }
 
+/* What is asked for and cannot be: refused by name, never left out. */
 static int check_service(const struct spec_service *s, struct zl_error *err)
 {
+    const struct {
+        const char *field;
+        bool asked;
+    } containers_only[] = {
+        { "privileged", s->privileged },
+        { "devices", s->n_devices > 0 },
+        { "cap_add", s->cap_add.n > 0 },
+        { "resources.gpu", s->resources.gpu != NULL },
+        { "sysctls", s->sysctls.n > 0 },
+        { "init_container", s->init_container },
+        { "pid_mode", s->pid_mode != NULL },
+        { "ipc_mode", s->ipc_mode != NULL },
+        { "network_mode container:", s->network == SPEC_NET_CONTAINER },
+    };
     if (s->health.written && s->health.check == SPEC_CHECK_COMMAND)
         return zl_fail(
             err, ZL_ERR_CONFIGURATION,
             "a WebAssembly service cannot be asked by a command, which nothing in it could "
             "execute: use a tcp or http health check");
+    for (size_t i = 0; i < ZL_ARRAY_LEN(containers_only); i++)
+        if (containers_only[i].asked)
+            return zl_fail(err, ZL_ERR_CONFIGURATION,
+                           "'%s' is for containers: a WebAssembly guest has no such thing",
+                           containers_only[i].field);
     return 0;
 }
 
