@@ -17,7 +17,7 @@ static const struct {
 } in_build_tree[] = {
     { "zlayer", "cli" },        { "zlayerd", "agent" },    { "zlayer-fetch", "fetch" },
     { "zlayer-oci", "ocicli" }, { "zlayer-shim", "shim" }, { "zlayer-init", "shim" },
-    { "zlayer-wasm", "wasm" },
+    { "zlayer-wasm", "wasm" },  { "zlayer-sd", "sd" },
 };
 
 static const char *build_folder(const char *name)
@@ -28,14 +28,14 @@ static const char *build_folder(const char *name)
     return ".";
 }
 
-/* The directory of the running executable, without a slash at its end; "" when it is not known. */
-static void own_directory(char *out, size_t size)
+/* The directory of a file, without a slash at its end; "" when it is not known. */
+static void directory_of(const char *file, char *out, size_t size)
 {
-    ssize_t n = readlink("/proc/self/exe", out, size - 1);
-    out[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(out, '/');
-    if (slash)
-        *slash = '\0';
+    const char *slash = strrchr(file, '/');
+    int n = snprintf(out, size, "%.*s", slash ? (int)(slash - file) : 0, file);
+
+    if (n < 0 || (size_t)n >= size)
+        out[0] = '\0';
 }
 
 static bool is_program(const char *path)
@@ -44,11 +44,11 @@ static bool is_program(const char *path)
     return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
 }
 
-int zl_helper_path(const char *name, char **ret, struct zl_error *err)
+int zl_helper_path_from(const char *self, const char *name, char **ret, struct zl_error *err)
 {
     char own[PATH_MAX], path[2 * PATH_MAX];
     const char *told = getenv("ZLAYER_LIBEXEC");
-    own_directory(own, sizeof own);
+    directory_of(self, own, sizeof own);
     const struct {
         const char *dir, *folder;
     } places[] = {
@@ -76,4 +76,13 @@ int zl_helper_path(const char *name, char **ret, struct zl_error *err)
     return zl_fail(err, ZL_ERR_NOT_FOUND,
                    "no program '%s' in $ZLAYER_LIBEXEC (%s), '%s' or '" ZL_LIBEXECDIR "'", name,
                    told && *told ? told : "not set", own);
+}
+
+int zl_helper_path(const char *name, char **ret, struct zl_error *err)
+{
+    char self[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+    self[n > 0 ? n : 0] = '\0';
+    return zl_helper_path_from(self, name, ret, err);
 }

@@ -18,5 +18,7 @@
  * to be called before threads change it.
  */
 int zl_helper_path(const char *name, char **ret, struct zl_error *err);
+/* The same for an executable that runs from elsewhere than its file: self is that file's path. */
+int zl_helper_path_from(const char *self, const char *name, char **ret, struct zl_error *err);
 
 #endif

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "ocicli/unit.h"
 #include "sandbox/kernel.h"
 
 void container_done(struct container *c)
@@ -133,8 +134,10 @@ int container_config(struct container *c, struct oci_config **ret, struct zl_err
     return 0;
 }
 
-int container_remove(struct container *c, struct zl_error *err)
+int container_remove(const struct cli *cli, struct container *c, struct zl_error *err)
 {
+    if (unit_stop(cli, c, err) < 0)
+        return -1;
     if (c->carry && carry_remove(c->carry, err) < 0)
         return -1;
     return zl_remove_tree(c->root_fd, c->id, err);

@@ -43,8 +43,8 @@ int container_plan(struct container *c, const struct oci_config *config,
 int container_load_plan(struct container *c, struct zl_error *err);
 /* The configuration that was kept. */
 int container_config(struct container *c, struct oci_config **ret, struct zl_error *err);
-/* Removes cgroups and folder. */
-int container_remove(struct container *c, struct zl_error *err);
+/* Removes systemd's scope, cgroups and folder. */
+int container_remove(const struct cli *cli, struct container *c, struct zl_error *err);
 
 /* A container without state.json whose maker is gone is one whose creation was cut off: stopped. */
 int container_status(struct container *c, struct oci_state *state, enum oci_status *ret,

@@ -74,7 +74,7 @@ static int run_to_the_end(struct making *m, struct carry_proc *p, int console, s
     code = attend(p, master, err);
     if (code < 0 || m->o->keep)
         return code;
-    if (container_remove(&m->container, err) < 0)
+    if (container_remove(m->cli, &m->container, err) < 0)
         return -1;
     m->state.pid = 0;
     hooks_after_stop(&h);

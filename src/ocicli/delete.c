@@ -37,7 +37,7 @@ static int delete_found(struct cli *cli, struct found *f, bool force, struct zl_
         return -1;
     if (f->status != OCI_STOPPED && end_first(f, err) < 0)
         return -1;
-    if (container_remove(c, err) < 0)
+    if (container_remove(cli, c, err) < 0)
         return -1;
     f->state.pid = 0;
     h.config = config;

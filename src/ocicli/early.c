@@ -6,10 +6,12 @@
  * libc at all. Whatever fails here is left to self_protect(), which can tell about it.
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <stddef.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 
+#include "ocicli/ocicli.h"
 #include "sandbox/kernel.h"
 
 #if defined(__x86_64__)
@@ -32,6 +34,31 @@ static const void *number(long n)
     return (const void *)n; /* a register's worth, as system calls take it */
 }
 
+/* /proc/self/exe will not tell where our file is: main() finds it in the environment. */
+static char self_entry[sizeof SELF_VARIABLE "=" + PATH_MAX] = SELF_VARIABLE "=";
+
+/* Into out, which has room for two more than envp has. */
+__attribute__((no_stack_protector)) static void add_self(const long *envp, long *out)
+{
+    char *value = self_entry + sizeof SELF_VARIABLE;
+    long n = call5(SYS_readlink, "/proc/self/exe", value, number(PATH_MAX - 1), NULL, NULL);
+
+    while (*envp)
+        *out++ = *envp++;
+    if (n > 0)
+        *out++ = (long)self_entry;
+    *out = 0;
+}
+
+static size_t count(const long *v)
+{
+    size_t n = 0;
+
+    while (v[n])
+        n++;
+    return n;
+}
+
 /* stack: argc, argv, NULL, envp, NULL as execve(2) leaves them. No stack protector: its canary is
  * set up by libc. */
 __attribute__((used, no_stack_protector)) void zl_early(long *stack);
@@ -50,8 +77,11 @@ void zl_early(long *stack)
     if (fd < 0)
         return;
     if (call5(K_SYS_mount_setattr, number(fd), "", number(K_AT_EMPTY_PATH), &readonly,
-              number(sizeof readonly)) == 0)
-        (void)call5(SYS_execveat, number(fd), "", argv, envp, number(K_AT_EMPTY_PATH));
+              number(sizeof readonly)) == 0) {
+        long *env = __builtin_alloca((count(envp) + 2) * sizeof *env);
+        add_self(envp, env);
+        (void)call5(SYS_execveat, number(fd), "", argv, env, number(K_AT_EMPTY_PATH));
+    }
     (void)call5(SYS_close, number(fd), NULL, NULL, NULL, NULL);
 }
 

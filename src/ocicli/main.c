@@ -119,7 +119,7 @@ int main(int argc, char **argv)
     struct zl_error err = { 0 };
     int rc;
 
-    if (self_protect(argv, &err) < 0) /* before the parser puts argv in another order */
+    if (self_protect(argv, cli.self, &err) < 0) /* before the parser puts argv in another order */
         return oci_fail(&cli, &err);
     if (argc > 1 && strcmp(argv[1], "-v") == 0) /* as runc's */
         argv[1] = version;

@@ -16,8 +16,9 @@ enum { CONFIG_MAX = 8 << 20 };
 
 void making_init(struct making *m, struct cli *cli, const struct make_options *o, const char *id)
 {
-    *m =
-        (struct making){ .cli = cli, .o = o, .id = id, .console = -1, .container = CONTAINER_NONE };
+    *m = (struct making){
+        .cli = cli, .o = o, .id = id, .console = -1, .container = CONTAINER_NONE, .unit = UNIT_NONE
+    };
     zl_buf_init(&m->config_text, CONFIG_MAX);
 }
 
@@ -25,6 +26,7 @@ void making_done(struct making *m)
 {
     int saved = errno;
 
+    unit_done(&m->unit);
     container_done(&m->container);
     oci_config_free(m->config);
     zl_buf_done(&m->config_text);
@@ -92,6 +94,11 @@ int making_load(struct making *m, struct zl_error *err)
 
 /* ---- making ---- */
 
+static bool with_systemd(const struct making *m)
+{
+    return m->cli->cgroup_manager == OCI_SYSTEMD;
+}
+
 static int plan(struct making *m, struct zl_error *err)
 {
     zl_autobuf struct zl_buf notes = ZL_BUF(65536);
@@ -101,8 +108,9 @@ static int plan(struct making *m, struct zl_error *err)
         .bundle = m->bundle,
         .no_pivot = m->o->no_pivot,
         .no_cgroups = m->cli->cgroup_manager == OCI_NO_CGROUPS,
+        .cgroup_given = with_systemd(m) ? m->unit.cgroup : NULL,
         /* an engine looks for the container in every hierarchy: what it is not in looks like "/" */
-        .join_all = path && path[0],
+        .join_all = with_systemd(m) || (path && path[0]),
         .notes = &notes,
     };
 
@@ -131,11 +139,13 @@ static int prepare(struct making *m, struct zl_error *err)
                                    .rootfs = m->rootfs,
                                    .created = m->created,
                                    .annotations = m->config->annotations };
-    if (plan(m, err) == 0 && carry_prepare(m->container.carry, false, err) == 0)
+    if ((!with_systemd(m) || unit_start(m->cli, &m->container, m->config, &m->unit, err) == 0) &&
+        plan(m, err) == 0 && carry_prepare(m->container.carry, false, err) == 0)
         return 0;
     carry_free(m->container.carry); /* what it made it took back; a cgroup may be another's */
     m->container.carry = NULL;
-    (void)container_remove(&m->container, NULL); /* the first failure is the story */
+    unit_done(&m->unit);
+    (void)container_remove(m->cli, &m->container, NULL); /* the first failure is the story */
     return -1;
 }
 
@@ -159,7 +169,8 @@ static void give_up(struct making *m, struct carry_proc *p)
             ;
     zl_closep(&p->pidfd);
     p->pidfd = -1;
-    (void)container_remove(&m->container, NULL);
+    unit_done(&m->unit);
+    (void)container_remove(m->cli, &m->container, NULL);
     m->state.pid = 0;
     hooks_after_stop(&h); /* runtime.md, "Lifecycle", 12 and 13 */
 }
@@ -206,6 +217,23 @@ static struct carry_start how_to_start(struct making *m)
     };
 }
 
+/* The scope has its process: it needs ours no more. Its limits are in force; systemd is told. */
+static int settle_unit(struct making *m, struct zl_error *err)
+{
+    const struct plan *p = m->container.plan;
+    struct zl_error why = { 0 };
+
+    if (!with_systemd(m))
+        return 0;
+    if (unit_release(&m->unit, err) < 0)
+        return -1;
+    if (unit_set_limits(m->cli, &m->container, p, p->cgroups, &why) < 0) {
+        (void)zl_wrap(&why, "systemd does not know the limits and may undo them");
+        oci_warn(m->cli, &why);
+    }
+    return 0;
+}
+
 int making_create(struct making *m, struct carry_proc *ret, struct zl_error *err)
 {
     struct carry_start how;
@@ -218,7 +246,8 @@ int making_create(struct making *m, struct carry_proc *ret, struct zl_error *err
     if (gate_make(&m->container, &gate, err) == 0) {
         how.gate = gate.gate_fd;
         how.report = gate.report_fd;
-        if (carry_start(m->container.carry, &how, &p, err) == 0 && record(m, &p, err) == 0) {
+        if (carry_start(m->container.carry, &how, &p, err) == 0 && settle_unit(m, err) == 0 &&
+            record(m, &p, err) == 0) {
             *ret = p;
             return 0;
         }
@@ -246,7 +275,7 @@ static int start_at_once(struct making *m, struct carry_proc *ret, struct zl_err
 
 int making_create_and_start(struct making *m, struct carry_proc *ret, struct zl_error *err)
 {
-    if (!oci_config_has_hooks(m->config))
+    if (!oci_config_has_hooks(m->config) && !with_systemd(m))
         return start_at_once(m, ret, err);
     if (making_create(m, ret, err) < 0)
         return -1;

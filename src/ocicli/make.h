@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "ocicli/container.h"
+#include "ocicli/unit.h"
 
 /* What create and run say about how to make it. */
 struct make_options {
@@ -23,6 +24,7 @@ struct making {
     const struct make_options *o;
     const char *id;
     struct container container;
+    struct unit unit; /* with systemd's cgroups */
     struct zl_buf config_text;
     struct oci_config *config;
     struct oci_state state;

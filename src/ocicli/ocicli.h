@@ -22,6 +22,7 @@ struct cli {
     int cgroup_manager; /* enum oci_cgroups */
     bool debug, systemd_cgroup;
 
+    char self[4096]; /* the path of our executable's file; "": not known */
     char default_root[4096];
 };
 
@@ -44,7 +45,10 @@ void oci_warn_lines(const struct cli *cli, const struct zl_buf *notes);
 /* With --debug only. */
 void oci_debug(const struct cli *cli, const char *fmt, ...) ZL_PRINTF(2, 3);
 
-/* self.c: makes sure that a container cannot write our executable; returns when that is so */
-int self_protect(char **argv, struct zl_error *err);
+/* self.c: makes sure that a container cannot write our executable; returns when that is so. self
+ * (PATH_MAX bytes) gets the path of its file. */
+int self_protect(char **argv, char *self, struct zl_error *err);
+/* Hands that path on to ourselves, executed from elsewhere; early.c sets it as well. */
+#define SELF_VARIABLE "ZLAYER_OCI_SELF"
 
 #endif

@@ -10,6 +10,8 @@
  * An ordinary user may not make mounts: then we run from a sealed copy in memory.
  */
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -24,7 +26,7 @@
 
 extern char **environ;
 
-static const char self[] = "/proc/self/exe";
+static const char exe[] = "/proc/self/exe";
 
 static bool is_protected(int fd)
 {
@@ -38,7 +40,7 @@ static bool is_protected(int fd)
 static int from_readonly_mount(char **argv)
 {
     struct k_mount_attr readonly = { .attr_set = K_ATTR_RDONLY };
-    zl_autoclose int fd = k_open_tree(AT_FDCWD, self, K_OPEN_TREE_CLONE | K_OPEN_TREE_CLOEXEC);
+    zl_autoclose int fd = k_open_tree(AT_FDCWD, exe, K_OPEN_TREE_CLONE | K_OPEN_TREE_CLOEXEC);
 
     if (fd < 0 || k_mount_setattr(fd, "", K_AT_EMPTY_PATH, &readonly) < 0)
         return -1;
@@ -75,13 +77,27 @@ static int from_memory(int fd, char **argv)
     return copy < 0 ? -1 : (int)syscall(SYS_execveat, copy, "", argv, environ, K_AT_EMPTY_PATH);
 }
 
-int self_protect(char **argv, struct zl_error *err)
+/* Of the first of us, which /proc/self/exe of the second does not tell. */
+static void find_self(char *out)
 {
-    zl_autoclose int fd = open(self, O_RDONLY | O_CLOEXEC);
+    const char *told = getenv(SELF_VARIABLE);
+    ssize_t n = told ? 0 : readlink(exe, out, PATH_MAX - 1);
 
+    if (told)
+        (void)snprintf(out, PATH_MAX, "%s", told);
+    else
+        out[n > 0 ? n : 0] = '\0';
+}
+
+int self_protect(char **argv, char *self, struct zl_error *err)
+{
+    zl_autoclose int fd = open(exe, O_RDONLY | O_CLOEXEC);
+
+    find_self(self);
     if (fd < 0)
-        return zl_fail_errno(err, "open '%s'", self);
-    if (is_protected(fd) || from_readonly_mount(argv) == 0 || from_memory(fd, argv) == 0)
-        return 0;
-    return zl_fail_errno(err, "execute ourselves where no container can write");
+        return zl_fail_errno(err, "open '%s'", exe);
+    if (!is_protected(fd) && (setenv(SELF_VARIABLE, self, 1) < 0 ||
+                              (from_readonly_mount(argv) < 0 && from_memory(fd, argv) < 0)))
+        return zl_fail_errno(err, "execute ourselves where no container can write");
+    return unsetenv(SELF_VARIABLE) < 0 ? zl_fail_errno(err, "clear our environment") : 0;
 }

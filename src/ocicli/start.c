@@ -26,7 +26,7 @@ static void destroy(struct cli *cli, struct found *f, const struct oci_config *c
     };
 
     if (end_first(f, NULL) < 0 || container_load_plan(&f->container, NULL) < 0 ||
-        container_remove(&f->container, NULL) < 0)
+        container_remove(cli, &f->container, NULL) < 0)
         return; /* the hook's failure is the story; delete will tell the rest */
     f->state.pid = 0;
     hooks_after_stop(&h);

@@ -9,7 +9,7 @@
 #include <strings.h>
 
 #include "base/fd.h"
-#include "ocicli/container.h"
+#include "ocicli/unit.h"
 
 enum { RESOURCES_MAX = 8 << 20 };
 
@@ -150,7 +150,9 @@ static int apply(struct cli *cli, struct found *f, const struct oci_resources *r
         plan_update_check(bytes.data, bytes.len, &u, err) < 0)
         return -1;
     oci_warn_lines(cli, &notes);
-    return carry_update(f->container.carry, u, err);
+    if (carry_update(f->container.carry, u, err) < 0)
+        return -1;
+    return unit_set_limits(cli, &f->container, u, u->cgroups, err);
 }
 
 static int update(struct cli *cli, const char *id, const struct update_options *o,

@@ -87,10 +87,11 @@ struct plan_file { /* a value for a control file or sysctl */
 };
 
 enum plan_cgroup_kind { PLAN_CGROUP_V1, PLAN_CGROUP_V2, PLAN_CGROUP_KINDS };
-enum {                       /* plan_cgroup.flags */
-       PLAN_CGROUP_LATE = 1, /* v1: not joined at the start. It is made, and all processes moved
-                              * into it, when something is to be written there later: the freezer
-                              * for a pause, another controller for an update */
+enum {                        /* plan_cgroup.flags */
+       PLAN_CGROUP_LATE = 1,  /* v1: not joined at the start. It is made, and all processes moved
+                               * into it, when something is to be written there later: the freezer
+                               * for a pause, another controller for an update */
+       PLAN_CGROUP_GIVEN = 2, /* made by systemd beforehand; whom it made it for may be in it */
 };
 struct plan_cgroup { /* one hierarchy */
     uint32_t kind;
@@ -225,6 +226,8 @@ struct plan_options {
     const char *bundle;        /* absolute; root.path and relative mount sources start here */
     const char *cgroup_parent; /* NULL: "/zlayer"; the container's is <parent>/c/<id>, unless
                                 * linux.cgroupsPath says another */
+    const char *cgroup_given;  /* systemd made it: its path below the mount. linux.cgroupsPath and
+                                * cgroup_parent are not read then */
     bool join_all;             /* memory, cpuacct, pids and blkio are joined though nothing limits
                                 * them: for statistics */
     enum plan_seccomp seccomp;

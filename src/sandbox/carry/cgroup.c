@@ -249,7 +249,7 @@ int cgroup_make(struct cgroup *c, struct zl_error *err)
     if (made < 0 || cgroup_dir(c) < 0)
         return zl_fail_errno(err, "make cgroup '%s/%s'", c->mount, c->path);
     /* all that is in a container's cgroup ends with the container */
-    if (!made && cgroup_empty(c) != 1)
+    if (!made && !(c->plan->flags & PLAN_CGROUP_GIVEN) && cgroup_empty(c) != 1)
         return zl_fail(err, ZL_ERR_CONFLICT, "make cgroup '%s/%s': processes are in it already",
                        c->mount, c->path);
     c->ours = true;

@@ -24,27 +24,33 @@ static bool has_dots(const char *path)
     return false;
 }
 
+/* Of systemd's cgroup, which the caller had made, or of linux.cgroupsPath, or our own. */
+static int write_path(struct build *b, const char *given)
+{
+    const char *parent = b->options->cgroup_parent ? b->options->cgroup_parent : "/zlayer";
+
+    while (*parent == '/')
+        parent++;
+    if (given && *given)
+        return snprintf(b->cgroup_path, sizeof b->cgroup_path, "%s", given);
+    return snprintf(b->cgroup_path, sizeof b->cgroup_path, "%s%sc/%s", parent, *parent ? "/" : "",
+                    b->options->id);
+}
+
 static int choose_path(struct build *b)
 {
-    const char *given = b->config->linux_.cgroups_path;
-    const char *parent = b->options->cgroup_parent ? b->options->cgroup_parent : "/zlayer";
-    int n;
+    const char *told = b->config->linux_.cgroups_path;
+    const char *given = b->options->cgroup_given ? b->options->cgroup_given : told;
 
     while (given && *given == '/')
         given++;
-    while (*parent == '/')
-        parent++;
-    if (given && *given && strchr(given, ':') && !strchr(given, '/'))
-        return zl_fail(b->err, ZL_ERR_UNSUPPORTED,
-                       "linux.cgroupsPath: '%s' is meant for systemd, whose cgroup driver is not "
-                       "supported",
-                       given);
-    n = given && *given ? snprintf(b->cgroup_path, sizeof b->cgroup_path, "%s", given)
-                        : snprintf(b->cgroup_path, sizeof b->cgroup_path, "%s%sc/%s", parent,
-                                   *parent ? "/" : "", b->options->id);
+    if (!b->options->cgroup_given && given && strchr(given, ':') && !strchr(given, '/'))
+        return zl_fail(b->err, ZL_ERR_INVALID,
+                       "linux.cgroupsPath: '%s' is meant for systemd: use --systemd-cgroup", given);
+    int n = write_path(b, given);
     if (n < 0 || (size_t)n >= sizeof b->cgroup_path || has_dots(b->cgroup_path))
         return zl_fail(b->err, ZL_ERR_INVALID, "linux.cgroupsPath: '%s' cannot be used",
-                       given ? given : parent);
+                       given ? given : b->options->cgroup_parent);
     return 0;
 }
 
@@ -166,9 +172,16 @@ static int gather(struct gathered *g)
 
 /* ---- rows ---- */
 
+/* PLAN_CGROUP_GIVEN where the caller had it made. */
+static uint32_t given_flag(const struct gathered *g)
+{
+    return g->b->options->cgroup_given ? PLAN_CGROUP_GIVEN : 0;
+}
+
 static void add_v1(struct gathered *g, struct folder *f, struct zl_buf *rows)
 {
-    struct plan_cgroup c = { .kind = PLAN_CGROUP_V1, .flags = f->joined ? 0 : PLAN_CGROUP_LATE };
+    struct plan_cgroup c = { .kind = PLAN_CGROUP_V1,
+                             .flags = (f->joined ? 0 : PLAN_CGROUP_LATE) | given_flag(g) };
     struct writer *w = &g->b->w;
 
     c.mount = writer_textf(w, "%s/%s", g->b->layout->root, f->name);
@@ -203,7 +216,7 @@ static plan_str controllers_wanted(struct gathered *g)
 static int add_v2(struct gathered *g, struct zl_buf *rows)
 {
     bool pure = g->b->layout->mode == CGROUP_V2;
-    struct plan_cgroup c = { .kind = PLAN_CGROUP_V2 };
+    struct plan_cgroup c = { .kind = PLAN_CGROUP_V2, .flags = given_flag(g) };
     struct writer *w = &g->b->w;
 
     c.mount = writer_textf(w, "%s%s", g->b->layout->root, pure ? "" : "/unified");
@@ -215,6 +228,23 @@ static int add_v2(struct gathered *g, struct zl_buf *rows)
         return -1;
     zl_buf_add(rows, &c, sizeof c);
     return 0;
+}
+
+/* Where systemd looks for a unit's processes: it ends a scope without any. */
+static int add_tracking(struct gathered *g, struct zl_buf *rows)
+{
+    const struct cgroup_layout *l = g->b->layout;
+    struct folder named = { .name = "systemd", .joined = true };
+    bool unified = false;
+
+    zl_buf_init(&named.limits.rows, PLAN_MAX);
+    for (size_t i = 0; i < l->n; i++) {
+        if (strcmp(l->v[i].name, named.name) == 0)
+            add_v1(g, &named, rows);
+        unified |= strcmp(l->v[i].name, "unified") == 0;
+    }
+    zl_buf_done(&named.limits.rows);
+    return unified ? add_v2(g, rows) : 0;
 }
 
 static int add_rows_v1(struct gathered *g, struct zl_buf *rows)
@@ -231,6 +261,8 @@ static int add_rows_v1(struct gathered *g, struct zl_buf *rows)
         for (size_t i = 0; i < g->n_v1; i++)
             if (g->v1[i].joined != late)
                 add_v1(g, &g->v1[i], rows);
+    if (given_flag(g))
+        return add_tracking(g, rows);
     return g->v2.rows.len ? add_v2(g, rows) : 0;
 }
 
