@@ -278,7 +278,7 @@ static const struct { const char *rest, *message; enum zl_err_kind kind; } bad[]
     { PROCESS ",\"linux\":{\"namespaces\":[{\"type\":\"mount\",\"path\":\"/proc/1/ns/mnt\"}]}",
       "config.json: linux.namespaces[0]: joining a mount namespace is not supported", ZL_ERR_UNSUPPORTED },
     { PROCESS ",\"linux\":{" NAMESPACES ",\"cgroupsPath\":\"system.slice:docker:x\"}",
-      "config.json: linux.cgroupsPath: 'system.slice:docker:x' is meant for systemd: use --systemd-cgroup", ZL_ERR_UNSUPPORTED },
+      "config.json: linux.cgroupsPath: 'system.slice:docker:x' is meant for systemd: use --systemd-cgroup", ZL_ERR_INVALID },
     { PROCESS ",\"linux\":{" NAMESPACES ",\"devices\":[{\"path\":\"/dev/x\",\"type\":\"z\"}]}",
       "config.json: linux.devices[0].type: expected c, b, u or p, found 'z'", ZL_ERR_INVALID },
     { "\"process\":{\"cwd\":\"/\",\"args\":[\"x\"],\"apparmorProfile\":\"p\"},\"linux\":{" NAMESPACES "}",
