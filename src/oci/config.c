@@ -10,13 +10,21 @@ enum { CONFIG_MAX = 8 << 20 };
 /* clang-format off */
 static const struct zl_element process_element = { sizeof(struct oci_process), oci_process_fields };
 
+static const struct zl_field id_mapping_fields[] = {
+    R("containerID", zl_json_u32, oci_id_mapping, container),
+    R("hostID",      zl_json_u32, oci_id_mapping, host),
+    R("size",        zl_json_u32, oci_id_mapping, size),
+    { 0 },
+};
+static const struct zl_element id_mapping_element = { sizeof(struct oci_id_mapping), id_mapping_fields };
+
 static const struct zl_field mount_fields[] = {
     R("destination", zl_json_string,  oci_mount, destination),
     F("type",        zl_json_string,  oci_mount, type),
     F("source",      zl_json_string,  oci_mount, source),
     F("options",     zl_json_strs,    oci_mount, options),
-    F("uidMappings", zl_json_present, oci_mount, uid_mappings),
-    F("gidMappings", zl_json_present, oci_mount, gid_mappings),
+    D("uidMappings", zl_json_list,    oci_mount, uid_mappings, &id_mapping_element),
+    D("gidMappings", zl_json_list,    oci_mount, gid_mappings, &id_mapping_element),
     { 0 },
 };
 static const struct zl_element mount_element = { sizeof(struct oci_mount), mount_fields };
@@ -65,6 +73,20 @@ static const struct zl_field hooks_fields[] = {
     { 0 },
 };
 
+static const struct zl_field time_offset_fields[] = {
+    F("secs",     zl_json_i64, oci_time_offset, secs),
+    F("nanosecs", zl_json_u32, oci_time_offset, nanosecs),
+    { 0 },
+};
+static const struct zl_element time_offset_element = { sizeof(struct oci_time_offset), time_offset_fields };
+
+/* told from the start of oci_linux */
+static const struct zl_field personality_fields[] = {
+    R("domain", zl_json_string, oci_linux, personality.domain),
+    F("flags",  zl_json_strs,   oci_linux, personality.flags),
+    { 0 },
+};
+
 static const struct zl_field linux_fields[] = {
     D("namespaces",        zl_json_list,    oci_linux, namespaces, &namespace_element),
     D("devices",           zl_json_list,    oci_linux, devices, &device_element),
@@ -76,11 +98,11 @@ static const struct zl_field linux_fields[] = {
     F("maskedPaths",       zl_json_strs,    oci_linux, masked_paths),
     F("readonlyPaths",     zl_json_strs,    oci_linux, readonly_paths),
     F("mountLabel",        zl_json_string,  oci_linux, mount_label),
-    F("uidMappings",       zl_json_present, oci_linux, uid_mappings),
-    F("gidMappings",       zl_json_present, oci_linux, gid_mappings),
+    D("uidMappings",       zl_json_list,    oci_linux, uid_mappings, &id_mapping_element),
+    D("gidMappings",       zl_json_list,    oci_linux, gid_mappings, &id_mapping_element),
     F("intelRdt",          zl_json_present, oci_linux, intel_rdt),
-    F("personality",       zl_json_present, oci_linux, personality),
-    F("timeOffsets",       zl_json_present, oci_linux, time_offsets),
+    { "personality",       zl_json_object,  0, 0, personality_fields },
+    D("timeOffsets",       zl_json_map,     oci_linux, time_offsets, &time_offset_element),
     { 0 },
 };
 

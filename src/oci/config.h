@@ -28,6 +28,17 @@ struct oci_rlimit {
     uint64_t soft, hard;
 };
 
+struct oci_scheduler {
+    int policy; /* SCHED_… of sched_setattr(2) */
+    int32_t nice, priority;
+    struct zl_strs flags;               /* "SCHED_FLAG_RESET_ON_FORK" */
+    uint64_t runtime, deadline, period; /* nanoseconds */
+};
+struct oci_io_priority {
+    int io_class;     /* IOPRIO_CLASS_… of ioprio_set(2) */
+    int32_t priority; /* 0 (high) to 7 */
+};
+
 struct oci_process {
     bool terminal;
     struct {
@@ -44,13 +55,25 @@ struct oci_process {
     bool no_new_privileges;
     struct zl_opt_i64 oom_score_adj;
     const char *apparmor_profile, *selinux_label;
-    bool scheduler, io_priority, exec_cpu_affinity; /* there; not carried out */
+    struct oci_scheduler *scheduler;     /* NULL: as who starts it */
+    struct oci_io_priority *io_priority; /* NULL: the same */
+    struct {                             /* lists of CPUs, "0-3,7", for further processes */
+        const char *initial, *final;
+    } exec_cpu_affinity;
+};
+
+struct oci_id_mapping { /* container … container + size is host … on the host */
+    uint32_t container, host, size;
+};
+struct oci_id_mappings {
+    struct oci_id_mapping *v;
+    size_t n;
 };
 
 struct oci_mount {
     const char *destination, *type, *source;
     struct zl_strs options;
-    bool uid_mappings, gid_mappings; /* there; not carried out */
+    struct oci_id_mappings uid_mappings, gid_mappings; /* container: as in the source's files */
 };
 
 enum oci_ns {
@@ -221,6 +244,12 @@ struct oci_hooks {
         poststop;
 };
 
+struct oci_time_offset {
+    const char *clock; /* "monotonic" or "boottime" */
+    int64_t secs;
+    uint32_t nanosecs;
+};
+
 struct oci_linux {
     struct {
         struct oci_namespace *v;
@@ -237,8 +266,16 @@ struct oci_linux {
     struct zl_pairs sysctl;
     struct zl_strs masked_paths, readonly_paths;
     const char *mount_label;
-    bool uid_mappings, gid_mappings, intel_rdt, personality,
-        time_offsets; /* there; not carried out */
+    struct oci_id_mappings uid_mappings, gid_mappings;
+    struct {
+        struct oci_time_offset *v;
+        size_t n;
+    } time_offsets;
+    struct {
+        const char *domain; /* NULL: the host's; "LINUX", "LINUX32" */
+        struct zl_strs flags;
+    } personality;
+    bool intel_rdt; /* it is there; not carried out */
 };
 
 struct oci_config {

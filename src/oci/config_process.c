@@ -67,6 +67,41 @@ static const struct zl_field rlimit_fields[] = {
 };
 static const struct zl_element rlimit_element = { sizeof(struct oci_rlimit), rlimit_fields };
 
+/* linux/sched.h; the kernel reserves SCHED_ISO and does not have it */
+static const struct zl_word policy_words[] = {
+    { "SCHED_OTHER", 0 }, { "SCHED_FIFO", 1 }, { "SCHED_RR", 2 },       { "SCHED_BATCH", 3 },
+    { "SCHED_ISO", 4 },   { "SCHED_IDLE", 5 }, { "SCHED_DEADLINE", 6 }, { 0 },
+};
+static const struct zl_field scheduler_fields[] = {
+    RD("policy",   zl_json_enum, oci_scheduler, policy, policy_words),
+    F("nice",      zl_json_i32,  oci_scheduler, nice),
+    F("priority",  zl_json_i32,  oci_scheduler, priority),
+    F("flags",     zl_json_strs, oci_scheduler, flags),
+    F("runtime",   zl_json_u64,  oci_scheduler, runtime),
+    F("deadline",  zl_json_u64,  oci_scheduler, deadline),
+    F("period",    zl_json_u64,  oci_scheduler, period),
+    { 0 },
+};
+static const struct zl_element scheduler_element = { sizeof(struct oci_scheduler), scheduler_fields };
+
+/* linux/ioprio.h */
+static const struct zl_word io_class_words[] = {
+    { "IOPRIO_CLASS_RT", 1 }, { "IOPRIO_CLASS_BE", 2 }, { "IOPRIO_CLASS_IDLE", 3 }, { 0 },
+};
+static const struct zl_field io_priority_fields[] = {
+    RD("class",    zl_json_enum, oci_io_priority, io_class, io_class_words),
+    F("priority",  zl_json_i32,  oci_io_priority, priority),
+    { 0 },
+};
+static const struct zl_element io_priority_element = { sizeof(struct oci_io_priority), io_priority_fields };
+
+/* told from the start of oci_process */
+static const struct zl_field affinity_fields[] = {
+    F("initial", zl_json_string, oci_process, exec_cpu_affinity.initial),
+    F("final",   zl_json_string, oci_process, exec_cpu_affinity.final),
+    { 0 },
+};
+
 const struct zl_field oci_process_fields[] = {
     F("terminal",         zl_json_bool,     oci_process, terminal),
     D("consoleSize",      zl_json_object,   oci_process, console_size, ((const struct zl_field[]){
@@ -83,9 +118,9 @@ const struct zl_field oci_process_fields[] = {
     F("oomScoreAdj",      zl_json_opt_i64,  oci_process, oom_score_adj),
     F("apparmorProfile",  zl_json_string,   oci_process, apparmor_profile),
     F("selinuxLabel",     zl_json_string,   oci_process, selinux_label),
-    F("scheduler",        zl_json_present,  oci_process, scheduler),
-    F("ioPriority",       zl_json_present,  oci_process, io_priority),
-    F("execCPUAffinity",  zl_json_present,  oci_process, exec_cpu_affinity),
+    D("scheduler",        zl_json_pointer,  oci_process, scheduler, &scheduler_element),
+    D("ioPriority",       zl_json_pointer,  oci_process, io_priority, &io_priority_element),
+    { "execCPUAffinity",  zl_json_object,   0, 0, affinity_fields },
     { 0 },
 };
 /* clang-format on */

@@ -296,7 +296,12 @@ static int make_plan(struct executing *x, const struct plan_exec **ret, struct z
 {
     zl_autobuf struct zl_buf notes = ZL_BUF(65536);
     char root[32];
-    struct plan_options how = { .id = x->f.container.id, .root = root, .notes = &notes };
+    struct plan_options how = {
+        .id = x->f.container.id,
+        .root = root,
+        .no_new_keyring = !x->f.container.plan->process.keyring,
+        .notes = &notes,
+    };
 
     (void)snprintf(root, sizeof root, "/proc/%d/root", (int)x->f.state.pid);
     if (plan_exec_build(x->config, &how, &x->process, &x->plan_bytes, err) < 0 ||

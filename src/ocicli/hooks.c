@@ -195,7 +195,9 @@ static int plan_for(const struct hooking *h, const struct oci_hook *hook, struct
                     struct zl_error *err)
 {
     const char *path[] = { hook->path, NULL };
-    struct plan_options how = { .id = h->container->id, .command = hook->path };
+    struct plan_options how = { .id = h->container->id,
+                                .command = hook->path,
+                                .no_new_keyring = !h->container->plan->process.keyring };
     struct oci_process process = *h->config->process;
 
     process.terminal = false;

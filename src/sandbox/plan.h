@@ -29,7 +29,7 @@ enum {
     PLAN_MAGIC = 0x6e6c707a, /* "zpln" */
     PLAN_EXEC_MAGIC = 0x78657a7a,
     PLAN_UPDATE_MAGIC = 0x64707a7a,
-    PLAN_VERSION = 2,
+    PLAN_VERSION = 3,
     PLAN_MAX = 4 << 20, /* bytes */
     PLAN_LOWER_MAX = 120,
 };
@@ -53,10 +53,16 @@ enum plan_mount_kind {
     PLAN_MOUNT_REMOUNT, /* flags of what is mounted at target already are changed */
     PLAN_MOUNT_KINDS
 };
+enum {                          /* plan_mount.copy_up */
+       PLAN_COPY_UP = 1,        /* what it covers is copied into it */
+       PLAN_COPY_UP_FOLDER = 2, /* owner and mode of the folder that it covers as well */
+};
 struct plan_mount {
     uint32_t kind;
     plan_str source, target, type, data;
-    uint32_t recursive;                    /* BIND: with all mounts below source */
+    uint32_t recursive; /* BIND: with all mounts below source */
+    uint32_t copy_up;   /* FS: PLAN_COPY_UP… */
+    uint32_t pad;
     uint64_t flags;                        /* FS: MS_… of mount(2) */
     uint64_t attr_set, attr_clear;         /* BIND, REMOUNT: MOUNT_ATTR_… of mount_setattr(2) */
     uint64_t rec_attr_set, rec_attr_clear; /* the same for it and all below ("rro") */
@@ -110,6 +116,13 @@ struct plan_rlimit {
     uint64_t soft, hard;
 };
 
+struct plan_scheduler { /* sched_setattr(2) */
+    uint32_t policy;
+    int32_t nice;
+    uint32_t priority, pad;
+    uint64_t flags, runtime, deadline, period;
+};
+
 enum {
     PLAN_CAP_BOUNDING,
     PLAN_CAP_EFFECTIVE,
@@ -124,6 +137,8 @@ enum { /* plan_process.flags */
        PLAN_HAS_OOM_ADJ = 4,
        PLAN_HAS_UMASK = 8,
        PLAN_KEEP_GROUPS = 16, /* the supplementary groups of who starts it stay */
+       PLAN_HAS_IO_PRIORITY = 32,
+       PLAN_HAS_PERSONALITY = 64,
 };
 struct plan_process {
     struct plan_tab argv,
@@ -131,9 +146,14 @@ struct plan_process {
     struct plan_tab groups;  /* uint32_t */
     struct plan_tab rlimits; /* struct plan_rlimit */
     struct plan_tab seccomp; /* struct sock_filter: uint64_t each; empty: none */
+    struct plan_tab scheduler; /* struct plan_scheduler, one; empty: as who starts it */
+    struct plan_tab cpus;      /* uint64_t: bit n of all is CPU n; empty: no choice of our own */
     plan_str cwd;
     plan_str command; /* what is executed; 0: argv[0] */
+    plan_str keyring; /* of the session: joined, or made; 0: that of who starts it stays */
     uint32_t flags, uid, gid, umask, seccomp_flags;
+    uint32_t io_priority; /* ioprio_set(2) */
+    uint32_t personality; /* personality(2) */
     int32_t oom_score_adj;
     uint16_t rows, cols;          /* of the terminal; 0: not known */
     uint64_t caps[PLAN_CAP_SETS]; /* bit n: capability n */
@@ -176,6 +196,7 @@ struct plan {
 
 struct plan_exec { /* a further process in a container */
     uint32_t magic, version, size, pad;
+    struct plan_tab cpus_before; /* as process.cpus, until it is in the container's cgroup */
     struct plan_process process;
 };
 
@@ -236,6 +257,7 @@ struct plan_options {
     bool upper_volatile;     /* for what need not survive: --rm, jobs */
     const char *mount_point; /* with n_lower: an existing directory, absolute */
     bool no_pivot;
+    bool no_new_keyring; /* the session keyring of who starts it stays */
     bool no_cgroups;     /* the container stays in the cgroup of who starts it */
     const char *command; /* of an exec plan: what is executed, where that is not args[0] */
     const char *root;    /* of an exec plan: the container's root, to look HOME up in; NULL: the

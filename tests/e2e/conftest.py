@@ -6,6 +6,7 @@ import tempfile
 import pytest
 
 import world as w
+from ocibundle import Oci, unpack
 
 numbers = itertools.count(1)
 
@@ -52,3 +53,35 @@ def shared_host(busybox_tar):
     host.import_busybox(busybox_tar)
     yield host
     next(it, None)
+
+
+# ---- zlayer-oci ---------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def tree(busybox_tar, tmp_path_factory):
+    return unpack(busybox_tar, tmp_path_factory.mktemp("tree") / "rootfs")
+
+
+@pytest.fixture
+def oci(tree):
+    if os.geteuid() != 0:
+        pytest.fail("these tests make containers: run them as root")
+    folder = tempfile.mkdtemp(prefix="zlayer-oci.")
+    it = Oci(folder, tree)
+    try:
+        yield it
+    finally:
+        reports, left = it.close(), it.leftovers()
+        if not left:
+            shutil.rmtree(folder)
+    assert not reports, reports
+    assert not left, left
+
+
+@pytest.fixture
+def sleeper(oci):
+    """A running container "c" that sleeps."""
+    bundle = oci.bundle(oci.config("sleep", 1000))
+    oci.run("create", "--bundle", bundle, "--pid-file", oci.folder / "pid", "c")
+    oci.run("start", "c")
+    return oci

@@ -3,46 +3,13 @@ import json
 import os
 import pathlib
 import pty
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 
 import pytest
 
-from ocibundle import Oci, unpack
 from world import until
-
-
-@pytest.fixture(scope="module")
-def tree(busybox_tar, tmp_path_factory):
-    return unpack(busybox_tar, tmp_path_factory.mktemp("tree") / "rootfs")
-
-
-@pytest.fixture
-def oci(tree):
-    if os.geteuid() != 0:
-        pytest.fail("these tests make containers: run them as root")
-    folder = tempfile.mkdtemp(prefix="zlayer-oci.")
-    it = Oci(folder, tree)
-    try:
-        yield it
-    finally:
-        reports, left = it.close(), it.leftovers()
-        if not left:
-            shutil.rmtree(folder)
-    assert not reports, reports
-    assert not left, left
-
-
-@pytest.fixture
-def sleeper(oci):
-    """A running container "c" that sleeps."""
-    bundle = oci.bundle(oci.config("sleep", 1000))
-    oci.run("create", "--bundle", bundle, "--pid-file", oci.folder / "pid", "c")
-    oci.run("start", "c")
-    return oci
 
 
 # ---- life -------------------------------------------------------------------------------------

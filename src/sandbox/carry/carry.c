@@ -307,6 +307,19 @@ static int still_alive(int init_fd, pid_t init, struct zl_error *err)
     return 0;
 }
 
+static int spawn_on_cpus(struct spawn *s, const struct plan_exec *x, struct carry_proc *ret,
+                         struct zl_error *err)
+{
+    struct scheduling cpus;
+    int rc;
+
+    if (scheduling_begin(&cpus, x) < 0)
+        return zl_fail_errno(err, "set the initial CPU affinity");
+    rc = spawn_run(s, ret, err);
+    scheduling_end(&cpus);
+    return rc;
+}
+
 int carry_exec(struct carry *c, pid_t init, const struct plan_exec *x,
                const struct carry_start *how, struct carry_proc *ret, struct zl_error *err)
 {
@@ -333,7 +346,7 @@ int carry_exec(struct carry *c, pid_t init, const struct plan_exec *x,
     rc = open_cgroups(c, tasks, &s, err) < 0 || open_pid_ns(c, init, &s, err) < 0 ||
                  still_alive(init_fd, init, err) < 0
              ? -1
-             : spawn_run(&s, ret, err);
+             : spawn_on_cpus(&s, x, ret, err);
     zl_closep(&s.pid_ns_fd);
     return rc;
 }

@@ -309,7 +309,9 @@ static const struct way into_running_container[] = {
 };
 
 static const struct way to_exec[] = {
+    { STEP_KEYRING,      child_keyring },
     { STEP_RLIMIT,       child_rlimits },
+    { STEP_SCHEDULER,    child_scheduling },
     { STEP_CWD,          enter_cwd },
     { STEP_STDIO,        child_stdio },
     { STEP_BOUNDING,     child_bounding },

@@ -27,6 +27,7 @@ enum step {
     STEP_HOOKS,
     STEP_TARGET,
     STEP_MOUNT,
+    STEP_COPY_UP,
     STEP_DEVICE,
     STEP_LINK,
     STEP_TERMINAL,
@@ -34,7 +35,12 @@ enum step {
     STEP_READONLY,
     STEP_MASK,
     STEP_PIVOT,
+    STEP_KEYRING,
     STEP_RLIMIT,
+    STEP_SCHEDULER,
+    STEP_IO_PRIORITY,
+    STEP_CPUS,
+    STEP_PERSONALITY,
     STEP_CWD,
     STEP_STDIO,
     STEP_BOUNDING,
@@ -117,6 +123,10 @@ int child_pivot(struct child *k);
 int child_target(struct child *k, const char *path, bool directory);
 enum { CHILD_PATH_RESOLVE = 0x10 | 0x02 /* RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS */ };
 
+/* copy.c: all that is in one folder into another that is empty; with `itself` also what the folder
+ * itself is (owner, mode, …). Both may be O_PATH. -1 and errno, no report. */
+int child_copy_tree(int from, int to, bool itself);
+
 /* device.c */
 int child_devices(struct child *k);
 int child_links(struct child *k);
@@ -126,11 +136,15 @@ int child_terminal(struct child *k);
 int child_stdio(struct child *k);
 
 /* identity.c */
+int child_keyring(struct child *k);
 int child_rlimits(struct child *k);
 int child_bounding(struct child *k);
 int child_user(struct child *k);
 int child_capabilities(struct child *k);
 int child_seccomp(struct child *k);
+
+/* scheduling.c */
+int child_scheduling(struct child *k);
 
 /* command.c */
 int child_find(struct child *k);

@@ -6,12 +6,44 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "sandbox/carry/child.h"
+
+enum { /* permissions of a key: keyctl_setperm(3); the kernel's header is not of its uapi */
+       KEY_POS_ALL = 0x3f000000,
+       KEY_USR_VIEW = 0x00010000,
+       KEY_USR_READ = 0x00020000,
+       KEY_USR_SEARCH = 0x00080000,
+       KEY_USR_LINK = 0x00100000,
+};
+
+/*
+ * Without one of its own the process would have that of whoever started the runtime, and the keys
+ * in it. A further process finds the container's by its name, for which the owner must be allowed
+ * to search it: keyctl(2), KEYCTL_JOIN_SESSION_KEYRING.
+ */
+int child_keyring(struct child *k)
+{
+    /* what the kernel gives (all to who possesses it; view, read, link to the owner), and search */
+    const uint32_t permissions =
+        KEY_POS_ALL | KEY_USR_VIEW | KEY_USR_READ | KEY_USR_LINK | KEY_USR_SEARCH;
+    const char *name = plan_text(k->base, k->process->keyring);
+    long id;
+
+    if (!name)
+        return 0;
+    id = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name);
+    if (id < 0) /* ENOSYS: a kernel without keys has none to keep apart */
+        return errno == ENOSYS ? 0 : child_fail(k, STEP_KEYRING, name, NULL);
+    if (k->plan && syscall(SYS_keyctl, KEYCTL_SETPERM, id, permissions) < 0)
+        return child_fail(k, STEP_KEYRING, name, NULL);
+    return 0;
+}
 
 /* Raising a hard limit wants CAP_SYS_RESOURCE: without it, as high as we may. */
 static int clamp(int resource, struct rlimit *l)

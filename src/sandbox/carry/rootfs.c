@@ -127,6 +127,16 @@ static int remount(struct child *k, const char *target, const struct plan_mount 
     return 0;
 }
 
+/* covered: the folder that m was mounted on, opened before. */
+static int copy_up(struct child *k, const struct plan_mount *m, int covered)
+{
+    int fresh = open_inside(k, plan_text(k->base, m->target), O_DIRECTORY);
+
+    if (fresh < 0 || child_copy_tree(covered, fresh, m->copy_up & PLAN_COPY_UP_FOLDER) < 0)
+        return -1;
+    return close(fresh);
+}
+
 static int mount_fs(struct child *k, const struct plan_mount *m, int target_fd)
 {
     char path[FD_PATH_SIZE];
@@ -136,6 +146,8 @@ static int mount_fs(struct child *k, const struct plan_mount *m, int target_fd)
     if (mount(source ? source : type, child_fd_path(target_fd, path), type, m->flags,
               plan_text(k->base, m->data)) < 0)
         return -1;
+    if (m->copy_up && copy_up(k, m, target_fd) < 0)
+        return child_fail(k, STEP_COPY_UP, plan_text(k->base, m->target), NULL);
     return m->propagation ? remount(k, plan_text(k->base, m->target), m) : 0;
 }
 

@@ -26,6 +26,19 @@ void spawn_end(struct carry_proc *p);
 /* In the calling process's network namespace; -1 and errno. Async-signal-safe. */
 int spawn_loopback_up(void);
 
+/*
+ * scheduling.c: the CPUs that we ourselves run on while a further process is made, which is born on
+ * them: plan_exec.cpus_before. -1 and errno; the end puts back what was.
+ */
+enum { SCHEDULING_WORDS = 128 };
+struct scheduling {
+    uint64_t before[SCHEDULING_WORDS];
+    size_t n; /* bytes of it; 0: nothing was changed */
+};
+int scheduling_begin(struct scheduling *s, const struct plan_exec *x);
+void scheduling_end(struct scheduling *s);
+int scheduling_set_cpus(const void *base, struct plan_tab cpus);
+
 /* step.c: *err from a report; -1. */
 int step_error(const struct report *r, struct zl_error *err);
 void step_print_trace(const struct shared *s);

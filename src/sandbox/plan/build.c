@@ -143,16 +143,19 @@ static int refuse_unsupported(struct build *b)
         bool there;
         const char *name;
     } wanted[] = {
-        { l->uid_mappings || l->gid_mappings, "uidMappings" },
-        { l->intel_rdt, "intelRdt" },
-        { l->personality, "personality" },
-        { l->time_offsets, "timeOffsets" },
+        { l->uid_mappings.n || l->gid_mappings.n, "uidMappings" },
+        { l->time_offsets.n, "timeOffsets" },
         { l->mount_label && l->mount_label[0], "mountLabel" },
     };
 
     for (size_t i = 0; i < ZL_ARRAY_LEN(wanted); i++)
         if (wanted[i].there)
             return zl_fail(b->err, ZL_ERR_UNSUPPORTED, "linux.%s is not supported", wanted[i].name);
+    /* cache and memory bandwidth of a class of service: hosts that share those classes out are not
+     * ours to make room on */
+    if (l->intel_rdt)
+        return zl_fail(b->err, ZL_ERR_UNSUPPORTED,
+                       "linux.intelRdt: Intel's resource director technology is not supported");
     return 0;
 }
 
@@ -220,13 +223,23 @@ int plan_exec_build(const struct oci_config *config, const struct plan_options *
         if (!p.rlimits.n)
             p.rlimits.v = config->process->rlimits.v, p.rlimits.n = config->process->rlimits.n;
         p.no_new_privileges |= config->process->no_new_privileges;
+        if (!p.scheduler)
+            p.scheduler = config->process->scheduler;
+        if (!p.io_priority)
+            p.io_priority = config->process->io_priority;
+        if (!p.exec_cpu_affinity.initial && !p.exec_cpu_affinity.final)
+            p.exec_cpu_affinity = config->process->exec_cpu_affinity;
         if (!p.oom_score_adj.set)
             p.oom_score_adj = config->process->oom_score_adj;
     }
     writer_begin(&b.w, out, sizeof x);
     if (!p.args.n)
         return zl_fail(err, ZL_ERR_INVALID, "plan a further process: no command");
-    if (build_process(&b, &p, &x.process) < 0)
+    if (build_process(&b, &p, &x.process) < 0 ||
+        build_cpus(&b, "process.execCPUAffinity.initial", p.exec_cpu_affinity.initial,
+                   &x.cpus_before) < 0 ||
+        build_cpus(&b, "process.execCPUAffinity.final", p.exec_cpu_affinity.final,
+                   &x.process.cpus) < 0)
         return zl_wrap(err, "plan a further process");
     if (p.user.uid && p.capabilities) /* as execve(2) would do for uid 0 only */
         x.process.caps[PLAN_CAP_EFFECTIVE] = x.process.caps[PLAN_CAP_PERMITTED] =

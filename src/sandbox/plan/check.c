@@ -8,7 +8,7 @@
 
 #include "sandbox/plan.h"
 
-enum { MAX_MEMBERS = 12 };
+enum { MAX_MEMBERS = 16 };
 
 struct shape;
 struct member {
@@ -54,11 +54,15 @@ static const struct shape cgroups = {
                  TEXT(plan_cgroup, enable), TABLE(plan_cgroup, files, files),
                  TABLE(plan_cgroup, device_bpf, numbers64) } };
 static const struct shape rlimits = { .size = sizeof(struct plan_rlimit) };
+static const struct shape schedulers = { .size = sizeof(struct plan_scheduler) };
 static const struct shape process = {
-    .size = sizeof(struct plan_process), .n = 7,
+    .size = sizeof(struct plan_process), .n = 10,
     .members = { TABLE(plan_process, argv, texts), TABLE(plan_process, env, texts), TEXT(plan_process, cwd), TEXT(plan_process, command),
                  TABLE(plan_process, groups, numbers32), TABLE(plan_process, rlimits, rlimits),
-                 TABLE(plan_process, seccomp, numbers64) } };
+                 TABLE(plan_process, seccomp, numbers64), TABLE(plan_process, scheduler, schedulers),
+                 TABLE(plan_process, cpus, numbers64), TEXT(plan_process, keyring) } };
+static const struct shape exec = {
+    .size = sizeof(struct plan_exec), .n = 1, .members = { TABLE(plan_exec, cpus_before, numbers64) } };
 static const struct shape whole = {
     .size = sizeof(struct plan), .n = 12,
     .members = { TEXT(plan, root_path), TEXT(plan, hostname), TEXT(plan, domainname), TABLE(plan, joins, joins),
@@ -255,6 +259,7 @@ int plan_exec_check(const void *bytes, size_t n, const struct plan_exec **ret, s
     struct buffer b = { bytes, (uint32_t)n };
 
     if (check_head(bytes, n, PLAN_EXEC_MAGIC, sizeof *x, err) < 0 ||
+        check_record(&b, 0, &exec, err) < 0 ||
         check_record(&b, offsetof(struct plan_exec, process), &process, err) < 0 ||
         require_process(x, &x->process, err) < 0)
         return -1;

@@ -12,7 +12,15 @@
 #define MS_NOSYMFOLLOW 256
 #endif
 
-enum { IS_BIND = 1, IS_PROPAGATION = 2, IS_RECURSIVE = 4, IS_IGNORED = 8, IS_REFUSED = 16 };
+enum {
+    IS_BIND = 1,
+    IS_PROPAGATION = 2,
+    IS_RECURSIVE = 4,
+    IS_IGNORED = 8,
+    IS_REFUSED = 16,
+    IS_REMOUNT = 32,
+    IS_COPY_UP = 64,
+};
 
 struct option {
     const char *name;
@@ -25,7 +33,7 @@ struct option {
 /* clang-format off */
 static const struct option options[] = {
     { "async",         0, MS_SYNCHRONOUS, 0, 0, 0 },
-    { "atime",         0, MS_NOATIME, 0, K_ATTR_NOATIME, 0 },
+    { "atime",         0, MS_NOATIME, 0, K_ATTR_ATIME, 0 },
     { "bind",          0, 0, 0, 0, IS_BIND },
     { "defaults",      0, 0, 0, 0, IS_IGNORED },
     { "dev",           0, MS_NODEV, 0, K_ATTR_NODEV, 0 },
@@ -45,21 +53,23 @@ static const struct option options[] = {
     { "nolazytime",    0, MS_LAZYTIME, 0, 0, 0 },
     { "nomand",        0, MS_MANDLOCK, 0, 0, 0 },
     { "norelatime",    0, MS_RELATIME, 0, 0, 0 },
-    { "nostrictatime", 0, MS_STRICTATIME, 0, 0, 0 },
+    { "nostrictatime", 0, MS_STRICTATIME, 0, K_ATTR_ATIME, 0 },
     { "nosuid",        MS_NOSUID, 0, K_ATTR_NOSUID, 0, 0 },
     { "nosymfollow",   MS_NOSYMFOLLOW, 0, K_ATTR_NOSYMFOLLOW, 0, 0 },
     { "private",       MS_PRIVATE, 0, 0, 0, IS_PROPAGATION },
-    { "ratime",        0, 0, 0, K_ATTR_NOATIME, IS_RECURSIVE },
+    { "ratime",        0, 0, 0, K_ATTR_ATIME, IS_RECURSIVE },
     { "rbind",         MS_REC, 0, 0, 0, IS_BIND },
     { "rdev",          0, 0, 0, K_ATTR_NODEV, IS_RECURSIVE },
     { "rdiratime",     0, 0, 0, K_ATTR_NODIRATIME, IS_RECURSIVE },
     { "relatime",      MS_RELATIME, MS_NOATIME | MS_STRICTATIME, 0, K_ATTR_ATIME, 0 },
-    { "remount",       0, 0, 0, 0, IS_REFUSED },
+    { "remount",       0, 0, 0, 0, IS_REMOUNT },
     { "rexec",         0, 0, 0, K_ATTR_NOEXEC, IS_RECURSIVE },
     { "rnoatime",      0, 0, K_ATTR_NOATIME, K_ATTR_ATIME, IS_RECURSIVE },
     { "rnodev",        0, 0, K_ATTR_NODEV, 0, IS_RECURSIVE },
     { "rnodiratime",   0, 0, K_ATTR_NODIRATIME, 0, IS_RECURSIVE },
     { "rnoexec",       0, 0, K_ATTR_NOEXEC, 0, IS_RECURSIVE },
+    { "rnorelatime",   0, 0, 0, 0, IS_IGNORED },
+    { "rnostrictatime", 0, 0, 0, K_ATTR_ATIME, IS_RECURSIVE },
     { "rnosuid",       0, 0, K_ATTR_NOSUID, 0, IS_RECURSIVE },
     { "rnosymfollow",  0, 0, K_ATTR_NOSYMFOLLOW, 0, IS_RECURSIVE },
     { "ro",            MS_RDONLY, 0, K_ATTR_RDONLY, 0, 0 },
@@ -81,7 +91,7 @@ static const struct option options[] = {
     { "suid",          0, MS_NOSUID, 0, K_ATTR_NOSUID, 0 },
     { "symfollow",     0, MS_NOSYMFOLLOW, 0, K_ATTR_NOSYMFOLLOW, 0 },
     { "sync",          MS_SYNCHRONOUS, 0, 0, 0, 0 },
-    { "tmpcopyup",     0, 0, 0, 0, IS_REFUSED },
+    { "tmpcopyup",     0, 0, 0, 0, IS_COPY_UP },
     { "unbindable",    MS_UNBINDABLE, 0, 0, 0, IS_PROPAGATION },
 };
 /* clang-format on */
@@ -98,7 +108,13 @@ static const struct option *find_option(const char *name)
 
 static void apply(const struct option *o, struct plan_mount *m)
 {
-    if (o->is & IS_PROPAGATION) {
+    if (o->is & IS_IGNORED) {
+        return;
+    } else if (o->is & IS_COPY_UP) {
+        m->copy_up = PLAN_COPY_UP;
+    } else if (o->is & IS_REMOUNT) {
+        m->flags |= MS_REMOUNT;
+    } else if (o->is & IS_PROPAGATION) {
         m->propagation = o->ms_set;
     } else if (o->is & IS_BIND) {
         m->kind = PLAN_MOUNT_BIND;
@@ -111,6 +127,16 @@ static void apply(const struct option *o, struct plan_mount *m)
         m->attr_set = (m->attr_set & ~o->attr_clear) | o->attr_set;
         m->attr_clear = (m->attr_clear & ~o->attr_set) | o->attr_clear;
     }
+}
+
+/* Of a bind only its own flags change, all of them; else those of the file system. */
+static void become_remount(struct plan_mount *m)
+{
+    if (!(m->flags & MS_REMOUNT))
+        return;
+    if (m->kind == PLAN_MOUNT_BIND)
+        m->flags |= MS_BIND;
+    m->kind = PLAN_MOUNT_FS;
 }
 
 /* Options into m; those that only the file system knows are joined into data. */
@@ -130,6 +156,7 @@ static int read_options(struct build *b, size_t index, struct plan_mount *m, str
         else
             zl_buf_addf(data, "%s%s", data->len ? "," : "", from->options.v[i]);
     }
+    become_remount(m);
     return 0;
 }
 
@@ -245,13 +272,16 @@ static int check_mount(struct build *b, size_t index, const struct plan_mount *m
 
     if (!from->destination[0])
         return zl_fail(b->err, ZL_ERR_INVALID, "mounts[%zu].destination: it is empty", index);
-    if (from->uid_mappings || from->gid_mappings)
+    if (from->uid_mappings.n || from->gid_mappings.n)
         return zl_fail(b->err, ZL_ERR_UNSUPPORTED, "mounts[%zu]: id mappings are not supported",
                        index);
     if (m->kind == PLAN_MOUNT_BIND && (!from->source || !from->source[0]))
         return zl_fail(b->err, ZL_ERR_INVALID, "mounts[%zu].source: required for a bind", index);
-    if (m->kind == PLAN_MOUNT_FS && (!from->type || !from->type[0]))
+    if (m->kind == PLAN_MOUNT_FS && !(m->flags & MS_REMOUNT) && (!from->type || !from->type[0]))
         return zl_fail(b->err, ZL_ERR_INVALID, "mounts[%zu].type: required", index);
+    if (m->copy_up && (!from->type || strcmp(from->type, "tmpfs") != 0))
+        return zl_fail(b->err, ZL_ERR_INVALID, "mounts[%zu].options: tmpcopyup is for a tmpfs",
+                       index);
     return 0;
 }
 
@@ -260,17 +290,19 @@ static bool is_cgroup(const struct oci_mount *m)
     return m->type && (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0);
 }
 
-/* /dev gets its devices while it is writable; read-only is what it becomes after. */
+/* /dev gets its devices while it is writable, a tmpfs its copies; read-only is what they become
+ * after. */
 static void add_fs(struct build *b, const struct oci_mount *from, struct plan_mount *m,
                    struct zl_buf *rows, struct zl_buf *late)
 {
     struct plan_mount later = { .kind = PLAN_MOUNT_REMOUNT,
                                 .target = m->target,
                                 .attr_set = K_ATTR_RDONLY };
+    bool filled = strcmp(from->destination, "/dev") == 0 || m->copy_up;
 
-    m->type = writer_text(&b->w, from->type);
+    m->type = writer_text(&b->w, from->type && from->type[0] ? from->type : "none");
     m->source = writer_text(&b->w, from->source);
-    if (strcmp(from->destination, "/dev") == 0 && m->flags & MS_RDONLY) {
+    if (filled && m->flags & MS_RDONLY && !(m->flags & MS_REMOUNT)) {
         m->flags &= ~(uint64_t)MS_RDONLY;
         add_row(late, &later);
     }
@@ -289,7 +321,9 @@ static int add_mount(struct build *b, const struct plan *p, size_t index, struct
         return -1;
     m.target = target_text(b, from->destination);
     m.data = data.len ? writer_text(&b->w, data.data) : 0;
-    if (m.kind == PLAN_MOUNT_FS && is_cgroup(from)) {
+    if (m.copy_up && !strstr(data.data, "mode=")) /* else what is asked for holds */
+        m.copy_up |= PLAN_COPY_UP_FOLDER;
+    if (m.kind == PLAN_MOUNT_FS && is_cgroup(from) && !(m.flags & MS_REMOUNT)) {
         if (b->layout->mode == CGROUP_NONE)
             build_note(b, "mounts[%zu]: no cgroups on this host: left out", index);
         else

@@ -25,6 +25,10 @@ int build_cgroups(struct build *b, struct plan *p); /* cgroups.c */
 int build_sysctls(struct build *b, struct plan *p); /* sysctl.c */
 /* process.c; x is what is executed, the rest is the container's. */
 int build_process(struct build *b, const struct oci_process *x, struct plan_process *p);
+/* scheduling.c: scheduler, io_priority, cpus, personality */
+int build_scheduling(struct build *b, const struct oci_process *x, struct plan_process *p);
+/* A list of CPUs, "0-3,7", as plan_process.cpus; name is the property it is of. NULL: none. */
+int build_cpus(struct build *b, const char *name, const char *list, struct plan_tab *ret);
 /* home.c: "HOME=…" when the environment has none; 0: nothing to add */
 plan_str build_home(struct build *b, const struct oci_process *x);
 /* seccomp: the program for these capabilities, when the configuration wants one. */

@@ -90,12 +90,6 @@ static int refuse_unsupported(struct build *b, const struct oci_process *x)
     if (x->oom_score_adj.set && (x->oom_score_adj.v < -1000 || x->oom_score_adj.v > 1000))
         return zl_fail(b->err, ZL_ERR_INVALID, "process.oomScoreAdj: %lld is not in -1000 … 1000",
                        (long long)x->oom_score_adj.v);
-    if (x->scheduler)
-        build_note(b, "process.scheduler is not carried out");
-    if (x->io_priority)
-        build_note(b, "process.ioPriority is not carried out");
-    if (x->exec_cpu_affinity)
-        build_note(b, "process.execCPUAffinity is not carried out");
     return 0;
 }
 
@@ -116,6 +110,12 @@ static uint32_t process_flags(const struct build *b, const struct oci_process *x
            (x->no_new_privileges ? PLAN_NO_NEW_PRIVS : 0u) | (x->terminal ? PLAN_TERMINAL : 0u) |
            (x->oom_score_adj.set ? PLAN_HAS_OOM_ADJ : 0u) |
            (x->user.umask.set ? PLAN_HAS_UMASK : 0u);
+}
+
+/* runc's name for it, so that one container has one whoever looks for it. */
+static plan_str keyring(struct build *b)
+{
+    return b->options->no_new_keyring ? 0 : writer_textf(&b->w, "_ses.%s", b->options->id);
 }
 
 static struct plan_tab environment(struct build *b, const struct oci_process *x)
@@ -146,9 +146,10 @@ int build_process(struct build *b, const struct oci_process *x, struct plan_proc
     p->cwd = writer_text(&b->w, x->cwd);
     p->argv = writer_texts(&b->w, x->args.v, x->args.n);
     p->command = writer_text(&b->w, b->options->command);
+    p->keyring = keyring(b);
     p->env = environment(b, x);
     p->groups =
         writer_table(&b->w, x->user.additional_gids.v, x->user.additional_gids.n, sizeof(uint32_t));
     set_capabilities(b, x->capabilities, p->caps);
-    return set_rlimits(b, x, p) < 0 ? -1 : build_seccomp(b, p);
+    return set_rlimits(b, x, p) < 0 || build_scheduling(b, x, p) < 0 ? -1 : build_seccomp(b, p);
 }

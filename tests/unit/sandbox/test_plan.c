@@ -244,6 +244,58 @@ static void an_exec_plan_takes_what_it_lacks_from_the_container(void **unused)
     assert_int_equal(x->process.argv.n, 1);
 }
 
+static void scheduling_becomes_numbers_of_the_kernel(void **unused)
+{
+    automade struct made m;
+    (void)unused;
+
+    assert_int_equal(
+        build(&m,
+              "\"process\":{\"cwd\":\"/"
+              "\",\"args\":[\"x\"],\"scheduler\":{\"policy\":\"SCHED_DEADLINE\","
+              "\"flags\":[\"SCHED_FLAG_RECLAIM\",\"SCHED_FLAG_DL_OVERRUN\"],\"runtime\":1,"
+              "\"deadline\":2,"
+              "\"period\":3},\"ioPriority\":{\"class\":\"IOPRIO_CLASS_BE\",\"priority\":6}},"
+              "\"linux\":{" NAMESPACES ",\"personality\":{\"domain\":\"LINUX32\"}}",
+              NULL),
+        0);
+    const struct plan_process *p = &m.plan->process;
+    const struct plan_scheduler *s = plan_table(m.plan, p->scheduler);
+    assert_int_equal(p->scheduler.n, 1);
+    assert_int_equal(s->policy, 6);
+    assert_int_equal(s->flags, 2 | 4);
+    assert_int_equal(s->runtime * 100 + s->deadline * 10 + s->period, 123);
+    assert_int_equal(p->flags, PLAN_HAS_IO_PRIORITY | PLAN_HAS_PERSONALITY);
+    assert_int_equal(p->io_priority, 2 << 13 | 6);
+    assert_int_equal(p->personality, 8);
+    assert_string_equal(text(&m, p->keyring), "_ses.c1");
+}
+
+static void cpus_of_a_further_process_are_a_set_of_bits(void **unused)
+{
+    automade struct made m;
+    struct plan_options o = { .id = "c1", .bundle = "/b" };
+    const char *args[] = { "sh", NULL };
+    struct oci_process p = { .cwd = "/",
+                             .args = { args, 1 },
+                             .exec_cpu_affinity = { .initial = "1", .final = "0-2,65" } };
+    zl_autobuf struct zl_buf out = ZL_BUF(PLAN_MAX);
+    const struct plan_exec *x = NULL;
+    const uint64_t *bits;
+    (void)unused;
+
+    assert_int_equal(build(&m, PROCESS ",\"linux\":{" NAMESPACES "}", NULL), 0);
+    assert_int_equal(plan_exec_build(m.config, &o, &p, &out, NULL), 0);
+    assert_int_equal(plan_exec_check(out.data, out.len, &x, NULL), 0);
+    bits = plan_table(x, x->cpus_before);
+    assert_int_equal(x->cpus_before.n, 1);
+    assert_int_equal(bits[0], 2);
+    bits = plan_table(x, x->process.cpus);
+    assert_int_equal(x->process.cpus.n, 2);
+    assert_int_equal(bits[0], 7);
+    assert_int_equal(bits[1], 2);
+}
+
 /* ---- what is refused ---- */
 
 /* clang-format off */
@@ -260,9 +312,19 @@ static const struct { const char *rest, *message; enum zl_err_kind kind; } bad[]
       "config.json: mounts[0].source: required for a bind", ZL_ERR_INVALID },
     { PROCESS ",\"mounts\":[{\"destination\":\"/x\"}],\"linux\":{" NAMESPACES "}",
       "config.json: mounts[0].type: required", ZL_ERR_INVALID },
-    { PROCESS ",\"mounts\":[{\"destination\":\"/x\",\"type\":\"tmpfs\",\"options\":[\"ro\",\"tmpcopyup\"]}],"
+    { PROCESS ",\"mounts\":[{\"destination\":\"/x\",\"type\":\"proc\",\"options\":[\"ro\",\"tmpcopyup\"]}],"
       "\"linux\":{" NAMESPACES "}",
-      "config.json: mounts[0].options[1]: 'tmpcopyup' is not supported", ZL_ERR_UNSUPPORTED },
+      "config.json: mounts[0].options: tmpcopyup is for a tmpfs", ZL_ERR_INVALID },
+    { "\"process\":{\"cwd\":\"/\",\"args\":[\"x\"],\"scheduler\":{\"policy\":\"SCHED_OTHER\",\"flags\":[\"X\"]}},"
+      "\"linux\":{" NAMESPACES "}",
+      "config.json: process.scheduler.flags[0]: unknown 'X'", ZL_ERR_INVALID },
+    { "\"process\":{\"cwd\":\"/\",\"args\":[\"x\"],\"ioPriority\":{\"class\":\"IOPRIO_CLASS_BE\",\"priority\":8}},"
+      "\"linux\":{" NAMESPACES "}",
+      "config.json: process.ioPriority.priority: 8 is not in 0 … 7", ZL_ERR_INVALID },
+    { PROCESS ",\"linux\":{" NAMESPACES ",\"intelRdt\":{}}",
+      "config.json: linux.intelRdt: Intel's resource director technology is not supported", ZL_ERR_UNSUPPORTED },
+    { PROCESS ",\"linux\":{" NAMESPACES ",\"personality\":{\"domain\":\"BSD\"}}",
+      "config.json: linux.personality.domain: expected LINUX or LINUX32, found 'BSD'", ZL_ERR_INVALID },
     { PROCESS ",\"linux\":{" NAMESPACES ",\"sysctl\":{\"net.ipv4.ip_forward\":\"1\"}}",
       "config.json: linux.sysctl: 'net.ipv4.ip_forward' is not of a namespace of the container", ZL_ERR_INVALID },
     { PROCESS ",\"linux\":{" NAMESPACES ",\"sysctl\":{\"kernel.panic\":\"1\"}}",
@@ -429,12 +491,15 @@ static void a_plan_of_another_version_is_refused_by_name(void **unused)
     automade struct made m;
     const struct plan *p;
     struct zl_error err = { 0 };
+    char message[128];
     (void)unused;
 
     full_plan(&m);
     ((uint32_t *)(void *)m.bytes.data)[1] = 99;
     assert_int_equal(plan_check(m.bytes.data, m.bytes.len, &p, &err), -1);
-    assert_string_equal(err.msg, "check plan: it is of version 99, this reads 2");
+    (void)snprintf(message, sizeof message, "check plan: it is of version 99, this reads %d",
+                   PLAN_VERSION);
+    assert_string_equal(err.msg, message);
 }
 
 int main(void)
@@ -449,6 +514,8 @@ int main(void)
         cmocka_unit_test(the_default_profile_is_there_when_it_is_asked_for),
         cmocka_unit_test(capabilities_that_nobody_knows_are_left_out_with_a_note),
         cmocka_unit_test(an_exec_plan_takes_what_it_lacks_from_the_container),
+        cmocka_unit_test(scheduling_becomes_numbers_of_the_kernel),
+        cmocka_unit_test(cpus_of_a_further_process_are_a_set_of_bits),
         cmocka_unit_test(what_cannot_be_done_is_refused_by_its_name),
         cmocka_unit_test(a_plan_that_ends_early_is_refused),
         cmocka_unit_test(a_plan_with_any_number_changed_is_refused_or_harmless),
