@@ -63,7 +63,7 @@ class Engine:
 
     def start_daemon(self, *args):
         with open(self.folder / "daemon.log", "w") as log:
-            self.daemon = subprocess.Popen(self.inside(*args), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.daemon = subprocess.Popen(self.inside(*args), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder)
 
         def answers():
             assert self.daemon.poll() is None, (self.folder / "daemon.log").read_text()[-2000:]
@@ -71,7 +71,8 @@ class Engine:
         until(answers, f"{self.name} answers")
 
     def popen(self, *args, **kw):
-        kw = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **kw}
+        # podman's conmon writes files ("oom") into the folder that it was started in
+        kw = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": self.folder, **kw}
         return subprocess.Popen(self.inside(*self.command(), *args), **kw)
 
     def cli(self, *args, code=0, timeout=60, **kw):
