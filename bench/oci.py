@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """`zlayer-oci run` against `crun run` and `runc run`: create, start, wait, delete of one bundle.
 
-The bundle is what Docker asks for: all namespaces but user and cgroup, Docker's mounts, masks and
-capabilities, our default seccomp profile (no wider than Docker's), limits of memory and pids; a busybox
-root file system made here, whose command is /bin/true. All of it runs in a mount namespace without the
-v2 hierarchy, because crun 1.8 refuses hybrid cgroups; crun itself is timed, not a wrapper.
+Two bundles, of a busybox root file system made here whose command is /bin/true: with the config.json that
+dockerd writes (its default seccomp profile, limits of memory, processes and processor), and with that of
+`runc spec`; bench/data/make tells how those came about. All of it runs in a mount namespace without the v2
+hierarchy, because crun 1.8 refuses hybrid cgroups (as tests/tools/peer-crun does it); crun itself is
+timed, not a wrapper.
 """
 import json
 import os
@@ -18,76 +19,54 @@ import tempfile
 
 from measure import figures, interleaved
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-CAPS = ["CAP_" + c for c in ("CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP "
-                             "NET_BIND_SERVICE SYS_CHROOT KILL AUDIT_WRITE").split()]
+DATA = pathlib.Path(__file__).resolve().parent / "data"
 UNIFIED = "/sys/fs/cgroup/unified"
+CGROUP = "/zlayer-bench"
+# how many times as long the others may take at least: of the medians
+CONFIGS = {"dockerd": {"crun": 5.0, "runc": 9.0}, "spec": {"crun": 2.5, "runc": 7.0}}
 
 
-def seccomp():
-    """The default profile as linux.seccomp of config.json."""
-    profile = json.loads((ROOT / "src/sandbox/plan/seccomp-default.json").read_text())
-    calls = []
-    for r in profile["rules"]:
-        if set(r.get("with", [])) - set(CAPS) or set(r.get("without", [])) & set(CAPS):
-            continue
-        call = {"names": r["names"].split(), "action": r.get("action", "SCMP_ACT_ALLOW"), "args": r.get("args", [])}
-        if "errno" in r:
-            call["errnoRet"] = r["errno"]
-        calls.append(call)
-    return {"defaultAction": profile["default"]["action"], "defaultErrnoRet": profile["default"]["errno"],
-            "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"], "syscalls": calls}
+def config(name="dockerd"):
+    it = json.loads((DATA / f"{name}.json").read_text())
+    it["process"].update({"args": ["/bin/true"], "terminal": False})
+    return it
 
 
-def config():
-    def fs(target, kind, source, *options):
-        return {"destination": target, "type": kind, "source": source, "options": ["nosuid", *options]}
-    return {
-        "ociVersion": "1.0.2",
-        "process": {"terminal": False, "user": {"uid": 0, "gid": 0}, "args": ["/bin/true"], "cwd": "/",
-                    "env": ["PATH=/usr/bin:/bin"], "noNewPrivileges": True,
-                    "capabilities": {s: CAPS for s in ("bounding", "effective", "permitted")}},
-        "root": {"path": "rootfs", "readonly": False},
-        "hostname": "bench",
-        "mounts": [
-            fs("/proc", "proc", "proc", "noexec", "nodev"),
-            fs("/dev", "tmpfs", "tmpfs", "strictatime", "mode=755", "size=65536k"),
-            fs("/dev/pts", "devpts", "devpts", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"),
-            fs("/dev/shm", "tmpfs", "shm", "noexec", "nodev", "mode=1777", "size=65536k"),
-            fs("/dev/mqueue", "mqueue", "mqueue", "noexec", "nodev"),
-            fs("/sys", "sysfs", "sysfs", "noexec", "nodev", "ro"),
-            fs("/sys/fs/cgroup", "cgroup", "cgroup", "noexec", "nodev", "relatime", "ro"),
-        ],
-        "linux": {
-            "namespaces": [{"type": t} for t in ("pid", "network", "ipc", "uts", "mount")],
-            "resources": {"devices": [{"allow": False, "access": "rwm"}], "memory": {"limit": 64 << 20},
-                          "pids": {"limit": 100}},
-            "seccomp": seccomp(),
-            "maskedPaths": ["/proc/" + p for p in ("acpi asound kcore keys latency_stats timer_list timer_stats "
-                                                   "sched_debug scsi").split()] + ["/sys/firmware"],
-            "readonlyPaths": ["/proc/" + p for p in "bus fs irq sys sysrq-trigger".split()],
-        },
-    }
+def make_rootfs(where):
+    (where / "bin").mkdir(parents=True)
+    for d in "dev etc proc sys tmp".split():
+        (where / d).mkdir()
+    shutil.copy("/bin/busybox", where / "bin/busybox")
+    (where / "bin/true").symlink_to("busybox")
 
 
 def make_bundle(where):
-    binaries = where / "rootfs/bin"
-    binaries.mkdir(parents=True)
-    for d in "dev etc proc sys tmp".split():
-        (where / "rootfs" / d).mkdir()
-    shutil.copy("/bin/busybox", binaries / "busybox")
-    (binaries / "true").symlink_to("busybox")
-    (where / "config.json").write_text(json.dumps(config()))
+    """dockerd's, with a root file system of its own."""
+    make_rootfs(where / "rootfs")
+    it = config()
+    del it["linux"]["cgroupsPath"]
+    (where / "config.json").write_text(json.dumps(it))
 
 
-def runtimes(build, work):
+def bundle_of(disk, name, runtime):
+    """A folder for each runtime: their cgroups differ, as an engine's containers' do."""
+    it = config(name)
+    it["root"]["path"] = str(disk / "rootfs")
+    if "cgroupsPath" in it["linux"]:
+        it["linux"]["cgroupsPath"] = f"{CGROUP}/{runtime}"
+    folder = disk / name / runtime
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(it))
+    return folder
+
+
+def runtimes(build):
     found = {"zlayer-oci": build / "src/ocicli/zlayer-oci", "crun": shutil.which("crun"), "runc": shutil.which("runc")}
     for name, path in found.items():
         if not path:
             print(f"  {name}: not installed, left out")
             continue
-        base = [str(path), "--root", str(work / name), "run", "--bundle", str(work / "bundle")]
-        yield name, base
+        yield name, path
 
 
 def system_calls(base, work):
@@ -99,32 +78,49 @@ def system_calls(base, work):
     return int(total.group(1)) if done.returncode == 0 and total else None
 
 
+def compare(bases, goals, rounds, gap):
+    commands = {name: (lambda i, b=base, n=name: [*b, f"bench-{n}-{os.getpid()}-{i}"]) for name, base in bases.items()}
+    times = interleaved(commands, rounds, gap)
+    ours = times["zlayer-oci"]
+    for name, ms in times.items():
+        line = f"  {name + ' run':16} {figures(ms)}"
+        if name != "zlayer-oci":
+            line += f"  x{statistics.median(ms) / statistics.median(ours):.1f} (minima x{min(ms) / min(ours):.1f}; goal: x{goals[name]:g})"
+        print(line, flush=True)
+
+
+def remove_cgroups():
+    for top in pathlib.Path("/sys/fs/cgroup").glob(f"*{CGROUP}"):
+        top.rmdir()
+
+
 def inner(build, rounds, gap):
     if os.path.ismount(UNIFIED):
         subprocess.run(["umount", UNIFIED], check=True)
-    # states on tmpfs, where /run is on most hosts; the bundle on disk, as bundles are
+        # runc makes folders there all the same: they go with this namespace
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", UNIFIED], check=True)
+    # states on tmpfs, where /run is on most hosts; the bundles on disk, as bundles are
     with tempfile.TemporaryDirectory(prefix="zlayer-bench.") as state, \
             tempfile.TemporaryDirectory(prefix="zlayer-bench.") as disk:
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", state], check=True)
-        work = pathlib.Path(state)
-        (work / "bundle").symlink_to(disk)
-        make_bundle(pathlib.Path(disk))
-        bases = dict(runtimes(build, work))
-        commands = {name: (lambda i, b=base, n=name: [*b, f"bench-{n}-{os.getpid()}-{i}"])
-                    for name, base in bases.items()}
-        times = interleaved(commands, rounds, gap)
-        ours = statistics.median(times["zlayer-oci"])
-        for name, ms in times.items():
-            print(f"  {name + ' run':16} {figures(ms)}  {statistics.median(ms) / ours:5.1f} x ours (minima "
-                  f"{min(ms) / min(times['zlayer-oci']):.1f})")
-        if shutil.which("strace"):
-            for name, base in bases.items():
-                calls = system_calls(base, work)
-                print(f"  {name + ' run':16} {calls if calls else 'strace did not count'} system calls, its container's included")
+        work, disk = pathlib.Path(state), pathlib.Path(disk)
+        make_rootfs(disk / "rootfs")
+        for name, goals in CONFIGS.items():
+            bases = {runtime: [str(path), "--root", str(work / name / runtime), "run", "--bundle", str(bundle_of(disk, name, runtime))]
+                     for runtime, path in runtimes(build)}
+            print(f" config.json of {'`runc spec`' if name == 'spec' else name}:")
+            compare(bases, goals, rounds, gap)
+            if shutil.which("strace"):
+                for runtime, base in bases.items():
+                    calls = system_calls(base, work)
+                    print(f"  {runtime + ' run':16} {calls if calls else 'strace did not count'} system calls, its container's included")
         subprocess.run(["umount", "-l", state], check=True)
+        if os.path.ismount(UNIFIED):
+            subprocess.run(["umount", UNIFIED], check=True)
+    remove_cgroups()
 
 
-def section(build, rounds=100, gap=0.04):
+def section(build, rounds=200, gap=0.04):
     print(f"OCI runtimes: create + start + wait + delete of /bin/true, {rounds} rounds interleaved, "
           f"{gap * 1000:.0f} ms idle before each")
     sys.stdout.flush()
