@@ -11,6 +11,7 @@
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 
+#include "base/weaken.h"
 #include "ocicli/ocicli.h"
 #include "sandbox/kernel.h"
 
@@ -70,7 +71,8 @@ void zl_early(long *stack)
     long *envp = argv + stack[0] + 1;
     struct statfs fs = { 0 };
 
-    if (call5(SYS_statfs, self, &fs, NULL, NULL, NULL) < 0 || fs.f_flags & ST_RDONLY)
+    if (zl_weaken(SELF) || call5(SYS_statfs, self, &fs, NULL, NULL, NULL) < 0 ||
+        fs.f_flags & ST_RDONLY)
         return;
     long fd = call5(K_SYS_open_tree, number(AT_FDCWD), self,
                     number(K_OPEN_TREE_CLONE | K_OPEN_TREE_CLOEXEC), NULL, NULL);

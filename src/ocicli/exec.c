@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/weaken.h"
 #include "ocicli/environment.h"
 #include "ocicli/make.h"
+#include "sandbox/kernel.h"
 
 enum { PROCESS_MAX = 8 << 20 };
 
@@ -30,6 +32,7 @@ struct executing {
     struct zl_json document; /* of process.json */
     struct oci_process process;
     struct zl_buf plan_bytes;
+    int init;    /* pidfd of the container's first process */
     int console; /* carry's end of a socket for the terminal's master; -1: none */
     int ours;    /* the other, when we relay the terminal */
 };
@@ -42,6 +45,7 @@ static void executing_done(struct executing *x)
     oci_config_free(x->config);
     zl_json_done(&x->document);
     zl_buf_done(&x->plan_bytes);
+    zl_closep(&x->init);
     zl_closep(&x->console);
     zl_closep(&x->ours);
     errno = saved;
@@ -311,11 +315,19 @@ static int make_plan(struct executing *x, const struct plan_exec **ret, struct z
     return 0;
 }
 
+/* Between the look at its state and here its number may have become another process's. */
+static int pin_first(struct executing *x, struct zl_error *err)
+{
+    x->init =
+        zl_weaken(PID) ? k_pidfd_open((pid_t)x->f.state.pid) : container_pidfd(&x->f.state, err);
+    return x->init < 0 ? -1 : 0;
+}
+
 static int prepare(struct executing *x, const char *id, const struct plan_exec **ret,
                    struct zl_error *err)
 {
     if (container_find(x->cli, id, &x->f, err) < 0 || check_status(x, err) < 0 ||
-        container_load_plan(&x->f.container, err) < 0 ||
+        pin_first(x, err) < 0 || container_load_plan(&x->f.container, err) < 0 ||
         container_config(&x->f.container, &x->config, err) < 0)
         return -1;
     return environment_check_fds(x->o->preserve_fds, err) < 0 || make_process(x, err) < 0 ||
@@ -350,7 +362,7 @@ static int execute(struct executing *x, const struct plan_exec *plan, struct zl_
     };
     int rc;
 
-    if (carry_exec(x->f.container.carry, (pid_t)x->f.state.pid, plan, &how, &p, err) < 0)
+    if (carry_exec(x->f.container.carry, x->init, plan, &how, &p, err) < 0)
         return zl_wrap(err, "exec in container '%s'", x->f.container.id);
     rc = tell(x, &p, err);
     if (rc == 0 && !x->o->detach)
@@ -367,6 +379,7 @@ static int exec_run(struct cli *cli, const void *options, int argc, char **argv)
         .n_words = argc - 1,
         .words = argv + 1,
         .f = { .container = CONTAINER_NONE },
+        .init = -1,
         .console = -1,
         .ours = -1,
     };

@@ -224,7 +224,7 @@ static int run_container_program(const struct hooking *h, enum stage stage,
     if (container_load_plan(h->container, err) < 0 || plan_for(h, hook, &bytes, err) < 0 ||
         plan_exec_check(bytes.data, bytes.len, &x, err) < 0)
         return -1;
-    if (carry_exec(h->container->carry, (pid_t)h->state->pid, x, &how, &p, err) < 0)
+    if (carry_exec(h->container->carry, h->init, x, &how, &p, err) < 0)
         return zl_wrap(err, "%s hook '%s'", stages[stage].name, hook->path);
     rc = wait_for(&p, hook, stage, err);
     zl_closep(&p.pidfd);

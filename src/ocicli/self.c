@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "base/weaken.h"
 #include "ocicli/ocicli.h"
 #include "sandbox/kernel.h"
 
@@ -96,8 +97,9 @@ int self_protect(char **argv, char *self, struct zl_error *err)
     find_self(self);
     if (fd < 0)
         return zl_fail_errno(err, "open '%s'", exe);
-    if (!is_protected(fd) && (setenv(SELF_VARIABLE, self, 1) < 0 ||
-                              (from_readonly_mount(argv) < 0 && from_memory(fd, argv) < 0)))
+    if (!zl_weaken(SELF) && !is_protected(fd) &&
+        (setenv(SELF_VARIABLE, self, 1) < 0 ||
+         (from_readonly_mount(argv) < 0 && from_memory(fd, argv) < 0)))
         return zl_fail_errno(err, "execute ourselves where no container can write");
     return unsetenv(SELF_VARIABLE) < 0 ? zl_fail_errno(err, "clear our environment") : 0;
 }

@@ -235,7 +235,7 @@ static int launch(struct exec *x, struct zl_error *err)
     };
 
     streams_child_ends(x->streams, how.stdio, &how.console_socket);
-    if (carry_exec(s->carry, s->init.pid, x->plan, &how, &x->proc, err) < 0)
+    if (carry_exec(s->carry, s->init.pidfd, x->plan, &how, &x->proc, err) < 0)
         return -1;
     x->exit.started_wall_ns = zl_wall_ns();
     if (streams_started(x->streams, err) < 0) {

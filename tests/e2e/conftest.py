@@ -1,10 +1,12 @@
 import itertools
 import os
 import shutil
+import subprocess
 import tempfile
 
 import pytest
 
+import escapes
 import world as w
 from ocibundle import Oci, unpack
 
@@ -62,12 +64,12 @@ def tree(busybox_tar, tmp_path_factory):
     return unpack(busybox_tar, tmp_path_factory.mktemp("tree") / "rootfs")
 
 
-@pytest.fixture
-def oci(tree):
+def with_oci(prefix, make):
+    """What make(folder) gives; at the end nothing of it may be left, and no sanitizer report."""
     if os.geteuid() != 0:
         pytest.fail("these tests make containers: run them as root")
-    folder = tempfile.mkdtemp(prefix="zlayer-oci.")
-    it = Oci(folder, tree)
+    folder = tempfile.mkdtemp(prefix=prefix)
+    it = make(folder)
     try:
         yield it
     finally:
@@ -79,9 +81,30 @@ def oci(tree):
 
 
 @pytest.fixture
+def oci(tree):
+    yield from with_oci("zlayer-oci.", lambda folder: Oci(folder, tree))
+
+
+@pytest.fixture
 def sleeper(oci):
     """A running container "c" that sleeps."""
     bundle = oci.bundle(oci.config("sleep", 1000))
     oci.run("create", "--bundle", bundle, "--pid-file", oci.folder / "pid", "c")
     oci.run("start", "c")
     return oci
+
+
+# ---- escapes ------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="session")
+def attack(tmp_path_factory):
+    """The attacker, static: it runs in images that have nothing."""
+    program = tmp_path_factory.mktemp("attack") / "attack"
+    subprocess.run(["gcc", "-O1", "-static", "-o", program, escapes.ATTACK], check=True)
+    return program
+
+
+@pytest.fixture
+def arena(request, busybox_tar, attack):
+    """zlayer-oci, shipped or weakened (escapes.against), and a hostile image."""
+    yield from with_oci("zlayer-escape.", lambda folder: escapes.Arena(folder, busybox_tar, attack, request.param))

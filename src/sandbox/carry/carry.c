@@ -286,25 +286,9 @@ int carry_start(struct carry *c, const struct carry_start *how, struct carry_pro
 }
 
 /* exec: born in the PID namespace of init, which is this one's, or another. */
-static int open_pid_ns(struct carry *c, pid_t init, struct spawn *s, struct zl_error *err)
+static bool other_pid_ns(const struct carry *c)
 {
-    char path[32];
-
-    if (!(c->plan->namespaces & CLONE_NEWPID) && !c->plan->joins.n)
-        return 0;
-    (void)snprintf(path, sizeof path, "/proc/%d/ns/pid", (int)init);
-    s->pid_ns_fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (s->pid_ns_fd < 0)
-        return zl_fail_errno(err, "open namespace '%s'", path);
-    return 0;
-}
-
-/* init_fd pins the process; that it lives still after its namespace was opened makes it the one. */
-static int still_alive(int init_fd, pid_t init, struct zl_error *err)
-{
-    if (k_pidfd_send_signal(init_fd, 0) < 0)
-        return zl_fail_errno(err, "find the container's process %d", (int)init);
-    return 0;
+    return c->plan->namespaces & CLONE_NEWPID || c->plan->joins.n;
 }
 
 static int spawn_on_cpus(struct spawn *s, const struct plan_exec *x, struct carry_proc *ret,
@@ -320,35 +304,29 @@ static int spawn_on_cpus(struct spawn *s, const struct plan_exec *x, struct carr
     return rc;
 }
 
-int carry_exec(struct carry *c, pid_t init, const struct plan_exec *x,
-               const struct carry_start *how, struct carry_proc *ret, struct zl_error *err)
+int carry_exec(struct carry *c, int init, const struct plan_exec *x, const struct carry_start *how,
+               struct carry_proc *ret, struct zl_error *err)
 {
     int tasks[TASKS_MAX];
     zl_autofree char **argv = pointers(x, x->process.argv, err);
     zl_autofree char **envp = pointers(x, x->process.env, err);
-    zl_autoclose int init_fd = k_pidfd_open(init);
     struct spawn s = {
         .child = { .base = x,
                    .process = &x->process,
                    .argv = argv,
                    .envp = envp,
                    .how = how,
-                   .init_fd = init_fd,
+                   .init_fd = init,
                    .tracing = c->tracing },
-        .pid_ns_fd = -1,
+        .pid_ns_fd = other_pid_ns(c) ? init : -1,
     };
-    int rc;
 
     if (!argv || !envp || check_counts(c, err) < 0)
         return -1;
-    if (init_fd < 0)
-        return zl_fail_errno(err, "find the container's process %d", (int)init);
-    rc = open_cgroups(c, tasks, &s, err) < 0 || open_pid_ns(c, init, &s, err) < 0 ||
-                 still_alive(init_fd, init, err) < 0
-             ? -1
-             : spawn_on_cpus(&s, x, ret, err);
-    zl_closep(&s.pid_ns_fd);
-    return rc;
+    /* also the proof that whatever was looked up by its number meanwhile was its own */
+    if (k_pidfd_send_signal(init, 0) < 0)
+        return zl_fail_errno(err, "find the container's first process");
+    return open_cgroups(c, tasks, &s, err) < 0 ? -1 : spawn_on_cpus(&s, x, ret, err);
 }
 
 /* v1: a process that is alone in it moves as a thread, which spares the kernel a grace period. */

@@ -60,10 +60,11 @@ int carry_prepare(struct carry *c, bool own_netns, struct zl_error *err);
  */
 int carry_start(struct carry *c, const struct carry_start *how, struct carry_proc *ret,
                 struct zl_error *err);
-/* Runs a further process in the container of `init`, with the exec plan x. Forks, never shares
- * memory: whoever is in there could ptrace it. Same error kinds. */
-int carry_exec(struct carry *c, pid_t init, const struct plan_exec *x,
-               const struct carry_start *how, struct carry_proc *ret, struct zl_error *err);
+/* Runs a further process in the container of `init`, a pidfd of its first process (not the number,
+ * which may be another's by now), with the exec plan x. Forks, never shares memory: whoever is in
+ * there could ptrace it. Same error kinds. */
+int carry_exec(struct carry *c, int init, const struct plan_exec *x, const struct carry_start *how,
+               struct carry_proc *ret, struct zl_error *err);
 
 /*
  * Forks the calling process into the container's cgroups, for a first process that need not be

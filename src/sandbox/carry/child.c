@@ -21,6 +21,7 @@
 #include <time.h>
 
 #include "base/signals.h"
+#include "base/weaken.h"
 #include "sandbox/carry/spawn.h"
 #include "sandbox/kernel.h"
 
@@ -216,6 +217,8 @@ static int enter_cwd(struct child *k)
     const char *path = plan_text(k->base, k->process->cwd);
     int fd;
 
+    if (zl_weaken(CWD))
+        return chdir(path) < 0 ? child_fail(k, STEP_CWD, path, NULL) : 0;
     k->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     fd = k->root_fd < 0 ? -1 : child_target(k, path, true);
     if (fd < 0 || fchdir(fd) < 0)
@@ -233,7 +236,7 @@ static int late_seccomp(struct child *k)
 {
     if (!(k->process->flags & PLAN_NO_NEW_PRIVS))
         return 0;
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+    if (!zl_weaken(SETID) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return child_fail(k, STEP_NO_NEW_PRIVS, NULL, NULL);
     return child_seccomp(k);
 }
@@ -347,9 +350,11 @@ static int run(struct child *k)
     child_mark(k, STEP_NONE);
     if (k->sync >= 0)
         (void)close(k->parents_end);
-    if (!k->dumpable && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+    if (!k->dumpable && !zl_weaken(DUMPABLE) && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return child_fail(k, STEP_SESSION, NULL, NULL);
-    if (walk(k, k->plan ? into_new_container : into_running_container) < 0 || walk(k, to_exec) < 0)
+    if (walk(k, k->plan ? into_new_container : into_running_container) < 0)
+        return -1;
+    if ((zl_weaken(LABEL) && set_oom_adj(k) < 0) || walk(k, to_exec) < 0)
         return -1;
     zl_signals_to_default(); /* our own table: CLONE_SIGHAND is not set */
     return k->init_argv ? child_exec_init(k) : child_exec(k);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/weaken.h"
 #include "sandbox/carry/child.h"
 
 /* Opens (or makes) the folder of path and returns the name in it; NULL and errno. */
@@ -41,7 +42,7 @@ static int accept_existing(struct child *k, const char *name, const struct plan_
 
     if (fstatat(k->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return -1;
-    if ((st.st_mode & S_IFMT) == (d->mode & S_IFMT) && st.st_rdev == d->rdev)
+    if (zl_weaken(DEVICE) || ((st.st_mode & S_IFMT) == (d->mode & S_IFMT) && st.st_rdev == d->rdev))
         return 0;
     errno = EEXIST;
     return -1;

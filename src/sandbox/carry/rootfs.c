@@ -11,13 +11,39 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "base/weaken.h"
 #include "sandbox/carry/child.h"
 #include "sandbox/kernel.h"
 
 /* ---- targets ---- */
 
+/* What others did before openat2(2): "/" of a link is the host's; or the way is looked at, and then
+ * gone again by name. Never in what is shipped. */
+static int open_weakly(struct child *k, const char *path, int flags)
+{
+    char link[FD_PATH_SIZE], name[PATH_MAX];
+    ssize_t n;
+    int fd;
+
+    path += strspn(path, "/");
+    path = *path ? path : ".";
+    if (zl_weaken(TARGET))
+        return openat(k->root_fd, path, flags | O_PATH | O_CLOEXEC);
+    fd = k_openat2(k->root_fd, path, (uint64_t)flags | O_PATH | O_CLOEXEC, 0, CHILD_PATH_RESOLVE);
+    if (fd < 0)
+        return -1;
+    n = readlink(child_fd_path(fd, link), name, sizeof name - 1);
+    (void)close(fd);
+    if (n < 0)
+        return -1;
+    name[n] = '\0';
+    return open(name, flags | O_PATH | O_CLOEXEC);
+}
+
 static int open_inside(struct child *k, const char *path, int flags)
 {
+    if (zl_weaken(TARGET) || zl_weaken(RACE))
+        return open_weakly(k, path, flags);
     return k_openat2(k->root_fd, path, (uint64_t)flags | O_PATH | O_CLOEXEC, 0, CHILD_PATH_RESOLVE);
 }
 
@@ -91,6 +117,25 @@ int child_target(struct child *k, const char *path, bool directory)
     return open_inside(k, path, 0);
 }
 
+/* What the kernel shows of itself lies where its paths say and nowhere else: through a link of the
+ * image it would lie at a place that somebody who shares a volume may move, from under its masks.
+ */
+static int plain_target(struct child *k, const char *path)
+{
+    int fd = child_target(k, path, true);
+
+    if (fd < 0 || zl_weaken(PROC))
+        return fd;
+    (void)close(fd); /* O_PATH */
+    return k_openat2(k->root_fd, path, O_PATH | O_CLOEXEC, 0,
+                     CHILD_PATH_RESOLVE | RESOLVE_NO_SYMLINKS);
+}
+
+static bool shows_the_kernel(const char *type)
+{
+    return strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0;
+}
+
 /* ---- mounts ---- */
 
 static int set_attributes(int fd, const struct plan_mount *m)
@@ -100,6 +145,8 @@ static int set_attributes(int fd, const struct plan_mount *m)
     struct k_mount_attr way = { .propagation = m->propagation & ~(uint64_t)MS_REC };
     unsigned recursive = m->propagation & MS_REC ? K_AT_RECURSIVE : 0;
 
+    if (zl_weaken(READONLY))
+        one.attr_set &= ~(uint64_t)K_ATTR_RDONLY;
     if ((one.attr_set || one.attr_clr) && k_mount_setattr(fd, "", K_AT_EMPTY_PATH, &one) < 0)
         return -1;
     if ((all.attr_set || all.attr_clr) &&
@@ -143,7 +190,8 @@ static int mount_fs(struct child *k, const struct plan_mount *m, int target_fd)
     const char *type = plan_text(k->base, m->type);
     const char *source = plan_text(k->base, m->source);
 
-    if (mount(source ? source : type, child_fd_path(target_fd, path), type, m->flags,
+    if (mount(source ? source : type, child_fd_path(target_fd, path), type,
+              zl_weaken(READONLY) ? m->flags & ~(uint64_t)MS_RDONLY : m->flags,
               plan_text(k->base, m->data)) < 0)
         return -1;
     if (m->copy_up && copy_up(k, m, target_fd) < 0)
@@ -208,7 +256,8 @@ static int mount_one(struct child *k, const struct plan_mount *m)
     case PLAN_MOUNT_KINDS: /* refused by plan_check */
         break;
     }
-    fd = child_target(k, target, true);
+    fd = shows_the_kernel(plan_text(k->base, m->type)) ? plain_target(k, target)
+                                                       : child_target(k, target, true);
     if (fd < 0)
         return child_fail(k, STEP_TARGET, target, NULL);
     rc = mount_fs(k, m, fd);
@@ -431,7 +480,10 @@ static int mask_directory(struct child *k, const char *path, int fd)
 int child_mask(struct child *k)
 {
     const plan_str *v = plan_table(k->base, k->plan->masked);
-    char to[FD_PATH_SIZE];
+    char to[FD_PATH_SIZE], weak[FD_PATH_SIZE];
+    /* the host's: what an image has under this name may be a link to anything */
+    const char *null =
+        zl_weaken(DEVNULL) ? child_fd_path(open_inside(k, "/dev/null", 0), weak) : "/dev/null";
     struct stat st;
 
     for (uint32_t i = 0; i < k->plan->masked.n; i++) {
@@ -441,9 +493,8 @@ int child_mask(struct child *k)
             continue;
         /* looked at first: a bind that fails costs an RCU grace period */
         if (fd < 0 || fstat(fd, &st) < 0 ||
-            (S_ISDIR(st.st_mode)
-                 ? mask_directory(k, path, fd)
-                 : mount("/dev/null", child_fd_path(fd, to), NULL, MS_BIND, NULL)) < 0)
+            (S_ISDIR(st.st_mode) ? mask_directory(k, path, fd)
+                                 : mount(null, child_fd_path(fd, to), NULL, MS_BIND, NULL)) < 0)
             return child_fail(k, STEP_MASK, path, NULL);
         (void)close(fd);
     }
@@ -467,7 +518,7 @@ int child_readonly(struct child *k)
 {
     const plan_str *v = plan_table(k->base, k->plan->readonly);
 
-    for (uint32_t i = 0; i < k->plan->readonly.n; i++) {
+    for (uint32_t i = 0; !zl_weaken(READONLY) && i < k->plan->readonly.n; i++) {
         const char *path = plan_text(k->base, v[i]);
         int fd = open_inside(k, path, 0);
         if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))

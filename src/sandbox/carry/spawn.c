@@ -17,9 +17,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "base/weaken.h"
 #include "sandbox/kernel.h"
 
 #ifndef CLONE_PIDFD
@@ -197,6 +199,21 @@ static int lend_pid_ns(int fd, int *ret_own, struct zl_error *err)
     return 0;
 }
 
+/* A copy that others will see is born so that they cannot trace it, not even before its first
+ * instruction; we are as we were when it is there. */
+static long clone_hidden(struct spawn *s, struct clone3_args *a)
+{
+    bool hide = !s->child.dumpable && !zl_weaken(DUMPABLE) && prctl(PR_GET_DUMPABLE) == 1;
+    long pid;
+
+    if (hide && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        return -errno;
+    pid = clone_quietly(a, &s->child);
+    if (hide)
+        (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    return pid;
+}
+
 static int clone_child(struct spawn *s, void *stack, struct carry_proc *p, struct zl_error *err)
 {
     zl_autoclose int own_pid_ns = -1;
@@ -218,7 +235,7 @@ static int clone_child(struct spawn *s, void *stack, struct carry_proc *p, struc
     }
     if (lend_pid_ns(s->pid_ns_fd, &own_pid_ns, err) < 0)
         return -1;
-    pid = clone_quietly(&a, &s->child);
+    pid = clone_hidden(s, &a);
     if (own_pid_ns >= 0 && setns(own_pid_ns, CLONE_NEWPID) < 0)
         return zl_fail_errno(err, "return to the own PID namespace");
     if (pid < 0) {

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <termios.h>
 
+#include "base/fd.h"
+#include "base/weaken.h"
 #include "sandbox/carry/child.h"
 #include "sandbox/kernel.h"
 
@@ -93,6 +95,31 @@ static int lift(int fd, int becomes)
     return fd < 0 || fd > 2 || fd == becomes ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
 
+static void leave_open(const struct child *k)
+{
+    for (int fd = 3; fd < 1024; fd++)
+        if (fd != k->sync && fd != k->how->report) /* whose end says that the command runs */
+            (void)fcntl(fd, F_SETFD, 0);
+}
+
+/*
+ * Closed, not only marked: until the command is executed /proc/self/fd would still have our folders
+ * of the host, and the command's own path may lead there (CVE-2024-21626). What we need to the end
+ * are pipes, sockets and the program of process 1: nothing that leads anywhere.
+ */
+static int close_the_rest(struct child *k)
+{
+    int kept[] = { k->sync, k->how->gate, k->how->gate < 0 ? -1 : k->how->report,
+                   k->init_argv ? k->init_exe : -1, k->init_argv ? k->init_report : -1 };
+    int first = 3 + (int)k->how->preserve_fds;
+
+    if (zl_weaken(FDS))
+        leave_open(k);
+    if (zl_weaken(FDS) || zl_weaken(COMMAND))
+        return 0;
+    return zl_close_others(first, kept, ZL_ARRAY_LEN(kept));
+}
+
 int child_stdio(struct child *k)
 {
     int from[3];
@@ -110,7 +137,5 @@ int child_stdio(struct child *k)
             return child_fail(k, STEP_STDIO, NULL, NULL);
     if (k->slave_fd >= 0 && ioctl(0, TIOCSCTTY, 0) < 0)
         return child_fail(k, STEP_TERMINAL, "the controlling terminal", NULL);
-    if (k_close_range(3 + k->how->preserve_fds, ~0U, K_CLOSE_RANGE_CLOEXEC) < 0)
-        return child_fail(k, STEP_STDIO, NULL, NULL);
-    return 0;
+    return close_the_rest(k) < 0 ? child_fail(k, STEP_STDIO, NULL, NULL) : 0;
 }

@@ -166,7 +166,7 @@ void box_hold(struct world *w, const char *rest, struct carry_proc *p)
     close(pipes[0]);
 }
 
-int box_exec(struct world *w, pid_t init, const char *what, const char *arg)
+int box_exec(struct world *w, int init, const char *what, const char *arg)
 {
     struct plan_options o = { .id = "c1", .bundle = w->path };
     const char *args[] = { "x", what, arg, NULL };

@@ -44,6 +44,6 @@ int box_run(struct world *w, char *out, size_t size);
 /* A container that holds, with further members of linux, and its first process. */
 void box_hold(struct world *w, const char *rest, struct carry_proc *p);
 /* A further process `x what arg`: its exit code; -1 and w->err. */
-int box_exec(struct world *w, pid_t init, const char *what, const char *arg);
+int box_exec(struct world *w, int init, const char *what, const char *arg);
 
 #endif

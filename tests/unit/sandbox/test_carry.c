@@ -276,10 +276,11 @@ static void a_further_process_joins_the_container(void **state)
     struct carry_proc p;
 
     box_hold(w, ",\"resources\":{\"pids\":{\"limit\":9}}", &p);
-    assert_int_equal(box_exec(w, p.pid, "exit", "5"), 5);
-    assert_int_equal(box_exec(w, p.pid, "there", "/proc/3"),
-                     0);                                       /* itself: the third process there */
-    assert_int_equal(box_exec(w, p.pid, "there", w->path), 1); /* the host's files are not there */
+    assert_int_equal(box_exec(w, p.pidfd, "exit", "5"), 5);
+    assert_int_equal(box_exec(w, p.pidfd, "there", "/proc/3"),
+                     0); /* itself: the third process there */
+    assert_int_equal(box_exec(w, p.pidfd, "there", w->path),
+                     1); /* the host's files are not there */
     assert_false(carry_is_empty(w->carry));
     assert_int_equal(carry_kill_all(w->carry, SIGKILL, &w->err), 0);
     assert_int_equal(box_wait(&p), 128 + SIGKILL);
@@ -297,7 +298,7 @@ static void a_cgroup_in_which_others_live_is_refused_and_left_alone(void **state
     assert_int_equal(carry_prepare(second, false, &w->err), -1);
     assert_int_equal(w->err.kind, ZL_ERR_CONFLICT);
     assert_false(carry_is_empty(w->carry));
-    assert_int_equal(box_exec(w, p.pid, "exit", "5"), 5);
+    assert_int_equal(box_exec(w, p.pidfd, "exit", "5"), 5);
     assert_int_equal(carry_kill_all(w->carry, SIGKILL, &w->err), 0);
     assert_int_equal(box_wait(&p), 128 + SIGKILL);
     assert_int_equal(carry_prepare(second, false, &w->err), 0); /* an empty one may be used */

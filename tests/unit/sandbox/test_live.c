@@ -108,7 +108,7 @@ static void a_controller_that_was_not_joined_is_joined_late(void **state)
     assert_string_equal(limit(w, "cpuset.tasks", "cgroup.procs"),
                         is_v2(w) ? pid : ""); /* there is no such file */
     assert_string_equal(limit(w, "cpuset.cpus", "cpuset.cpus"), "0");
-    assert_int_equal(box_exec(w, p.pid, "cpus", "1"), 0); /* one CPU is what it sees */
+    assert_int_equal(box_exec(w, p.pidfd, "cpus", "1"), 0); /* one CPU is what it sees */
     end(w, &p);
 }
 
@@ -137,14 +137,14 @@ static void device_rules_are_replaced(void **state)
              ",\"resources\":{\"devices\":[{\"allow\":false}]},"
              "\"devices\":[{\"path\":\"/dev/z\",\"type\":\"c\",\"major\":10,\"minor\":229}]",
              &p);
-    assert_int_equal(box_exec(w, p.pid, "open", "/dev/null"), 0);
-    assert_int_equal(box_exec(w, p.pid, "open", "/dev/z"), 1);
+    assert_int_equal(box_exec(w, p.pidfd, "open", "/dev/null"), 0);
+    assert_int_equal(box_exec(w, p.pidfd, "open", "/dev/z"), 1);
     assert_int_equal(update(w, "{\"devices\":[{\"allow\":false},{\"allow\":true,\"type\":\"c\","
                                "\"major\":10,\"minor\":229,\"access\":\"rw\"}]}"),
                      0);
-    assert_int_equal(box_exec(w, p.pid, "open", "/dev/z"), 0);
+    assert_int_equal(box_exec(w, p.pidfd, "open", "/dev/z"), 0);
     assert_int_equal(update(w, "{\"devices\":[{\"allow\":false}]}"), 0);
-    assert_int_equal(box_exec(w, p.pid, "open", "/dev/z"), 1);
+    assert_int_equal(box_exec(w, p.pidfd, "open", "/dev/z"), 1);
     end(w, &p);
 }
 
@@ -178,7 +178,7 @@ static void a_paused_container_stands_still_until_it_is_resumed(void **state)
     assert_int_equal(carry_freeze(w->carry, false, &w->err), 0);
     assert_int_equal(carry_is_frozen(w->carry, &frozen, &w->err), 0);
     assert_false(frozen);
-    assert_int_equal(box_exec(w, p.pid, "exit", "3"), 3);
+    assert_int_equal(box_exec(w, p.pidfd, "exit", "3"), 3);
     end(w, &p);
 }
 
