@@ -59,7 +59,7 @@ const struct cli_command create_command = {
     .run = create_run,
 };
 
-static int run_to_the_end(struct making *m, struct carry_proc *p, int console, struct zl_error *err)
+int making_attend(struct making *m, struct carry_proc *p, int console, struct zl_error *err)
 {
     struct hooking h = { .cli = m->cli,
                          .container = &m->container,
@@ -94,7 +94,7 @@ static int run(struct making *m, struct carry_proc *p, struct zl_error *err)
     }
     if (making_create_and_start(m, p, err) < 0)
         return -1;
-    return m->o->detach ? 0 : run_to_the_end(m, p, zl_take_fd(&console), err);
+    return m->o->detach ? 0 : making_attend(m, p, zl_take_fd(&console), err);
 }
 
 static int run_run(struct cli *cli, const void *options, int argc, char **argv)

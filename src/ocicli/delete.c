@@ -27,7 +27,7 @@ static int check_deletable(const struct found *f, bool force, struct zl_error *e
                    oci_status_name(f->status));
 }
 
-static int delete_found(struct cli *cli, struct found *f, bool force, struct zl_error *err)
+int delete_found(struct cli *cli, struct found *f, bool force, struct zl_error *err)
 {
     struct container *c = &f->container;
     autociconfig struct oci_config *config = NULL;

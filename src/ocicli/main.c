@@ -34,6 +34,7 @@ static const struct cli_command *const commands[] = {
     &create_command, &start_command, &run_command, &kill_command, &delete_command,
     &state_command, &list_command, &ps_command, &events_command,
     &exec_command, &pause_command, &resume_command, &update_command,
+    &checkpoint_command, &restore_command,
     &features_command, &spec_command, &version_command, &completion_command, &man_command, &help_command,
     NULL,
 };
@@ -121,7 +122,7 @@ int main(int argc, char **argv)
 
     if (self_protect(argv, cli.self, &err) < 0) /* before the parser puts argv in another order */
         return oci_fail(&cli, &err);
-    if (argc > 1 && strcmp(argv[1], "-v") == 0) /* as runc's */
+    if (argc > 1 && (strcmp(argv[1], "-v") == 0 || strcmp(argv[1], "-V") == 0)) /* as theirs */
         argv[1] = version;
     rc = cli_main(&cli, argc, argv);
     if (fflush(stdout) == EOF && rc == 0)

@@ -130,7 +130,7 @@ static int connect_console(struct making *m, struct zl_error *err)
 }
 
 /* The id is taken from here on; what fails later removes the folder again. */
-static int prepare(struct making *m, struct zl_error *err)
+int making_prepare(struct making *m, struct zl_error *err)
 {
     zl_format_rfc3339(zl_wall_ns(), 9, m->created);
     if (connect_console(m, err) < 0 || container_new(m->cli, m->id, &m->container, err) < 0)
@@ -159,8 +159,7 @@ static struct hooking hooking(struct making *m, int init)
                              .init = init };
 }
 
-/* Undoes a start that went wrong half-way. The error that led here stays. */
-static void give_up(struct making *m, struct carry_proc *p)
+void making_give_up(struct making *m, struct carry_proc *p)
 {
     struct hooking h = hooking(m, -1);
     siginfo_t info;
@@ -183,8 +182,7 @@ static int write_state(struct making *m, pid_t pid, struct zl_error *err)
     return oci_state_write(m->container.dir_fd, &m->state, err);
 }
 
-/* Tells everybody who waits for the pid, the state last: then it is a container. */
-static int record(struct making *m, const struct carry_proc *p, struct zl_error *err)
+int making_record(struct making *m, const struct carry_proc *p, struct zl_error *err)
 {
     if (m->o->pid_file && pid_file_write(m->o->pid_file, p->pid, err) < 0)
         return -1;
@@ -219,7 +217,7 @@ static struct carry_start how_to_start(struct making *m)
 }
 
 /* The scope has its process: it needs ours no more. Its limits are in force; systemd is told. */
-static int settle_unit(struct making *m, struct zl_error *err)
+int making_settle(struct making *m, struct zl_error *err)
 {
     const struct plan *p = m->container.plan;
     struct zl_error why = { 0 };
@@ -241,19 +239,19 @@ int making_create(struct making *m, struct carry_proc *ret, struct zl_error *err
     struct carry_proc p = { .pidfd = -1 };
     autogate struct gate gate = { -1, -1 };
 
-    if (prepare(m, err) < 0)
+    if (making_prepare(m, err) < 0)
         return -1;
     how = how_to_start(m);
     if (gate_make(&m->container, &gate, err) == 0) {
         how.gate = gate.gate_fd;
         how.report = gate.report_fd;
-        if (carry_start(m->container.carry, &how, &p, err) == 0 && settle_unit(m, err) == 0 &&
-            record(m, &p, err) == 0) {
+        if (carry_start(m->container.carry, &how, &p, err) == 0 && making_settle(m, err) == 0 &&
+            making_record(m, &p, err) == 0) {
             *ret = p;
             return 0;
         }
     }
-    give_up(m, &p);
+    making_give_up(m, &p);
     return -1;
 }
 
@@ -263,14 +261,14 @@ static int start_at_once(struct making *m, struct carry_proc *ret, struct zl_err
     struct carry_proc p = { .pidfd = -1 };
     struct carry_start how;
 
-    if (prepare(m, err) < 0)
+    if (making_prepare(m, err) < 0)
         return -1;
     how = how_to_start(m);
-    if (carry_start(m->container.carry, &how, &p, err) == 0 && record(m, &p, err) == 0) {
+    if (carry_start(m->container.carry, &how, &p, err) == 0 && making_record(m, &p, err) == 0) {
         *ret = p;
         return 0;
     }
-    give_up(m, &p);
+    making_give_up(m, &p);
     return -1;
 }
 
@@ -282,6 +280,6 @@ int making_create_and_start(struct making *m, struct carry_proc *ret, struct zl_
         return -1;
     if (start_created(m->cli, &m->container, m->config, &m->state, ret->pidfd, err) == 0)
         return 0;
-    give_up(m, ret);
+    making_give_up(m, ret);
     return -1;
 }

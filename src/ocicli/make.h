@@ -44,16 +44,35 @@ int making_create(struct making *m, struct carry_proc *ret, struct zl_error *err
 /* The same and its start. Without hooks by one clone that returns when the command was executed. */
 int making_create_and_start(struct making *m, struct carry_proc *ret, struct zl_error *err);
 
+/* The steps that restore goes by itself, whose first process criu makes. */
+/* Takes the id, makes cgroups and plan; what fails leaves nothing. */
+int making_prepare(struct making *m, struct zl_error *err);
+/* Tells everybody who waits for the pid, and writes the state: it is a container from then on. */
+int making_record(struct making *m, const struct carry_proc *p, struct zl_error *err);
+/* Lets systemd's scope go on without us, when there is one. */
+int making_settle(struct making *m, struct zl_error *err);
+/* Undoes all since making_prepare(), the process as well when there is one. */
+void making_give_up(struct making *m, struct carry_proc *p);
+
+/* create.c: waits for the end of its first process, which is our child, and deletes the container
+ * unless it is to be kept. console: our end of the terminal's socket, which is consumed, or -1. The
+ * code of run. */
+int making_attend(struct making *m, struct carry_proc *p, int console, struct zl_error *err);
+
 /* start.c: opens the gate of a created container, with the hooks around it. */
 int start_created(struct cli *cli, struct container *c, const struct oci_config *config,
                   const struct oci_state *state, int pidfd, struct zl_error *err);
 /* kill.c: SIGKILL to the first process, and the wait for its end. */
 int end_first(struct found *f, struct zl_error *err);
+/* delete.c: with force what still runs is killed; CONFLICT otherwise. */
+int delete_found(struct cli *cli, struct found *f, bool force, struct zl_error *err);
 
 /* pidfile.c: the pid, in decimal, replacing the file. */
 int pid_file_write(const char *path, pid_t pid, struct zl_error *err);
 /* Sends a pidfd to who listens on the socket (SCM_RIGHTS), as runc's --pidfd-socket. */
 int pidfd_send(const char *path, int pidfd, struct zl_error *err);
+/* Sends any descriptor with these bytes, as receivers expect them. -1 and errno. */
+int descriptor_send(int socket, int fd, const char *text);
 /* A connected stream socket; option names what gave the path. */
 int socket_connect(const char *option, const char *path, struct zl_error *err);
 

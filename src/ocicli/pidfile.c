@@ -38,28 +38,35 @@ int socket_connect(const char *option, const char *path, struct zl_error *err)
     return zl_take_fd(&fd);
 }
 
-int pidfd_send(const char *path, int pidfd, struct zl_error *err)
+int descriptor_send(int socket, int fd, const char *text)
 {
-    zl_autoclose int fd = socket_connect("--pidfd-socket", path, err);
     union {
         struct cmsghdr head;
         char space[CMSG_SPACE(sizeof(int))];
     } control = { 0 };
-    char text[] = "pidfd";
-    struct iovec data = { text, sizeof text - 1 };
+    char bytes[64];
+    struct iovec data = { bytes, strlen(text) };
     struct msghdr m = { .msg_iov = &data,
                         .msg_iovlen = 1,
                         .msg_control = control.space,
                         .msg_controllen = sizeof control.space };
     struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 
-    if (fd < 0)
-        return -1;
+    (void)snprintf(bytes, sizeof bytes, "%s", text); /* a word of ours */
     c->cmsg_level = SOL_SOCKET;
     c->cmsg_type = SCM_RIGHTS;
     c->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(c), &pidfd, sizeof pidfd);
-    return sendmsg(fd, &m, MSG_NOSIGNAL) < 0
+    memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    return sendmsg(socket, &m, MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+int pidfd_send(const char *path, int pidfd, struct zl_error *err)
+{
+    zl_autoclose int fd = socket_connect("--pidfd-socket", path, err);
+
+    if (fd < 0)
+        return -1;
+    return descriptor_send(fd, pidfd, "pidfd") < 0
                ? zl_fail_errno(err, "--pidfd-socket: send to '%s'", path)
                : 0;
 }

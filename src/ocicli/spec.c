@@ -159,7 +159,7 @@ static int spec_run(struct cli *cli, const void *options, int argc, char **argv)
 /* clang-format off */
 static const struct cli_option spec_options[] = {
     { 'b', "bundle",   CLI_STRING, offsetof(struct spec_options, bundle),   "DIR",  "where to write it [.]", NULL },
-    { 'f', "config",   CLI_STRING, offsetof(struct spec_options, config),   "FILE", "its name [config.json]", NULL },
+    { 'f', "file",     CLI_STRING, offsetof(struct spec_options, config),   "FILE", "its name [config.json]", NULL },
     { 0,   "rootless", CLI_FLAG,   offsetof(struct spec_options, rootless), NULL,   "for a user who is not root", NULL },
     { 0 },
 };
