@@ -223,7 +223,7 @@ struct oci_seccomp {
     struct zl_opt_u64 default_errno_ret;
     struct zl_strs architectures; /* "SCMP_ARCH_X86_64"; empty: the native one */
     struct zl_strs flags;         /* "SECCOMP_FILTER_FLAG_LOG" */
-    const char *listener_path;
+    const char *listener_path, *listener_metadata;
     struct {
         struct oci_seccomp_rule *v;
         size_t n;

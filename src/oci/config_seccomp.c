@@ -37,6 +37,7 @@ const struct zl_field oci_seccomp_fields[] = {
     F("architectures",   zl_json_strs,    oci_seccomp, architectures),
     F("flags",           zl_json_strs,    oci_seccomp, flags),
     F("listenerPath",    zl_json_string,  oci_seccomp, listener_path),
+    F("listenerMetadata", zl_json_string, oci_seccomp, listener_metadata),
     D("syscalls",        zl_json_list,    oci_seccomp, syscalls, &seccomp_rule_element),
     { 0 },
 };

@@ -360,8 +360,10 @@ static int execute(struct executing *x, const struct plan_exec *plan, struct zl_
         .report = -1,
         .preserve_fds = (unsigned)x->o->preserve_fds,
     };
+    struct listening listening = { x->config, &x->f.state, x->f.status };
     int rc;
 
+    listener_start(&listening, &how);
     if (carry_exec(x->f.container.carry, x->init, plan, &how, &p, err) < 0)
         return zl_wrap(err, "exec in container '%s'", x->f.container.id);
     rc = tell(x, &p, err);

@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 
 #include "base/fd.h"
+#include "ocicli/listener.h"
 #include "sandbox/kernel.h"
 
 /* ---- stages ---- */
@@ -217,8 +218,10 @@ static int run_container_program(const struct hooking *h, enum stage stage,
     };
     const struct plan_exec *x;
     struct carry_proc p = { .pidfd = -1 };
+    struct listening listening = { h->config, h->state, OCI_CREATED };
     int rc;
 
+    listener_start(&listening, &how);
     if (!h->config->process)
         return zl_fail(err, ZL_ERR_INVALID, "startContainer hooks: there is no process to start");
     if (container_load_plan(h->container, err) < 0 || plan_for(h, hook, &bytes, err) < 0 ||

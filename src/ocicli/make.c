@@ -205,7 +205,7 @@ static int before_pivot(void *arg, const struct carry_proc *p, struct zl_error *
 
 static struct carry_start how_to_start(struct making *m)
 {
-    return (struct carry_start){
+    struct carry_start how = {
         .stdio = { 0, 1, 2 },
         .console_socket = m->console,
         .gate = -1,
@@ -214,6 +214,10 @@ static struct carry_start how_to_start(struct making *m)
         .before_pivot = oci_config_has_hooks(m->config) ? before_pivot : NULL,
         .before_pivot_arg = m,
     };
+
+    m->listening = (struct listening){ m->config, &m->state, OCI_CREATING };
+    listener_start(&m->listening, &how);
+    return how;
 }
 
 /* The scope has its process: it needs ours no more. Its limits are in force; systemd is told. */

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "ocicli/container.h"
+#include "ocicli/listener.h"
 #include "ocicli/unit.h"
 
 /* What create and run say about how to make it. */
@@ -28,6 +29,7 @@ struct making {
     struct zl_buf config_text;
     struct oci_config *config;
     struct oci_state state;
+    struct listening listening;
     char bundle[PATH_MAX], rootfs[PATH_MAX];
     char created[ZL_RFC3339_SIZE];
     int console;       /* a socket for the terminal's master; -1: none */

@@ -42,6 +42,7 @@ enum {
     K_SYS_open_tree = 428,
     K_SYS_move_mount = 429,
     K_SYS_pidfd_open = 434,
+    K_SYS_pidfd_getfd = 438,
     K_SYS_clone3 = 435,
     K_SYS_close_range = 436,
     K_SYS_openat2 = 437,
@@ -79,6 +80,10 @@ static inline int k_pivot_root(const char *new_root, const char *put_old)
 static inline int k_pidfd_open(pid_t pid)
 {
     return (int)syscall(K_SYS_pidfd_open, pid, 0);
+}
+static inline int k_pidfd_getfd(int pidfd, int fd)
+{
+    return (int)syscall(K_SYS_pidfd_getfd, pidfd, fd, 0);
 }
 static inline int k_pidfd_send_signal(int pidfd, int signal)
 {

@@ -139,6 +139,7 @@ enum { /* plan_process.flags */
        PLAN_KEEP_GROUPS = 16, /* the supplementary groups of who starts it stay */
        PLAN_HAS_IO_PRIORITY = 32,
        PLAN_HAS_PERSONALITY = 64,
+       PLAN_SECCOMP_LISTENER = 128, /* the filter asks somebody: carry_start.on_listener */
 };
 struct plan_process {
     struct plan_tab argv,
@@ -227,6 +228,9 @@ static inline const void *plan_table(const void *base, struct plan_tab t)
 }
 
 /* ---- building; not for the shim ---- */
+
+/* The n-th option of a mount that we know, NULL after the last; others are the file system's. */
+const char *plan_mount_option(size_t n);
 
 struct oci_config;
 struct oci_process;

@@ -268,7 +268,7 @@ int carry_start(struct carry *c, const struct carry_start *how, struct carry_pro
                    .tracing = c->tracing },
         .namespaces = p->namespaces & ~later,
         .pid_ns_fd = -1,
-        .share_memory = alone && how->gate < 0,
+        .share_memory = alone && how->gate < 0 && !(p->process.flags & PLAN_SECCOMP_LISTENER),
     };
     int rc;
 

@@ -41,6 +41,15 @@ struct carry_start {
      * -1 and *err: the start fails. NULL: nothing to do then */
     int (*before_pivot)(void *arg, const struct carry_proc *proc, struct zl_error *err);
     void *before_pivot_arg;
+    /*
+     * Called when the process's seccomp filter asks somebody (PLAN_SECCOMP_LISTENER) and is loaded:
+     * seccomp_fd is where the questions come out (seccomp_unotify(2)), borrowed. The process goes
+     * on meanwhile, and may stand still until its first question is answered. -1 and *err: the
+     * start fails. NULL: a process with such a filter is refused.
+     */
+    int (*on_listener)(void *arg, const struct carry_proc *proc, int seccomp_fd,
+                       struct zl_error *err);
+    void *on_listener_arg;
 };
 
 /* plan is borrowed; fds are the descriptors the plan counts as its own (borrowed as well). */

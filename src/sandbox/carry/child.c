@@ -186,8 +186,7 @@ static int set_oom_adj(struct child *k)
                : 0;
 }
 
-/* Tells the parent that we are this far, and waits for its answer when one is asked for. */
-static int meet_parent(struct child *k, enum step step, bool wait)
+int child_meet_parent(struct child *k, enum step step, bool wait)
 {
     char word = (char)step;
     ssize_t n;
@@ -207,7 +206,7 @@ static int meet_parent(struct child *k, enum step step, bool wait)
 
 static int wait_for_hooks(struct child *k)
 {
-    return k->sync >= 0 && k->how->before_pivot ? meet_parent(k, STEP_HOOKS, true) : 0;
+    return k->sync >= 0 && k->how->before_pivot ? child_meet_parent(k, STEP_HOOKS, true) : 0;
 }
 
 /* A link of /proc in the path, or one put there by a hostile image, must not lead to a descriptor
@@ -232,13 +231,26 @@ static int early_seccomp(struct child *k)
     return k->process->flags & PLAN_NO_NEW_PRIVS ? 0 : child_seccomp(k);
 }
 
-static int late_seccomp(struct child *k)
+static int load_filter(struct child *k)
 {
-    if (!(k->process->flags & PLAN_NO_NEW_PRIVS))
-        return 0;
     if (!zl_weaken(SETID) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return child_fail(k, STEP_NO_NEW_PRIVS, NULL, NULL);
     return child_seccomp(k);
+}
+
+/* Whoever opens the gate is not our parent, who alone can hand the listener on. */
+static int seccomp_before_gate(struct child *k)
+{
+    const uint32_t both = PLAN_NO_NEW_PRIVS | PLAN_SECCOMP_LISTENER;
+
+    return (k->process->flags & both) == both ? load_filter(k) : 0;
+}
+
+static int late_seccomp(struct child *k)
+{
+    const uint32_t both = PLAN_NO_NEW_PRIVS | PLAN_SECCOMP_LISTENER;
+
+    return (k->process->flags & both) == PLAN_NO_NEW_PRIVS ? load_filter(k) : 0;
 }
 
 static int find_before_gate(struct child *k)
@@ -254,7 +266,7 @@ static int wait_at_gate(struct child *k)
     (void)umask(k->process->flags & PLAN_HAS_UMASK ? k->process->umask : 0022);
     if (k->how->gate < 0)
         return 0;
-    if (meet_parent(k, STEP_GATE, false) < 0)
+    if (child_meet_parent(k, STEP_GATE, false) < 0)
         return -1;
     do
         n = poll(&gate, 1, -1);
@@ -322,6 +334,7 @@ static const struct way to_exec[] = {
     { STEP_USER,         child_user },
     { STEP_CAPABILITIES, child_capabilities },
     { STEP_FIND,         find_before_gate },
+    { STEP_SECCOMP,      seccomp_before_gate },
     { STEP_GATE,         wait_at_gate },
     { STEP_SECCOMP,      late_seccomp },
     { 0 },

@@ -65,6 +65,8 @@ struct report { /* why the child ended; step is STEP_NONE while it did not */
 struct shared { /* in memory that both processes see, whether or not they share the rest */
     struct report report;
     uint64_t spent_ns[STEPS]; /* ZLAYER_TRACE=start */
+    int32_t listener;         /* 1 + the child's descriptor of its seccomp filter; 0: none yet */
+    int32_t taken;            /* the parent has it */
 };
 
 struct child {
@@ -105,6 +107,9 @@ _Noreturn void child_run(struct child *k);
 int child_fail(struct child *k, enum step step, const char *object, const char *source);
 /* Adds the time since the last call to this step. */
 void child_mark(struct child *k, enum step step);
+
+/* Tells the parent that we are this far, and waits for its answer when one is asked for. */
+int child_meet_parent(struct child *k, enum step step, bool wait);
 
 /* "/proc/self/fd/<fd>", for calls that take a path only. */
 enum { FD_PATH_SIZE = 32 };

@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "base/weaken.h"
 #include "sandbox/carry/child.h"
@@ -133,6 +134,25 @@ int child_capabilities(struct child *k)
     return 0;
 }
 
+/*
+ * From here on any system call may be one that the listener has to answer, who does not have the
+ * descriptor yet: so the parent is told through memory, and until it took the descriptor, which
+ * execve closes, we wait without a call (clock_gettime needs none). A parent that is gone takes
+ * nothing: then the listener never answers, and its callers get ENOSYS.
+ */
+static void hand_over_listener(struct child *k, int fd)
+{
+    enum { PATIENCE_S = 10 };
+    struct timespec begin, now;
+
+    __atomic_store_n(&k->shared->listener, fd + 1, __ATOMIC_RELEASE);
+    (void)clock_gettime(CLOCK_MONOTONIC, &begin);
+    do
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    while (!__atomic_load_n(&k->shared->taken, __ATOMIC_ACQUIRE) &&
+           now.tv_sec - begin.tv_sec < PATIENCE_S);
+}
+
 int child_seccomp(struct child *k)
 {
     const struct plan_process *p = k->process;
@@ -144,7 +164,12 @@ int child_seccomp(struct child *k)
 
     if (!p->seccomp.n)
         return 0;
-    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, p->seccomp_flags, &program) < 0)
+    if (p->flags & PLAN_SECCOMP_LISTENER && child_meet_parent(k, STEP_SECCOMP, false) < 0)
+        return -1;
+    long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, p->seccomp_flags, &program);
+    if (fd < 0)
         return child_fail(k, STEP_SECCOMP, NULL, NULL);
+    if (p->flags & PLAN_SECCOMP_LISTENER)
+        hand_over_listener(k, (int)fd);
     return 0;
 }

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -147,6 +148,36 @@ static int failed(const struct shared *shared, struct carry_proc *p, struct zl_e
                    signal);
 }
 
+/* 1 when the child has a filter, 0 when it ended before. It tells through memory: child_seccomp().
+ */
+static int wait_for_listener(struct spawn *s, const struct carry_proc *p)
+{
+    struct pollfd ended = { .fd = p->pidfd, .events = POLLIN };
+
+    while (!__atomic_load_n(&s->child.shared->listener, __ATOMIC_ACQUIRE))
+        if (poll(&ended, 1, 1) == 1)
+            return 0;
+    return 1;
+}
+
+static int take_listener(struct spawn *s, struct carry_proc *p, struct zl_error *err)
+{
+    const struct carry_start *how = s->child.how;
+    zl_autoclose int fd = -1;
+    int rc;
+
+    if (!wait_for_listener(s, p))
+        return failed(s->child.shared, p, err);
+    fd = k_pidfd_getfd(p->pidfd, s->child.shared->listener - 1);
+    if (fd < 0)
+        (void)zl_fail_errno(err, "take the listener of the seccomp filter");
+    rc = fd < 0 ? -1 : how->on_listener(how->on_listener_arg, p, fd, err);
+    __atomic_store_n(&s->child.shared->taken, 1, __ATOMIC_RELEASE);
+    if (rc < 0)
+        spawn_end(p);
+    return rc;
+}
+
 /* Hears how far the child came; end-of-file is the exec (close-on-exec) or the child's end. */
 static int follow(struct spawn *s, int sync, struct carry_proc *p, struct zl_error *err)
 {
@@ -165,6 +196,11 @@ static int follow(struct spawn *s, int sync, struct carry_proc *p, struct zl_err
                        : failed(s->child.shared, p, err);
         if (word == STEP_GATE)
             return 0;
+        if (word == STEP_SECCOMP) {
+            if (take_listener(s, p, err) < 0)
+                return -1;
+            continue;
+        }
         if (how->before_pivot(how->before_pivot_arg, p, err) < 0) {
             (void)failed(s->child.shared, p, NULL); /* the hook's own error is the story */
             return -1;
@@ -271,16 +307,28 @@ static int run_shared(struct spawn *s, void *stack, struct carry_proc *p, struct
     return s->child.shared->report.step == STEP_NONE ? 0 : failed(s->child.shared, p, err);
 }
 
+static int check_listener(const struct spawn *s, struct zl_error *err)
+{
+    if (s->child.process->flags & PLAN_SECCOMP_LISTENER && !s->child.how->on_listener)
+        return zl_fail(
+            err, ZL_ERR_UNSUPPORTED,
+            "start a process: its seccomp filter asks a listener, and nobody hands it on");
+    return 0;
+}
+
 int spawn_run(struct spawn *s, struct carry_proc *ret, struct zl_error *err)
 {
     /* one mapping: the shared report below, the child's stack above */
     const size_t below = 8192;
     struct carry_proc p = { .pidfd = -1 };
-    void *map = mmap(NULL, below + STACK_SIZE, PROT_READ | PROT_WRITE,
-                     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *map;
     int rc;
 
     _Static_assert(sizeof(struct shared) <= 8192, "the report grew");
+    if (check_listener(s, err) < 0)
+        return -1;
+    map = mmap(NULL, below + STACK_SIZE, PROT_READ | PROT_WRITE,
+               MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (map == MAP_FAILED)
         return zl_fail_errno(err, "map a stack for the container's first process");
     s->child.shared = map;

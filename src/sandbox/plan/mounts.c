@@ -96,6 +96,11 @@ static const struct option options[] = {
 };
 /* clang-format on */
 
+const char *plan_mount_option(size_t n)
+{
+    return n < ZL_ARRAY_LEN(options) ? options[n].name : NULL;
+}
+
 static int compare_option(const void *key, const void *row)
 {
     return strcmp(key, ((const struct option *)row)->name);

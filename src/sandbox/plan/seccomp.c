@@ -203,17 +203,18 @@ static const uint32_t action_bits[] = {
     [OCI_ACT_TRACE] = SECCOMP_RET_TRACE,
     [OCI_ACT_ALLOW] = SECCOMP_RET_ALLOW,
     [OCI_ACT_LOG] = SECCOMP_RET_LOG,
+    [OCI_ACT_NOTIFY] = SECCOMP_RET_USER_NOTIF,
 };
 
 static int action(struct compiler *c, int act, struct zl_opt_u64 ret, uint32_t *out)
 {
     uint32_t low = 0;
 
-    if (act == OCI_ACT_NOTIFY)
-        return zl_fail(c->err, ZL_ERR_UNSUPPORTED,
-                       "linux.seccomp: SCMP_ACT_NOTIFY is not supported");
     if (act == OCI_ACT_ERRNO || act == OCI_ACT_TRACE)
         low = ret.set ? (uint32_t)ret.v & SECCOMP_RET_DATA : 1 /* EPERM */;
+    else if (ret.set) /* runtime-spec, config-linux.md, "Seccomp": MUST fail */
+        return zl_fail(c->err, ZL_ERR_INVALID,
+                       "linux.seccomp: an errno goes with SCMP_ACT_ERRNO and SCMP_ACT_TRACE only");
     *out = action_bits[act] | low;
     return 0;
 }
@@ -477,12 +478,39 @@ static int compile_abi(struct compiler *c, size_t abi, size_t *ret_at)
 
 /* ---- the whole ---- */
 
+/* config-linux.md, "Seccomp" */
+static const char *const architectures[] = {
+    "SCMP_ARCH_X86",     "SCMP_ARCH_X86_64",   "SCMP_ARCH_X32",         "SCMP_ARCH_ARM",
+    "SCMP_ARCH_AARCH64", "SCMP_ARCH_MIPS",     "SCMP_ARCH_MIPS64",      "SCMP_ARCH_MIPS64N32",
+    "SCMP_ARCH_MIPSEL",  "SCMP_ARCH_MIPSEL64", "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PPC",
+    "SCMP_ARCH_PPC64",   "SCMP_ARCH_PPC64LE",  "SCMP_ARCH_S390",        "SCMP_ARCH_S390X",
+    "SCMP_ARCH_PARISC",  "SCMP_ARCH_PARISC64", "SCMP_ARCH_RISCV64",     "SCMP_ARCH_LOONGARCH64",
+    "SCMP_ARCH_M68K",    "SCMP_ARCH_SH",       "SCMP_ARCH_SHEB",
+};
+
 static bool wants_abi(const struct oci_seccomp *head, size_t abi)
 {
     for (size_t i = 0; i < head->architectures.n; i++)
         if (strcmp(head->architectures.v[i], abis[abi].name) == 0)
             return true;
-    return !head->architectures.n && abi == 0;
+    return abi == 0; /* the native one is meant always, as libseccomp has it */
+}
+
+/* Those of other machines need no program here: their calls are never made. */
+static int check_architectures(struct compiler *c)
+{
+    const struct zl_strs *named = &c->profile->head->architectures;
+
+    for (size_t i = 0; i < named->n; i++) {
+        size_t known = 0;
+        while (known < ZL_ARRAY_LEN(architectures) &&
+               strcmp(architectures[known], named->v[i]) != 0)
+            known++;
+        if (known == ZL_ARRAY_LEN(architectures))
+            return zl_fail(c->err, ZL_ERR_INVALID, "linux.seccomp.architectures[%zu]: unknown '%s'",
+                           i, named->v[i]);
+    }
+    return 0;
 }
 
 /* x86-64 and x32 are one architecture to the kernel; a bit of the number tells them apart. A number
@@ -498,7 +526,8 @@ static int compile_all(struct compiler *c)
     const struct seccomp_profile *profile = c->profile;
     size_t at[ABIS], bad;
 
-    if (action(c, profile->head->default_action, profile->head->default_errno_ret,
+    if (check_architectures(c) < 0 ||
+        action(c, profile->head->default_action, profile->head->default_errno_ret,
                &c->default_action) < 0 ||
         look_up(c) < 0)
         return -1;

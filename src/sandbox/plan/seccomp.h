@@ -36,6 +36,8 @@ enum { SECCOMP_DEFAULT_MAX = 64 };
 size_t seccomp_default(uint64_t caps, const struct oci_seccomp **head,
                        const struct oci_seccomp_rule *out[SECCOMP_DEFAULT_MAX]);
 
+/* The n-th flag of linux.seccomp.flags that we know, NULL after the last. */
+const char *seccomp_flag_name(size_t n);
 /* The n-th ABI that this build knows, NULL after the last: "SCMP_ARCH_X86_64". */
 const char *seccomp_abi_name(size_t n);
 

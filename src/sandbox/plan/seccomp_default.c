@@ -53,7 +53,13 @@ static const struct {
     { "SECCOMP_FILTER_FLAG_TSYNC", 0 }, /* there is one thread */
     { "SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG },
     { "SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW },
+    { "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV },
 };
+
+const char *seccomp_flag_name(size_t n)
+{
+    return n < ZL_ARRAY_LEN(filter_flags) ? filter_flags[n].name : NULL;
+}
 
 static int read_flags(struct build *b, const struct oci_seccomp *s, uint32_t *ret)
 {
@@ -82,11 +88,38 @@ static int compile(struct build *b, const struct seccomp_profile *profile, struc
     return 0;
 }
 
+static bool notifies(const struct oci_seccomp *s)
+{
+    for (size_t i = 0; i < s->syscalls.n; i++)
+        if (s->syscalls.v[i].action == OCI_ACT_NOTIFY)
+            return true;
+    return s->default_action == OCI_ACT_NOTIFY;
+}
+
+/* config-linux.md, "Seccomp", listenerPath: of use with SCMP_ACT_NOTIFY only. */
+static int plan_listener(struct build *b, const struct oci_seccomp *s, struct plan_process *p)
+{
+    bool path = s->listener_path && s->listener_path[0];
+
+    if (s->listener_metadata && s->listener_metadata[0] && !path)
+        return zl_fail(b->err, ZL_ERR_INVALID,
+                       "linux.seccomp.listenerMetadata: there is no listenerPath");
+    if (!notifies(s)) { /* the kernel takes this flag with a listener only */
+        p->seccomp_flags &= ~(uint32_t)SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+        return 0;
+    }
+    if (!path)
+        return zl_fail(b->err, ZL_ERR_INVALID,
+                       "linux.seccomp: SCMP_ACT_NOTIFY: listenerPath must tell who is asked");
+    p->seccomp_flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    p->flags |= PLAN_SECCOMP_LISTENER;
+    return 0;
+}
+
 /* `unconfined`, as a document says it: no program is faster than one that says yes. */
 static bool allows_everything(const struct oci_seccomp *s)
 {
-    return s->default_action == OCI_ACT_ALLOW && !s->syscalls.n && !s->architectures.n &&
-           !(s->listener_path && s->listener_path[0]);
+    return s->default_action == OCI_ACT_ALLOW && !s->syscalls.n && !s->architectures.n;
 }
 
 int build_seccomp(struct build *b, struct plan_process *p)
@@ -101,9 +134,7 @@ int build_seccomp(struct build *b, struct plan_process *p)
     }
     if (!s || allows_everything(s))
         return 0;
-    if (s->listener_path && s->listener_path[0])
-        return zl_fail(b->err, ZL_ERR_UNSUPPORTED, "linux.seccomp.listenerPath");
-    if (read_flags(b, s, &p->seccomp_flags) < 0)
+    if (read_flags(b, s, &p->seccomp_flags) < 0 || plan_listener(b, s, p) < 0)
         return -1;
     zl_autofree const struct oci_seccomp_rule **all = calloc(s->syscalls.n + 1, sizeof(void *));
     if (!all)

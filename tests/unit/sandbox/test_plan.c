@@ -271,6 +271,42 @@ static void scheduling_becomes_numbers_of_the_kernel(void **unused)
     assert_string_equal(text(&m, p->keyring), "_ses.c1");
 }
 
+static void a_filter_that_asks_somebody_is_loaded_with_a_listener(void **unused)
+{
+    automade struct made m;
+    (void)unused;
+
+    assert_int_equal(
+        build(&m,
+              PROCESS
+              ",\"linux\":{" NAMESPACES
+              ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"/s\","
+              "\"flags\":[\"SECCOMP_FILTER_FLAG_TSYNC\",\"SECCOMP_FILTER_FLAG_LOG\","
+              "\"SECCOMP_FILTER_FLAG_SPEC_ALLOW\",\"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV\"],"
+              "\"syscalls\":[{\"names\":[\"mkdir\"],\"action\":\"SCMP_ACT_NOTIFY\"}]}}",
+              NULL),
+        0);
+    assert_int_equal(m.plan->process.flags, PLAN_SECCOMP_LISTENER);
+    assert_int_equal(m.plan->process.seccomp_flags, 2 | 4 | 8 | 32);
+}
+
+static void a_listener_that_nobody_asks_is_not_wanted(void **unused)
+{
+    automade struct made m;
+    (void)unused;
+
+    assert_int_equal(
+        build(&m,
+              PROCESS ",\"linux\":{" NAMESPACES
+                      ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"/s\","
+                      "\"flags\":[\"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV\"],"
+                      "\"syscalls\":[{\"names\":[\"mkdir\"],\"action\":\"SCMP_ACT_LOG\"}]}}",
+              NULL),
+        0);
+    assert_int_equal(m.plan->process.flags, 0);
+    assert_int_equal(m.plan->process.seccomp_flags, 0);
+}
+
 static void cpus_of_a_further_process_are_a_set_of_bits(void **unused)
 {
     automade struct made m;
@@ -349,7 +385,11 @@ static const struct { const char *rest, *message; enum zl_err_kind kind; } bad[]
       "\"linux\":{" NAMESPACES "}",
       "config.json: process.rlimits[0].type: unknown 'RLIMIT_X'", ZL_ERR_INVALID },
     { PROCESS ",\"linux\":{" NAMESPACES ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_NOTIFY\"}}",
-      "config.json: linux.seccomp: SCMP_ACT_NOTIFY is not supported", ZL_ERR_UNSUPPORTED },
+      "config.json: linux.seccomp: SCMP_ACT_NOTIFY: listenerPath must tell who is asked", ZL_ERR_INVALID },
+    { PROCESS ",\"linux\":{" NAMESPACES ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"SCMP_ARCH_X86\"],\"listenerMetadata\":\"x\"}}",
+      "config.json: linux.seccomp.listenerMetadata: there is no listenerPath", ZL_ERR_INVALID },
+    { PROCESS ",\"linux\":{" NAMESPACES ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_LOG\",\"flags\":[\"SECCOMP_FILTER_FLAG_X\"]}}",
+      "config.json: linux.seccomp.flags[0]: 'SECCOMP_FILTER_FLAG_X'", ZL_ERR_UNSUPPORTED },
 };
 /* clang-format on */
 
@@ -515,6 +555,8 @@ int main(void)
         cmocka_unit_test(capabilities_that_nobody_knows_are_left_out_with_a_note),
         cmocka_unit_test(an_exec_plan_takes_what_it_lacks_from_the_container),
         cmocka_unit_test(scheduling_becomes_numbers_of_the_kernel),
+        cmocka_unit_test(a_filter_that_asks_somebody_is_loaded_with_a_listener),
+        cmocka_unit_test(a_listener_that_nobody_asks_is_not_wanted),
         cmocka_unit_test(cpus_of_a_further_process_are_a_set_of_bits),
         cmocka_unit_test(what_cannot_be_done_is_refused_by_its_name),
         cmocka_unit_test(a_plan_that_ends_early_is_refused),

@@ -103,6 +103,7 @@ static uint32_t scmp_action(int action, struct zl_opt_u64 ret)
         [OCI_ACT_TRAP] = SCMP_ACT_TRAP,
         [OCI_ACT_ALLOW] = SCMP_ACT_ALLOW,
         [OCI_ACT_LOG] = SCMP_ACT_LOG,
+        [OCI_ACT_NOTIFY] = SCMP_ACT_NOTIFY,
     };
     if (action == OCI_ACT_ERRNO)
         return SCMP_ACT_ERRNO((uint16_t)(ret.set ? ret.v : EPERM));
@@ -273,6 +274,8 @@ static const char *names[][4] = {
     { "mmap", NULL },
     { "madvise", NULL },
     { "socket", NULL },
+    { "mkdir", NULL },
+    { "unlink", NULL },
 };
 static struct oci_seccomp_arg args[][2] = {
     { { .index = 0, .op = OCI_OP_NE, .value = 8 } },
@@ -303,6 +306,8 @@ static struct oci_seccomp_rule deny[] = {
     { .names = NAMES(11), .action = OCI_ACT_ERRNO, .args = { args[5], 1 } },
     { .names = NAMES(12), .action = OCI_ACT_ERRNO, .args = { args[6], 2 } },
     { .names = NAMES(13), .action = OCI_ACT_ERRNO },
+    { .names = NAMES(14), .action = OCI_ACT_NOTIFY },
+    { .names = NAMES(15), .action = OCI_ACT_NOTIFY, .args = { args[4], 1 } },
 };
 
 static void compare_deny(const char **architectures, size_t n_architectures)
@@ -335,6 +340,132 @@ static void architectures_that_are_not_named_are_killed(void **unused)
     compare_deny(native, 0);
 }
 
+static void the_native_architecture_is_meant_always(void **unused)
+{
+    const char *compat[] = { "SCMP_ARCH_X86" };
+    const char *x32[] = { "SCMP_ARCH_X32" };
+    (void)unused;
+    compare_deny(compat, 1);
+    compare_deny(x32, 1);
+}
+
+static void architectures_of_other_machines_change_nothing(void **unused)
+{
+    static struct filter with, without;
+    const struct oci_seccomp_rule *rules[] = { &deny[0] };
+    const char *foreign[] = { "SCMP_ARCH_AARCH64", "SCMP_ARCH_X86", "SCMP_ARCH_S390X" };
+    const char *ours[] = { "SCMP_ARCH_X86" };
+    struct oci_seccomp head = { .default_action = OCI_ACT_ALLOW, .architectures = { foreign, 3 } };
+    struct seccomp_profile p = { .head = &head, .rules = rules, .n_rules = 1 };
+
+    (void)unused;
+    assert_int_equal(seccomp_compile(&p, with.v, &with.n, NULL), 0);
+    head.architectures = (struct zl_strs){ ours, 1 };
+    assert_int_equal(seccomp_compile(&p, without.v, &without.n, NULL), 0);
+    assert_int_equal(with.n, without.n);
+    assert_memory_equal(with.v, without.v, with.n * sizeof *with.v);
+}
+
+/* ---- profiles by chance ---- */
+
+struct chance {
+    uint64_t state;
+};
+
+static uint32_t below(struct chance *c, uint32_t n) /* splitmix64 */
+{
+    uint64_t z = c->state += 0x9e3779b97f4a7c15;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return (uint32_t)((z ^ z >> 31) % n);
+}
+
+static const char *some_calls[] = {
+    "access", "alarm", "brk",    "chdir",   "chmod",  "clone3", "close",    "creat",
+    "dup",    "dup2",  "execve", "exit",    "fchmod", "fork",   "getdents", "getpid",
+    "ioctl",  "kill",  "link",   "mkdir",   "mmap",   "mount",  "mprotect", "open",
+    "openat", "pause", "pipe",   "prctl",   "ptrace", "read",   "readlink", "rename",
+    "rmdir",  "setns", "statfs", "symlink", "tkill",  "umask",  "unshare",  "write",
+};
+enum { SOME = ZL_ARRAY_LEN(some_calls), RULES = 12 };
+
+struct some_profile {
+    struct oci_seccomp head;
+    struct oci_seccomp_rule rules[RULES];
+    const struct oci_seccomp_rule *list[RULES];
+    struct oci_seccomp_arg args[RULES][3];
+    const char *names[RULES][2], *archs[3];
+};
+
+static void some_arguments(struct chance *c, struct oci_seccomp_rule *r, struct oci_seccomp_arg *v)
+{
+    uint32_t first = below(c, 4);
+
+    r->args.v = v;
+    r->args.n = below(c, 4);
+    for (size_t i = 0; i < r->args.n; i++)
+        v[i] = (struct oci_seccomp_arg){ .index = (first + (uint32_t)i) % 3, /* each once */
+                                         .op = (int)below(c, 7),
+                                         .value = values[below(c, ZL_ARRAY_LEN(values))],
+                                         .value_two = values[below(c, ZL_ARRAY_LEN(values))] };
+    for (size_t i = 0; i < r->args.n; i++) /* libseccomp wants no bits outside of the mask */
+        if (v[i].op == OCI_OP_MASKED_EQ)
+            v[i].value_two &= v[i].value;
+}
+
+static void make_some(struct chance *c, struct some_profile *s)
+{
+    static const char *const abi_names[] = { "SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32" };
+    uint32_t call = below(c, SOME);
+
+    *s = (struct some_profile){ .head.default_action = (int)below(c, 8) };
+    if (s->head.default_action == OCI_ACT_ERRNO || s->head.default_action == OCI_ACT_TRACE)
+        s->head.default_errno_ret = (struct zl_opt_u64){ below(c, 2), below(c, 4096) };
+    for (size_t i = 0; i < 3; i++)
+        if (below(c, 2))
+            s->archs[s->head.architectures.n++] = abi_names[i];
+    s->head.architectures.v = s->archs;
+    for (size_t i = 0; i < RULES; i++) {
+        struct oci_seccomp_rule *r = &s->rules[i];
+        s->list[i] = r;
+        s->names[i][0] = some_calls[(call += 1 + below(c, 3)) % SOME]; /* each at most once */
+        r->names = (struct zl_strs){ s->names[i], 1 };
+        r->action = (int)below(c, 8);
+        if (r->action == OCI_ACT_ERRNO || r->action == OCI_ACT_TRACE)
+            r->errno_ret = (struct zl_opt_u64){ below(c, 2), below(c, 4096) };
+        some_arguments(c, r, s->args[i]);
+    }
+}
+
+static void compare_some(const struct some_profile *s)
+{
+    static struct filter ours, theirs;
+    struct seccomp_profile p = { .head = &s->head, .rules = s->list, .n_rules = RULES };
+    struct zl_error err = { 0 };
+    size_t most = 0;
+
+    assert_int_equal(seccomp_compile(&p, ours.v, &ours.n, &err), 0);
+    ask_oracle(&p, &theirs);
+    for (size_t a = 0; a < ZL_ARRAY_LEN(abis); a++)
+        for (size_t i = 0; i < SOME; i++) {
+            int nr = seccomp_syscall_resolve_name_arch(abis[a].scmp, some_calls[i]);
+            if (nr >= 0)
+                compare_arguments(&ours, &theirs, abis[a].audit, (uint32_t)nr, &most);
+        }
+}
+
+static void profiles_by_chance_decide_as_libseccomp_would(void **unused)
+{
+    (void)unused;
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        struct chance c = { seed };
+        struct some_profile s;
+        make_some(&c, &s);
+        compare_some(&s);
+    }
+}
+
 static void two_conditions_on_one_argument_are_alternatives(void **unused)
 {
     struct oci_seccomp_arg either[] = { { .index = 0, .op = OCI_OP_EQ, .value = 3 },
@@ -360,11 +491,12 @@ static void two_conditions_on_one_argument_are_alternatives(void **unused)
     assert_int_equal(run(&f, &d, &steps), SECCOMP_RET_ERRNO | EPERM);
 }
 
-static void notify_and_a_seventh_argument_are_refused(void **unused)
+static void what_no_kernel_could_do_is_refused(void **unused)
 {
     struct oci_seccomp_arg seventh = { .index = 6, .op = OCI_OP_EQ };
     const char *one[] = { "getpid", NULL };
-    struct oci_seccomp_rule rule = { .names = { one, 1 }, .action = OCI_ACT_NOTIFY };
+    const char *archs[] = { "SCMP_ARCH_X86_64", "SCMP_ARCH_VAX", NULL };
+    struct oci_seccomp_rule rule = { .names = { one, 1 }, .args = { &seventh, 1 } };
     const struct oci_seccomp_rule *rules[] = { &rule };
     struct oci_seccomp head = { .default_action = OCI_ACT_ERRNO };
     struct seccomp_profile p = { .head = &head, .rules = rules, .n_rules = 1 };
@@ -373,10 +505,17 @@ static void notify_and_a_seventh_argument_are_refused(void **unused)
 
     (void)unused;
     assert_int_equal(seccomp_compile(&p, f.v, &f.n, &err), -1);
-    assert_int_equal(err.kind, ZL_ERR_UNSUPPORTED);
-    rule = (struct oci_seccomp_rule){ .names = { one, 1 }, .args = { &seventh, 1 } };
-    assert_int_equal(seccomp_compile(&p, f.v, &f.n, &err), -1);
     assert_string_equal(err.msg, "linux.seccomp: a system call has 6 arguments, 0 to 5, not 6");
+    rule = (struct oci_seccomp_rule){ .names = { one, 1 },
+                                      .action = OCI_ACT_ALLOW,
+                                      .errno_ret = { true, 1 } };
+    assert_int_equal(seccomp_compile(&p, f.v, &f.n, &err), -1);
+    assert_string_equal(err.msg,
+                        "linux.seccomp: an errno goes with SCMP_ACT_ERRNO and SCMP_ACT_TRACE only");
+    rule.errno_ret.set = false;
+    head.architectures = (struct zl_strs){ archs, 2 };
+    assert_int_equal(seccomp_compile(&p, f.v, &f.n, &err), -1);
+    assert_string_equal(err.msg, "linux.seccomp.architectures[1]: unknown 'SCMP_ARCH_VAX'");
 }
 
 int main(void)
@@ -388,7 +527,10 @@ int main(void)
         cmocka_unit_test(every_action_and_operator_is_compiled),
         cmocka_unit_test(architectures_that_are_not_named_are_killed),
         cmocka_unit_test(two_conditions_on_one_argument_are_alternatives),
-        cmocka_unit_test(notify_and_a_seventh_argument_are_refused),
+        cmocka_unit_test(the_native_architecture_is_meant_always),
+        cmocka_unit_test(architectures_of_other_machines_change_nothing),
+        cmocka_unit_test(profiles_by_chance_decide_as_libseccomp_would),
+        cmocka_unit_test(what_no_kernel_could_do_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
