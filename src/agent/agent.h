@@ -71,6 +71,11 @@ int recover(struct agent *a, struct zl_error *err);
 
 extern const struct api_ops agent_ops;
 
+/* ---- ask.c ---- */
+
+/* An event about a container, "<its name>: <text>"; nothing when core does not know it. */
+void agent_tell_container(struct agent *a, struct inst_id id, const char *type, const char *text);
+
 /* ---- waiters.c: clients of `run` that wait for their container to be created ---- */
 
 int waiters_new(struct agent *a, struct waiters **ret, struct zl_error *err);

@@ -5,6 +5,7 @@
 #include <limits.h>
 
 #include "agent/agent.h"
+#include "agent/ask.h"
 #include "base/fd.h"
 #include "base/id.h"
 #include "monitor/wasm.h"
@@ -50,63 +51,6 @@ static void run_attached(void *agent, const struct event *ev, api_done_fn done, 
         waiters_run(agent, &copy, done, arg);
 }
 
-/* ---- requests to the runtime -------------------------------------------------------------- */
-
-struct asked {
-    api_done_fn done;
-    void *arg;
-};
-
-static void on_answer(void *arg, const struct rt_answer *a)
-{
-    const struct asked asked = *(const struct asked *)arg;
-    const struct zl_error *failed = a->err.kind == ZL_OK ? NULL : &a->err;
-    const bool has_where = !failed && (a->kind == RT_ATTACH || a->kind == RT_EXEC);
-    const struct api_where where = { a->where.socket, a->where.token };
-    free(arg);
-    asked.done(asked.arg, failed, 0, has_where ? &where : NULL);
-}
-
-static void ask(struct agent *a, const struct rt_request *rq, api_done_fn done, void *arg)
-{
-    struct asked *asked = malloc(sizeof *asked);
-    if (!asked)
-        return; /* the client's own time-out is all that is left */
-    *asked = (struct asked){ done, arg };
-    if (!runtime_submit(a->rt, rq, on_answer, asked))
-        free(asked);
-}
-
-static void attach(void *agent, struct inst_id id, api_done_fn done, void *arg)
-{
-    const struct rt_request rq = { .kind = RT_ATTACH, .id = id };
-    ask(agent, &rq, done, arg);
-}
-
-static void exec(void *agent, struct inst_id id, const struct api_exec *x, api_done_fn done,
-                 void *arg)
-{
-    const struct rt_request rq = {
-        .kind = RT_EXEC,
-        .id = id,
-        .exec = { .argv = x->argv,
-                  .env = x->env,
-                  .user = x->user,
-                  .cwd = x->cwd,
-                  .tty = x->tty,
-                  .stdin_open = x->stdin_open,
-                  .rows = x->rows,
-                  .cols = x->cols },
-    };
-    ask(agent, &rq, done, arg);
-}
-
-static void kill_container(void *agent, struct inst_id id, int signal, api_done_fn done, void *arg)
-{
-    const struct rt_request rq = { .kind = RT_KILL, .id = id, .kill = { .signal = signal } };
-    ask(agent, &rq, done, arg);
-}
-
 /* ---- logs and images ---------------------------------------------------------------------- */
 
 static bool log_path(void *agent, const struct inst_label *label, struct inst_id id,
@@ -132,6 +76,12 @@ static bool trap_text(void *agent, struct inst_id id, struct zl_buf *ret)
             return true;
     }
     return false;
+}
+
+static bool is_paused(void *agent, struct inst_id id)
+{
+    struct runtime *rt = ((const struct agent *)agent)->rt;
+    return rt->ops->is_paused && rt->ops->is_paused(rt, id);
 }
 
 static struct image_store *images(void *agent)
@@ -178,9 +128,12 @@ const struct api_ops agent_ops = {
     .info = info,
     .submit = submit,
     .run_attached = run_attached,
-    .attach = attach,
-    .exec = exec,
-    .kill = kill_container,
+    .attach = ask_attach,
+    .exec = ask_exec,
+    .kill = ask_kill,
+    .pause = ask_pause,
+    .is_paused = is_paused,
+    .update = ask_update,
     .log_path = log_path,
     .trap_text = trap_text,
     .images = images,

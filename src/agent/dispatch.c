@@ -206,9 +206,8 @@ static void request_free(struct request *r)
 static void answer_probe(struct request *r, const struct rt_answer *answer)
 {
     struct event ev = { .kind = EV_PROBE };
-    if (answer->err.kind == ZL_ERR_CANCELLED)
-        return; /* core asked for that and waits for no answer */
     ev.probe.op = r->op;
+    ev.probe.postponed = answer->err.kind == ZL_ERR_CANCELLED;
     ev.probe.passed = answer->err.kind == ZL_OK;
     ev.probe.reason = answer->err.msg;
     dispatch_event(r->a, &ev, NULL, NULL);

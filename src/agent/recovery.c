@@ -129,8 +129,8 @@ static void on_found_end(struct agent *a, const struct rt_event *ev)
 
 static void on_oom(struct agent *a, const struct rt_event *ev)
 {
-    (void)a;
-    (void)ev; /* its exit will say so, if it was the end */
+    /* its exit will say so as well, if it was the end */
+    agent_tell_container(a, ev->id, "oom", "the kernel ended a process of it for lack of memory");
 }
 
 static void on_runtime_event(void *arg, const struct rt_event *ev)

@@ -155,6 +155,18 @@ void call_op_done(void *arg, const struct zl_error *failed, uint64_t id,
         c->then(c, id, where);
 }
 
+void call_told(void *arg, const struct zl_error *failed, const struct fact *fact)
+{
+    struct api_call *c = arg;
+    c->busy = false;
+    if (!c->req)
+        call_free(c);
+    else if (failed)
+        reply_error(c, failed);
+    else
+        c->learn(c, fact);
+}
+
 void call_submit(struct api_call *c, struct event ev, api_then_fn then)
 {
     c->then = then;

@@ -28,6 +28,7 @@ struct api_call;
 typedef void (*api_handler_fn)(struct api_call *c);
 /* After an operation succeeded: id and where as struct api_ops says. */
 typedef void (*api_then_fn)(struct api_call *c, uint64_t id, const struct api_where *where);
+typedef void (*api_learn_fn)(struct api_call *c, const struct fact *fact);
 
 struct api_route {
     const char *method, *path; /* "/api/v1/deployments/{d}" */
@@ -47,6 +48,7 @@ struct api_call {
     bool busy;      /* an operation of the agent is under way: the call outlives its client */
     bool streaming; /* the head of the answer is sent */
     api_then_fn then;
+    api_learn_fn learn;               /* the same of operations that tell a fact */
     bool (*wake)(struct api_call *c); /* waits for a state; true: it has answered */
     void (*on_timeout)(struct api_call *c);
     struct event *closed, *timer;
@@ -100,6 +102,8 @@ void call_submit(struct api_call *c, struct event ev, api_then_fn then);
 /* For the other operations: pass it and c, after setting c->then and c->busy. */
 void call_op_done(void *arg, const struct zl_error *failed, uint64_t id,
                   const struct api_where *where);
+/* The same for those that tell a fact; c->learn instead of c->then. */
+void call_told(void *arg, const struct zl_error *failed, const struct fact *fact);
 /* Calls wake now and after each change, until it answers; after timeout_ms (0: never) on_timeout,
  * which must answer. */
 void call_wait(struct api_call *c, bool (*wake)(struct api_call *c), uint64_t timeout_ms,
@@ -127,6 +131,10 @@ void call_free(struct api_call *c);
 /* The request without its call, to be answered by the caller; frees the call. NULL: client gone. */
 struct evhttp_request *call_finish(struct api_call *c);
 
+/* The container of the path, which must have an incarnation (a slot between two of them has none);
+ * -1: it is answered. */
+int path_instance(struct api_call *c, struct view_container *ret);
+
 /* Handlers whose route stands in another file's table. */
 void get_progress(struct api_call *c);           /* progress.c */
 void get_service_containers(struct api_call *c); /* containers.c */
@@ -139,6 +147,6 @@ void events_free(struct api_server *s);
 json_t *events_find_end(const struct api_server *s, uint64_t container);
 
 extern const struct api_route system_routes[], deployment_routes[], container_routes[],
-    job_routes[], image_routes[], event_routes[];
+    control_routes[], job_routes[], image_routes[], event_routes[];
 
 #endif

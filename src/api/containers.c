@@ -12,7 +12,6 @@
 #include "api/shape.h"
 #include "base/id.h"
 #include "spec/acted.h"
-#include "spec/signal.h"
 
 enum { WAIT_DEFAULT_MS = 10 * 60 * 1000, START_WAIT_MS = 60 * 1000, TRAP_MAX = 64 << 10 };
 
@@ -28,6 +27,8 @@ static json_t *container_json(struct api_call *c, const struct view_container *v
     zl_autobuf struct zl_buf log = ZL_BUF(4096), trap = ZL_BUF(TRAP_MAX);
     const struct api_ops *ops = c->server->ops;
     json_t *shape = shape_container(v, call_log_path(c, &v->label, v->id, &log));
+    (void)json_object_set_new(shape, "paused",
+                              json_boolean(ops->is_paused(c->server->agent, v->id)));
     bool has_trap = v->has_exit && (v->exit.why == EXIT_TRAP || v->exit.why == EXIT_BROKEN);
     if (has_trap && ops->trap_text && ops->trap_text(c->server->agent, v->id, &trap))
         (void)json_object_set_new(shape, "trap", json_string(trap.data)); /* its code is there */
@@ -81,8 +82,7 @@ static int path_container(struct api_call *c, struct view_container *ret)
     return -1;
 }
 
-/* The same for what needs an incarnation: a slot between two of them has none. */
-static int path_instance(struct api_call *c, struct view_container *ret)
+int path_instance(struct api_call *c, struct view_container *ret)
 {
     if (path_container(c, ret) < 0)
         return -1;
@@ -366,39 +366,7 @@ static void post_wait(struct api_call *c)
     call_wait(c, when_ended, call_query_u64(c, "timeout_ms", 0), still_running);
 }
 
-/* ---- kill, attach, exec -------------------------------------------------------------------- */
-
-struct kill_request {
-    const char *signal;
-};
-
-static const struct zl_field kill_fields[] = {
-    { "signal", zl_json_string, offsetof(struct kill_request, signal), 0 },
-    { 0 },
-};
-
-static void done_empty(struct api_call *c, uint64_t id, const struct api_where *where)
-{
-    (void)id;
-    (void)where;
-    reply_empty(c);
-}
-
-static void post_kill(struct api_call *c)
-{
-    struct view_container v;
-    struct kill_request k = { .signal = "KILL" };
-    if (call_decode(c, kill_fields, &k) < 0 || path_instance(c, &v) < 0)
-        return;
-    int signal = spec_parse_signal(k.signal);
-    if (signal < 0) {
-        reply_fail(c, ZL_ERR_INVALID, "'%s' is not a signal", k.signal);
-        return;
-    }
-    c->then = done_empty;
-    c->busy = true;
-    c->server->ops->kill(c->server->agent, v.id, signal, call_op_done, c);
-}
+/* ---- attach, exec -------------------------------------------------------------------------- */
 
 static void answer_where(struct api_call *c, uint64_t id, const struct api_where *where)
 {
@@ -473,7 +441,6 @@ const struct api_route container_routes[] = {
     { "GET",    "/api/v1/containers/{id}",        get_container,    "reader",   "one container, by id, unique prefix of it, name, or deployment/name" },
     { "DELETE", "/api/v1/containers/{id}",        delete_container, "operator", "removes a standalone container; query: force, wait, timeout_ms" },
     { "POST",   "/api/v1/containers/{id}/stop",   post_stop,        "operator", "stops it in order; query: wait, timeout_ms" },
-    { "POST",   "/api/v1/containers/{id}/kill",   post_kill,        "operator", "sends a signal" },
     { "POST",   "/api/v1/containers/{id}/wait",   post_wait,        "reader",   "answers when it has ended, with its exit; query: removed, timeout_ms" },
     { "POST",   "/api/v1/containers/{id}/attach", post_attach,      "admin",    "where its monitor offers its streams" },
     { "POST",   "/api/v1/containers/{id}/exec",   post_exec,        "admin",    "prepares a command: where its monitor offers the streams" },

@@ -8,6 +8,7 @@
 #define ZL_API_SERVER_H
 
 #include "core/core.h"
+#include "core/facts.h"
 #include "core/view.h"
 #include "image/store.h"
 
@@ -36,6 +37,8 @@ struct api_info {
  * operation says, else 0 and NULL; all borrowed for the time of the call. */
 typedef void (*api_done_fn)(void *arg, const struct zl_error *failed, uint64_t id,
                             const struct api_where *where);
+/* The same for operations that tell something; fact NULL on failure. */
+typedef void (*api_told_fn)(void *arg, const struct zl_error *failed, const struct fact *fact);
 /* One line of progress of an import, as zlayer-fetch prints it: a JSON object. */
 typedef void (*api_progress_fn)(void *arg, const char *line);
 
@@ -52,9 +55,14 @@ struct api_ops {
     void (*exec)(void *agent, struct inst_id id, const struct api_exec *x, api_done_fn done,
                  void *arg);
     void (*kill)(void *agent, struct inst_id id, int signal, api_done_fn done, void *arg);
-    /* Absolute path of the log that this container (or its slot) writes; false: no log. */
+    void (*pause)(void *agent, struct inst_id id, bool pause, api_done_fn done, void *arg);
+    bool (*is_paused)(void *agent, struct inst_id id);
+    /* Tells the warnings. */
+    void (*update)(void *agent, struct inst_id id, const struct fact_limits *limits,
+                   api_told_fn told, void *arg);
     /* What a WebAssembly guest ended with, and where in it. NULL: there are no such guests. */
     bool (*trap_text)(void *agent, struct inst_id id, struct zl_buf *ret);
+    /* Absolute path of the log that this container (or its slot) writes; false: no log. */
     bool (*log_path)(void *agent, const struct inst_label *label, struct inst_id id,
                      struct zl_buf *ret);
     struct image_store *(*images)(void *agent);

@@ -6,6 +6,7 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -218,6 +219,19 @@ int zl_write_atomic(int dir_fd, const char *name, const void *bytes, size_t n, m
     if (durable && fsync(dir_fd) < 0)
         return zl_fail_errno(err, "sync the directory of '%s'", name);
     return 0;
+}
+
+int zl_sealed(const char *name, const void *bytes, size_t n, struct zl_error *err)
+{
+    const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+    zl_autoclose int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return zl_fail_errno(err, "hold '%s' in memory", name);
+    if (zl_write_all(fd, bytes, n, name, err) < 0)
+        return -1;
+    if (fcntl(fd, F_ADD_SEALS, seals) < 0)
+        return zl_fail_errno(err, "seal '%s' in memory", name);
+    return zl_take_fd(&fd);
 }
 
 int zl_dup_above(int fd, int min, struct zl_error *err)

@@ -46,6 +46,9 @@ int zl_write_file(int dir_fd, const char *path, const char *text, struct zl_erro
 int zl_write_atomic(int dir_fd, const char *name, const void *bytes, size_t n, mode_t mode,
                     bool durable, struct zl_error *err);
 
+/* A memfd that holds these bytes and that nobody can change any more; `name` is for /proc. */
+int zl_sealed(const char *name, const void *bytes, size_t n, struct zl_error *err);
+
 /* dup of fd that is close-on-exec and at least min. */
 int zl_dup_above(int fd, int min, struct zl_error *err);
 

@@ -23,7 +23,8 @@ static void add_row(struct table *t, const json_t *c, int64_t now)
         table_add(t, STYLE_DIM, "exited (%lld)%s", (long long)jint(exit, "code"),
                   jbool(exit, "oom") ? ", out of memory" : "");
     else
-        table_add(t, style_of(jstr(c, "state")), "%s", jstr(c, "state"));
+        table_add(t, style_of(jstr(c, "state")), "%s%s", jstr(c, "state"),
+                  jbool(c, "paused") ? " (paused)" : "");
     table_add(t, STYLE_PLAIN, "%s", age);
     table_add(t, STYLE_PLAIN, "%s", jstr(c, "image"));
 }

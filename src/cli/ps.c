@@ -78,6 +78,8 @@ static void print_services(const struct cli *cli, const json_t *rows)
 static const char *shown_state(const json_t *c)
 {
     const char *state = jstr(c, "state");
+    if (jbool(c, "paused"))
+        return "paused";
     return jbool(c, "crash_loop") && strcmp(state, "waiting") == 0 ? "crash_loop" : state;
 }
 

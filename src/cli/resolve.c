@@ -168,3 +168,21 @@ int resolve_containers(struct cli *cli, const char *what, json_t **ret, struct z
     json_decref(list);
     return rc;
 }
+
+const json_t *pick_replica(const json_t *found, uint64_t replica, const char *what,
+                           struct zl_error *err)
+{
+    const json_t *best = NULL;
+    for (size_t i = 0; i < json_array_size(found); i++) {
+        const json_t *c = json_array_get(found, i);
+        bool eligible = replica ? (uint64_t)jint(c, "index") == replica : jint(c, "pid") > 0;
+        if (eligible && (!best || jint(c, "index") < jint(best, "index")))
+            best = c;
+    }
+    if (!best && replica)
+        (void)zl_fail(err, ZL_ERR_NOT_FOUND, "'%s' has no replica %llu", what,
+                      (unsigned long long)replica);
+    else if (!best)
+        (void)zl_fail(err, ZL_ERR_CONFLICT, "nothing of '%s' is running", what);
+    return best;
+}

@@ -24,4 +24,8 @@ int resolve_containers(struct cli *cli, const char *what, json_t **ret, struct z
 /* The same on a list that is there already. */
 int resolve_in_list(const json_t *containers, const char *what, json_t **ret, struct zl_error *err);
 
+/* Of those, the replica with this index, or (0) the lowest that is up; NULL and the error: none. */
+const json_t *pick_replica(const json_t *found, uint64_t replica, const char *what,
+                           struct zl_error *err);
+
 #endif

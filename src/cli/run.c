@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/ended.h"
 #include "cli/output.h"
 #include "cli/resolve.h"
 #include "cli/runspec.h"
@@ -32,35 +33,6 @@ static int rejected(const json_t *answer, const struct zl_error *err)
     return json_array_size(findings) ? CLI_RUN_OURS : ours(err);
 }
 
-/* Asks the agent how the container ended: a reference to {exit, reason, why}. */
-static int ask_end(struct cli *cli, const char *id, json_t **ret, struct zl_error *err)
-{
-    return cli_call(cli, "POST", "/api/v1/containers/{}/wait", id, NULL, NULL, ret, err);
-}
-
-/* The exit code of a container that ended or never started, with a word about the latter. */
-static int told_code(const json_t *end, const char *what)
-{
-    const json_t *exit = json_object_get(end, "exit");
-    if (*jstr(end, "why"))
-        (void)cli_failf(CLI_RUN_OURS, "%s", jstr(end, "why"));
-    else if (!json_is_object(exit))
-        (void)cli_failf(CLI_RUN_OURS, "%s was removed while it ran", what);
-    else if (jbool(exit, "lost"))
-        (void)cli_failf(CLI_RUN_OURS, "the monitor of %s died; how it ended is not known", what);
-    return json_is_object(exit) && !jbool(exit, "lost") ? (int)jint(exit, "code") : CLI_RUN_OURS;
-}
-
-static int end_of_cut_stream(struct cli *cli, const json_t *made)
-{
-    struct zl_error err = { 0 };
-    json_t *end = NULL;
-    int code = ask_end(cli, jstr(made, "id"), &end, &err) < 0 ? ours(&err)
-                                                              : told_code(end, jstr(made, "name"));
-    json_decref(end);
-    return code;
-}
-
 /* With --rm the name is free again when we return. An agent that died meanwhile does it later. */
 static void await_removal(struct cli *cli, const json_t *made)
 {
@@ -75,12 +47,15 @@ static int attach_made(struct cli *cli, const struct run_options *o, const json_
     struct zl_error err = { 0 };
     struct stream_options s = { .tty = o->tty,
                                 .stdin_open = o->stdin_open,
-                                .sig_proxy = !o->no_sig_proxy };
+                                .sig_proxy = !o->no_sig_proxy,
+                                .detach_keys = o->detach_keys };
     struct mon_exit exit;
     enum stream_end end;
     if (stream_run(json_object_get(made, "where"), &s, &end, &exit, &err) < 0)
         return ours(&err);
-    int code = end == STREAM_EXITED ? exit.code : end_of_cut_stream(cli, made);
+    if (end == STREAM_LEFT)
+        return CLI_OK;
+    int code = end == STREAM_EXITED ? exit.code : ended_code(cli, made);
     if (o->remove)
         await_removal(cli, made);
     return code;
@@ -150,30 +125,11 @@ const struct cli_command run_command = {
 /* ---- exec ---------------------------------------------------------------------------------- */
 
 struct exec_options {
-    bool tty, stdin_open, no_sig_proxy;
-    const char *user, *cwd, *deployment;
+    bool tty, stdin_open, no_sig_proxy, detach;
+    const char *user, *cwd, *deployment, *detach_keys;
     uint64_t replica; /* 0: the first that runs */
     struct cli_list env;
 };
-
-/* The replica with this index, or the lowest that is up. */
-static const json_t *pick_replica(const json_t *found, uint64_t replica, const char *what,
-                                  struct zl_error *err)
-{
-    const json_t *best = NULL;
-    for (size_t i = 0; i < json_array_size(found); i++) {
-        const json_t *c = json_array_get(found, i);
-        bool eligible = replica ? (uint64_t)jint(c, "index") == replica : jint(c, "pid") > 0;
-        if (eligible && (!best || jint(c, "index") < jint(best, "index")))
-            best = c;
-    }
-    if (!best && replica)
-        (void)zl_fail(err, ZL_ERR_NOT_FOUND, "'%s' has no replica %llu", what,
-                      (unsigned long long)replica);
-    else if (!best)
-        (void)zl_fail(err, ZL_ERR_CONFLICT, "nothing of '%s' is running", what);
-    return best;
-}
 
 static json_t *exec_body(const struct exec_options *o, int argc, char **argv, struct zl_error *err)
 {
@@ -227,7 +183,12 @@ static int exec_in(struct cli *cli, const struct exec_options *o, const json_t *
         return ours(&err);
     }
     struct stream_options s = {
-        .exec = true, .tty = o->tty, .stdin_open = o->stdin_open, .sig_proxy = !o->no_sig_proxy
+        .exec = true,
+        .tty = o->tty,
+        .stdin_open = o->stdin_open,
+        .sig_proxy = !o->no_sig_proxy,
+        .leave = o->detach,
+        .detach_keys = o->detach_keys,
     };
     struct mon_exit exit;
     enum stream_end end;
@@ -237,7 +198,7 @@ static int exec_in(struct cli *cli, const struct exec_options *o, const json_t *
     else if (end == STREAM_CUT)
         code = cli_failf(CLI_RUN_OURS, "the connection to %s was cut", jstr(container, "name"));
     else
-        code = exit.code;
+        code = end == STREAM_LEFT ? CLI_OK : exit.code;
     json_decref(answer);
     return code;
 }
@@ -251,7 +212,7 @@ static int exec_run(struct cli *cli, const void *options, int argc, char **argv)
     int skip = argc > 1 && strcmp(argv[1], "--") == 0 ? 2 : 1;
     if (argc <= skip)
         return cli_failf(CLI_RUN_OURS, "there is no command to execute in '%s'", argv[0]);
-    if (o->tty && o->stdin_open && !isatty(0))
+    if (o->tty && o->stdin_open && !o->detach && !isatty(0))
         return cli_failf(CLI_RUN_OURS, "-t with -i needs a terminal, and standard input is none");
     if (o->deployment)
         zl_buf_addf(&what, "%s/", o->deployment);
@@ -274,6 +235,8 @@ static const struct cli_option exec_options[] = {
     { 'e', "env",         CLI_LIST,   offsetof(struct exec_options, env),        "NAME[=VALUE]", "environment variable, added to the container's", NULL },
     { 'r', "replica",     CLI_NUMBER, offsetof(struct exec_options, replica),    "N", "in replica N [the first that runs]", NULL },
     { 0,   "deployment",  CLI_STRING, offsetof(struct exec_options, deployment), "NAME", "of this deployment", NULL },
+    { 'd', "detach",      CLI_FLAG,   offsetof(struct exec_options, detach),     NULL, "do not wait for it", NULL },
+    { 0,   "detach-keys", CLI_STRING, offsetof(struct exec_options, detach_keys), "KEYS", "leave it by these keys [ctrl-p,ctrl-q]", NULL },
     { 0,   "no-sig-proxy", CLI_FLAG,  offsetof(struct exec_options, no_sig_proxy), NULL, "signals end zlayer, not the command", NULL },
     { 0 },
 };

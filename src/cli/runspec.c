@@ -19,9 +19,10 @@ int runspec_parse_size(const char *text, uint64_t *ret, struct zl_error *err)
     static const struct {
         const char *unit;
         int shift;
-    } units[] = { { "", 0 },     { "b", 0 },   { "k", 10 },   { "kb", 10 }, { "kib", 10 },
-                  { "m", 20 },   { "mb", 20 }, { "mib", 20 }, { "g", 30 },  { "gb", 30 },
-                  { "gib", 30 }, { "t", 40 },  { "tb", 40 },  { "tib", 40 } };
+    } units[] = { { "", 0 },     { "b", 0 },   { "k", 10 },  { "ki", 10 },  { "kb", 10 },
+                  { "kib", 10 }, { "m", 20 },  { "mi", 20 }, { "mb", 20 },  { "mib", 20 },
+                  { "g", 30 },   { "gi", 30 }, { "gb", 30 }, { "gib", 30 }, { "t", 40 },
+                  { "ti", 40 },  { "tb", 40 }, { "tib", 40 } };
     char *unit;
     double n = isdigit((unsigned char)*text) ? strtod(text, &unit) : -1;
     for (size_t i = 0; n > 0 && i < ZL_ARRAY_LEN(units); i++) {
@@ -239,6 +240,7 @@ const struct cli_option run_options[] = {
     { 0,   "stop-signal", CLI_STRING, offsetof(struct run_options, stop_signal), "SIGNAL", "what `stop` sends [the image's, SIGTERM]", NULL },
     { 0,   "stop-timeout", CLI_DURATION, offsetof(struct run_options, stop_timeout_ms), "TIME", "before it is killed after that", NULL },
     { 0,   "runtime",     CLI_CHOICE, offsetof(struct run_options, runtime),     "RUNTIME", "auto, native or wasm: what it has to be [auto]", runtimes },
+    { 0,   "detach-keys",  CLI_STRING, offsetof(struct run_options, detach_keys), "KEYS", "leave it by these keys [ctrl-p,ctrl-q]", NULL },
     { 0,   "no-sig-proxy", CLI_FLAG,  offsetof(struct run_options, no_sig_proxy), NULL,   "signals end zlayer, not the command", NULL },
     { 0 },
 };

@@ -8,7 +8,7 @@
 struct run_options {
     bool remove, detach, tty, stdin_open, read_only, no_sig_proxy;
     const char *name, *memory, *cpus, *user, *network, *entrypoint, *workdir, *hostname,
-        *stop_signal;
+        *stop_signal, *detach_keys;
     int runtime; /* enum cli_runtime */
     uint64_t pids_limit, stop_timeout_ms;
     struct cli_list env, volumes, tmpfs, labels;

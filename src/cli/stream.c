@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "cli/detach.h"
 #include "cli/output.h"
 #include "cmdline/term.h"
 #include "monitor/client.h"
@@ -19,7 +20,7 @@
 enum { CONNECT_MS = 10000, INPUT_SIZE = 16384 };
 
 /* Ops of our requests. What became of a signal does not matter. */
-enum { OP_STREAM = 2, OP_SIZE, OP_SIGNAL };
+enum { OP_STREAM = 2, OP_SIZE, OP_SIGNAL, OP_DETACH };
 enum { SIZE_AGAIN_MS = 5 };
 
 static const int proxied[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
@@ -29,8 +30,11 @@ struct stream {
     struct mon_client *monitor;
     int fd; /* of the streams */
     int signals;
+    bool tty;
     bool reading; /* our stdin has more */
-    char input[INPUT_SIZE];
+    struct detach detach;
+    bool left;
+    char input[INPUT_SIZE + DETACH_KEYS_MAX];
     size_t input_at, input_n; /* of input, what the monitor has not taken yet */
     bool size_due;            /* the terminal did not exist yet when we told its size */
     bool ended;
@@ -103,7 +107,7 @@ static void send_input(struct stream *s)
 
 static void read_input(struct stream *s)
 {
-    ssize_t n = read(0, s->input, sizeof s->input);
+    ssize_t n = read(0, s->input, INPUT_SIZE);
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
     if (n <= 0) {
@@ -112,7 +116,10 @@ static void read_input(struct stream *s)
     }
     s->input_at = 0;
     s->input_n = (size_t)n;
-    send_input(s);
+    if (s->tty)
+        s->left = detach_filter(&s->detach, s->input, &s->input_n);
+    if (s->input_n > 0)
+        send_input(s);
 }
 
 /* ---- signals ------------------------------------------------------------------------------- */
@@ -121,7 +128,7 @@ static void send_size(struct stream *s)
 {
     uint16_t rows, cols;
     s->size_due = false;
-    if (s->o->tty && (term_size(0, &rows, &cols) || term_size(1, &rows, &cols)))
+    if (s->tty && (term_size(0, &rows, &cols) || term_size(1, &rows, &cols)))
         (void)mon_client_send_resize(s->monitor, OP_SIZE, 0, rows, cols, NULL);
 }
 
@@ -140,9 +147,9 @@ static int open_signals(const struct stream_options *o, sigset_t *before, struct
 {
     sigset_t set;
     (void)sigemptyset(&set);
-    if (o->tty)
+    if (o->tty || o->as_made)
         (void)sigaddset(&set, SIGWINCH);
-    for (size_t i = 0; (o->sig_proxy || o->tty) && i < ZL_ARRAY_LEN(proxied); i++)
+    for (size_t i = 0; (o->sig_proxy || o->tty || o->as_made) && i < ZL_ARRAY_LEN(proxied); i++)
         (void)sigaddset(&set, proxied[i]);
     if (sigprocmask(SIG_BLOCK, &set, before) < 0)
         return zl_fail_errno(err, "block signals");
@@ -182,6 +189,8 @@ static int turn(struct stream *s, struct zl_error *err)
         on_signal(s);
     if (p[P_STDIN].revents)
         read_input(s);
+    if (s->left)
+        return 0;
     if (p[P_STREAM].revents & POLLOUT)
         send_input(s);
     int rc = p[P_STREAM].revents & ~POLLOUT ? read_frames(s, err) : 1;
@@ -196,9 +205,13 @@ static int connect_stream(struct stream *s, const json_t *where, struct zl_error
 {
     uint64_t deadline = zl_mono_ms() + CONNECT_MS;
     struct mon_message m;
-    if (mon_client_connect(jstr(where, "socket"), jstr(where, "token"), deadline, &s->monitor, NULL,
-                           err) < 0)
+    struct mon_state state;
+    if (mon_client_connect(jstr(where, "socket"), jstr(where, "token"), deadline, &s->monitor,
+                           &state, err) < 0)
         return -1;
+    s->tty = s->o->as_made ? state.create_flags & MON_CREATE_TTY : s->o->tty;
+    s->reading = s->o->as_made ? state.create_flags & MON_CREATE_STDIN : s->o->stdin_open;
+    s->reading = s->reading && !s->o->no_stdin;
     int rc = s->o->exec ? mon_client_send_exec_start(s->monitor, OP_STREAM, 0, err)
                         : mon_client_send_attach(s->monitor, OP_STREAM, err);
     if (rc < 0 || mon_client_await(s->monitor, OP_STREAM, deadline, &m, err) < 0)
@@ -210,19 +223,32 @@ static int connect_stream(struct stream *s, const json_t *where, struct zl_error
     return 0;
 }
 
+/* It goes on without us: what would end by our leaving shall not. */
+static int leave(struct stream *s, struct zl_error *err)
+{
+    struct mon_message m;
+    uint64_t deadline = zl_mono_ms() + CONNECT_MS;
+    s->left = true;
+    if (mon_client_send_detach(s->monitor, OP_DETACH, 0, err) < 0 ||
+        mon_client_await(s->monitor, OP_DETACH, deadline, &m, err) < 0)
+        return zl_wrap(err, "detach");
+    return 0;
+}
+
 static int run(struct stream *s, const json_t *where, struct zl_error *err)
 {
     if (connect_stream(s, where, err) < 0)
         return -1;
-    if (s->o->tty && isatty(0) && term_raw(0, err) < 0)
+    if (s->o->leave)
+        return leave(s, err);
+    if (s->tty && isatty(0) && term_raw(0, err) < 0)
         return -1;
-    s->reading = s->o->stdin_open;
     int rc;
     do {
         rc = turn(s, err);
     } while (rc > 0);
     term_restore();
-    return rc;
+    return rc == 0 && s->left ? leave(s, err) : rc;
 }
 
 int stream_run(const json_t *where, const struct stream_options *o, enum stream_end *ret_end,
@@ -235,6 +261,8 @@ int stream_run(const json_t *where, const struct stream_options *o, enum stream_
     s->o = o;
     s->fd = -1;
     mon_frame_reader_init(&s->frames);
+    if (detach_init(&s->detach, o->detach_keys, err) < 0)
+        return -1;
     s->signals = open_signals(o, &before, err);
     int rc = s->signals < 0 ? -1 : run(s, where, err);
     if (s->signals >= 0)
@@ -244,7 +272,7 @@ int stream_run(const json_t *where, const struct stream_options *o, enum stream_
     mon_client_free(s->monitor);
     /* A first process that never ran ends its streams too; why, only the agent knows. */
     bool ran = o->exec || s->exit.started_wall_ns != 0;
-    *ret_end = s->ended && ran ? STREAM_EXITED : STREAM_CUT;
+    *ret_end = s->left ? STREAM_LEFT : s->ended && ran ? STREAM_EXITED : STREAM_CUT;
     *ret_exit = s->exit;
     return rc < 0 ? -1 : 0;
 }

@@ -10,13 +10,17 @@
 #include "monitor/protocol.h"
 
 struct stream_options {
-    bool exec;       /* an exec that waits to be started, else the first process */
-    bool tty;        /* it has a terminal: ours becomes raw, and its size is passed on */
-    bool stdin_open; /* our stdin goes to it */
-    bool sig_proxy;  /* SIGINT, SIGTERM, … that we get go to it */
+    bool exec;               /* an exec that waits to be started, else the first process */
+    bool as_made;            /* tty and stdin_open are what the monitor says of the container */
+    bool tty;                /* it has a terminal: ours becomes raw, and its size is passed on */
+    bool stdin_open;         /* our stdin goes to it */
+    bool no_stdin;           /* nevertheless not */
+    bool sig_proxy;          /* SIGINT, SIGTERM, … that we get go to it */
+    bool leave;              /* start it and leave: nothing of its streams is wanted */
+    const char *detach_keys; /* typed at a terminal they leave, and it goes on; NULL: ^P ^Q */
 };
 
-enum stream_end { STREAM_EXITED, STREAM_CUT };
+enum stream_end { STREAM_EXITED, STREAM_CUT, STREAM_LEFT };
 
 /*
  * where: {"socket", "token"} of the agent's answer. Returns when the process ended or the stream

@@ -294,7 +294,10 @@ static void on_probe(struct core *c, const struct event *ev, struct effects *out
     struct instance *i;
     TAILQ_FOREACH (i, &c->instances, link)
         if (ev->probe.op && i->health.op == ev->probe.op) {
-            health_answer(c, i, ev->probe.passed, ev->probe.reason);
+            if (ev->probe.postponed)
+                health_postponed(c, i);
+            else
+                health_answer(c, i, ev->probe.passed, ev->probe.reason);
             return;
         }
 }

@@ -118,6 +118,7 @@ struct event {
             uint64_t op;
             bool passed;
             const char *reason;
+            bool postponed; /* neither: it is paused, and asked again later */
         } probe;
         struct {
             struct inst_id id;

@@ -145,6 +145,12 @@ void health_answer(struct core *c, struct instance *i, bool passed, const char *
         failed_one(c, i, reason && *reason ? reason : "the probe failed");
 }
 
+void health_postponed(struct core *c, struct instance *i)
+{
+    i->health.op = 0;
+    i->health.next_at = c->now.mono_ms + interval_of(i->version.service);
+}
+
 static void send_probe(struct core *c, struct instance *i)
 {
     struct health *h = &i->health;

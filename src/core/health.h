@@ -18,6 +18,9 @@ void health_end(struct core *c, struct instance *i);
  */
 void health_reconfigure(struct core *c, struct instance *i);
 void health_answer(struct core *c, struct instance *i, bool passed, const char *reason);
+/* Nothing came of the probe, and nothing follows from that: it is asked again after the interval.
+ */
+void health_postponed(struct core *c, struct instance *i);
 /* Sends the probe that is due, gives the one up that is overdue. */
 void health_tick(struct core *c, struct instance *i);
 uint64_t health_deadline(const struct instance *i);

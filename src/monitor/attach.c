@@ -78,6 +78,15 @@ bool attach_is_full(const struct attach_set *set)
     return false;
 }
 
+bool attach_let_go(struct attach_set *set)
+{
+    bool was_full = attach_is_full(set);
+
+    for (struct attach_client *c = set->clients; c; c = c->next)
+        c->holds = false;
+    return was_full;
+}
+
 /* Who writes stdin now; NULL: nobody. */
 static struct attach_client *writer(const struct attach_set *set)
 {

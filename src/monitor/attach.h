@@ -47,6 +47,8 @@ void attach_done(struct attach_set *set); /* closes all, whatever waits for them
 int attach_add(struct attach_set *set, bool holds, struct zl_error *err);
 void attach_write(struct attach_set *set, uint8_t stream, const char *bytes, size_t n);
 bool attach_is_full(const struct attach_set *set);
+/* No client holds any more; whether attach_is_full() was true by one that did. */
+bool attach_let_go(struct attach_set *set);
 void attach_input_wanted(struct attach_set *set);
 /* The last frame. Each client is closed when it has taken what waits for it. */
 void attach_finish(struct attach_set *set, const struct mon_exit *exit);

@@ -230,6 +230,13 @@ int mon_client_send_pause(struct mon_client *c, uint64_t op, bool pause, struct 
     return send_body(c, MON_PAUSE, op, &p, sizeof p, err);
 }
 
+int mon_client_send_detach(struct mon_client *c, uint64_t op, uint64_t exec_id,
+                           struct zl_error *err)
+{
+    struct mon_detach d = { .exec_id = exec_id };
+    return send_body(c, MON_DETACH, op, &d, sizeof d, err);
+}
+
 int mon_client_send_update(struct mon_client *c, uint64_t op, int fd, struct zl_error *err)
 {
     return send_with_fds(c, MON_UPDATE, op, "", 0, &fd, 1, err);

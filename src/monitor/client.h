@@ -84,6 +84,9 @@ enum { MON_STDIN_MAX = 64 * 1024 }; /* bytes in one packet */
 /* Answered by `taken`. end: end-of-file behind the bytes, when all of them were taken. */
 int mon_client_send_stdin(struct mon_client *c, uint64_t op, uint64_t exec_id, const void *bytes,
                           size_t n, bool end, struct zl_error *err);
+/* From now on the leaving of clients ends neither stdin nor the exec. */
+int mon_client_send_detach(struct mon_client *c, uint64_t op, uint64_t exec_id,
+                           struct zl_error *err);
 int mon_client_send_forget(struct mon_client *c, uint64_t op, struct zl_error *err);
 
 /* To the host of WebAssembly guests (monitor/wasm.h). bytes_fd: the module, a file; it stays the

@@ -44,6 +44,8 @@ enum mon_type {
     MON_PAUSE = 17,  /* struct mon_pause; empty answer when all of its processes stand or go on */
     MON_UPDATE = 18, /* fd: struct plan_update (memfd, sealed); empty answer when it is in force */
     MON_STDIN = 19,  /* struct mon_stdin and the bytes; answered by struct mon_taken */
+    MON_DETACH =
+        20, /* struct mon_detach: its clients may leave, and nothing ends by that; empty answer */
     MON_EV_EXIT = 256, /* event, to connections that said want_events: struct mon_exit */
     MON_EV_OOM = 257,  /* event: empty */
 };
@@ -183,6 +185,9 @@ struct mon_stdin {    /* bytes for stdin follow, as many as fit into the packet 
     uint64_t exec_id; /* 0: the first process */
     uint32_t end;     /* 1: end-of-file after them */
     uint32_t pad;
+};
+struct mon_detach {
+    uint64_t exec_id; /* 0: the first process, or the granted exec */
 };
 struct mon_taken {
     uint64_t taken; /* of the bytes; fewer: it reads slowly, the rest may be sent again later */

@@ -256,6 +256,13 @@ int streams_attach(struct streams *s, struct zl_error *err)
     return fd;
 }
 
+void streams_let_go(struct streams *s)
+{
+    s->opts.first_holds = false;
+    if (attach_let_go(&s->clients))
+        client_room(s);
+}
+
 int streams_input(struct streams *s, const char *bytes, size_t n, size_t *ret_taken,
                   struct zl_error *err)
 {

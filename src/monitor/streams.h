@@ -50,6 +50,8 @@ int streams_attach(struct streams *s, struct zl_error *err);
 int streams_input(struct streams *s, const char *bytes, size_t n, size_t *ret_taken,
                   struct zl_error *err);
 int streams_input_end(struct streams *s, struct zl_error *err);
+/* From now on no client slows the process down, and none ends its stdin by leaving. */
+void streams_let_go(struct streams *s);
 unsigned streams_clients(const struct streams *s);
 int streams_resize(struct streams *s, uint16_t rows, uint16_t cols, struct zl_error *err);
 

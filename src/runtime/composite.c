@@ -107,6 +107,13 @@ static bool composite_has(struct runtime *rt, struct inst_id id)
     return t->ops->has(c->targets[target_of_container(c, id)], id);
 }
 
+static bool composite_is_paused(struct runtime *rt, struct inst_id id)
+{
+    struct composite *c = composite_of(rt);
+    struct runtime *t = c->targets[target_of_container(c, id)];
+    return t->ops->is_paused && t->ops->is_paused(t, id);
+}
+
 static bool composite_uses_image(struct runtime *rt, const char *digest)
 {
     struct composite *c = composite_of(rt);
@@ -144,6 +151,7 @@ static const struct runtime_ops composite_ops = {
     .cancel = composite_cancel,
     .watch = composite_watch,
     .has = composite_has,
+    .is_paused = composite_is_paused,
     .uses_image = composite_uses_image,
     .uses_layer = composite_uses_layer,
     .free = composite_free,

@@ -277,7 +277,7 @@ static void twin_free(struct runtime *rt)
 
 static const struct runtime_ops double_ops = {
     .name = "double",
-    .can = (RT_CAN(RT_KINDS) - 1) & ~RT_CAN(RT_STATS),
+    .can = RT_CAN(RT_STATS) - 1, /* what stands before it */
     .submit = twin_submit,
     .cancel = twin_cancel,
     .watch = twin_watch,

@@ -10,7 +10,7 @@
 static const char *const verbs[RT_KINDS] = {
     [RT_PULL] = "pull",        [RT_CREATE] = "create", [RT_START] = "start", [RT_STOP] = "stop",
     [RT_KILL] = "kill",        [RT_REMOVE] = "remove", [RT_PROBE] = "probe", [RT_EXEC] = "exec in",
-    [RT_ATTACH] = "attach to", [RT_STATS] = "measure",
+    [RT_ATTACH] = "attach to", [RT_STATS] = "measure", [RT_PAUSE] = "pause", [RT_UPDATE] = "update",
 };
 
 const char *rt_kind_verb(enum rt_kind k)
@@ -38,6 +38,7 @@ static void call_free(struct rt_call *c)
     }
     if (c->release)
         c->release(c);
+    free(c->late.owned);
     event_free(c->soon);
     free(c);
 }
@@ -53,8 +54,10 @@ void rt_call_answer(struct rt_call *c, struct rt_answer *a)
     rt_done_fn done = c->done;
     void *arg = c->arg;
     a->kind = c->kind;
-    call_free(c); /* first: done may free the runtime */
+    c->late.owned = NULL; /* it is a's now */
+    call_free(c);         /* first: done may free the runtime */
     done(arg, a);
+    free(a->owned);
 }
 
 static void answer_late(int fd, short what, void *arg)

@@ -8,6 +8,7 @@
 #define ZL_RUNTIME_RUNTIME_H
 
 #include "core/core.h"
+#include "core/facts.h"
 
 enum rt_kind {
     RT_PULL,   /* makes the image usable; answers its digest */
@@ -20,6 +21,8 @@ enum rt_kind {
     RT_EXEC,   /* prepares an exec; answers where its client finds the stream */
     RT_ATTACH, /* answers where a client finds the streams of the first process */
     RT_STATS,
+    RT_PAUSE,  /* all of its processes stand still, or go on; CONFLICT when they do already */
+    RT_UPDATE, /* new limits: all of them or none */
     RT_KINDS
 };
 #define RT_CAN(kind) (UINT64_C(1) << (kind))
@@ -56,6 +59,12 @@ struct rt_request {
             const struct spec_service *service;
         } probe;
         struct rt_exec exec;
+        struct {
+            bool pause; /* false: go on */
+        } pause;
+        struct {
+            const struct fact_limits *limits;
+        } update;
     };
 };
 
@@ -70,7 +79,9 @@ struct rt_stats {
 
 struct rt_answer {
     enum rt_kind kind;
-    struct zl_error err; /* kind ZL_OK: done */
+    struct zl_error err; /* kind ZL_OK: done. CANCELLED of RT_PROBE: it was given up, or the
+                          * container is paused; that tells nothing of its health */
+    char *owned;         /* what pointers below point to; freed when done has returned; or NULL */
     union {
         struct {
             char digest[80];
@@ -80,6 +91,7 @@ struct rt_answer {
         } start;
         struct rt_stream_where where; /* RT_EXEC, RT_ATTACH */
         struct rt_stats stats;
+        struct fact fact; /* RT_UPDATE */
     };
 };
 
@@ -112,6 +124,8 @@ struct runtime_ops {
     /* Whether it holds this container; whether one of its containers needs the image (digest of its
      * manifest) or the unpacked layer. NULL: it holds none. */
     bool (*has)(struct runtime *rt, struct inst_id id);
+    /* Whether it stands still by RT_PAUSE. NULL: it never does. */
+    bool (*is_paused)(struct runtime *rt, struct inst_id id);
     bool (*uses_image)(struct runtime *rt, const char *digest);
     bool (*uses_layer)(struct runtime *rt, uint32_t layer);
     void (*free)(struct runtime *rt); /* lets go of containers, which go on */

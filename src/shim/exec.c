@@ -304,6 +304,18 @@ int exec_signal(struct shim *s, uint64_t id, int signal, struct zl_error *err)
     return 0;
 }
 
+int exec_let_go(struct shim *s, uint64_t id, struct zl_error *err)
+{
+    struct exec *x = find_known(s, id, err);
+
+    if (!x)
+        return -1;
+    x->how.flags |= MON_EXEC_KEEP;
+    if (x->streams)
+        streams_let_go(x->streams);
+    return 0;
+}
+
 int exec_stdin(struct shim *s, uint64_t id, struct streams **ret, struct zl_error *err)
 {
     struct exec *x = find_known(s, id, err);

@@ -148,6 +148,21 @@ static int act_stdin(struct shim *s, struct server_request *rq, struct zl_error 
     return 0;
 }
 
+static int act_detach(struct shim *s, struct server_request *rq, struct zl_error *err)
+{
+    struct mon_detach m;
+    uint64_t exec_id;
+
+    zl_msg_body(rq->msg, &m, sizeof m);
+    if (server_exec_id(rq, m.exec_id, &exec_id, err) < 0)
+        return -1;
+    if (exec_id && exec_let_go(s, exec_id, err) < 0)
+        return -1;
+    if (!exec_id)
+        streams_let_go(s->streams);
+    return answer_empty(s, rq);
+}
+
 static int act_grant(struct shim *s, struct server_request *rq, struct zl_error *err)
 {
     struct mon_grant g;
@@ -190,6 +205,7 @@ static const struct {
     [MON_PAUSE]      = { act_pause,        RUNNING },
     [MON_UPDATE]     = { act_update,       CREATED | RUNNING },
     [MON_STDIN]      = { act_stdin,        RUNNING },
+    [MON_DETACH]     = { act_detach,       MADE },
 };
 
 static const char *const phase_words[] = {
@@ -235,6 +251,7 @@ const struct server_row shim_rows[] = {
     [MON_PAUSE]      = { "pause",      sizeof(struct mon_pause),    0, dispatch },
     [MON_UPDATE]     = { "update",     0,                           0, dispatch },
     [MON_STDIN]      = { "stdin",      sizeof(struct mon_stdin),    0, dispatch },
+    [MON_DETACH]     = { "detach",     sizeof(struct mon_detach),   MON_GRANT_ATTACH | MON_GRANT_EXEC, dispatch },
 };
 /* clang-format on */
 const size_t shim_n_rows = ZL_ARRAY_LEN(shim_rows);

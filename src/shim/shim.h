@@ -134,6 +134,7 @@ int exec_make(struct shim *s, struct server_request *rq, uint64_t *ret_id, struc
 int exec_start(struct shim *s, uint64_t id, struct server_request *rq, struct zl_error *err);
 int exec_signal(struct shim *s, uint64_t id, int signal, struct zl_error *err);
 int exec_resize(struct shim *s, uint64_t id, uint16_t rows, uint16_t cols, struct zl_error *err);
+int exec_let_go(struct shim *s, uint64_t id, struct zl_error *err);
 int exec_stdin(struct shim *s, uint64_t id, struct streams **ret, struct zl_error *err);
 bool exec_reaped(struct shim *s, pid_t pid, int code, int signal);
 void exec_drop_unused(struct shim *s); /* those that were made and not started */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spec/signal.h"
 
+#include <ctype.h>
 #include <signal.h>
 #include <string.h>
 
@@ -47,4 +48,17 @@ int spec_parse_signal(const char *text)
             return i;
     }
     return realtime(name);
+}
+
+int spec_parse_signal_loosely(const char *text)
+{
+    char word[16];
+    size_t n = 0;
+    text += strspn(text, " \t");
+    while (text[n] && !strchr(" \t", text[n]) && n < sizeof word - 1) {
+        word[n] = (char)toupper((unsigned char)text[n]);
+        n++;
+    }
+    word[n] = '\0';
+    return text[n + strspn(text + n, " \t")] ? -1 : spec_parse_signal(word);
 }

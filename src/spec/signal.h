@@ -5,5 +5,7 @@
 
 /* The number, 1 to 64; -1: no such signal. Names are upper case. */
 int spec_parse_signal(const char *text);
+/* The same as people type them: any case, blanks around it. */
+int spec_parse_signal_loosely(const char *text);
 
 #endif

@@ -143,3 +143,31 @@ void reply_done(struct native_call *k, const struct mon_message *m)
     (void)m;
     rt_call_succeed(&k->call);
 }
+
+struct native_call *native_call_begin(struct native *n, const struct rt_request *rq,
+                                      rt_done_fn done, void *arg, struct rt_call **ret_refused)
+{
+    struct zl_error err = { 0 };
+    struct container *c = container_find(n, rq->id);
+    struct native_call *k = native_call_new(n, c, rq, done, arg);
+    *ret_refused = NULL;
+    if (!k)
+        return NULL;
+    if (c && c->mon) {
+        native_call_limit(k, NATIVE_ANSWER_MS);
+        return k;
+    }
+    if (c && c->silent)
+        (void)zl_fail(&err, ZL_ERR_TIMEOUT, "its monitor does not answer");
+    else if (c)
+        (void)zl_fail(&err, ZL_ERR_CONFLICT, "it has ended");
+    else
+        (void)zl_fail(&err, ZL_ERR_NOT_FOUND, "%s: no such container", rt_kind_verb(rq->kind));
+    *ret_refused = native_call_refuse(k, &err);
+    return NULL;
+}
+
+struct rt_call *native_call_sent(struct native_call *k, int rc, struct zl_error *err)
+{
+    return rc == 0 ? &k->call : native_call_refuse(k, err);
+}

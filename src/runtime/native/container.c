@@ -103,6 +103,7 @@ void container_tell_exit(struct container *c, const struct inst_exit *exit)
     if (c->has_exit)
         return;
     c->has_exit = true;
+    c->paused = false;
     c->pid = 0;
     const struct rt_event ev = { .kind = RT_EV_EXIT, .id = c->id, .exit = *exit };
     if (c->n->on_event)

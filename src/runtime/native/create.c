@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -125,19 +124,6 @@ static int open_log(struct making *m, struct zl_error *err)
     return m->log_fd < 0 ? -1 : 0;
 }
 
-static int seal_plan(struct making *m, struct zl_error *err)
-{
-    m->plan_fd = memfd_create("plan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (m->plan_fd < 0)
-        return zl_fail_errno(err, "hold the plan in memory");
-    if (zl_write_all(m->plan_fd, m->plan.data, m->plan.len, "plan", err) < 0)
-        return -1;
-    if (fcntl(m->plan_fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) <
-        0)
-        return zl_fail_errno(err, "seal the plan");
-    return 0;
-}
-
 static int make_plan(struct making *m, struct zl_error *err)
 {
     autociconfig struct oci_config *config = NULL;
@@ -169,7 +155,8 @@ static int make_plan(struct making *m, struct zl_error *err)
         return zl_fail(err, ZL_ERR_UNSUPPORTED, "this version runs no hooks");
     if (plan_build(config, &options, &m->plan, err) < 0)
         return -1;
-    return seal_plan(m, err);
+    m->plan_fd = zl_sealed("plan", m->plan.data, m->plan.len, err);
+    return m->plan_fd < 0 ? -1 : 0;
 }
 
 static int stop_signal_of(const struct making *m)

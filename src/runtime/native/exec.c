@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/fd.h"
 #include "oci/config.h"
@@ -124,13 +123,9 @@ static int send_plan(struct native_call *k, const struct zl_buf *plan, const str
                      void (*on_made)(struct native_call *, const struct mon_message *),
                      struct zl_error *err)
 {
-    zl_autoclose int fd = memfd_create("exec plan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    zl_autoclose int fd = zl_sealed("exec plan", plan->data, plan->len, err);
     if (fd < 0)
-        return zl_fail_errno(err, "hold the plan in memory");
-    if (zl_write_all(fd, plan->data, plan->len, "exec plan", err) < 0)
         return -1;
-    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-        return zl_fail_errno(err, "seal the plan");
     return mon_client_send_exec(k->c->mon, native_call_expect(k, on_made), exec, &fd, 1, err);
 }
 

@@ -142,6 +142,7 @@ static void describe_living(struct container *c, const struct mon_state *s, stru
     c->has_exit = ev->found.state == FOUND_EXITED;
     c->started = ev->found.state == FOUND_RUNNING;
     c->pid = c->started ? s->pid : 0;
+    c->paused = c->started && s->paused;
 }
 
 /* Whether the monitor answered; then it is listened to from now on. */

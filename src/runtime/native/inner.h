@@ -20,6 +20,8 @@ struct trash;
 struct native_call;
 struct wasm_part;
 
+enum { NATIVE_ANSWER_MS = 30000 }; /* for a monitor to answer what it can answer at once */
+
 struct container {
     struct container *next, **link; /* in native.containers */
     struct native *n;
@@ -34,6 +36,7 @@ struct container {
     bool silent;         /* not known to be dead, nor heard of since the connection was cut */
     bool has_exit;       /* RT_EV_EXIT was told, or is known from the record */
     bool started;
+    bool paused;            /* by RT_PAUSE, as far as we were told */
     int64_t pid;            /* of its first process, while it runs; 0: not known */
     bool receiving, doomed; /* freed when the receiving loop is done with it */
 };
@@ -86,6 +89,7 @@ int native_watch(struct runtime *rt, rt_event_fn on_event, void *arg, struct zl_
 bool native_has(struct runtime *rt, struct inst_id id);
 bool native_uses_image(struct runtime *rt, const char *digest);
 bool native_uses_layer(struct runtime *rt, uint32_t layer);
+bool native_is_paused(struct runtime *rt, struct inst_id id);
 
 /* ---- create.c ---- */
 
@@ -127,6 +131,12 @@ struct inst_exit exit_of(const struct mon_exit *e);
 
 /* ---- call.c: requests under way ---- */
 
+/* A call on a container that exists and has a monitor, with a time limit; else NULL and the refused
+ * one, or NULL without memory. */
+struct native_call *native_call_begin(struct native *n, const struct rt_request *rq,
+                                      rt_done_fn done, void *arg, struct rt_call **ret_refused);
+/* What submit returns after a message: rc of sending it. */
+struct rt_call *native_call_sent(struct native_call *k, int rc, struct zl_error *err);
 /* A call on the container; NULL: no memory. */
 struct native_call *native_call_new(struct native *n, struct container *c,
                                     const struct rt_request *rq, rt_done_fn done, void *arg);
@@ -163,6 +173,8 @@ struct rt_call *native_probe(struct native *, const struct rt_request *, rt_done
 struct rt_call *native_exec(struct native *, const struct rt_request *, rt_done_fn, void *);
 struct rt_call *native_attach(struct native *, const struct rt_request *, rt_done_fn, void *);
 struct rt_call *native_stats(struct native *, const struct rt_request *, rt_done_fn, void *);
+struct rt_call *native_pause(struct native *, const struct rt_request *, rt_done_fn, void *);
+struct rt_call *native_update(struct native *, const struct rt_request *, rt_done_fn, void *);
 
 /* exec.c: sends a command to the monitor as k's next message. env is added to the container's. */
 int exec_send(struct native_call *k, const struct rt_exec *x, bool capture, uint64_t timeout_ms,

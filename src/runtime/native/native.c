@@ -14,7 +14,7 @@ static const native_fn handlers[RT_KINDS] = {
     [RT_PULL] = native_pull,   [RT_CREATE] = native_create, [RT_START] = native_start,
     [RT_STOP] = native_stop,   [RT_KILL] = native_kill,     [RT_REMOVE] = native_remove,
     [RT_PROBE] = native_probe, [RT_EXEC] = native_exec,     [RT_ATTACH] = native_attach,
-    [RT_STATS] = native_stats,
+    [RT_STATS] = native_stats, [RT_PAUSE] = native_pause,   [RT_UPDATE] = native_update,
 };
 
 static struct rt_call *native_submit(struct runtime *rt, const struct rt_request *rq,
@@ -66,6 +66,7 @@ static const struct runtime_ops native_ops = {
     .cancel = native_cancel,
     .watch = native_watch,
     .has = native_has,
+    .is_paused = native_is_paused,
     .uses_image = native_uses_image,
     .uses_layer = native_uses_layer,
     .free = native_end,
@@ -140,6 +141,12 @@ int native_new(const struct native_config *cfg, struct runtime **ret, struct zl_
 bool native_has(struct runtime *rt, struct inst_id id)
 {
     return container_find(native_of(rt), id);
+}
+
+bool native_is_paused(struct runtime *rt, struct inst_id id)
+{
+    const struct container *c = container_find(native_of(rt), id);
+    return c && c->paused && !c->has_exit;
 }
 
 void native_log_path(const char *root_dir, const struct inst_label *label, struct zl_buf *out)

@@ -8,40 +8,7 @@
 #include "base/clock.h"
 #include "runtime/native/inner.h"
 
-enum {
-    ANSWER_LIMIT_MS = 30000,
-    START_LIMIT_MS = 60000, /* a start may wait 30 s for its first attach client */
-};
-
-/* A call on a container that exists and has a monitor; else NULL and *ret_refused. */
-static struct native_call *begin(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                                 void *arg, struct rt_call **ret_refused)
-{
-    struct zl_error err = { 0 };
-    struct container *c = container_find(n, rq->id);
-    struct native_call *k = native_call_new(n, c, rq, done, arg);
-    *ret_refused = NULL;
-    if (!k)
-        return NULL;
-    if (c && c->mon) {
-        native_call_limit(k, ANSWER_LIMIT_MS);
-        return k;
-    }
-    if (c && c->silent)
-        (void)zl_fail(&err, ZL_ERR_TIMEOUT, "its monitor does not answer");
-    else if (c)
-        (void)zl_fail(&err, ZL_ERR_CONFLICT, "it has ended");
-    else
-        (void)zl_fail(&err, ZL_ERR_NOT_FOUND, "%s: no such container", rt_kind_verb(rq->kind));
-    *ret_refused = native_call_refuse(k, &err);
-    return NULL;
-}
-
-/* The end of every handler here: rc of the message that was sent. */
-static struct rt_call *sent(struct native_call *k, int rc, struct zl_error *err)
-{
-    return rc == 0 ? &k->call : native_call_refuse(k, err);
-}
+enum { START_LIMIT_MS = 60000 }; /* a start may wait 30 s for its first attach client */
 
 /* ---- pull --------------------------------------------------------------------------------- */
 
@@ -89,14 +56,14 @@ struct rt_call *native_start(struct native *n, const struct rt_request *rq, rt_d
 {
     struct zl_error err = { 0 };
     struct rt_call *refused;
-    struct native_call *k = begin(n, rq, done, arg, &refused);
+    struct native_call *k = native_call_begin(n, rq, done, arg, &refused);
     if (!k)
         return refused;
     k->on_failed = start_failed;
     k->c->started = true; /* from now on a lost monitor may mean a lost process */
     native_call_limit(k, START_LIMIT_MS);
     int rc = mon_client_send_start(k->c->mon, native_call_expect(k, on_started), &err);
-    return sent(k, rc, &err);
+    return native_call_sent(k, rc, &err);
 }
 
 /* Whatever ended it, it is ended: by itself, or with its monitor. */
@@ -124,11 +91,12 @@ struct rt_call *native_stop(struct native *n, const struct rt_request *rq, rt_do
         rt_call_answer_soon(&k->call, &(struct rt_answer){ 0 });
         return &k->call;
     }
+    c->paused = false; /* it goes on to be stopped */
     k->on_failed = stop_failed;
-    native_call_limit(k, rq->stop.grace_ms + ANSWER_LIMIT_MS);
+    native_call_limit(k, rq->stop.grace_ms + NATIVE_ANSWER_MS);
     int rc = mon_client_send_stop(c->mon, native_call_expect(k, reply_done), rq->stop.signal,
                                   rq->stop.grace_ms, &err);
-    return sent(k, rc, &err);
+    return native_call_sent(k, rc, &err);
 }
 
 struct rt_call *native_kill(struct native *n, const struct rt_request *rq, rt_done_fn done,
@@ -136,14 +104,43 @@ struct rt_call *native_kill(struct native *n, const struct rt_request *rq, rt_do
 {
     struct zl_error err = { 0 };
     struct rt_call *refused;
-    struct native_call *k = begin(n, rq, done, arg, &refused);
+    struct native_call *k = native_call_begin(n, rq, done, arg, &refused);
     if (!k)
         return refused;
     uint64_t op = native_call_expect(k, reply_done);
+    k->c->paused = k->c->paused && rq->kill.signal != SIGKILL; /* it goes on to die */
     int rc = rq->kill.signal == SIGKILL
                  ? mon_client_send_kill_all(k->c->mon, op, &err)
                  : mon_client_send_signal(k->c->mon, op, 0, rq->kill.signal, &err);
-    return sent(k, rc, &err);
+    return native_call_sent(k, rc, &err);
+}
+
+/* ---- pause --------------------------------------------------------------------------------- */
+
+static void on_paused(struct native_call *k, const struct mon_message *m)
+{
+    (void)m;
+    k->c->paused = true;
+    rt_call_succeed(&k->call);
+}
+
+static void on_unpaused(struct native_call *k, const struct mon_message *m)
+{
+    (void)m;
+    k->c->paused = false;
+    rt_call_succeed(&k->call);
+}
+
+struct rt_call *native_pause(struct native *n, const struct rt_request *rq, rt_done_fn done,
+                             void *arg)
+{
+    struct zl_error err = { 0 };
+    struct rt_call *refused;
+    struct native_call *k = native_call_begin(n, rq, done, arg, &refused);
+    if (!k)
+        return refused;
+    uint64_t op = native_call_expect(k, rq->pause.pause ? on_paused : on_unpaused);
+    return native_call_sent(k, mon_client_send_pause(k->c->mon, op, rq->pause.pause, &err), &err);
 }
 
 /* ---- attach and exec: a token, and where to go with it ------------------------------------ */
@@ -183,10 +180,10 @@ struct rt_call *native_attach(struct native *n, const struct rt_request *rq, rt_
 {
     struct zl_error err = { 0 };
     struct rt_call *refused;
-    struct native_call *k = begin(n, rq, done, arg, &refused);
+    struct native_call *k = native_call_begin(n, rq, done, arg, &refused);
     if (!k)
         return refused;
-    return sent(k, send_grant(k, MON_GRANT_ATTACH, 0, &err), &err);
+    return native_call_sent(k, send_grant(k, MON_GRANT_ATTACH, 0, &err), &err);
 }
 
 static void on_exec_made(struct native_call *k, const struct mon_message *m)
@@ -201,8 +198,8 @@ struct rt_call *native_exec(struct native *n, const struct rt_request *rq, rt_do
 {
     struct zl_error err = { 0 };
     struct rt_call *refused;
-    struct native_call *k = begin(n, rq, done, arg, &refused);
+    struct native_call *k = native_call_begin(n, rq, done, arg, &refused);
     if (!k)
         return refused;
-    return sent(k, exec_send(k, &rq->exec, false, 0, on_exec_made, &err), &err);
+    return native_call_sent(k, exec_send(k, &rq->exec, false, 0, on_exec_made, &err), &err);
 }

@@ -269,6 +269,12 @@ struct rt_call *native_probe(struct native *n, const struct rt_request *rq, rt_d
     struct probe *p = k ? calloc(1, sizeof *p) : NULL;
     if (!k)
         return NULL;
+    if (p && c && c->paused) {
+        free(p);
+        (void)zl_fail(&err, ZL_ERR_CANCELLED, "the container is paused");
+        rt_call_fail_soon(&k->call, &err);
+        return &k->call;
+    }
     if (!p || !c || !c->mon) {
         free(p);
         (void)zl_fail(&err, ZL_ERR_NOT_FOUND, "the container does not run");

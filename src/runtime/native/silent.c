@@ -84,8 +84,10 @@ void container_heard(struct container *c, const struct mon_message *m)
     if (c->doomed)
         return;
     const struct inst_exit exit = exit_of(&m->state.exit);
-    if (m->state.phase == MON_PHASE_RUNNING)
+    if (m->state.phase == MON_PHASE_RUNNING) {
         c->pid = m->state.pid;
+        c->paused = m->state.paused != 0;
+    }
     if (m->state.phase == MON_PHASE_EXITED)
         container_tell_exit(c, &exit);
     else if (m->state.phase == MON_PHASE_CREATED && c->started)

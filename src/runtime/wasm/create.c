@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
@@ -215,15 +214,8 @@ static int make_plan(struct guest_making *m, const struct container *c, const st
     if (oci_config_parse(config->data, config->len, "config.json", &parsed, err) < 0 ||
         plan_build(parsed, &options, plan, err) < 0)
         return -1;
-    m->fds[FD_PLAN] = memfd_create("plan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (m->fds[FD_PLAN] < 0)
-        return zl_fail_errno(err, "hold the plan in memory");
-    if (zl_write_all(m->fds[FD_PLAN], plan->data, plan->len, "plan", err) < 0)
-        return -1;
-    if (fcntl(m->fds[FD_PLAN], F_ADD_SEALS,
-              F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-        return zl_fail_errno(err, "seal the plan");
-    return 0;
+    m->fds[FD_PLAN] = zl_sealed("plan", plan->data, plan->len, err);
+    return m->fds[FD_PLAN] < 0 ? -1 : 0;
 }
 
 static int write_record(struct guest_making *m, struct container *c, const struct inst_label *label,

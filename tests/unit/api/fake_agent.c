@@ -27,6 +27,8 @@ struct later {
     struct event ev; /* kind EV_KINDS: none, then done is called */
     struct zl_error err;
     api_done_fn done;
+    api_told_fn told; /* instead of done */
+    struct fact fact;
     void *arg;
     uint64_t id;
     bool where;
@@ -138,7 +140,9 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     struct later *l;
     while ((l = TAILQ_FIRST(&a->queue))) {
         TAILQ_REMOVE(&a->queue, l, link);
-        if (l->done)
+        if (l->told)
+            l->told(l->arg, l->err.kind ? &l->err : NULL, &l->fact);
+        else if (l->done)
             l->done(l->arg, l->err.kind ? &l->err : NULL, l->id, l->where ? &where : NULL);
         else
             step(a, &l->ev);
@@ -218,6 +222,34 @@ static void op_kill(void *agent, struct inst_id id, int signo, api_done_fn done,
     (void)done_later(agent, done, arg);
 }
 
+static void op_pause(void *agent, struct inst_id id, bool pause, api_done_fn done, void *arg)
+{
+    struct later *l = done_later(agent, done, arg);
+    (void)id;
+    if (!pause)
+        (void)zl_fail(&l->err, ZL_ERR_CONFLICT, "unpause: it is not paused");
+}
+
+static bool op_is_paused(void *agent, struct inst_id id)
+{
+    (void)agent;
+    (void)id;
+    return false;
+}
+
+static void op_update(void *agent, struct inst_id id, const struct fact_limits *limits,
+                      api_told_fn told, void *arg)
+{
+    static const struct fact fact = { .warnings = "one\ntwo\n" };
+    struct later *l = later(agent);
+    (void)id;
+    l->told = told;
+    l->arg = arg;
+    l->fact = fact;
+    if (limits->memory.v != 64 << 20)
+        (void)zl_fail(&l->err, ZL_ERR_INVALID, "not the memory that was sent");
+}
+
 static bool op_log_path(void *agent, const struct inst_label *label, struct inst_id id,
                         struct zl_buf *ret)
 {
@@ -278,6 +310,9 @@ static const struct api_ops ops = {
     .attach = op_attach,
     .exec = op_exec,
     .kill = op_kill,
+    .pause = op_pause,
+    .is_paused = op_is_paused,
+    .update = op_update,
     .log_path = op_log_path,
     .images = op_images,
     .image_remove = op_image_remove,

@@ -395,6 +395,28 @@ static void an_attached_run_says_where_its_streams_are(void **unused)
     expect("POST", "/api/v1/containers/fg/kill", json_pack("{s:s}", "signal", "SIGKILL"), 204, "");
 }
 
+static void a_container_is_paused_and_gets_new_limits(void **unused)
+{
+    (void)unused;
+    int status;
+    json_decref(call("POST", "/api/v1/containers", mapping("limits", "busybox", true), &status));
+    assert_int_equal(status, 201);
+    expect("POST", "/api/v1/containers/limits/pause", NULL, 204, "");
+    expect("POST", "/api/v1/containers/limits/unpause", NULL, 409, "conflict");
+    expect("POST", "/api/v1/containers/limits/update", json_pack("{s:s}", "memory", "much"), 400,
+           "bad_request");
+    expect("POST", "/api/v1/containers/limits/update", json_pack("{s:i}", "memroy", 5), 400,
+           "bad_request");
+    json_t *told = call(
+        "POST", "/api/v1/containers/limits/update",
+        json_pack("{s:s, s:{s:s}}", "memory", "64Mi", "restart_policy", "name", "always"), &status);
+    assert_int_equal(status, 200);
+    const json_t *warnings = json_object_get(told, "warnings");
+    assert_int_equal(json_array_size(warnings), 3); /* two of the agent, one of the API */
+    assert_string_equal(json_string_value(json_array_get(warnings, 1)), "two");
+    json_decref(told);
+}
+
 static void an_exec_needs_a_command_and_passes_its_environment(void **unused)
 {
     (void)unused;
@@ -534,6 +556,7 @@ int main(void)
         cmocka_unit_test(a_container_is_run_found_stopped_and_removed),
         cmocka_unit_test(the_end_of_a_container_is_told_even_after_its_removal),
         cmocka_unit_test(an_attached_run_says_where_its_streams_are),
+        cmocka_unit_test(a_container_is_paused_and_gets_new_limits),
         cmocka_unit_test(an_exec_needs_a_command_and_passes_its_environment),
         cmocka_unit_test(a_client_that_leaves_while_it_waits_is_forgotten),
         cmocka_unit_test(images_are_listed_and_removed_by_an_escaped_reference),

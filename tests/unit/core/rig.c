@@ -142,6 +142,7 @@ static void answer(struct rig *r, size_t at, const char *failed)
     if (q.kind == EFF_PROBE) {
         ev.probe.op = q.op;
         ev.probe.passed = !failed;
+        ev.probe.postponed = r->paused && strcmp(q.what, r->paused) == 0;
         ev.probe.reason = failed;
     } else {
         ev.answer.op = q.op;

@@ -54,6 +54,7 @@ struct rig {
     const char *missing;     /* an image that cannot be pulled */
     const char *unstartable; /* a service whose start fails */
     const char *sick;        /* a service whose probes fail */
+    const char *paused;      /* a service whose probes are postponed */
     const char *mute;        /* a service whose probes are never answered */
 };
 

@@ -89,6 +89,20 @@ TEST(a_probe_that_is_never_answered_counts_as_failed)
     rig_free(r);
 }
 
+TEST(a_postponed_probe_tells_nothing_and_is_sent_again)
+{
+    struct rig *r = healthy_replica();
+    r->sick = r->paused = "web";
+    size_t probes = r->asked[EFF_PROBE];
+    rig_pass(r, 60 * SECOND);
+    assert_int_equal(rig_slot(r, "web", 1).health, HEALTH_HEALTHY);
+    assert_int_equal(r->asked[EFF_PROBE], probes + 6);
+    r->paused = NULL;
+    rig_pass(r, 30 * SECOND);
+    assert_int_equal(rig_slot(r, "web", 1).health, HEALTH_UNHEALTHY);
+    rig_free(r);
+}
+
 TEST(a_slow_answer_within_its_time_out_passes) /* 58 */
 {
     struct rig *r = rig_new();
@@ -144,6 +158,7 @@ int main(void)
             it_takes_three_failures_in_a_row_to_be_unhealthy_and_one_success_to_be_back),
         cmocka_unit_test(failures_in_the_start_grace_do_not_count_and_a_success_ends_it),
         cmocka_unit_test(the_pause_doubles_while_it_is_unhealthy_up_to_a_minute),
+        cmocka_unit_test(a_postponed_probe_tells_nothing_and_is_sent_again),
         cmocka_unit_test(a_probe_that_is_never_answered_counts_as_failed),
         cmocka_unit_test(a_slow_answer_within_its_time_out_passes),
         cmocka_unit_test(a_worker_without_endpoints_is_healthy_while_it_runs),

@@ -146,6 +146,25 @@ static void signals_have_names_and_numbers(void **unused)
     }
 }
 
+static void people_type_signals_in_any_case(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *text;
+        int number;
+    } cases[] = {
+        { "hup", SIGHUP },    { "SIGHUP", SIGHUP },
+        { " Hup ", SIGHUP },  { "\t15 ", SIGTERM },
+        { "sigrtmin+3", 37 }, { "SIGFOO", -1 },
+        { "", -1 },           { "  ", -1 },
+        { "TERM KILL", -1 },  { "TERMTERMTERMTERMTERM", -1 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (spec_parse_signal_loosely(cases[i].text) != cases[i].number)
+            fail_msg("'%s': %d", cases[i].text, spec_parse_signal_loosely(cases[i].text));
+    }
+}
+
 #define A63 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 static void names_follow_their_rules(void **unused)
@@ -321,6 +340,7 @@ int main(void)
         cmocka_unit_test(durations_that_are_none_are_refused_where_they_go_wrong),
         cmocka_unit_test(sizes_are_whole_numbers_with_a_binary_suffix),
         cmocka_unit_test(signals_have_names_and_numbers),
+        cmocka_unit_test(people_type_signals_in_any_case),
         cmocka_unit_test(names_follow_their_rules),
         cmocka_unit_test(image_references_have_one_normalized_form),
         cmocka_unit_test(the_nearest_word_is_found_and_a_far_one_is_not),

@@ -1,0 +1,255 @@
+"""What is done to a container that runs: attach, exec, signals, pause, new limits."""
+import json
+import os
+import pathlib
+import pty
+import re
+import subprocess
+import time
+
+import pytest
+
+from world import until
+
+
+class Terminal:
+    """A pseudo-terminal of ours that a zlayer command runs at."""
+
+    def __init__(self, host, *args):
+        self.master, slave = pty.openpty()
+        self.process = host.popen(*args, stdin=slave, stdout=slave, stderr=slave)
+        os.close(slave)
+        os.set_blocking(self.master, False)
+        self.seen = b""
+
+    def read(self):
+        try:
+            self.seen += os.read(self.master, 65536)
+        except OSError:  # nothing now, or the other end is closed
+            pass
+        return self.seen
+
+    def expect(self, text):
+        until(lambda: text in self.read(), f"{text!r} at the terminal, seen {self.seen!r}")
+
+    def type(self, text):
+        os.write(self.master, text)
+
+    def end(self):
+        until(lambda: (self.read(), self.process.poll() is not None)[1], "the end of the command")
+        os.close(self.master)
+        return self.process.returncode
+
+
+@pytest.fixture
+def host(shared_host):
+    yield shared_host
+    for c in shared_host.json("container", "ls"):
+        shared_host.zlayer("container", "rm", "-f", c["id"], code=None)
+    until(lambda: not shared_host.leftovers(), "nothing left")
+
+
+def run(host, name, *args):
+    return host.zlayer("run", "-d", "--name", name, *args).stdout.strip()
+
+
+def inspect(host, name):
+    return host.json("container", "inspect", name)
+
+
+def test_attach_shows_what_is_written_from_now_on_and_gives_the_code(host):
+    run(host, "talk", "-i", "busybox", "sh", "-c", "read a; echo got $a; read b; echo bad $b >&2; exit 5")
+    r = host.zlayer("attach", "talk", input="one\ntwo\n", code=5)
+    assert (r.stdout, r.stderr) == ("got one\n", "bad two\n")
+
+
+def test_the_detach_keys_leave_a_terminal_and_its_process_goes_on(host):
+    t = Terminal(host, "run", "-it", "--name", "term", "busybox", "sh")
+    t.type(b"echo first-$((1+1))\n")
+    t.expect(b"first-2")
+    t.type(b"\x10\x11")
+    assert t.end() == 0
+    pid = inspect(host, "term")["pid"]
+    assert pid
+    t = Terminal(host, "attach", "--detach-keys", "ctrl-x,d", "term")
+    until(lambda: (t.type(b"\n"), b"#" in t.read())[1], "a prompt")
+    t.type(b"echo \x10again-$((2+2))\n")  # a single key of the default is input here
+    t.expect(b"again-4")
+    t.type(b"\x18d")
+    assert t.end() == 0
+    assert inspect(host, "term")["pid"] == pid
+    t = Terminal(host, "attach", "term")
+    t.type(b"exit 7\n")
+    assert t.end() == 7
+
+
+def test_attach_follows_the_size_of_the_terminal(host):
+    import fcntl
+    import struct
+    import termios
+    run(host, "size", "-i", "-t", "busybox", "sh")
+    t = Terminal(host, "attach", "size")
+    fcntl.ioctl(t.master, termios.TIOCSWINSZ, struct.pack("HHHH", 41, 117, 0, 0))
+    t.process.send_signal(28)
+    until(lambda: (t.type(b"stty size || resize\n"), re.search(rb"41.{1,20}117", t.read(), re.S))[1], "its size inside")
+    t.type(b"exit 0\n")
+    assert t.end() == 0
+
+
+def test_wrong_detach_keys_are_refused(host):
+    run(host, "k", "busybox", "sleep", "1000")
+    assert "detach keys" in host.zlayer("attach", "--detach-keys", "meta-x", "k", code=125).stderr
+
+
+def test_exec_has_user_directory_and_environment(host):
+    run(host, "box", "-e", "A=1", "-e", "B=1", "busybox", "sleep", "1000")
+    r = host.zlayer("exec", "-u", "web", "-w", "/tmp", "-e", "B=2", "box", "--", "sh", "-c", "id -u; id -G; pwd; echo $A$B")
+    assert r.stdout.split("\n")[:4] == ["1000", "1000 50", "/tmp", "12"]
+
+
+def test_exec_has_what_the_first_process_has(host):
+    run(host, "box", "busybox", "sleep", "1000")
+    keys = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp:", "Seccomp_filters")
+    def status(text):
+        return [line for line in text.splitlines() if line.startswith(keys)]
+    pid = inspect(host, "box")["pid"]
+    of_init = status(pathlib.Path(f"/proc/{pid}/status").read_text())
+    of_exec = status(host.zlayer("exec", "box", "--", "cat", "/proc/self/status").stdout)
+    assert of_exec == of_init and len(of_init) >= 7
+    links = {ns: os.readlink(f"/proc/{pid}/ns/{ns}") for ns in ("mnt", "pid", "net", "ipc", "uts", "cgroup")}
+    inside = host.zlayer("exec", "box", "--", "sh", "-c", "for n in mnt pid net ipc uts cgroup; do readlink /proc/self/ns/$n; done")
+    assert inside.stdout.split() == list(links.values())
+
+
+def test_a_detached_exec_goes_on_by_itself(host):
+    run(host, "box", "busybox", "sleep", "1000")
+    host.zlayer("exec", "-d", "box", "--", "sh", "-c", "while test ! -e /tmp/go; do sleep 0.05; done; echo done >/tmp/end")
+    host.zlayer("exec", "box", "--", "touch", "/tmp/go")
+    until(lambda: host.zlayer("exec", "box", "--", "sh", "-c", "cat /tmp/end || true").stdout == "done\n", "its end")
+
+
+def test_a_command_ends_with_its_client(host):
+    run(host, "box", "busybox", "sleep", "1000")
+    p = host.popen("exec", "box", "--", "sh", "-c", "echo on; sleep 999")
+    assert p.stdout.readline() == "on\n"
+    p.kill()
+    until(lambda: "sleep 999" not in host.zlayer("exec", "box", "--", "ps").stdout, "its end")
+
+
+@pytest.mark.parametrize("name", ["usr1", "SIGUSR1", " Usr1 ", "10"])
+def test_signals_go_by_any_name(host, name):
+    run(host, "trap", "busybox", "sh", "-c", "trap 'exit 9' USR1; echo ready; while :; do sleep 0.05; done")
+    until(lambda: "ready" in host.zlayer("logs", "trap").stdout, "the trap")
+    host.zlayer("kill", "-s", name, "trap")
+    assert host.zlayer("wait", "trap").stdout == "9\n"
+    events = [json.loads(line) for line in host.zlayer("events", "--format", "json").stdout.splitlines()]
+    assert [e["text"] for e in events if e["type"] == "kill"][-1] == "trap: SIGUSR1"
+
+
+@pytest.mark.parametrize("name", ["SIGFOO", "", "65", "TERM KILL"])
+def test_what_is_no_signal_is_refused(host, name):
+    run(host, "box", "busybox", "sleep", "1000")
+    assert "is not a signal" in host.zlayer("kill", "-s", name, "box", code=1).stderr
+    assert inspect(host, "box")["state"] == "running"
+
+
+def cpu(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_paused_it_gets_no_cpu_and_is_told_as_running(host):
+    run(host, "spin", "busybox", "sh", "-c", "while :; do :; done")
+    pid = inspect(host, "spin")["pid"]
+    until(lambda: cpu(pid) > 5, "CPU time")
+    assert host.zlayer("pause", "spin").stdout == "spin\n"
+    before = cpu(pid)
+    time.sleep(0.3)  # time in which it would have been given some
+    assert cpu(pid) == before
+    found = inspect(host, "spin")
+    assert (found["state"], found["paused"]) == ("running", True)
+    assert "paused" in host.zlayer("pause", "spin", code=1).stderr
+    assert "paused" in host.zlayer("exec", "spin", "--", "true", code=None).stderr
+    host.zlayer("unpause", "spin")
+    until(lambda: cpu(pid) > before, "CPU time again")
+    assert inspect(host, "spin")["paused"] is False
+    assert "not paused" in host.zlayer("unpause", "spin", code=1).stderr
+    host.zlayer("pause", "spin")
+    host.zlayer("container", "stop", "-t", "1", "spin")  # goes on to be stopped
+    assert inspect(host, "spin")["exit"]["signal"] in (9, 15)
+
+
+def test_a_paused_container_is_still_paused_for_the_next_agent(host):
+    run(host, "box", "busybox", "sleep", "1000")
+    host.zlayer("pause", "box")
+    os.kill(host.agent_pid(), 9)
+    until(lambda: inspect(host, "box")["paused"], "the agent that starts knows")
+    host.zlayer("unpause", "box")
+
+
+def test_health_is_not_judged_while_paused(host):
+    host.spec("""
+version: v1
+deployment: sick
+services:
+  web:
+    image: {name: busybox}
+    command: {entrypoint: [sleep, "1000"]}
+    health: {check: {type: command, command: "true"}, interval: 200ms, timeout: 1s, retries: 1}
+""")
+    host.zlayer("up", "-d", "test.zlayer.yml")
+    host.up("web", 1)
+    host.zlayer("pause", "web")
+    time.sleep(1)  # five intervals
+    found = [c for c in host.containers("sick")][0]
+    assert (found["health"], found["restarts"], found["paused"]) == ("healthy", 0, True)
+    host.zlayer("unpause", "web")
+    host.zlayer("down", "sick")
+
+
+def cgroup_value(host, ident, *names):
+    for base in host.cgroups():
+        for name in names:
+            path = base / "c" / ident / name
+            if path.exists():
+                return path.read_text().strip()
+    raise AssertionError(f"none of {names}")
+
+
+def test_new_limits_are_in_force_at_once(host):
+    ident = run(host, "box", "-m", "64m", "busybox", "sleep", "1000")
+    host.zlayer("update", "--memory", "128Mi", "--cpus", "0.5", "--pids-limit", "33", "--cpu-shares", "512", "box")
+    assert cgroup_value(host, ident, "memory.limit_in_bytes", "memory.max") == str(128 << 20)
+    assert cgroup_value(host, ident, "cpu.cfs_quota_us", "cpu.max").split()[0] == "50000"
+    assert cgroup_value(host, ident, "pids.max") == "33"
+    host.zlayer("update", "box")  # nothing is asked: nothing happens
+    assert cgroup_value(host, ident, "pids.max") == "33"
+    r = host.zlayer("update", "--cpuset-cpus", "no", "box", code=1)
+    assert "cpuset" in r.stderr
+    assert cgroup_value(host, ident, "memory.limit_in_bytes", "memory.max") == str(128 << 20)
+
+
+def test_what_cannot_be_updated_is_told(host):
+    run(host, "box", "busybox", "sleep", "1000")
+    body = json.dumps({"kernel_memory": 1 << 20, "pids_limit": 20, "restart_policy": {"name": "always"}})
+    r = subprocess.run(["curl", "-s", "--unix-socket", str(host.run / "zlayer.sock"), "-d", body,
+                        "http://zlayer/api/v1/containers/box/update"], capture_output=True, text=True, check=True)
+    warnings = json.loads(r.stdout)["warnings"]
+    assert len(warnings) == 2 and "kernel_memory" in warnings[0] and "restart_policy" in warnings[1]
+
+
+def test_wait_answers_before_during_and_after_the_end(host):
+    run(host, "later", "-i", "busybox", "sh", "-c", "read x; exit 6")
+    waiting = host.popen("wait", "later")
+    assert host.zlayer("wait", "--timeout", "1s", "later", code=5).stdout == ""
+    host.zlayer("attach", "later", input="x\n", code=6)
+    assert waiting.communicate(timeout=20)[0] == "6\n"
+    assert host.zlayer("wait", "later").stdout == "6\n"
+    gone = host.popen("wait", "--removed", "later")
+    host.zlayer("container", "rm", "later")
+    assert gone.communicate(timeout=20)[0] == "removed\n"
+
+
+def test_what_is_not_there_is_named(host):
+    for command in (["attach"], ["kill"], ["pause"], ["unpause"], ["update"], ["wait"]):
+        assert "no-such" in host.zlayer(*command, "no-such", code=None).stderr
