@@ -2,29 +2,10 @@
 #include "fetch/attributes.h"
 
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/xattr.h>
-
-static int owner(struct archive_entry *e, uid_t *uid, gid_t *gid, struct zl_error *err)
-{
-    int64_t u = archive_entry_uid(e), g = archive_entry_gid(e);
-    if (u < 0 || u >= UINT32_MAX || g < 0 || g >= UINT32_MAX) /* the last one means "no change" */
-        return zl_fail(err, ZL_ERR_INVALID, "its owner %lld:%lld is out of range", (long long)u,
-                       (long long)g);
-    *uid = (uid_t)u;
-    *gid = (gid_t)g;
-    return 0;
-}
-
-void attributes_times(struct archive_entry *e, struct timespec ret[2])
-{
-    long ns = archive_entry_mtime_nsec(e);
-    ret[0].tv_sec = archive_entry_mtime(e);
-    ret[0].tv_nsec = ns >= 0 && ns < 1000000000 ? ns : 0;
-    ret[1] = ret[0];
-}
 
 static bool starts_with(const char *s, const char *start)
 {
@@ -37,49 +18,86 @@ static bool is_kept(const char *name)
            (starts_with(name, "user.") && !starts_with(name, "user.overlay."));
 }
 
-static int set_xattrs(int fd, struct archive_entry *e, struct zl_error *err)
+static int set_xattr(int fd, const char *name, const void *value, size_t n, struct zl_error *err)
 {
-    const char *name;
-    const void *value;
-    size_t n;
-    (void)archive_entry_xattr_reset(e); /* returns how many there are */
-    while (archive_entry_xattr_next(e, &name, &value, &n) == ARCHIVE_OK) {
-        if (!is_kept(name))
-            continue;
-        if (fsetxattr(fd, name, value, n, 0) < 0 && errno != EOPNOTSUPP)
-            return zl_fail_errno(err, "set its attribute %s", name);
+    if (!is_kept(name) || fsetxattr(fd, name, value, n, 0) == 0 || errno == EOPNOTSUPP)
+        return 0;
+    return zl_fail_errno(err, "set its attribute %.100s", name);
+}
+
+static int set_xattrs(int fd, const struct tar_entry *e, struct zl_error *err)
+{
+    for (size_t i = 0; i < e->n_xattrs; i++) {
+        const struct tar_xattr *x = &e->xattrs[i];
+        if (set_xattr(fd, x->name, x->value, x->n, err) < 0)
+            return -1;
     }
     return 0;
 }
 
-int attributes_set(int fd, struct archive_entry *e, struct zl_error *err)
+static int set_owner(int fd, uid_t uid, gid_t gid, struct zl_error *err)
 {
-    uid_t uid = 0;
-    gid_t gid = 0;
-    struct timespec when[2];
-    if (owner(e, &uid, &gid, err) < 0)
+    return fchown(fd, uid, gid) < 0 ? zl_fail_errno(err, "set its owner") : 0;
+}
+
+static int set_time(int fd, const struct timespec *mtime, struct zl_error *err)
+{
+    const struct timespec both[2] = { *mtime, *mtime }; /* images know one time */
+    return futimens(fd, both) < 0 ? zl_fail_errno(err, "set its time") : 0;
+}
+
+int attributes_of_file(int fd, const struct tar_entry *e, struct zl_error *err)
+{
+    bool owned = e->uid || e->gid;
+    if (owned && set_owner(fd, e->uid, e->gid, err) < 0)
         return -1;
-    if (fchown(fd, uid, gid) < 0) /* first: it clears set-user-id bits and file capabilities */
-        return zl_fail_errno(err, "set its owner");
-    if (fchmod(fd, archive_entry_perm(e) & 07777) < 0)
+    if ((owned || e->mode & 07000) && fchmod(fd, e->mode) < 0)
         return zl_fail_errno(err, "set its mode");
     if (set_xattrs(fd, e, err) < 0)
         return -1;
-    attributes_times(e, when);
-    return futimens(fd, when) < 0 ? zl_fail_errno(err, "set its time") : 0;
+    return set_time(fd, &e->mtime, err);
 }
 
-int attributes_set_at(int dir_fd, const char *name, struct archive_entry *e, struct zl_error *err)
+int attributes_of_folder(int fd, const struct tar_entry *e, struct zl_error *err)
 {
-    uid_t uid = 0;
-    gid_t gid = 0;
-    struct timespec when[2];
-    if (owner(e, &uid, &gid, err) < 0)
-        return -1;
-    if (fchownat(dir_fd, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
+    return set_owner(fd, e->uid, e->gid, err) < 0 ? -1 : set_xattrs(fd, e, err);
+}
+
+int attributes_of_node(int dir_fd, const char *name, const struct tar_entry *e,
+                       struct zl_error *err)
+{
+    const struct timespec both[2] = { e->mtime, e->mtime };
+    if (fchownat(dir_fd, name, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) < 0)
         return zl_fail_errno(err, "set its owner");
-    attributes_times(e, when);
-    if (utimensat(dir_fd, name, when, AT_SYMLINK_NOFOLLOW) < 0)
+    /* Ours and no link: nothing else writes here. */
+    if (e->type != TAR_SYMLINK && fchmodat(dir_fd, name, e->mode, 0) < 0)
+        return zl_fail_errno(err, "set its mode");
+    if (utimensat(dir_fd, name, both, AT_SYMLINK_NOFOLLOW) < 0)
         return zl_fail_errno(err, "set its time");
     return 0;
+}
+
+static int copy_xattrs(int from_fd, int to_fd, struct zl_error *err)
+{
+    char names[XATTR_LIST_MAX], value[XATTR_SIZE_MAX];
+    ssize_t n = flistxattr(from_fd, names, sizeof names);
+    if (n < 0)
+        return errno == EOPNOTSUPP ? 0 : zl_fail_errno(err, "list attributes");
+    for (const char *name = names; name < names + n; name += strlen(name) + 1) {
+        ssize_t size = is_kept(name) ? fgetxattr(from_fd, name, value, sizeof value) : -1;
+        if (size >= 0 && set_xattr(to_fd, name, value, (size_t)size, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int attributes_copy(int from_fd, const struct stat *from, int to_fd, struct zl_error *err)
+{
+    if (set_owner(to_fd, from->st_uid, from->st_gid, err) < 0)
+        return -1;
+    if (fchmod(to_fd, from->st_mode & 07777) < 0)
+        return zl_fail_errno(err, "set its mode");
+    if (copy_xattrs(from_fd, to_fd, err) < 0)
+        return -1;
+    return set_time(to_fd, &from->st_mtim, err);
 }

@@ -3,19 +3,22 @@
 #ifndef ZL_FETCH_ATTRIBUTES_H
 #define ZL_FETCH_ATTRIBUTES_H
 
-#include <archive.h>
-#include <archive_entry.h>
+#include <sys/stat.h>
 
-#include <time.h>
+#include "fetch/tar.h"
 
-#include "base/error.h"
-
-/* Its times, as utimensat(2) takes them: both the time of change, which is what images are about.
+/*
+ * Of a new file of ours that was born with the entry's mode & 0777 and 0:0 as its owner, in a
+ * folder without a set-group-id bit: what is as it should be is not set again. In the order that
+ * the kernel needs: a new owner clears set-user-id bits and file capabilities.
  */
-void attributes_times(struct archive_entry *e, struct timespec ret[2]);
-/* Of an open file or folder, all of them, in the order the kernel needs. */
-int attributes_set(int fd, struct archive_entry *e, struct zl_error *err);
-/* Of what is not opened (links, devices): owner and times; its mode came with its birth. */
-int attributes_set_at(int dir_fd, const char *name, struct archive_entry *e, struct zl_error *err);
+int attributes_of_file(int fd, const struct tar_entry *e, struct zl_error *err);
+/* Of a folder, but not its mode and time, which filling it would change or need. */
+int attributes_of_folder(int fd, const struct tar_entry *e, struct zl_error *err);
+/* Of what is not opened (links, devices): owner, mode and times. */
+int attributes_of_node(int dir_fd, const char *name, const struct tar_entry *e,
+                       struct zl_error *err);
+/* Everything of one file for another: owner, mode, attributes that we keep, time. */
+int attributes_copy(int from_fd, const struct stat *from, int to_fd, struct zl_error *err);
 
 #endif

@@ -1,30 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One layer from a file, in one pass: the bytes as they come go into the blob and its digest,
- * decompressed into the diff id, and as a tar archive into a folder.
+ * The layers of an image, from their bytes into the store, in one pass each and side by side:
  *
- *   file ─▶ blob, digest ─▶ gunzip/unzstd ─▶ diff id ─▶ tar ─▶ folder
+ *   input ─▶ digest ─▶ gunzip/unzstd ─▶ diff id ─▶ tar ─▶ folder        layer_unpack(): any thread
+ *   … all of them ─▶ what the layers below decide ─▶ sync ─▶ rename     layers_commit()
+ *
+ * Where the bytes come from, and keeping them as a blob, is the input's business.
  */
 #ifndef ZL_FETCH_LAYER_H
 #define ZL_FETCH_LAYER_H
 
-#include "fetch/progress.h"
+#include "fetch/input.h"
 #include "fetch/work.h"
 
 struct layer {
     char digest[DIGEST_SIZE];  /* of the blob; given when it is known before, else "" */
     char diff_id[DIGEST_SIZE]; /* of the uncompressed archive; the same */
-    uint64_t size;             /* of the blob */
+    uint64_t size, diff_size;  /* bytes of the two */
     const char *media_type;    /* as the bytes are: static storage */
-    uint32_t number;           /* layers/<number> once it is published */
+    uint32_t number;           /* layers/<number> once it is there; 0: it is not */
+
+    char chain[DIGEST_SIZE]; /* the rest is ours */
+    int root;
+    struct unpack *unpack;
+    char slot[16];
 };
 
+/* n layers, all of them empty; NULL: *err says why. */
+struct layer *layers_new(size_t n, struct zl_error *err);
+void layers_free(struct layer *l, size_t n);
+
+/* For layers with diff ids: fills in the number of those that are unpacked already, which needs no
+ * bytes of theirs. */
+int layers_find(struct work *w, struct layer *l, size_t n, struct zl_error *err);
+
 /*
- * Reads fd from where it stands to its end. l->digest and l->diff_id, unless empty, must come out;
- * below are the layers under it, lowest first. Leaves the blob and the layer in the store, under
- * the chain id of them all. Nothing is read when both are there already.
+ * Reads in to its end. l->digest and l->diff_id, unless empty, must come out, or it is INVALID. The
+ * layers below need not be there. Thread-safe for different i, the place of the layer in its image;
+ * of w only the work folder is used.
  */
-int layer_import(struct work *w, int fd, const struct layer *below, size_t n_below, struct layer *l,
+int layer_unpack(struct work *w, size_t i, const struct input *in, struct layer *l,
                  struct zl_error *err);
+
+/* All n layers of an image, lowest first, each unpacked or found before, become part of the store,
+ * and with them the blobs that were added to w; afterwards all have numbers and are on the disk. */
+int layers_commit(struct work *w, struct layer *l, size_t n, struct zl_error *err);
 
 #endif

@@ -5,7 +5,6 @@
  */
 #include <fcntl.h>
 #include <getopt.h>
-#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -125,9 +124,6 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     }
     (void)umask(0); /* modes are the archive's, or written out */
-    /* libarchive converts names to the locale's characters and drops what does not fit. */
-    if (!setlocale(LC_CTYPE, "C.UTF-8"))
-        (void)setlocale(LC_CTYPE, "en_US.UTF-8"); /* without either, such names are refused later */
 
     struct zl_error err;
     if (run(&o, argv[optind + 1], &err) < 0) {

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "fetch/import.h"
 #include "fetch/layer.h"
+#include "fetch/parallel.h"
 
 enum { MAX_INDEX_DEPTH = 3 }; /* an index may name an index */
 
@@ -109,22 +110,65 @@ static int find_manifest(const struct source *s, struct zl_buf *out, char digest
 
 /* ---- its parts ------------------------------------------------------------------------------- */
 
+struct job { /* one import, for its threads */
+    struct work *w;
+    const struct source *s;
+    struct layer *layers;
+    size_t n;
+    atomic_bool stop;
+};
+
+/* Layer i, from its file; a copy is kept as a blob, unless the store has it. */
+static int unpack_one(struct job *j, size_t i, struct zl_error *err)
+{
+    char name[LAYOUT_PATH];
+    struct stat st;
+    struct layer *l = &j->layers[i];
+    struct progress progress = { .digest = l->digest };
+    zl_autoclose int fd = open_blob(j->s, l->digest, err);
+    if (fd < 0)
+        return -1;
+    (void)snprintf(name, sizeof name, "blob-%zu", i);
+    zl_autoclose int copy = openat(j->w->dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (copy < 0 || fstat(fd, &st) < 0)
+        return zl_fail_errno(err, "create a blob");
+    progress.total = (uint64_t)st.st_size;
+    ZL_CLEANUP(file_input_done) struct file_input file = FILE_INPUT(fd);
+    file.copy_fd = copy;
+    file.progress = &progress;
+    file.stop = &j->stop;
+    const struct input in = file_input(&file);
+    return layer_unpack(j->w, i, &in, l, err);
+}
+
+static int unpack_job(void *arg, size_t i, struct zl_error *err)
+{
+    struct job *j = arg;
+    if (j->layers[i].number && work_has_blob(j->w, j->layers[i].digest))
+        return 0;
+    return unpack_one(j, i, err) < 0 ? zl_wrap(err, "layer %zu of %zu", i + 1, j->n) : 0;
+}
+
 static int import_layers(struct work *w, const struct source *s, const struct oci_manifest *m,
                          const struct oci_image_config *c, struct layer *layers,
                          struct zl_error *err)
 {
+    struct job j = { .w = w, .s = s, .layers = layers, .n = m->layers.n };
     if (c->diff_ids.n != m->layers.n)
         return zl_fail(err, ZL_ERR_INVALID, "the image has %zu layers, but its config lists %zu",
                        m->layers.n, c->diff_ids.n);
-    for (size_t i = 0; i < m->layers.n; i++) {
+    for (size_t i = 0; i < j.n; i++) {
         const struct oci_descriptor *d = &m->layers.v[i];
-        zl_autoclose int fd = open_blob(s, d->digest, err);
-        if (fd < 0)
-            return zl_wrap(err, "layer %zu of %zu", i + 1, m->layers.n);
         (void)snprintf(layers[i].digest, DIGEST_SIZE, "%s", d->digest);         /* both were */
         (void)snprintf(layers[i].diff_id, DIGEST_SIZE, "%s", c->diff_ids.v[i]); /* checked */
-        if (layer_import(w, fd, layers, i, &layers[i], err) < 0)
-            return zl_wrap(err, "layer %zu of %zu", i + 1, m->layers.n);
+    }
+    if (layers_find(w, layers, j.n, err) < 0 || parallel(j.n, unpack_job, &j, &j.stop, err) < 0)
+        return -1;
+    for (size_t i = 0; i < j.n; i++) {
+        char name[LAYOUT_PATH];
+        (void)snprintf(name, sizeof name, "blob-%zu", i);
+        if (layers[i].slot[0] && work_add_blob(w, w->dir, name, layers[i].digest, err) < 0)
+            return -1;
     }
     return 0;
 }
@@ -157,7 +201,8 @@ static int import_documents(struct work *w, const struct source *s, char digest[
                                &c, err) < 0 ||
         check_platform(&c, err) < 0 || import_layers(w, s, &m, &c, layers, err) < 0 ||
         work_put_blob(w, config_text.data, config_text.len, stored, err) < 0 ||
-        work_put_blob(w, manifest_text.data, manifest_text.len, stored, err) < 0)
+        work_put_blob(w, manifest_text.data, manifest_text.len, stored, err) < 0 ||
+        layers_commit(w, layers, m.layers.n, err) < 0)
         return -1;
     for (size_t i = 0; i < m.layers.n; i++)
         numbers[i] = layers[i].number;
@@ -167,10 +212,8 @@ static int import_documents(struct work *w, const struct source *s, char digest[
 int import_layout(struct work *w, const struct source *s, char digest[DIGEST_SIZE],
                   struct zl_error *err)
 {
-    zl_autofree struct layer *layers = calloc(OCI_LAYERS_MAX, sizeof *layers);
-    if (!layers)
-        return zl_fail_errno(err, "import '%s'", s->path);
-    if (import_documents(w, s, digest, layers, err) < 0)
-        return zl_wrap(err, "import '%s'", s->path);
-    return 0;
+    struct layer *layers = layers_new(OCI_LAYERS_MAX, err);
+    int rc = layers ? import_documents(w, s, digest, layers, err) : -1;
+    layers_free(layers, OCI_LAYERS_MAX);
+    return rc < 0 ? zl_wrap(err, "import '%s'", s->path) : 0;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A root filesystem in one tar archive: becomes an image of one layer that starts a shell. */
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include "base/clock.h"
@@ -57,16 +59,45 @@ static json_t *make_manifest(const char *config, uint64_t config_size, const str
                      l->media_type, "digest", l->digest, "size", (json_int_t)l->size);
 }
 
+static int unpack_source(struct work *w, const struct source *s, struct layer *l,
+                         struct zl_error *err)
+{
+    struct stat st;
+    struct progress progress = { 0 };
+    zl_autoclose int copy = openat(w->dir, "blob-0", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (copy < 0 || fstat(s->fd, &st) < 0)
+        return zl_fail_errno(err, "create a blob");
+    progress.total = (uint64_t)st.st_size;
+    ZL_CLEANUP(file_input_done) struct file_input file = FILE_INPUT(s->fd);
+    file.copy_fd = copy;
+    file.progress = &progress;
+    const struct input in = file_input(&file);
+    if (layer_unpack(w, 0, &in, l, err) < 0)
+        return -1;
+    if (!l->diff_size)
+        return zl_fail(err, ZL_ERR_INVALID, "it is empty");
+    return work_add_blob(w, w->dir, "blob-0", l->digest, err);
+}
+
+static int make_image(struct work *w, const struct source *s, struct layer *l,
+                      char digest[DIGEST_SIZE], struct zl_error *err)
+{
+    char config[DIGEST_SIZE];
+    uint64_t config_size, manifest_size;
+    if (unpack_source(w, s, l, err) < 0)
+        return zl_wrap(err, "import '%s'", s->path);
+    if (put_document(w, make_config(l), config, &config_size, err) < 0 ||
+        put_document(w, make_manifest(config, config_size, l), digest, &manifest_size, err) < 0 ||
+        layers_commit(w, l, 1, err) < 0)
+        return -1;
+    return layout_write_layers(&w->store, digest, &l->number, 1, err);
+}
+
 int import_rootfs(struct work *w, const struct source *s, char digest[DIGEST_SIZE],
                   struct zl_error *err)
 {
-    struct layer l = { .digest = "" };
-    char config[DIGEST_SIZE];
-    uint64_t config_size, manifest_size;
-    if (layer_import(w, s->fd, NULL, 0, &l, err) < 0)
-        return zl_wrap(err, "import '%s'", s->path);
-    if (put_document(w, make_config(&l), config, &config_size, err) < 0 ||
-        put_document(w, make_manifest(config, config_size, &l), digest, &manifest_size, err) < 0)
-        return -1;
-    return layout_write_layers(&w->store, digest, &l.number, 1, err);
+    struct layer *l = layers_new(1, err);
+    int rc = l ? make_image(w, s, l, digest, err) : -1;
+    layers_free(l, 1);
+    return rc;
 }

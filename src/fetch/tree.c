@@ -5,6 +5,8 @@
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
 
 #include "base/fd.h"
 
@@ -46,23 +48,6 @@ static int open_strict(int root, const char *path, int flags)
     return (int)syscall(SYS_openat2, root, path, &how, sizeof how);
 }
 
-bool tree_copy_from_below(struct tree *t, const char *path, int fd)
-{
-    for (size_t i = t->n_below; i > 0; i--) {
-        struct stat st;
-        zl_autoclose int model = open_strict(t->below[i - 1], path, O_PATH | O_DIRECTORY);
-        if (model < 0 || fstat(model, &st) < 0)
-            continue;
-        struct timespec times[2] = { st.st_atim, st.st_mtim };
-        /* A folder that nobody listed: as good as can be, but no reason to refuse the layer. */
-        if (fchown(fd, st.st_uid, st.st_gid) == 0)
-            (void)fchmod(fd, st.st_mode & 07777);
-        (void)futimens(fd, times);
-        return true;
-    }
-    return false;
-}
-
 /* Makes path, which is relative and tidy, folder by folder; an fd of the last. */
 static int make_parents(struct tree *t, const char *path, struct zl_error *err)
 {
@@ -84,8 +69,8 @@ static int make_parents(struct tree *t, const char *path, struct zl_error *err)
             return zl_fail_errno(err, "open the folder '%s'", prefix);
         (void)close(at);
         at = next;
-        if (made)
-            (void)tree_copy_from_below(t, prefix, at); /* 0755 of root where there is no model */
+        if (made && t->made(t->arg, prefix, err) < 0)
+            return -1;
         done += n + (path[done + n] == '/');
     }
     return zl_take_fd(&at);
@@ -111,10 +96,10 @@ int tree_parent(struct tree *t, const struct tree_path *p, struct zl_error *err)
     return t->parent;
 }
 
-int tree_open(struct tree *t, const struct tree_path *p, int flags, struct zl_error *err)
+int tree_open(int root, const struct tree_path *p, int flags, struct zl_error *err)
 {
     const char *path = p->text[0] ? p->text : ".";
-    int fd = open_strict(t->root, path, flags | O_NOFOLLOW);
+    int fd = open_strict(root, path, flags | O_NOFOLLOW);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
         return zl_fail(err, ZL_ERR_NOT_FOUND, "there is no '%s' in the layer", path);
     return fd >= 0 ? fd : zl_fail_errno(err, "open '%s'", path);
@@ -132,4 +117,47 @@ int tree_clear(struct tree *t, const struct tree_path *p, struct zl_error *err)
 void tree_done(struct tree *t)
 {
     forget_parent(t);
+}
+
+/* ---- as overlay sees layers -------------------------------------------------------------------
+ */
+
+bool tree_is_whiteout(const struct stat *st)
+{
+    return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
+}
+
+static bool is_opaque(int root, const char *path)
+{
+    char value = '\0';
+    zl_autoclose int fd = open_strict(root, path, O_RDONLY | O_DIRECTORY);
+    return fd >= 0 && fgetxattr(fd, "user.overlay.opaque", &value, 1) == 1 && value == 'y';
+}
+
+bool tree_hides(int root, const char *path)
+{
+    char prefix[PATH_MAX];
+    for (size_t n = strcspn(path, "/"); path[n]; n += 1 + strcspn(path + n + 1, "/")) {
+        struct stat st;
+        memcpy(prefix, path, n);
+        prefix[n] = '\0';
+        zl_autoclose int fd = open_strict(root, prefix, O_PATH | O_NOFOLLOW);
+        if (fd < 0 || fstat(fd, &st) < 0)
+            return false; /* nothing here, so nothing below it either */
+        if (!S_ISDIR(st.st_mode) || is_opaque(root, prefix))
+            return true;
+    }
+    return is_opaque(root, ".");
+}
+
+int tree_find_below(const int *below, size_t n_below, const char *path, struct stat *st)
+{
+    for (size_t i = n_below; i > 0; i--) {
+        zl_autoclose int fd = open_strict(below[i - 1], path, O_PATH | O_NOFOLLOW);
+        if (fd >= 0 && fstat(fd, st) == 0)
+            return tree_is_whiteout(st) ? -1 : below[i - 1];
+        if (tree_hides(below[i - 1], path))
+            return -1;
+    }
+    return -1;
 }

@@ -28,25 +28,30 @@ int tree_path_parse(const char *path, struct tree_path *ret, struct zl_error *er
 
 struct tree {
     int root;
-    const int *below; /* roots of the layers below, lowest first: models of parents */
-    size_t n_below;
     int parent; /* the last parent that was asked for: archives list folders together */
     char parent_path[PATH_MAX];
+    /* A folder was made that nobody has listed: 0, or -1 stops. */
+    int (*made)(void *arg, const char *path, struct zl_error *err);
+    void *arg;
 };
 
-#define TREE(root_fd, fds, n)                                                                      \
-    {                                                                                              \
-        .root = (root_fd), .below = (fds), .n_below = (n), .parent = -1                            \
-    }
-void tree_done(struct tree *t); /* root and below stay the caller's */
+void tree_done(struct tree *t); /* root stays the caller's */
 
 /* The folder that holds p, made when the archive did not list it. Borrowed until the next call. */
 int tree_parent(struct tree *t, const struct tree_path *p, struct zl_error *err);
 /* An existing entry for reading; -1 NOT_FOUND when there is none. Owned. */
-int tree_open(struct tree *t, const struct tree_path *p, int flags, struct zl_error *err);
+int tree_open(int root, const struct tree_path *p, int flags, struct zl_error *err);
 /* Removes what stands at p, whatever it is. */
 int tree_clear(struct tree *t, const struct tree_path *p, struct zl_error *err);
-/* Owner, mode and time of the folder at path as in the layers below; false: they have none. */
-bool tree_copy_from_below(struct tree *t, const char *path, int fd);
+
+/* ---- as overlay sees layers: whiteouts and opaque folders hide ---------------------------------
+ */
+
+bool tree_is_whiteout(const struct stat *st);
+/* What path is in the highest of the layers that shows it: that layer's root, or -1: nothing. */
+int tree_find_below(const int *below, size_t n_below, const char *path, struct stat *st);
+/* Whether the layer lets nothing of path in the layers below be seen, though it has no such entry.
+ */
+bool tree_hides(int root, const char *path);
 
 #endif

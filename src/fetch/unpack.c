@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fetch/unpack.h"
 
-#include <archive_entry.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,32 +9,22 @@
 
 #include "base/arena.h"
 #include "fetch/attributes.h"
+#include "fetch/settle.h"
 
 #define WHITEOUT ".wh."
 #define OPAQUE_MARK ".wh..wh..opq"
-
-struct folder { /* its time is set at the end, since filling it changes that */
-    struct folder *next;
-    struct timespec times[2];
-    char path[];
-};
+enum { HOLE = 64 * 1024, LEAST = 4096 };
 
 struct unpack {
-    struct archive *tar;
-    struct tree *tree;
-    struct archive_entry *entry;
+    struct tar *tar;
+    struct tree tree;
+    struct settle settle;
+    struct tar_entry entry;
     struct tree_path path;
-    struct zl_arena arena; /* of folders */
-    struct folder *folders;
     uint64_t entries, bytes;
 };
 
 /* ---- deletions ------------------------------------------------------------------------------- */
-
-static bool is_whiteout(const struct stat *st)
-{
-    return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
-}
 
 static int make_opaque(int dir_fd, struct zl_error *err)
 {
@@ -65,7 +54,7 @@ static int delete_below(struct unpack *u, int parent, struct zl_error *err)
 
 static int unpack_whiteout(struct unpack *u, struct zl_error *err)
 {
-    int parent = tree_parent(u->tree, &u->path, err);
+    int parent = tree_parent(&u->tree, &u->path, err);
     if (parent < 0)
         return -1;
     if (strcmp(u->path.name, OPAQUE_MARK) == 0)
@@ -75,227 +64,248 @@ static int unpack_whiteout(struct unpack *u, struct zl_error *err)
     return delete_below(u, parent, err);
 }
 
-/* ---- entries, by type ------------------------------------------------------------------------ */
+/* ---- files ----------------------------------------------------------------------------------- */
+
+static bool is_zeros(const char *bytes, size_t n)
+{
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, n - 1) == 0;
+}
+
+static int write_at(int fd, const char *bytes, size_t n, uint64_t offset, struct zl_error *err)
+{
+    while (n) {
+        ssize_t done = pwrite(fd, bytes, n, (off_t)offset);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return zl_fail_errno(err, "write it");
+        bytes += done;
+        n -= (size_t)done;
+        offset += (uint64_t)done;
+    }
+    return 0;
+}
+
+/* Leaves out zeros, in whole stretches of HOLE bytes or what of one is in this piece. *end: of what
+ * was written. */
+static int write_piece(int fd, const char *bytes, size_t n, uint64_t offset, uint64_t *end,
+                       struct zl_error *err)
+{
+    size_t from = 0, to = 0;
+    while (to < n) {
+        size_t part = HOLE - (size_t)((offset + to) % HOLE);
+        part = part < n - to ? part : n - to;
+        if (part >= LEAST && is_zeros(bytes + to, part)) {
+            if (write_at(fd, bytes + from, to - from, offset + from, err) < 0)
+                return -1;
+            from = to + part;
+        } else {
+            *end = offset + to + part;
+        }
+        to += part;
+    }
+    return write_at(fd, bytes + from, to - from, offset + from, err);
+}
 
 static int write_data(struct unpack *u, int fd, struct zl_error *err)
 {
     const void *bytes;
-    size_t n;
-    la_int64_t offset;
-    int rc;
-    while ((rc = archive_read_data_block(u->tar, &bytes, &n, &offset)) == ARCHIVE_OK) {
-        u->bytes += n;
+    uint64_t offset, end = 0;
+    ssize_t n;
+    if (u->entry.size > UNPACK_MAX_BYTES)
+        return zl_fail(err, ZL_ERR_INVALID, "its size %llu is out of range",
+                       (unsigned long long)u->entry.size);
+    while ((n = tar_data(u->tar, &bytes, &offset, err)) > 0) {
+        u->bytes += (uint64_t)n;
         if (u->bytes > UNPACK_MAX_BYTES)
             return zl_fail(err, ZL_ERR_INVALID, "the layer unpacks to more than %llu GiB",
                            (unsigned long long)(UNPACK_MAX_BYTES >> 30));
-        for (size_t done = 0; done < n;) { /* holes of sparse files are left out */
-            ssize_t w = pwrite(fd, (const char *)bytes + done, n - done, offset + (off_t)done);
-            if (w < 0 && errno == EINTR)
-                continue;
-            if (w < 0)
-                return zl_fail_errno(err, "write it");
-            done += (size_t)w;
-        }
+        if (write_piece(fd, bytes, (size_t)n, offset, &end, err) < 0)
+            return -1;
     }
-    if (rc != ARCHIVE_EOF)
-        return zl_fail(err, ZL_ERR_INVALID, "read its contents: %s", archive_error_string(u->tar));
-    return 0;
-}
-
-static int unpack_file(struct unpack *u, int parent, struct zl_error *err)
-{
-    la_int64_t size = archive_entry_size(u->entry);
-    zl_autoclose int fd =
-        openat(parent, u->path.name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return zl_fail_errno(err, "create it");
-    if (size < 0 || (uint64_t)size > UNPACK_MAX_BYTES)
-        return zl_fail(err, ZL_ERR_INVALID, "its size %lld is out of range", (long long)size);
-    if (write_data(u, fd, err) < 0)
-        return -1;
-    if (ftruncate(fd, size) < 0) /* a hole at its end was not written */
+    if (n < 0)
+        return zl_wrap(err, "read its contents");
+    if (end < u->entry.size && ftruncate(fd, (off_t)u->entry.size) < 0) /* a hole at its end */
         return zl_fail_errno(err, "set its size");
-    return attributes_set(fd, u->entry, err);
-}
-
-static int remember_folder(struct unpack *u, struct zl_error *err)
-{
-    size_t n = strlen(u->path.text) + 1;
-    struct folder *f = zl_arena_alloc(&u->arena, sizeof *f + n);
-    if (!f)
-        return zl_fail(err, ZL_ERR_INVALID, "the layer has too many folders");
-    memcpy(f->path, u->path.text, n);
-    attributes_times(u->entry, f->times);
-    f->next = u->folders;
-    u->folders = f;
     return 0;
 }
 
-static int unpack_folder(struct unpack *u, int parent, struct zl_error *err)
+/* ---- entries, by type: how each is born, and what follows -------------------------------------
+ */
+
+static int birth_file(struct unpack *u, int parent)
 {
-    zl_autoclose int fd = -1;
-    if (u->path.text[0] && mkdirat(parent, u->path.name, 0700) < 0 && errno != EEXIST)
-        return zl_fail_errno(err, "create it");
-    fd = openat(parent, u->path.text[0] ? u->path.name : ".",
-                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return zl_fail_errno(err, "open it");
-    if (attributes_set(fd, u->entry, err) < 0)
-        return -1;
-    return remember_folder(u, err);
+    return openat(parent, u->path.name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                  u->entry.mode & 0777);
 }
 
-static int unpack_symlink(struct unpack *u, int parent, struct zl_error *err)
+static int grow_file(struct unpack *u, int parent, int fd, struct zl_error *err)
 {
-    const char *target = archive_entry_symlink(u->entry);
-    if (!target || !*target)
+    (void)parent;
+    return write_data(u, fd, err) < 0 ? -1 : attributes_of_file(fd, &u->entry, err);
+}
+
+static int birth_folder(struct unpack *u, int parent)
+{
+    const char *name = u->path.text[0] ? u->path.name : ".";
+    if (u->path.text[0] && mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
+        return -1;
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
+        errno = EEXIST; /* something else stands there */
+    return fd;
+}
+
+static int grow_folder(struct unpack *u, int parent, int fd, struct zl_error *err)
+{
+    (void)parent;
+    if (attributes_of_folder(fd, &u->entry, err) < 0)
+        return -1;
+    return settle_folder(&u->settle, u->path.text, u->entry.mode, &u->entry.mtime, err);
+}
+
+static int birth_symlink(struct unpack *u, int parent)
+{
+    return symlinkat(u->entry.link, parent, u->path.name);
+}
+
+static int birth_node(struct unpack *u, int parent)
+{
+    static const mode_t types[] = {
+        [TAR_CHAR] = S_IFCHR, [TAR_BLOCK] = S_IFBLK, [TAR_FIFO] = S_IFIFO
+    };
+    return mknodat(parent, u->path.name, types[u->entry.type] | u->entry.mode,
+                   makedev(u->entry.dev_major, u->entry.dev_minor));
+}
+
+static int grow_node(struct unpack *u, int parent, int fd, struct zl_error *err)
+{
+    (void)fd;
+    return attributes_of_node(parent, u->path.name, &u->entry, err);
+}
+
+static const struct kind {
+    int (*birth)(struct unpack *u, int parent); /* an fd, or 0 for what has none; -1 and errno */
+    int (*grow)(struct unpack *u, int parent, int fd, struct zl_error *err);
+    bool opened;
+} kinds[] = {
+    [TAR_FILE] = { birth_file, grow_file, true },
+    [TAR_DIR] = { birth_folder, grow_folder, true },
+    [TAR_SYMLINK] = { birth_symlink, grow_node, false },
+    [TAR_CHAR] = { birth_node, grow_node, false },
+    [TAR_BLOCK] = { birth_node, grow_node, false },
+    [TAR_FIFO] = { birth_node, grow_node, false },
+};
+
+/* Something stands in the entry's way. *hidden: a deletion, so a folder must not show more. */
+static int make_room(struct unpack *u, int parent, bool *hidden, struct zl_error *err)
+{
+    struct stat st;
+    if (fstatat(parent, u->path.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return zl_fail_errno(err, "look at it");
+    *hidden = tree_is_whiteout(&st);
+    return tree_clear(&u->tree, &u->path, err);
+}
+
+static int unpack_typed(struct unpack *u, struct zl_error *err)
+{
+    const struct kind *k = &kinds[u->entry.type];
+    bool hidden = false;
+    if (!u->path.text[0] && u->entry.type != TAR_DIR)
+        return zl_fail(err, ZL_ERR_INVALID, "the root of the layer must be a folder");
+    if (u->entry.type == TAR_SYMLINK && !u->entry.link[0])
         return zl_fail(err, ZL_ERR_INVALID, "it is a symbolic link to nothing");
-    if (symlinkat(target, parent, u->path.name) < 0)
-        return zl_fail_errno(err, "create it");
-    return attributes_set_at(parent, u->path.name, u->entry, err);
-}
-
-static int unpack_node(struct unpack *u, int parent, struct zl_error *err)
-{
-    mode_t mode = archive_entry_mode(u->entry) & (S_IFMT | 07777);
-    if (mknodat(parent, u->path.name, mode, archive_entry_rdev(u->entry)) < 0)
-        return zl_fail_errno(err, "create it");
-    if (attributes_set_at(parent, u->path.name, u->entry, err) < 0)
+    int parent = tree_parent(&u->tree, &u->path, err);
+    if (parent < 0)
         return -1;
-    if (mode & 07000 && fchmodat(parent, u->path.name, mode & 07777, 0) < 0) /* cleared by chown */
-        return zl_fail_errno(err, "set its mode"); /* ours, not a link: nothing else writes here */
-    return 0;
+    int born = k->birth(u, parent);
+    if (born < 0 && errno == EEXIST) {
+        if (make_room(u, parent, &hidden, err) < 0 ||
+            (parent = tree_parent(&u->tree, &u->path, err)) < 0)
+            return -1;
+        born = k->birth(u, parent);
+    }
+    zl_autoclose int fd = k->opened ? born : -1;
+    if (born < 0)
+        return zl_fail_errno(err, "create it");
+    if (k->grow(u, parent, fd, err) < 0)
+        return -1;
+    return hidden && u->entry.type == TAR_DIR ? make_opaque(fd, err) : 0;
 }
 
-/* A second name of something in this layer. Neither name's folder is reached through a link. */
-static int unpack_hardlink(struct unpack *u, const char *target, struct zl_error *err)
+/* A second name of something: in this layer, else later, when the layers below are there. Neither
+ * name's folder is reached through a link. */
+static int unpack_hardlink(struct unpack *u, struct zl_error *err)
 {
     struct tree_path to;
-    struct stat st;
-    if (tree_path_parse(target, &to, err) < 0)
+    if (tree_path_parse(u->entry.link, &to, err) < 0)
         return zl_wrap(err, "the target of the hard link");
     if (strcmp(to.text, u->path.text) == 0)
         return 0;
-    struct tree_path to_parent;
-    if (tree_path_parse(to.parent, &to_parent, err) < 0)
-        return -1;
-    zl_autoclose int from = tree_open(u->tree, &to_parent, O_RDONLY | O_DIRECTORY, err);
-    if (from < 0 || fstatat(from, to.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return zl_fail(err, ZL_ERR_INVALID, "it is a hard link to '%s', which is not in the layer",
-                       target);
-    if (S_ISDIR(st.st_mode) || is_whiteout(&st))
-        return zl_fail(err, ZL_ERR_INVALID, "it is a hard link to '%s', which is no file", target);
-    if (tree_clear(u->tree, &u->path, err) < 0)
-        return -1;
-    int parent = tree_parent(u->tree, &u->path, err);
-    if (parent < 0)
-        return -1;
-    return linkat(from, to.name, parent, u->path.name, 0) < 0 ? zl_fail_errno(err, "create it") : 0;
+    if (!u->path.text[0])
+        return zl_fail(err, ZL_ERR_INVALID, "the root of the layer must be a folder");
+    int rc = settle_link_here(&u->tree, &to, &u->path, err);
+    return rc > 0 ? settle_link(&u->settle, to.text, u->path.text, err) : rc;
 }
 
 /* ---- the archive ----------------------------------------------------------------------------- */
 
-struct kind {
-    mode_t type;
-    int (*make)(struct unpack *u, int parent, struct zl_error *err);
-};
-static const struct kind kinds[] = {
-    { S_IFREG, unpack_file }, { S_IFDIR, unpack_folder }, { S_IFLNK, unpack_symlink },
-    { S_IFCHR, unpack_node }, { S_IFBLK, unpack_node },   { S_IFIFO, unpack_node },
-};
-
-/* Makes room for the entry. *hidden: a deletion stood there, so a folder must not show more. */
-static int make_room(struct unpack *u, mode_t type, bool *hidden, struct zl_error *err)
-{
-    struct stat st;
-    int parent = tree_parent(u->tree, &u->path, err);
-    if (parent < 0)
-        return -1;
-    *hidden = false;
-    if (fstatat(parent, u->path.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? 0 : zl_fail_errno(err, "look at it");
-    if (S_ISDIR(st.st_mode) && type == S_IFDIR)
-        return 0;
-    *hidden = is_whiteout(&st);
-    return tree_clear(u->tree, &u->path, err);
-}
-
-static int unpack_typed(struct unpack *u, const struct kind *k, struct zl_error *err)
-{
-    bool hidden = false;
-    if (u->path.text[0] && make_room(u, k->type, &hidden, err) < 0)
-        return -1;
-    if (!u->path.text[0] && k->type != S_IFDIR)
-        return zl_fail(err, ZL_ERR_INVALID, "the root of the layer must be a folder");
-    int parent = tree_parent(u->tree, &u->path, err);
-    if (parent < 0 || k->make(u, parent, err) < 0)
-        return -1;
-    if (!hidden || k->type != S_IFDIR)
-        return 0;
-    zl_autoclose int fd = tree_open(u->tree, &u->path, O_RDONLY | O_DIRECTORY, err);
-    return fd < 0 ? -1 : make_opaque(fd, err);
-}
-
 static int unpack_entry(struct unpack *u, struct zl_error *err)
 {
-    const char *link = archive_entry_hardlink(u->entry);
-    mode_t type = archive_entry_filetype(u->entry);
-    if (strncmp(u->path.name, WHITEOUT, strlen(WHITEOUT)) == 0)
-        return unpack_whiteout(u, err);
-    if (link)
-        return unpack_hardlink(u, link, err);
-    for (size_t i = 0; i < ZL_ARRAY_LEN(kinds); i++) {
-        if (kinds[i].type == type)
-            return unpack_typed(u, &kinds[i], err);
-    }
-    return zl_fail(err, ZL_ERR_UNSUPPORTED, "entries of type 0%o are not supported", type);
-}
-
-/* Deepest first or not does not matter: setting a time changes no other folder. */
-static int set_folder_times(struct unpack *u, struct zl_error *err)
-{
-    for (const struct folder *f = u->folders; f; f = f->next) {
-        struct tree_path path;
-        if (tree_path_parse(f->path, &path, err) < 0)
-            return -1;
-        zl_autoclose int fd = tree_open(u->tree, &path, O_RDONLY | O_DIRECTORY, NULL);
-        if (fd >= 0 && futimens(fd, f->times) < 0) /* a later entry may have replaced it */
-            return zl_fail_errno(err, "set the time of '%s'", f->path);
-    }
-    return 0;
+    if (tree_path_parse(u->entry.path, &u->path, err) < 0)
+        return -1;
+    int rc = strncmp(u->path.name, WHITEOUT, strlen(WHITEOUT)) == 0 ? unpack_whiteout(u, err)
+             : u->entry.type == TAR_HARDLINK                        ? unpack_hardlink(u, err)
+                                                                    : unpack_typed(u, err);
+    return rc < 0 ? zl_wrap(err, "unpack '%s'", u->entry.path) : 0;
 }
 
 static int unpack_all(struct unpack *u, struct zl_error *err)
 {
     int rc;
-    while ((rc = archive_read_next_header(u->tar, &u->entry)) == ARCHIVE_OK || rc == ARCHIVE_WARN) {
-        const char *path = archive_entry_pathname(u->entry);
-        if (!path)
-            return zl_fail(err, ZL_ERR_INVALID, "an entry has no name that could be read");
+    while ((rc = tar_next(u->tar, &u->entry, err)) > 0) {
         if (++u->entries > UNPACK_MAX_ENTRIES)
             return zl_fail(err, ZL_ERR_INVALID, "the layer has more than %d entries",
                            UNPACK_MAX_ENTRIES);
-        if (tree_path_parse(path, &u->path, err) < 0)
-            return -1;
         if (unpack_entry(u, err) < 0)
-            return zl_wrap(err, "unpack '%s'", path);
+            return -1;
     }
-    if (rc != ARCHIVE_EOF)
-        return zl_fail(err, ZL_ERR_INVALID, "read the archive: %s", archive_error_string(u->tar));
-    return set_folder_times(u, err);
+    return rc < 0 ? -1 : settle_folders(&u->settle, u->tree.root, err);
 }
 
-int unpack_tar(struct archive *tar, struct tree *t, struct zl_error *err)
+static int folder_was_made(void *arg, const char *path, struct zl_error *err)
 {
-    struct unpack *u = calloc(1, sizeof *u); /* paths: much for a stack */
+    return settle_made(arg, path, err);
+}
+
+int unpack_tar(struct tar *tar, int root, struct unpack **ret, struct zl_error *err)
+{
+    autounpack struct unpack *u = calloc(1, sizeof *u); /* paths: much for a stack */
     if (!u)
         return zl_fail_errno(err, "unpack a layer");
     u->tar = tar;
-    u->tree = t;
-    u->arena = (struct zl_arena)ZL_ARENA(256 << 20);
-    (void)tree_copy_from_below(t, ".", t->root); /* in case the archive does not list its root */
-    int rc = unpack_all(u, err);
-    zl_arena_done(&u->arena);
+    u->tree = (struct tree){ .root = root, .parent = -1, .made = folder_was_made };
+    u->tree.arg = &u->settle;
+    settle_init(&u->settle);
+    /* No folder has a set-group-id bit while it is filled: attributes_of_file() relies on it. */
+    if (fchmod(root, 0755) < 0)
+        return zl_fail_errno(err, "set the mode of the layer's folder");
+    if (unpack_all(u, err) < 0)
+        return -1;
+    *ret = zl_take_ptr(u);
+    return 0;
+}
+
+int unpack_settle(struct unpack *u, const int *below, size_t n_below, struct zl_error *err)
+{
+    return settle_all(&u->settle, &u->tree, below, n_below, err);
+}
+
+void unpack_free(struct unpack *u)
+{
+    if (!u)
+        return;
+    tree_done(&u->tree);
+    settle_done(&u->settle);
     free(u);
-    return rc;
 }

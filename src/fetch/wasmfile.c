@@ -54,7 +54,8 @@ static int put_artifact(struct work *w, const unsigned char *bytes, size_t n, co
         is_component(bytes) ? WASM_COMPONENT_TYPE : WASM_MODULE_TYPE, "config", "mediaType",
         WASM_CONFIG_TYPE, "digest", config, "size", (json_int_t)config_size, "layers", "mediaType",
         WASM_LAYER_TYPE, "digest", module, "size", (json_int_t)n, "annotations", OCI_TITLE, title);
-    if (put_document(w, manifest, digest, &manifest_size, err) < 0)
+    if (put_document(w, manifest, digest, &manifest_size, err) < 0 ||
+        work_commit(w, NULL, 0, err) < 0)
         return -1;
     return layout_write_layers(&w->store, digest, NULL, 0, err); /* nothing of it is unpacked */
 }

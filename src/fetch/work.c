@@ -81,47 +81,58 @@ void work_close(struct work *w)
         (void)zl_remove_tree(w->store.layers, w->name, NULL);
     zl_closep(&w->dir);
     zl_closep(&w->fetching);
+    free(w->blobs);
     layout_close(&w->store);
     *w = (struct work)WORK_CLOSED;
 }
 
 /* ---- blobs ----------------------------------------------------------------------------------- */
 
+struct work_blob {
+    int dir;
+    char name[LAYOUT_PATH], digest[DIGEST_SIZE];
+};
+
 bool work_has_blob(const struct work *w, const char *digest)
 {
     return faccessat(w->store.blobs, layout_hex(digest), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-static int sync_dir(int fd, const char *name, struct zl_error *err)
+int work_add_blob(struct work *w, int dir_fd, const char *name, const char *digest,
+                  struct zl_error *err)
 {
-    return fsync(fd) < 0 ? zl_fail_errno(err, "sync the folder %s", name) : 0;
+    struct work_blob *grown = reallocarray(w->blobs, w->n_blobs + 1, sizeof *grown);
+    if (!grown)
+        return zl_fail_errno(err, "store blob %s", digest);
+    w->blobs = grown;
+    struct work_blob *b = &w->blobs[w->n_blobs++];
+    b->dir = dir_fd;
+    (void)snprintf(b->name, sizeof b->name, "%s", name); /* both are ours and short */
+    (void)snprintf(b->digest, sizeof b->digest, "%s", digest);
+    return 0;
 }
 
 int work_put_blob(struct work *w, const void *bytes, size_t n, char digest[DIGEST_SIZE],
                   struct zl_error *err)
 {
+    char name[LAYOUT_PATH];
     if (digest_of(bytes, n, digest, err) < 0)
         return -1;
     if (work_has_blob(w, digest))
         return 0;
-    if (zl_write_atomic(w->store.blobs, layout_hex(digest), bytes, n, 0600, true, err) < 0)
+    (void)snprintf(name, sizeof name, "document-%zu", w->n_blobs);
+    if (zl_write_atomic(w->dir, name, bytes, n, 0600, false, err) < 0)
         return zl_wrap(err, "store blob %s", digest);
-    return 0;
-}
-
-int work_publish_blob(struct work *w, const char *tmp, const char *digest, struct zl_error *err)
-{
-    if (renameat(w->dir, tmp, w->store.blobs, layout_hex(digest)) < 0)
-        return zl_fail_errno(err, "store blob %s", digest);
-    return sync_dir(w->store.blobs, LAYOUT_BLOBS, err);
+    return work_add_blob(w, w->dir, name, digest, err);
 }
 
 /* ---- layers ---------------------------------------------------------------------------------- */
 
 struct search {
     const struct layout *store;
-    const char *chain;
-    uint32_t found, highest;
+    struct work_layer *layers;
+    size_t n;
+    uint32_t highest;
 };
 
 static int look_at_layer(void *arg, uint32_t layer, struct zl_error *err)
@@ -134,41 +145,79 @@ static int look_at_layer(void *arg, uint32_t layer, struct zl_error *err)
     (void)snprintf(name, sizeof name, "%u/chain", layer);
     if (zl_read_file(s->store->layers, name, &chain, err) < 0)
         return zl_wrap(err, "read layers/%s", name);
-    if (strcmp(chain.data, s->chain) == 0)
-        s->found = layer;
+    for (size_t i = 0; i < s->n; i++) {
+        if (strcmp(chain.data, s->layers[i].chain) == 0)
+            s->layers[i].number = layer;
+    }
     return 0;
 }
 
-int work_find_layer(struct work *w, const char *chain, uint32_t *ret, struct zl_error *err)
+int work_find_layers(struct work *w, struct work_layer *layers, size_t n, struct zl_error *err)
 {
-    struct search s = { .store = &w->store, .chain = chain };
+    struct search s = { .store = &w->store, .layers = layers, .n = n };
+    return layout_each_layer(&w->store, look_at_layer, &s, err);
+}
+
+static int write_chains(struct work *w, const struct work_layer *layers, size_t n,
+                        struct zl_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!layers[i].slot[0])
+            continue;
+        const char *chain = layers[i].chain;
+        zl_autoclose int dir = zl_open_dir(w->dir, layers[i].slot, err);
+        if (dir < 0 || zl_write_atomic(dir, "chain", chain, strlen(chain), 0600, false, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Of layers with the same chain the first one counts; what the store has is not replaced. */
+static int rename_layers(struct work *w, struct work_layer *layers, size_t n, struct zl_error *err)
+{
+    struct search s = { .store = &w->store, .layers = layers, .n = n };
     if (layout_each_layer(&w->store, look_at_layer, &s, err) < 0)
         return -1;
-    *ret = s.found;
+    for (size_t i = 0; i < n; i++) {
+        char name[LAYOUT_PATH];
+        if (layers[i].number) /* ours, if there is one, goes with the work folder */
+            continue;
+        (void)snprintf(name, sizeof name, "%u", ++s.highest);
+        if (renameat(w->dir, layers[i].slot, w->store.layers, name) < 0)
+            return zl_fail_errno(err, "store the layer %s as layers/%s", layers[i].chain, name);
+        layers[i].number = s.highest;
+    }
     return 0;
 }
 
-int work_publish_layer(struct work *w, const char *tmp, const char *chain, uint32_t *ret,
-                       struct zl_error *err)
+static int rename_blobs(struct work *w, struct zl_error *err)
 {
-    struct search s = { .store = &w->store, .chain = chain };
-    char name[LAYOUT_PATH];
-    zl_autoclose int dir = zl_open_dir(w->dir, tmp, err);
-    if (dir < 0 || zl_write_atomic(dir, "chain", chain, strlen(chain), 0600, false, err) < 0)
-        return -1;
-    if (syncfs(dir) < 0)
-        return zl_fail_errno(err, "sync the layer %s", chain);
-
-    zl_autoclose int lock = layout_lock(&w->store, LAYOUT_LOCK, LOCK_EX, err); /* of the numbers */
-    if (lock < 0 || layout_each_layer(&w->store, look_at_layer, &s, err) < 0)
-        return -1;
-    if (s.found) { /* another run was quicker; ours goes with the work folder */
-        *ret = s.found;
-        return 0;
+    for (size_t i = 0; i < w->n_blobs; i++) {
+        const struct work_blob *b = &w->blobs[i];
+        if (renameat(b->dir, b->name, w->store.blobs, layout_hex(b->digest)) < 0)
+            return zl_fail_errno(err, "store blob %s", b->digest);
     }
-    (void)snprintf(name, sizeof name, "%u", s.highest + 1);
-    if (renameat(w->dir, tmp, w->store.layers, name) < 0)
-        return zl_fail_errno(err, "store the layer %s as layers/%s", chain, name);
-    *ret = s.highest + 1;
-    return sync_dir(w->store.layers, LAYOUT_LAYERS, err);
+    w->n_blobs = 0;
+    return 0;
+}
+
+static int sync_dir(int fd, const char *name, struct zl_error *err)
+{
+    return fsync(fd) < 0 ? zl_fail_errno(err, "sync the folder %s", name) : 0;
+}
+
+int work_commit(struct work *w, struct work_layer *layers, size_t n, struct zl_error *err)
+{
+    if (write_chains(w, layers, n, err) < 0)
+        return -1;
+    if (syncfs(w->dir) < 0)
+        return zl_fail_errno(err, "sync the disk");
+    zl_autoclose int lock = layout_lock(&w->store, LAYOUT_LOCK, LOCK_EX, err); /* of the numbers */
+    if (lock < 0 || rename_layers(w, layers, n, err) < 0 || rename_blobs(w, err) < 0)
+        return -1;
+    zl_closep(&lock);
+    lock = -1;
+    return sync_dir(w->store.layers, LAYOUT_LAYERS, err) < 0
+               ? -1
+               : sync_dir(w->store.blobs, LAYOUT_BLOBS, err);
 }

@@ -4,8 +4,9 @@
  * process lives. A run that was killed leaves its folder, unlocked; the next run removes it. What
  * is finished leaves the folder by rename, so nothing unfinished is ever seen outside.
  *
- * Durability: blobs are synced one by one, layers by one syncfs before the first rename, folders
- * after the renames; the index is the agent's. So what is in the index is on the disk.
+ * Durability: blobs, layers and documents are made in the folder without a sync each; then one
+ * syncfs(2), the renames, and a sync of the folders that got them; the index is the agent's and
+ * comes last. So what is in the index is on the disk, and a power cut before leaves nothing of it.
  */
 #ifndef ZL_FETCH_WORK_H
 #define ZL_FETCH_WORK_H
@@ -18,11 +19,13 @@ struct work {
     int fetching; /* shared lock: nobody collects garbage meanwhile */
     int dir;      /* the folder, locked */
     char name[LAYOUT_PATH];
+    struct work_blob *blobs; /* that the commit renames */
+    size_t n_blobs;
 };
 
 #define WORK_CLOSED                                                                                \
     {                                                                                              \
-        LAYOUT_CLOSED, -1, -1, ""                                                                  \
+        LAYOUT_CLOSED, -1, -1, "", NULL, 0                                                         \
     }
 /* Opens the store below root_fd, removes what dead runs left, makes the folder. */
 int work_open(int root_fd, struct work *ret, struct zl_error *err);
@@ -30,16 +33,25 @@ int work_open(int root_fd, struct work *ret, struct zl_error *err);
 void work_close(struct work *w);
 
 bool work_has_blob(const struct work *w, const char *digest);
-/* A blob made here, of n bytes; digest is filled. */
+/* A document made here, of n bytes, which becomes a blob at the commit; digest is filled. */
 int work_put_blob(struct work *w, const void *bytes, size_t n, char digest[DIGEST_SIZE],
                   struct zl_error *err);
-/* tmp, a file in the folder, becomes the blob with this digest. It was synced. */
-int work_publish_blob(struct work *w, const char *tmp, const char *digest, struct zl_error *err);
+/* The file dir_fd/name becomes the blob with this digest, by rename, at the commit. dir_fd is
+ * borrowed until then; name is copied. Not thread-safe, as all here. */
+int work_add_blob(struct work *w, int dir_fd, const char *name, const char *digest,
+                  struct zl_error *err);
 
-/* The unpacked layer with this chain id; 0: there is none. */
-int work_find_layer(struct work *w, const char *chain, uint32_t *ret, struct zl_error *err);
-/* tmp, a folder in the folder that holds fs/, becomes the layer with this chain id. */
-int work_publish_layer(struct work *w, const char *tmp, const char *chain, uint32_t *ret,
-                       struct zl_error *err);
+/* A layer unpacked at slot/, a folder of the work folder with fs/ in it. */
+struct work_layer {
+    const char *chain;
+    char slot[16];   /* "": the store has it */
+    uint32_t number; /* layers/<number>: filled by the commit, or known before */
+};
+
+/* Fills in the numbers of those that the store has, in one pass. */
+int work_find_layers(struct work *w, struct work_layer *layers, size_t n, struct zl_error *err);
+/* Everything that was added becomes part of the store, all on the disk when this returns. The lock
+ * is held for the renames only. */
+int work_commit(struct work *w, struct work_layer *layers, size_t n, struct zl_error *err);
 
 #endif

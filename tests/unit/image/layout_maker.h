@@ -41,7 +41,7 @@ static inline void maker_layer(struct maker *m, struct tarball *t)
 {
     tar_end(t);
     json_t *d = maker_blob(m, OCI_LAYER_TYPE, t->bytes, t->n);
-    tar_free(t);
+    tarball_free(t);
     assert_int_equal(json_array_append(m->diff_ids, json_object_get(d, "digest")), 0);
     assert_int_equal(json_array_append_new(m->layers, d), 0);
 }

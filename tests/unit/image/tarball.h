@@ -120,7 +120,7 @@ static inline void tar_end(struct tarball *t)
     (void)archive_write_free(t->a);
 }
 
-static inline void tar_free(struct tarball *t)
+static inline void tarball_free(struct tarball *t)
 {
     free(t->bytes);
 }
@@ -132,7 +132,7 @@ static inline void tar_save(struct tarball *t, int dir_fd, const char *name)
     tar_end(t);
     if (zl_write_atomic(dir_fd, name, t->bytes, t->n, 0644, false, &err) < 0)
         fail_msg("%s", err.msg);
-    tar_free(t);
+    tarball_free(t);
 }
 
 #endif

@@ -136,7 +136,7 @@ static void bytes_that_do_not_have_their_digest_are_refused(void **unused)
         else
             spoil(&s, manifest, "{}", 2);
         assert_refused(&s, "oci:l", which ? "the digest of the layer is" : "holds 2 bytes");
-        tar_free(&t);
+        tarball_free(&t);
         json_decref(layer);
         json_decref(manifest);
         shelf_close(&s);
