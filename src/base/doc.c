@@ -15,6 +15,7 @@
 #include <sys/auxv.h>
 
 #include "base/hash.h"
+#include "base/quoted.h"
 #include "base/utf8.h"
 
 struct anchor {
@@ -38,6 +39,7 @@ struct builder {
     struct doc_error *error;
     struct fy_parser *parser;
     struct fy_diag *diag;
+    const char *text, *end; /* what is parsed */
     struct level levels[DOC_MAX_DEPTH];
     unsigned depth;
     struct doc_node **stack; /* children of the open containers */
@@ -367,25 +369,47 @@ static struct doc_node *new_node(struct builder *b, enum doc_kind kind)
     return n;
 }
 
+static int take_quoted(struct builder *b, const struct fy_mark *start, struct doc_node *n)
+{
+    const char *from = b->text + start->input_pos;
+    size_t max = start->input_pos && from <= b->end ? zl_unquoted_max(from, b->end) : 0;
+    char *text = max ? zl_arena_alloc(b->arena, max + 1) : NULL;
+    if (max && !text)
+        return no_memory(b);
+    ptrdiff_t len = max ? zl_unquote(from, b->end, text) : -1;
+    if (len < 0)
+        return fail_at(b, DOC_BAD_SYNTAX, n->line, n->column, "a quoted text has a wrong escape");
+    n->scalar.text = text;
+    n->scalar.len = (size_t)len;
+    return 0;
+}
+
+static int take_text(struct builder *b, struct fy_token *token, struct doc_node *n)
+{
+    size_t len = 0;
+    const char *text = token ? fy_token_get_text(token, &len) : NULL;
+    n->scalar.len = text ? len : 0;
+    n->scalar.text = zl_arena_strndup(b->arena, text ? text : "", n->scalar.len);
+    return n->scalar.text ? 0 : no_memory(b);
+}
+
 static int on_scalar(struct builder *b, struct fy_event *e)
 {
     struct doc_node *n = new_node(b, DOC_SCALAR);
     if (!n)
         return -1;
-    size_t len = 0;
     struct fy_token *token = e->scalar.value;
-    const char *text = token ? fy_token_get_text(token, &len) : NULL;
     enum fy_scalar_style style = token ? fy_token_scalar_style(token) : FYSS_PLAIN;
+    const struct fy_mark *start = token ? fy_token_start_mark(token) : NULL;
+    bool quoted = start && (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED);
     n->plain = style == FYSS_PLAIN;
-    if ((style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) && n->column > 1)
+    if (quoted && n->column > 1)
         n->column--; /* libfyaml's mark stands behind the quote */
     take_tag(b, e, n);
     const struct fy_mark *end = token ? fy_token_end_mark(token) : NULL;
     n->last_line = end && end->line >= n->line ? end->line + 1 : n->line;
-    n->scalar.len = text ? len : 0;
-    n->scalar.text = zl_arena_strndup(b->arena, text ? text : "", n->scalar.len);
-    if (!n->scalar.text)
-        return no_memory(b);
+    if ((quoted ? take_quoted(b, start, n) : take_text(b, token, n)) < 0)
+        return -1;
     if (zl_utf8_check(n->scalar.text, n->scalar.len) != n->scalar.len) /* by an escape: "\0" */
         return fail_at(b, DOC_BAD_UTF8, n->line, n->column, "an escape makes NUL or invalid UTF-8");
     if (note_anchor(b, e, n) < 0)
@@ -519,6 +543,8 @@ int doc_parse(const char *text, size_t len, struct zl_arena *arena, const struct
         text += 3;
         len -= 3;
     }
+    b.text = text;
+    b.end = text + len;
     if (check_encoding(&b, text, len) < 0)
         return -1;
     if (check_directives(&b, text, len) < 0)

@@ -54,6 +54,43 @@ static void nodes_know_where_they_stand_and_how_they_are_written(void **unused)
     assert_null(parse(&a, "# only a comment\n"));
 }
 
+static void quoted_texts_are_read_as_yaml_says(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *written, *read;
+    } cases[] = {
+        { "''", "" },
+        { "'a''b'", "a'b" },
+        { "'a''''b'", "a''b" }, /* libfyaml 0.7 reads three */
+        { "''''''''", "'''" },
+        { "' a '", " a " },
+        { "'a \\n # : {'", "a \\n # : {" },
+        { "'a  \n \t b'", "a b" },
+        { "'a\r\n\r\n  b '", "a\nb " },
+        { "'\n  a\n\n\n  '", " a\n\n" },
+        { "\"\"", "" },
+        { "\"'\\\"\\\\\\/\"", "'\"\\/" },
+        { "\"\\a\\b\\t\\n\\v\\f\\r\\e\\ \\\t.\"", "\a\b\t\n\v\f\r\x1b \t." },
+        { "\"\\N\\_\\L\\P\"", "\xc2\x85\xc2\xa0\xe2\x80\xa8\xe2\x80\xa9" },
+        { "\"\\x41\\u00e9\\U0001f600\"", "A\xc3\xa9\xf0\x9f\x98\x80" },
+        { "\"\\ud83d\\ude00\"", "\xf0\x9f\x98\x80" },
+        { "\"a \\\n   b\"", "a b" },
+        { "\"a \\\n\n\n  b\"", "a \n\nb" }, /* libfyaml 0.7 loses the b */
+        { "\"a\\t\n  b\"", "a\t b" },
+        { "\"a\n  \\  b\"", "a   b" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        zl_autoarena struct zl_arena a = ZL_ARENA(1 << 20);
+        zl_autobuf struct zl_buf text = ZL_BUF(4096);
+        zl_buf_addf(&text, "'x': 1\nk: %s\nz: %s\n", cases[i].written, cases[i].written);
+        const struct doc_node *root = parse(&a, text.data);
+        assert_string_equal(doc_find(root, "k")->value->scalar.text, cases[i].read);
+        assert_string_equal(doc_find(root, "z")->value->scalar.text, cases[i].read);
+        assert_int_equal(doc_find(root, "k")->value->scalar.len, strlen(cases[i].read));
+    }
+}
+
 static void a_repeated_key_points_to_the_first_one(void **unused)
 {
     (void)unused;
@@ -108,6 +145,11 @@ static void what_is_too_much_is_refused_with_its_kind(void **unused)
         { "\xed\xa0\x80", "", 1, DOC_BAD_UTF8 }, /* a surrogate */
         { "\xc0\xaf", "", 1, DOC_BAD_UTF8 },     /* overlong */
         { "\"\\0\"", "", 1, DOC_BAD_UTF8 },
+        { "\"\\ud83d\"", "", 1, DOC_BAD_SYNTAX }, /* half a pair */
+        { "\"\\ude00\\ud83d\"", "", 1, DOC_BAD_SYNTAX },
+        { "\"\\q\"", "", 1, DOC_BAD_SYNTAX },
+        { "\"\\x4\"", "", 1, DOC_BAD_SYNTAX },
+        { "\"\\U00110000\"", "", 1, DOC_BAD_SYNTAX },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         zl_autoarena struct zl_arena a = ZL_ARENA(1 << 20);
@@ -205,6 +247,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nodes_know_where_they_stand_and_how_they_are_written),
+        cmocka_unit_test(quoted_texts_are_read_as_yaml_says),
         cmocka_unit_test(a_repeated_key_points_to_the_first_one),
         cmocka_unit_test(an_alias_is_the_node_of_its_anchor),
         cmocka_unit_test(a_large_mapping_takes_no_quadratic_time),
