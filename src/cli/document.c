@@ -14,16 +14,18 @@ enum { DOCUMENT_MAX = 8 * 1024 * 1024, FINDINGS_MAX = 1024 * 1024 };
 
 static int read_document(const char *path, struct document *d, struct zl_error *err)
 {
+    bool input = path && strcmp(path, "-") == 0;
     zl_buf_init(&d->text, DOCUMENT_MAX);
-    if (path && strcmp(path, "-") == 0) {
-        d->path = strdup("<stdin>");
-        return d->path ? zl_read_fd(0, &d->text, d->path, err) : zl_fail_errno(err, "read");
-    }
     if (path)
-        d->path = strdup(path);
+        d->path = strdup(input ? "<stdin>" : path);
     else if (spec_discover(NULL, &d->path, err) < 0)
         return -1;
-    return d->path ? zl_read_file(AT_FDCWD, d->path, &d->text, err) : zl_fail_errno(err, "read");
+    if (!d->path)
+        return zl_fail_errno(err, "read");
+    if ((input ? zl_read_fd(0, &d->text, d->path, err)
+               : zl_read_file(AT_FDCWD, d->path, &d->text, err)) == 0)
+        return 0;
+    return zl_wrap(err, "%s", err->errnum ? "E-IO" : "E-YAML-LIMIT"); /* or it is too large */
 }
 
 static int find_base_dir(struct document *d, struct zl_error *err)
@@ -45,17 +47,13 @@ static void print_diags(const struct cli *cli, const struct spec_diags *diags, c
 
 enum loading { LOAD_APPLY, LOAD_PARSE, LOAD_COMPAT };
 
-/* Reads and parses; the findings are the caller's to print. -1: it cannot be read, which was said.
- */
+/* Reads and parses; the findings are the caller's to print. -1: it cannot be read. */
 static int read_and_parse(const char *path, struct document *d, enum loading how,
-                          struct spec_diags *diags, bool *good)
+                          struct spec_diags *diags, bool *good, struct zl_error *err)
 {
-    struct zl_error err = { 0 };
     *d = (struct document){ 0 };
-    if (read_document(path, d, &err) < 0 || find_base_dir(d, &err) < 0) {
-        (void)cli_fail(&err);
+    if (read_document(path, d, err) < 0 || find_base_dir(d, err) < 0)
         return -1;
-    }
     if (how == LOAD_COMPAT) {
         *good = spec_check_compat(d->text.data, d->text.len, d->path, d->base_dir, diags);
         return 0;
@@ -68,10 +66,13 @@ static int read_and_parse(const char *path, struct document *d, enum loading how
 static int load(const struct cli *cli, const char *path, struct document *d, enum loading how)
 {
     bool good;
+    struct zl_error err = { 0 };
     autodiags struct spec_diags diags;
     spec_diags_init(&diags);
-    if (read_and_parse(path, d, how, &diags, &good) < 0)
+    if (read_and_parse(path, d, how, &diags, &good, &err) < 0) {
+        (void)cli_fail(&err);
         return CLI_BAD_SPEC;
+    }
     print_diags(cli, &diags, d->text.data);
     if (good)
         return CLI_OK;
@@ -94,18 +95,34 @@ int document_compat(const struct cli *cli, const char *path, struct document *d)
     return load(cli, path, d, LOAD_COMPAT);
 }
 
+/* What could not be read, as the finding that it is; its message begins with the id, if it has one.
+ */
+static json_t *unreadable_json(const struct document *d, const struct zl_error *err)
+{
+    const char *colon = strchr(err->msg, ':');
+    int n = strncmp(err->msg, "E-", 2) == 0 && colon ? (int)(colon - err->msg) : 0;
+    return json_pack("[{s:s, s:s%, s:s?, s:i, s:i, s:s, s:s}]", "severity", "error", "id",
+                     n ? err->msg : "E-IO", n ? n : 4, "file", d->path, "line", 0, "column", 0,
+                     "path", "", "message", err->msg + (n ? n + 2 : 0));
+}
+
 int document_check_json(const char *path, bool compat)
 {
     autodocument struct document d = { 0 };
     autodiags struct spec_diags diags;
     zl_autobuf struct zl_buf list = ZL_BUF(FINDINGS_MAX);
-    bool good;
+    struct zl_error err = { 0 };
+    json_t *findings;
+    bool good = false;
     spec_diags_init(&diags);
-    if (read_and_parse(path, &d, compat ? LOAD_COMPAT : LOAD_APPLY, &diags, &good) < 0)
-        return CLI_BAD_SPEC;
-    spec_diags_json(&diags, &list);
-    json_t *out = json_pack("{s:s, s:b, s:o}", "file", d.path, "valid", good, "diagnostics",
-                            json_loads(list.data, 0, NULL));
+    if (read_and_parse(path, &d, compat ? LOAD_COMPAT : LOAD_APPLY, &diags, &good, &err) < 0) {
+        findings = unreadable_json(&d, &err);
+    } else {
+        spec_diags_json(&diags, &list);
+        findings = json_loads(list.data, 0, NULL);
+    }
+    json_t *out =
+        json_pack("{s:s?, s:b, s:o}", "file", d.path, "valid", good, "diagnostics", findings);
     print_json(out);
     json_decref(out);
     return good ? CLI_OK : CLI_BAD_SPEC;

@@ -156,6 +156,12 @@ static bool is_ready(const json_t *s)
             (!health || jint(s, "healthy") >= jint(s, "desired")));
 }
 
+static void print_reason(const char *reason)
+{
+    if (*reason)
+        (void)fprintf(stderr, ": %s", reason);
+}
+
 static void print_service_logs(struct view *v, const char *service)
 {
     json_t *list = NULL;
@@ -165,8 +171,13 @@ static void print_service_logs(struct view *v, const char *service)
         (void)fprintf(stderr, "    (no log: %s)\n", err.msg);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *c = json_array_get(list, i);
-        (void)fprintf(stderr, "  %s is %s%s%s; its last log lines:\n", jstr(c, "name"),
-                      jstr(c, "state"), *jstr(c, "why") ? ": " : "", jstr(c, "why"));
+        (void)fprintf(stderr, "  %s is %s", jstr(c, "name"), jstr(c, "state"));
+        print_reason(jstr(c, "why"));
+        if (strcmp(jstr(c, "health"), "unhealthy") == 0) {
+            (void)fputs(", unhealthy", stderr);
+            print_reason(jstr(c, "health_reason"));
+        }
+        (void)fputs("; its last log lines:\n", stderr);
         logs_print_tail(stderr, jstr(c, "log"), LOG_LINES, "    ");
     }
     json_decref(list);

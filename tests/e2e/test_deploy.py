@@ -105,6 +105,12 @@ def test_a_deploy_that_does_not_become_ready_exits_5_and_says_why(host):
     assert "bad" in text and "7" in text and "about to fail" in text
 
 
+def test_a_deploy_whose_replicas_stay_unhealthy_says_what_the_check_found(host):
+    check = "    health: {check: {type: command, command: 'echo no database; exit 3'}, start_grace: 0s, interval: 1s, retries: 1}\n"
+    r = host.zlayer("deploy", "--timeout", "6s", host.spec(document(service("sick", FOREVER, check))), code=5)
+    assert "sick-rep-1 is running, unhealthy: 'echo no database; exit 3' exited with 3: no database" in r.stderr
+
+
 def test_a_changed_service_is_rolled_and_an_unchanged_one_is_not_touched(host):
     def both(word):
         return document(service("a", f"echo {word}; " + FOREVER, "    scale: {mode: fixed, replicas: 2}\n"), service("b", FOREVER))

@@ -1,5 +1,8 @@
 """A wrong file: every mistake located in one run, exit 3, and nothing changed."""
+import json
 import re
+
+import pytest
 
 WRONG = """\
 version: v1
@@ -38,6 +41,23 @@ def test_validate_needs_no_agent(world):
     assert not world.run.exists() or not list(world.run.iterdir())
 
 
-def test_a_missing_file_is_named(world):
-    r = world.zlayer("validate", "nowhere.yml", code=None)
-    assert r.returncode in (2, 3) and "nowhere.yml" in r.stderr
+@pytest.mark.parametrize("args, found, says", [
+    (["nowhere.yml"], "E-IO", "open 'nowhere.yml': No such file or directory"),
+    (["/etc"], "E-IO", "read '/etc': Is a directory"),
+    (["/dev/zero"], "E-YAML-LIMIT", "'/dev/zero' is larger than 8388608 bytes"),
+    ([], "E-SPEC-NOT-FOUND", "create <name>.zlayer.yml"),
+])
+def test_a_file_that_cannot_be_read_is_a_finding_too(world, args, found, says):
+    for command in ("validate", "deploy"):
+        r = world.zlayer(command, *args, code=3)
+        assert f"{found}: " in r.stderr and says in r.stderr
+    r = json.loads(world.zlayer("validate", *args, "--format", "json", code=3).stdout)
+    assert r["valid"] is False and [d["id"] for d in r["diagnostics"]] == [found]
+    assert says in r["diagnostics"][0]["message"]
+
+
+def test_several_files_are_all_named(world):
+    for name in ("b.zlayer.yml", "a.zlayer.yml"):
+        world.spec("version: v1\n", name)
+    r = world.zlayer("validate", code=3)
+    assert "E-SPEC-AMBIGUOUS" in r.stderr and "a.zlayer.yml, b.zlayer.yml" in r.stderr
