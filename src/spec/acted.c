@@ -137,6 +137,24 @@ static bool is_apple(const struct acted *a, const struct doc_node *n)
     return is_word(n, "apple");
 }
 
+static bool is_not_apples(const struct acted *a, const struct doc_node *n)
+{
+    (void)n;
+    return strcmp(a->service->resources.gpu->vendor, "apple") != 0;
+}
+
+static bool is_spread(const struct acted *a, const struct doc_node *n)
+{
+    (void)a;
+    return is_word(n, "spread");
+}
+
+static bool is_dedicated(const struct acted *a, const struct doc_node *n)
+{
+    (void)a;
+    return is_word(n, "dedicated");
+}
+
 /* The kinds whose worlds are of plugins and pipelines; those that serve requests are one world. */
 static bool is_other_wasm(const struct acted *a, const struct doc_node *n)
 {
@@ -215,6 +233,8 @@ static const struct acted_row service_rows[] = {
     { "restart_policy.max_delay",   NULL, NULL, WARN, "the back-off has a ceiling of its own" },
     { "restart_policy.reset_after", NULL, NULL, WARN, "the count of restarts starts anew by a rule of its own" },
     { "resources.gpu.vendor", NULL, is_apple, SPEC_ERROR, "E-GPU-ABSENT", "there is no such GPU on Linux" },
+    { "resources.gpu.mode",  NULL, is_not_apples, WARN, "it has no effect on Linux" },
+    { "resources.gpu.scheduling", NULL, is_spread, WARN, "there is one node" },
     { "userns_mode",         "host", NULL, ERROR, "this version does not map users" },
     { "isolation",           "auto", NULL, WARN, "it has no effect on Linux" },
     { "endpoints",           NULL, NULL, WARN, "endpoints are checked, and pick the port of a health check, but this version does not listen on them" },
@@ -222,8 +242,10 @@ static const struct acted_row service_rows[] = {
     { "port_mappings",       NULL, NULL, WARN, "this version publishes no ports" },
     { "network_mode",        NULL, joins_network, ERROR, "this version has no networks to join; default, host, none and container:<id> it does" },
     { "extra_hosts[]",       NULL, is_gateway, ERROR, "this version has no network that leads to the host" },
-    { "network",             NULL, NULL, WARN, "there is no overlay on one host" },
-    { "overlay",             NULL, NULL, WARN, "there is no overlay on one host" },
+    { "network.overlays",    NULL, NULL, WARN, "there is no overlay on one host: its traffic does not leave it" },
+    { "network.join.mode",   "token", NULL, WARN, "no node joins this host" },
+    { "overlay.mode",        NULL, is_dedicated, WARN, "there is no overlay on one host" },
+    { "overlay.parent",      NULL, NULL, WARN, "there is no overlay on one host" },
     { "localhost_reachability", "auto", NULL, WARN, "this version does not listen on endpoints" },
     { "resources.memory",    NULL, is_too_little, SPEC_ERROR, "E-MEMORY", "no process starts in so little memory: at least 256Ki" },
     { "scale.replicas",      NULL, is_too_many, SPEC_ERROR, "E-RANGE", "one host can be asked for at most 1000 replicas of a service" },
@@ -235,6 +257,7 @@ static const struct acted_row service_rows[] = {
     { "init.steps",          NULL, NULL, ERROR, "this version carries out no steps before a start" },
     { "errors.on_init_failure", NULL, NULL, WARN, "this version carries out no steps before a start" },
     { "storage[].type",      NULL, is_unmountable, ERROR, "this version mounts bind and tmpfs only" },
+    { "storage[].tier",      "local", NULL, WARN, "the plain disk is used, as with local" },
     { "node_mode",           NULL, wants_nodes, PLACE, "this needs more nodes than the one there is" },
     { "node_mode",           NULL, wants_one_node, WARN, "there is one node" },
     { "node_selector.labels", NULL, NULL, PLACE, "this host has no labels" },
