@@ -114,12 +114,14 @@ static uint64_t end_of_wait(const struct service *s, const struct service *on,
 static bool timed_out(struct core *c, struct service *s, const struct spec_depends *d)
 {
     char text[WHY_MAX];
-    why_set(text, "%.80s waited for %.80s to be %s, in vain for %llu s", s->name, d->service,
-            spec_condition_name(d->condition), (unsigned long long)(d->timeout_ms / 1000));
+    bool fails = d->on_timeout == SPEC_TIMEOUT_FAIL;
+    why_set(text, "%s%.80s waited for %.80s to be %s, in vain for %llu s",
+            fails ? "E-DEP-TIMEOUT: " : "", s->name, d->service, spec_condition_name(d->condition),
+            (unsigned long long)(d->timeout_ms / 1000));
     if (d->on_timeout != SPEC_TIMEOUT_CONTINUE)
         emit_event(c, "dependency_timeout", s->deployment->name, s->name, (struct inst_id){ 0 },
                    "%s", text);
-    if (d->on_timeout != SPEC_TIMEOUT_FAIL)
+    if (!fails)
         return true;
     (void)memcpy(s->why, text, sizeof text);
     give_up(c, s);

@@ -176,8 +176,9 @@ int oci_devices_find(const struct spec_service *s, int host_fd, struct oci_devic
         if (d->mknod)
             access[n++] = 'm';
         access[n] = '\0';
-        if (oci_devices_add(ret, host_fd, d->path, d->path, access, err) < 0)
-            return -1;
+        if (oci_devices_add(ret, host_fd, d->path, d->path, access, err) == 0)
+            continue;
+        return err && err->kind == ZL_ERR_NOT_FOUND ? zl_wrap(err, "E-DEVICE-ABSENT") : -1;
     }
     return s->privileged ? add_host(ret, host_fd, err) : 0;
 }

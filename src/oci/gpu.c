@@ -122,10 +122,12 @@ static int put_distributed(const struct oci_bundle *b, struct oci_gpu_edits *e,
 
 /* ---- sharing ------------------------------------------------------------------------------ */
 
-static int unavailable(const char *mode, const char *what, const char *path, struct zl_error *err)
+static int unavailable(const char *id, const char *mode, const char *what, const char *path,
+                       struct zl_error *err)
 {
     return zl_fail(err, ZL_ERR_CONFIGURATION,
-                   "GPU sharing mode '%s' is unavailable: %s '%s' is not there", mode, what, path);
+                   "%s: resources.gpu: sharing mode '%s' is unavailable: %s '%s' is not there", id,
+                   mode, what, path);
 }
 
 static int put_bind(struct oci_gpu_edits *e, const char *source, const char *target,
@@ -148,7 +150,7 @@ static int share_mps(const struct oci_bundle *b, struct oci_gpu_edits *e, struct
     };
     for (size_t i = 0; i < ZL_ARRAY_LEN(dirs); i++) {
         if (!exists(b->host, dirs[i].path, S_IFDIR))
-            return unavailable("mps", "directory", dirs[i].path, err);
+            return unavailable("E-GPU-MPS-DIR", "mps", "directory", dirs[i].path, err);
         if (put_bind(e, dirs[i].path, dirs[i].path, "rw", err) < 0 ||
             put_env(e, dirs[i].variable, dirs[i].path, err) < 0)
             return -1;
@@ -169,7 +171,8 @@ static int share_time_slice(const struct oci_bundle *b, struct oci_gpu_edits *e,
     if (!g->time_slicing_config_path)
         return 0;
     if (!exists(b->host, g->time_slicing_config_path, S_IFREG))
-        return unavailable("time-slice", "file", g->time_slicing_config_path, err);
+        return unavailable("E-MOUNT-SOURCE", "time-slice", "file", g->time_slicing_config_path,
+                           err);
     return put_bind(e, g->time_slicing_config_path, "/etc/nvidia/gpu-time-slicing.yaml", "ro", err);
 }
 
@@ -379,10 +382,10 @@ int oci_gpu_edit(const struct oci_bundle *b, struct oci_devices *devices, struct
         return zl_fail(err, ZL_ERR_SYSTEM, "resources.gpu: out of memory");
     int cdi = try_cdi(b, v, devices, ret, err);
     if (cdi < 0 || (cdi == 0 && add_nodes(b, v, devices, err) < 0) ||
-        put_visible(b, v, ret, err) < 0 || share[g->sharing](b, ret, err) < 0 ||
-        put_distributed(b, ret, err) < 0)
-        return zl_wrap(err, "resources.gpu");
-    return 0;
+        put_visible(b, v, ret, err) < 0)
+        return zl_wrap(err, "%sresources.gpu",
+                       err && err->kind == ZL_ERR_NOT_FOUND ? "E-GPU-ABSENT: " : "");
+    return share[g->sharing](b, ret, err) < 0 ? -1 : put_distributed(b, ret, err);
 }
 
 int oci_gpu_count(const struct spec_gpu *g, const struct oci_host *host, uint32_t *ret,

@@ -280,8 +280,8 @@ static int ask_monitor(struct making *m, bool attach_first, uint64_t op, struct 
 static int make_all(struct making *m, struct zl_error *err)
 {
     static int (*const steps[])(struct making *, struct zl_error *) = {
-        find_image,  make_directories, open_layers,     making_join, open_init,
-        making_gpus, open_log,         making_document, make_plan,   write_record,
+        find_image,     make_directories, open_layers,     making_join, open_init,    making_gpus,
+        making_sources, open_log,         making_document, make_plan,   write_record,
     };
     for (size_t i = 0; i < ZL_ARRAY_LEN(steps); i++)
         if (steps[i](m, err) < 0)

@@ -4,6 +4,7 @@
  * files of /etc. What is shared with another container is held by a descriptor from here on, so
  * that its number cannot become another process's before it is joined.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -128,8 +129,9 @@ int making_gpus(struct making *m, struct zl_error *err)
     if (oci_gpu_count(g, &m->n->host, &present, err) < 0)
         return -1;
     if (g->count > present || g->count > MAKING_GPUS)
-        return zl_fail(err, ZL_ERR_NOT_FOUND, "resources.gpu: %u of %s asked for, the host has %u",
-                       g->count, g->vendor, present);
+        return zl_fail(err, ZL_ERR_NOT_FOUND,
+                       "E-GPU-ABSENT: resources.gpu: %u of %s asked for, the host has %u", g->count,
+                       g->vendor, present);
     for (uint32_t i = 0; i < present && m->n_gpus < g->count; i++)
         if (g->sharing != SPEC_GPU_EXCLUSIVE || !is_leased(m->n, g->vendor, i))
             m->gpus[m->n_gpus++] = i;
@@ -137,6 +139,25 @@ int making_gpus(struct making *m, struct zl_error *err)
         return zl_fail(err, ZL_ERR_CONFLICT,
                        "resources.gpu: %u of %s asked for, %zu of %u are free", g->count, g->vendor,
                        m->n_gpus, present);
+    return 0;
+}
+
+/* ---- what is mounted ----------------------------------------------------------------------- */
+
+int making_sources(struct making *m, struct zl_error *err)
+{
+    for (size_t i = 0; i < m->service->n_storage; i++) {
+        const struct spec_storage *s = &m->service->storage[i];
+        if (s->type != SPEC_MOUNT_BIND)
+            continue;
+        zl_autoclose int fd = zl_open_in_root(m->n->host.root_fd, s->source, O_PATH, err);
+        if (fd < 0 && errno == ENOENT)
+            return zl_fail(err, ZL_ERR_NOT_FOUND,
+                           "E-MOUNT-SOURCE: '%s', to be mounted on '%s', is not there", s->source,
+                           s->target);
+        if (fd < 0)
+            return zl_wrap(err, "mount on '%s'", s->target);
+    }
     return 0;
 }
 

@@ -41,6 +41,9 @@ struct making {
 /* Steps of create, in this order. */
 int making_join(struct making *m, struct zl_error *err); /* finds whose namespaces are shared */
 int making_gpus(struct making *m, struct zl_error *err); /* chooses them */
+/* Fails with E-MOUNT-SOURCE when what is to be mounted is not on the host: named before the start.
+ */
+int making_sources(struct making *m, struct zl_error *err);
 int making_document(struct making *m,
                     struct zl_error *err); /* config.json, and the files of /etc */
 

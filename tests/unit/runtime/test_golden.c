@@ -290,23 +290,23 @@ static void what_the_host_lacks_is_refused_by_name(void **unused)
     const struct spec_device missing = { .path = "/dev/none", .read = true };
     const struct spec_device file = { .path = "/dev/not-a-device", .read = true };
     expect_refusal(&(struct spec_service){ .devices = &missing, .n_devices = 1 }, ZL_ERR_NOT_FOUND,
-                   "device '/dev/none': the host has none");
+                   "E-DEVICE-ABSENT: device '/dev/none': the host has none");
     expect_refusal(&(struct spec_service){ .devices = &file, .n_devices = 1 }, ZL_ERR_INVALID,
                    "device '/dev/not-a-device': it is none");
     const struct spec_gpu mps = { .count = 1, .vendor = "nvidia", .sharing = SPEC_GPU_MPS };
     expect_refusal(&(struct spec_service){ .resources.gpu = &mps }, ZL_ERR_CONFIGURATION,
-                   "resources.gpu: GPU sharing mode 'mps' is unavailable: directory "
+                   "E-GPU-MPS-DIR: resources.gpu: sharing mode 'mps' is unavailable: directory "
                    "'/tmp/nvidia-mps' is not there");
     const struct spec_gpu slice = { .count = 1,
                                     .vendor = "nvidia",
                                     .sharing = SPEC_GPU_TIME_SLICE,
                                     .time_slicing_config_path = "/etc/slices.yaml" };
     expect_refusal(&(struct spec_service){ .resources.gpu = &slice }, ZL_ERR_CONFIGURATION,
-                   "resources.gpu: GPU sharing mode 'time-slice' is unavailable: file "
+                   "E-MOUNT-SOURCE: resources.gpu: sharing mode 'time-slice' is unavailable: file "
                    "'/etc/slices.yaml' is not there");
     const struct spec_gpu amd = { .count = 1, .vendor = "amd" };
     expect_refusal(&(struct spec_service){ .resources.gpu = &amd }, ZL_ERR_NOT_FOUND,
-                   "resources.gpu: device '/dev/kfd': the host has none");
+                   "E-GPU-ABSENT: resources.gpu: device '/dev/kfd': the host has none");
     static const char *const no_profile[] = { "seccomp=/etc/none.json" };
     expect_refusal(&(struct spec_service){ .security_opt = { no_profile, 1, true } }, ZL_ERR_SYSTEM,
                    "security_opt seccomp: open '/etc/none.json' in the root filesystem: No such "
@@ -332,8 +332,9 @@ static void without_a_cdi_description_a_gpu_is_its_nodes(void **unused)
     /* whoever says where the CDI files are relies on them */
     host.cdi_dirs = "/etc/more-cdi";
     assert_null(make(&s, &host, &err));
-    assert_string_equal(err.msg, "resources.gpu: the CDI file does not have a device of kind "
-                                 "'nvidia.com/gpu': 0");
+    assert_string_equal(err.msg,
+                        "E-GPU-ABSENT: resources.gpu: the CDI file does not have a device of kind "
+                        "'nvidia.com/gpu': 0");
     uint32_t n = 0;
     assert_int_equal(oci_gpu_count(&gpu, &host, &n, &err), 0);
     assert_int_equal(n, 3);
