@@ -162,7 +162,7 @@ def test_logs_of_both_streams(engine):
 def test_ctr_output_and_exit_code(containerd):
     r = containerd.run("one", [], "sh", "-c", "echo out; exit 42", code=42)
     assert r.stdout == "out\n"
-    assert "'nothing-such': no such file or directory" in containerd.run("two", [], "nothing-such", code=1).stderr
+    assert "'nothing-such': executable file not found in $PATH" in containerd.run("two", [], "nothing-such", code=1).stderr
 
 
 def test_ctr_detached_then_exec_then_kill(containerd):

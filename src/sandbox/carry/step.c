@@ -80,7 +80,11 @@ int step_error(const struct report *r, struct zl_error *err)
     const char *joint = r->step > 0 && r->step < STEPS ? words[r->step].joint : "";
 
     errno = r->errnum;
-    if (r->source[0])
+    if (r->step == STEP_EXEC && errno == ENOENT && r->object[0] && !strchr(r->object, '/'))
+        /* the words that engines look for, too */
+        (void)zl_fail(err, ZL_ERR_NOT_FOUND, "execute '%s': executable file not found in $PATH",
+                      r->object);
+    else if (r->source[0])
         (void)zl_fail_errno(err, "%s '%s'%s'%s'", act, r->source, joint, r->object);
     else if (r->object[0])
         (void)zl_fail_errno(err, "%s '%s'", act, r->object);

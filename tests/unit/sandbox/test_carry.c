@@ -87,6 +87,18 @@ static void a_missing_command_is_not_found_and_named(void **state)
     assert_string_equal(w->err.msg, "execute '/bin/none': No such file or directory");
 }
 
+static void a_name_that_no_folder_of_path_has_is_said_to_be_one(void **state)
+{
+    struct world *w = *state;
+    struct plan_options o = { 0 };
+    struct carry_proc p;
+
+    assert_int_equal(box_prepare(w, "\"none\"", "", "", &o), 0);
+    assert_int_equal(carry_start(w->carry, &box_plainly, &p, &w->err), -1);
+    assert_int_equal(w->err.kind, ZL_ERR_NOT_FOUND);
+    assert_string_equal(w->err.msg, "execute 'none': executable file not found in $PATH");
+}
+
 static void a_directory_is_no_command(void **state)
 {
     struct world *w = *state;
@@ -390,6 +402,7 @@ int main(int argc, char **argv)
         BOX_TEST(a_command_without_slash_is_found_in_path),
         BOX_TEST(the_process_starts_clean),
         BOX_TEST(a_missing_command_is_not_found_and_named),
+        BOX_TEST(a_name_that_no_folder_of_path_has_is_said_to_be_one),
         BOX_TEST(a_directory_is_no_command),
         BOX_TEST(a_failing_mount_is_told_with_both_its_ends),
         BOX_TEST(the_default_filter_is_in_force),
