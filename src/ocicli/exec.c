@@ -17,7 +17,7 @@ enum { PROCESS_MAX = 8 << 20 };
 struct exec_options {
     const char *process, *user, *cwd, *apparmor, *label;
     const char *console_socket, *pid_file, *pidfd_socket;
-    struct cli_list env, caps, groups;
+    struct cli_list env, caps, groups, cgroups;
     bool tty, detach, no_new_privs, ignore_paused;
     uint64_t preserve_fds;
 };
@@ -350,6 +350,39 @@ static int wait_for_end(struct executing *x, const struct carry_proc *p, struct 
     return x->process.terminal && master < 0 && !x->o->console_socket ? -1 : attend(p, master, err);
 }
 
+/* [CONTROLLER:]PATH; the controller's copy is the configuration's. */
+static int parse_sub(struct executing *x, const char *word, struct carry_sub *ret,
+                     struct zl_error *err)
+{
+    size_t n = strcspn(word, ":");
+    char *controller;
+
+    *ret = (struct carry_sub){ .path = word };
+    if (!word[n])
+        return 0;
+    controller = alloc(x, n + 1, 1, err);
+    if (!controller)
+        return -1;
+    memcpy(controller, word, n);
+    *ret = (struct carry_sub){ .controller = controller, .path = word + n + 1 };
+    return 0;
+}
+
+static int choose_cgroups(struct executing *x, struct carry_start *how, struct zl_error *err)
+{
+    const struct cli_list *words = &x->o->cgroups;
+    struct carry_sub *subs = words->n ? alloc(x, words->n, sizeof *subs, err) : NULL;
+
+    if (!words->n)
+        return 0;
+    for (size_t i = 0; subs && i < words->n; i++)
+        if (parse_sub(x, words->v[i], &subs[i], err) < 0)
+            return -1;
+    how->subs = subs;
+    how->n_subs = words->n;
+    return subs ? 0 : -1;
+}
+
 static int execute(struct executing *x, const struct plan_exec *plan, struct zl_error *err)
 {
     struct carry_proc p = { .pidfd = -1 };
@@ -364,7 +397,8 @@ static int execute(struct executing *x, const struct plan_exec *plan, struct zl_
     int rc;
 
     listener_start(&listening, &how);
-    if (carry_exec(x->f.container.carry, x->init, plan, &how, &p, err) < 0)
+    if (choose_cgroups(x, &how, err) < 0 ||
+        carry_exec(x->f.container.carry, x->init, plan, &how, &p, err) < 0)
         return zl_wrap(err, "exec in container '%s'", x->f.container.id);
     rc = tell(x, &p, err);
     if (rc == 0 && !x->o->detach)
@@ -414,7 +448,7 @@ static const struct cli_option exec_options[] = {
     { 0,   "no-new-privs",    CLI_FLAG,   offsetof(struct exec_options, no_new_privs),   NULL,       "it cannot gain privileges by executing something", NULL },
     { 0,   "apparmor",        CLI_STRING, offsetof(struct exec_options, apparmor),       "PROFILE",  "AppArmor profile", NULL },
     { 0,   "process-label",   CLI_STRING, offsetof(struct exec_options, label),          "LABEL",    "SELinux label", NULL },
-    
+    { 0,   "cgroup",          CLI_LIST,   offsetof(struct exec_options, cgroups),        "[CONTROLLER:]PATH", "a cgroup below the container's, which is there; may be repeated (v1)", NULL },
     { 0,   "ignore-paused",   CLI_FLAG,   offsetof(struct exec_options, ignore_paused),  NULL,       "also in a paused container", NULL },
     { 0,   "preserve-fds",    CLI_NUMBER, offsetof(struct exec_options, preserve_fds),   "N",        "descriptors 3 to 2+N stay open", NULL },
     { 0,   "console-socket",  CLI_STRING, offsetof(struct exec_options, console_socket), "SOCKET",   "gets the master of the terminal", NULL },

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -173,6 +174,45 @@ def test_completion_and_manual_know_every_command(oci):
         assert "Usage: zlayer-oci " + word in oci.run(word, "--help").stdout
 
 
+# Of runc 1.1.5 and crun 1.8.1, as their --help has them.
+PEERS = {
+    "create": "bundle config console-socket no-new-keyring no-pivot no-subreaper pid-file preserve-fds",
+    "start": "",
+    "run": "bundle config console-socket detach keep no-new-keyring no-pivot no-subreaper pid-file preserve-fds",
+    "state": "",
+    "list": "format quiet",
+    "ps": "format",
+    "kill": "all regex",
+    "delete": "force regex",
+    "exec": "additional-gids apparmor cap cgroup console-socket cwd detach env ignore-paused no-new-privs pid-file preserve-fds process "
+            "process-label tty user",
+    "pause": "",
+    "resume": "",
+    "update": "blkio-weight cpu-period cpu-quota cpu-rt-period cpu-rt-runtime cpu-share cpuset-cpus cpuset-mems kernel-memory "
+              "kernel-memory-tcp l3-cache-schema mem-bw-schema memory memory-reservation memory-swap pids-limit resources",
+    "events": "interval stats",
+    "features": "",
+    "spec": "bundle file rootless",
+    "checkpoint": "auto-dedup empty-ns ext-unix-sk file-locks image-path lazy-pages leave-running manage-cgroups-mode page-server "
+                  "parent-path pre-dump shell-job status-fd tcp-established work-path",
+    "restore": "auto-dedup bundle console-socket detach empty-ns ext-unix-sk file-locks image-path lazy-pages lsm-mount-context "
+               "lsm-profile manage-cgroups-mode no-pivot no-subreaper pid-file shell-job tcp-established work-path",
+}
+GLOBALS = "cgroup-manager criu debug log log-format root rootless systemd-cgroup"
+
+
+def test_every_command_and_option_of_runc_and_crun_is_there(oci):
+    page = oci.run("man").stdout
+    for verb, options in PEERS.items():
+        text = oci.run(verb, "--help").stdout
+        words = set(re.findall(r"^ +(?:-\w, )?--([a-z0-9-]+)", text, re.M))
+        assert set(options.split()) | set(GLOBALS.split()) <= words, verb
+        part = page.split(f".SS {verb}\n")[1].split("\n.SS ")[0].replace("\\-", "-")
+        assert all(f"--{o}" in part for o in options.split()), verb
+    for word in ("--version", "-v", "-V"):
+        assert "spec: 1." in subprocess.run([oci.program, word], env=oci.env, capture_output=True, text=True, check=True).stdout
+
+
 # ---- exec ---------------------------------------------------------------------------------------
 
 def test_exec_is_in_the_container_with_its_code(sleeper):
@@ -201,6 +241,27 @@ def test_exec_options_shape_the_process(sleeper):
     plain = sleeper.run("exec", "c", "grep", "-E", "CapEff|NoNewPrivs", "/proc/self/status").stdout.split()
     assert not int(plain[1], 16) & 1 << 12 and plain[3] == "1"
     assert "expected a number" in sleeper.run("exec", "--user", "web", "c", "true", code=125).stderr
+
+
+def own_cgroups(oci, name="b1"):
+    return [d for cg in oci.cgroups() if (d := cg / name).is_dir()]
+
+
+def test_exec_in_a_cgroup_below_the_containers(sleeper):
+    for d in own_cgroups(sleeper):
+        (d / "sub").mkdir()
+        if (d / "cpuset.cpus").exists():
+            for f in ("cpuset.cpus", "cpuset.mems"):
+                (d / "sub" / f).write_text((d / f).read_text())
+    lines = sleeper.run("exec", "--cgroup", "/sub", "c", "cat", "/proc/self/cgroup").stdout.splitlines()
+    ours = [line for line in lines if sleeper.cgroup.rsplit("/", 1)[1] in line or line.endswith("/sub")]
+    assert len([line for line in lines if line.endswith("/sub")]) == len(own_cgroups(sleeper)) and ours
+    if not os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
+        lines = sleeper.run("exec", "--cgroup", "pids:sub", "c", "cat", "/proc/self/cgroup").stdout.splitlines()
+        assert [line.split(":")[1] for line in lines if line.endswith("/sub")] == ["pids"]
+        assert "no hierarchy of this name" in sleeper.run("exec", "--cgroup", "nothing:sub", "c", "true", code=125).stderr
+    assert "no such file" in sleeper.run("exec", "--cgroup", "none", "c", "true", code=125).stderr.lower()
+    assert sleeper.run("exec", "--cgroup", "../..", "c", "true", code=125)
 
 
 def test_exec_takes_a_process_json(sleeper):

@@ -125,9 +125,71 @@ static char **pointers(const void *base, struct plan_tab t, struct zl_error *err
     return out;
 }
 
+/* "memory" among "cpu,memory". */
+static bool names(const char *list, const char *controller)
+{
+    size_t n = strlen(controller);
+
+    for (; list && *list; list += strcspn(list, ","), list += *list == ',')
+        if (strcspn(list, ",") == n && memcmp(list, controller, n) == 0)
+            return true;
+    return false;
+}
+
+/* Descriptors of cgroups below the container's, which a further process joins instead. */
+struct below {
+    const struct carry_start *how;
+    int fds[TASKS_MAX];
+    size_t n;
+};
+
+static void below_done(struct below *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        zl_closep(&b->fds[i]);
+}
+
+static const char *below_path(const struct below *b, const struct cgroup *cg)
+{
+    for (size_t i = 0; b && i < b->how->n_subs; i++)
+        if (!b->how->subs[i].controller || names(cg->controller, b->how->subs[i].controller))
+            return b->how->subs[i].path;
+    return NULL;
+}
+
+static int check_below(const struct carry *c, const struct carry_start *how, struct zl_error *err)
+{
+    for (size_t i = 0; i < how->n_subs; i++) {
+        const char *controller = how->subs[i].controller;
+        uint32_t k = 0;
+        while (controller && k < c->plan->cgroups.n && !names(c->cgroups[k].controller, controller))
+            k++;
+        if (controller && k == c->plan->cgroups.n)
+            return zl_fail(err, ZL_ERR_INVALID,
+                           "join cgroup '%s:%s': the container is in no hierarchy of this name",
+                           controller, how->subs[i].path);
+    }
+    return 0;
+}
+
+/* What joins it: its own, or of one below, which stays b's. */
+static int join_fd(struct cgroup *cg, struct below *b, struct zl_error *err)
+{
+    const char *path = below_path(b, cg);
+    int fd;
+
+    if (!path)
+        return cg->plan->kind == PLAN_CGROUP_V2 ? cg->dir_fd : cg->tasks_fd;
+    fd = cgroup_open_below(cg, path, err);
+    if (fd >= 0)
+        b->fds[b->n++] = fd;
+    return fd;
+}
+
 /* Where the child will join: v1 by writing, v2 by being born there. A late one only when it is
  * there, which cannot be before the first process is. */
-static int open_cgroups(struct carry *c, int *tasks, struct spawn *s, struct zl_error *err)
+static int open_cgroups(struct carry *c, int *tasks, struct spawn *s, struct below *b,
+                        struct zl_error *err)
 {
     s->cgroup_fd = -1;
     s->child.tasks = tasks;
@@ -135,12 +197,13 @@ static int open_cgroups(struct carry *c, int *tasks, struct spawn *s, struct zl_
         struct cgroup *cg = &c->cgroups[i];
         if (is_late(cg) && (s->child.plan || (cgroup_dir(cg) < 0 && errno == ENOENT)))
             continue;
-        if (cgroup_open_join(cg, err) < 0)
+        int fd = cgroup_open_join(cg, err) < 0 ? -1 : join_fd(cg, b, err);
+        if (fd < 0)
             return -1;
         if (cg->plan->kind == PLAN_CGROUP_V2)
-            s->cgroup_fd = cg->dir_fd;
+            s->cgroup_fd = fd;
         else
-            tasks[s->child.n_tasks++] = cg->tasks_fd;
+            tasks[s->child.n_tasks++] = fd;
     }
     return 0;
 }
@@ -276,7 +339,7 @@ int carry_start(struct carry *c, const struct carry_start *how, struct carry_pro
         return -1;
     if (!p->process.argv.n)
         return zl_fail(err, ZL_ERR_INVALID, "start a container: it has no process to execute");
-    if (open_cgroups(c, tasks, &s, err) < 0)
+    if (open_cgroups(c, tasks, &s, NULL, err) < 0)
         return -1;
     rc = open_joins(c, joins, &s, err) < 0 ? -1
          : p->init                         ? start_by_first(c, &s, ret, err)
@@ -320,13 +383,19 @@ int carry_exec(struct carry *c, int init, const struct plan_exec *x, const struc
                    .tracing = c->tracing },
         .pid_ns_fd = other_pid_ns(c) ? init : -1,
     };
+    struct below below = { .how = how };
+    int rc;
 
     if (!argv || !envp || check_counts(c, err) < 0)
         return -1;
     /* also the proof that whatever was looked up by its number meanwhile was its own */
     if (k_pidfd_send_signal(init, 0) < 0)
         return zl_fail_errno(err, "find the container's first process");
-    return open_cgroups(c, tasks, &s, err) < 0 ? -1 : spawn_on_cpus(&s, x, ret, err);
+    rc = check_below(c, how, err) < 0 || open_cgroups(c, tasks, &s, &below, err) < 0
+             ? -1
+             : spawn_on_cpus(&s, x, ret, err);
+    below_done(&below);
+    return rc;
 }
 
 /* v1: a process that is alone in it moves as a thread, which spares the kernel a grace period. */
@@ -344,7 +413,7 @@ int carry_fork(struct carry *c, void (*child)(void *arg, int failed), void *arg,
     int tasks[TASKS_MAX], pidfd = -1;
     struct spawn s = { .cgroup_fd = -1 };
 
-    if (check_counts(c, err) < 0 || open_cgroups(c, tasks, &s, err) < 0)
+    if (check_counts(c, err) < 0 || open_cgroups(c, tasks, &s, NULL, err) < 0)
         return -1;
     pid_t pid = spawn_fork(s.cgroup_fd, &pidfd);
     if (pid < 0)
@@ -374,17 +443,6 @@ int carry_kill_all(struct carry *c, int signal, struct zl_error *err)
 bool carry_is_empty(struct carry *c)
 {
     return !c->plan->cgroups.n || cgroup_empty(&c->cgroups[0]) == 1;
-}
-
-/* "memory" among "cpu,memory". */
-static bool names(const char *list, const char *controller)
-{
-    size_t n = strlen(controller);
-
-    for (; list && *list; list += strcspn(list, ","), list += *list == ',')
-        if (strcspn(list, ",") == n && memcmp(list, controller, n) == 0)
-            return true;
-    return false;
 }
 
 struct cgroup *carry_cgroup(struct carry *c, const char *controller)

@@ -23,6 +23,11 @@ struct carry_proc {
     int pidfd; /* the caller's to close */
 };
 
+struct carry_sub {          /* a cgroup below the container's, which is there */
+    const char *controller; /* v1: of which hierarchy; NULL: of each */
+    const char *path;       /* below the container's own; a leading '/' means nothing */
+};
+
 struct carry_start {
     int stdio[3];       /* what becomes 0, 1, 2; -1: /dev/null. Ignored with a terminal */
     int console_socket; /* terminal: a connected AF_UNIX socket that receives the pty's master
@@ -50,6 +55,8 @@ struct carry_start {
     int (*on_listener)(void *arg, const struct carry_proc *proc, int seccomp_fd,
                        struct zl_error *err);
     void *on_listener_arg;
+    const struct carry_sub *subs; /* carry_exec: where in the container's cgroups it is born */
+    size_t n_subs;
 };
 
 /* plan is borrowed; fds are the descriptors the plan counts as its own (borrowed as well). */

@@ -9,9 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "sandbox/kernel.h"
 
 void cgroup_init(struct cgroup *c, const void *base, const struct plan_cgroup *pc)
 {
@@ -240,6 +243,23 @@ int cgroup_open_join(struct cgroup *c, struct zl_error *err)
     if (c->plan->kind == PLAN_CGROUP_V1 && c->tasks_fd < 0)
         return zl_fail_errno(err, "open '%s/%s/tasks'", c->mount, c->path);
     return 0;
+}
+
+int cgroup_open_below(struct cgroup *c, const char *path, struct zl_error *err)
+{
+    const char *below = path + strspn(path, "/");
+    zl_autoclose int dir = cgroup_dir(c) < 0 ? -1
+                                             : k_openat2(c->dir_fd, below[0] ? below : ".",
+                                                         O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0,
+                                                         RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    int fd;
+
+    if (dir < 0)
+        return zl_fail_errno(err, "open cgroup '%s/%s/%s'", c->mount, c->path, below);
+    if (c->plan->kind == PLAN_CGROUP_V2)
+        return zl_take_fd(&dir);
+    fd = openat(dir, "tasks", O_WRONLY | O_CLOEXEC);
+    return fd < 0 ? zl_fail_errno(err, "open '%s/%s/%s/tasks'", c->mount, c->path, below) : fd;
 }
 
 int cgroup_make(struct cgroup *c, struct zl_error *err)

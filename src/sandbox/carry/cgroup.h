@@ -25,6 +25,8 @@ int cgroup_make(struct cgroup *c, struct zl_error *err);
 int cgroup_make_folder(struct cgroup *c);
 /* Opens what a join needs, of a cgroup that is there. */
 int cgroup_open_join(struct cgroup *c, struct zl_error *err);
+/* What joins a cgroup below it that is there: its folder (v2) or tasks (v1), the caller's. */
+int cgroup_open_below(struct cgroup *c, const char *path, struct zl_error *err);
 /* Its folder; ENOENT when it is not there. -1 and errno. */
 int cgroup_dir(struct cgroup *c);
 /* A file for writing; enable: as plan_cgroup.enable, switched on when the file is not there (v2).
