@@ -116,6 +116,8 @@ static _Noreturn void hook_child(const struct oci_hook *hook, int input, int ini
     sigemptyset(&none);
     if (setpgid(0, 0) < 0 || (join && setns(init, (int)join) < 0))
         _exit(126);
+    if (join & CLONE_NEWUSER && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
+        _exit(126);
     if (join & CLONE_NEWPID)
         become_child();
     if (dup2(input, 0) < 0 || k_close_range(3, ~0U, K_CLOSE_RANGE_CLOEXEC) < 0 ||

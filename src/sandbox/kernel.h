@@ -29,6 +29,7 @@ enum { /* open_tree(2), move_mount(2), mount_setattr(2) */
        K_ATTR_NOATIME = 0x10,
        K_ATTR_STRICTATIME = 0x20,
        K_ATTR_NODIRATIME = 0x80,
+       K_ATTR_IDMAP = 0x100000,
        K_ATTR_NOSYMFOLLOW = 0x200000,
        K_CLOSE_RANGE_CLOEXEC = 4,
 };
@@ -36,6 +37,10 @@ enum { /* open_tree(2), move_mount(2), mount_setattr(2) */
 struct k_mount_attr {
     uint64_t attr_set, attr_clr, propagation, userns_fd;
 };
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x80 /* linux/sched.h, Linux 5.6 */
+#endif
 
 /* The same numbers on every architecture (asm-generic/unistd.h). */
 enum {

@@ -29,7 +29,7 @@ enum {
     PLAN_MAGIC = 0x6e6c707a, /* "zpln" */
     PLAN_EXEC_MAGIC = 0x78657a7a,
     PLAN_UPDATE_MAGIC = 0x64707a7a,
-    PLAN_VERSION = 3,
+    PLAN_VERSION = 4,
     PLAN_MAX = 4 << 20, /* bytes */
     PLAN_LOWER_MAX = 120,
 };
@@ -60,13 +60,18 @@ enum {                          /* plan_mount.copy_up */
 struct plan_mount {
     uint32_t kind;
     plan_str source, target, type, data;
-    uint32_t recursive; /* BIND: with all mounts below source */
-    uint32_t copy_up;   /* FS: PLAN_COPY_UP… */
-    uint32_t pad;
+    uint32_t recursive;                    /* BIND: with all mounts below source */
+    uint32_t copy_up;                      /* FS: PLAN_COPY_UP… */
+    uint32_t idmap_recursive;              /* BIND: the maps are for all mounts below as well */
+    struct plan_tab uid_map, gid_map;      /* BIND: struct plan_id_map; empty: as on disk */
     uint64_t flags;                        /* FS: MS_… of mount(2) */
     uint64_t attr_set, attr_clear;         /* BIND, REMOUNT: MOUNT_ATTR_… of mount_setattr(2) */
     uint64_t rec_attr_set, rec_attr_clear; /* the same for it and all below ("rro") */
     uint64_t propagation;                  /* MS_SHARED, … | MS_REC; 0: as it comes */
+};
+
+struct plan_id_map { /* container … container + size are host … outside; user_namespaces(7) */
+    uint32_t container, host, size;
 };
 
 struct plan_device {
@@ -139,6 +144,8 @@ enum { /* plan_process.flags */
        PLAN_KEEP_GROUPS = 16, /* the supplementary groups of who starts it stay */
        PLAN_HAS_IO_PRIORITY = 32,
        PLAN_HAS_PERSONALITY = 64,
+       PLAN_USER_NS = 256,          /* in a user namespace that is not that of who starts it */
+       PLAN_NO_SETGROUPS = 512,     /* which does not let it change its supplementary groups */
        PLAN_SECCOMP_LISTENER = 128, /* the filter asks somebody: carry_start.on_listener */
 };
 struct plan_process {
@@ -168,6 +175,7 @@ enum { /* plan.flags */
            4,              /* no syncs; what is in upper after a crash of the host is worthless */
        PLAN_SETUP_DEV = 8, /* devices, links and /dev/console are wanted: /dev is the container's */
        PLAN_NO_PIVOT = 16, /* MS_MOVE and chroot instead of pivot_root: for a ramfs */
+       PLAN_MAP_BY_HELPER = 32, /* newuidmap and newgidmap write the maps: we may not */
 };
 struct plan {
     uint32_t magic, version, size, n_fds;
@@ -183,15 +191,18 @@ struct plan {
     uint32_t root_propagation_before; /* of "/", before anything is mounted: MS_PRIVATE|MS_REC, … */
     uint32_t root_propagation_after; /* of the container's "/", at the end; 0: none */
     plan_str hostname, domainname;
-    struct plan_tab joins;       /* struct plan_join */
-    struct plan_tab cgroups;     /* struct plan_cgroup; [0] is where all processes are found */
-    struct plan_tab mounts;      /* struct plan_mount, in order */
-    struct plan_tab devices;     /* struct plan_device */
-    struct plan_tab links;       /* struct plan_link */
-    struct plan_tab late_mounts; /* struct plan_mount, after devices: read-only /dev */
-    struct plan_tab masked;      /* plan_str */
-    struct plan_tab readonly;    /* plan_str */
-    struct plan_tab sysctls;     /* struct plan_file */
+    plan_str time_offsets; /* of a new time namespace, as /proc/PID/timens_offsets has them; 0 */
+    uint32_t pad2;
+    struct plan_tab uid_map, gid_map; /* struct plan_id_map, of a new user namespace */
+    struct plan_tab joins;            /* struct plan_join */
+    struct plan_tab cgroups;          /* struct plan_cgroup; [0] is where all processes are found */
+    struct plan_tab mounts;           /* struct plan_mount, in order */
+    struct plan_tab devices;          /* struct plan_device */
+    struct plan_tab links;            /* struct plan_link */
+    struct plan_tab late_mounts;      /* struct plan_mount, after devices: read-only /dev */
+    struct plan_tab masked;           /* plan_str */
+    struct plan_tab readonly;         /* plan_str */
+    struct plan_tab sysctls;          /* struct plan_file */
     struct plan_process process;
 };
 
@@ -262,6 +273,7 @@ struct plan_options {
     const char *mount_point; /* with n_lower: an existing directory, absolute */
     bool no_pivot;
     bool no_new_keyring; /* the session keyring of who starts it stays */
+    bool rootless;       /* we are no root: the container gets a cgroup where we may make one */
     bool no_cgroups;     /* the container stays in the cgroup of who starts it */
     const char *command; /* of an exec plan: what is executed, where that is not args[0] */
     const char *root;    /* of an exec plan: the container's root, to look HOME up in; NULL: the

@@ -13,6 +13,7 @@
 #include "sandbox/carry/child.h"
 #include "sandbox/carry/inner.h"
 #include "sandbox/carry/spawn.h"
+#include "sandbox/carry/userns.h"
 #include "sandbox/kernel.h"
 
 int carry_new(const struct plan *plan, const int *fds, size_t n_fds, struct carry **ret,
@@ -242,6 +243,17 @@ static int check_counts(const struct carry *c, struct zl_error *err)
     return 0;
 }
 
+/* New and joined ones. */
+static uint32_t all_namespaces(const struct plan *p)
+{
+    const struct plan_join *j = plan_table(p, p->joins);
+    uint32_t all = p->namespaces;
+
+    for (uint32_t i = 0; i < p->joins.n; i++)
+        all |= j[i].ns;
+    return all;
+}
+
 /* The program that becomes process 1 and starts the command (plan.init). */
 struct first {
     char **argv;
@@ -308,6 +320,39 @@ static int start_by_first(struct carry *c, struct spawn *s, struct carry_proc *r
     return rc;
 }
 
+/* A child that must hear from us, or change over to another time, cannot stand on our stack. */
+static bool may_share_memory(const struct plan *p)
+{
+    return !(p->process.flags & (PLAN_SECCOMP_LISTENER | PLAN_USER_NS)) &&
+           !(all_namespaces(p) & CLONE_NEWTIME);
+}
+
+/* Its maps are ours to write only where its /proc/PID is: that of who may not be looked at is
+ * root's. */
+static bool unprivileged_maker(const struct plan *p)
+{
+    return p->namespaces & CLONE_NEWUSER && geteuid() != 0;
+}
+
+static int open_trees(const struct plan *p, int **trees, struct spawn *s, struct zl_error *err)
+{
+    if (!userns_wants_trees(p))
+        return 0;
+    *trees = malloc(p->mounts.n * sizeof **trees);
+    if (!*trees)
+        return zl_fail_errno(err, "start a process");
+    for (uint32_t i = 0; i < p->mounts.n; i++)
+        (*trees)[i] = -1;
+    s->child.trees = *trees;
+    return userns_open_trees(p, *trees, err);
+}
+
+static void close_trees(const struct plan *p, const int *trees)
+{
+    for (uint32_t i = 0; trees && i < p->mounts.n; i++)
+        zl_closep(&trees[i]);
+}
+
 int carry_start(struct carry *c, const struct carry_start *how, struct carry_proc *ret,
                 struct zl_error *err)
 {
@@ -316,8 +361,9 @@ int carry_start(struct carry *c, const struct carry_start *how, struct carry_pro
     int joins[JOINS_MAX] = { [0 ... JOINS_MAX - 1] = -1 };
     zl_autofree char **argv = pointers(p, p->process.argv, err);
     zl_autofree char **envp = pointers(p, p->process.env, err);
-    uint32_t later = CLONE_NEWCGROUP | (c->own_netns ? CLONE_NEWNET : 0);
+    uint32_t later = CLONE_NEWCGROUP | CLONE_NEWTIME | (c->own_netns ? CLONE_NEWNET : 0);
     bool alone = p->namespaces & CLONE_NEWPID; /* nobody else can see the child */
+    zl_autofree int *trees = NULL;
     struct spawn s = {
         .child = { .plan = p,
                    .base = p,
@@ -327,11 +373,12 @@ int carry_start(struct carry *c, const struct carry_start *how, struct carry_pro
                    .how = how,
                    .plan_fds = c->fds,
                    .init_fd = -1,
-                   .dumpable = alone,
+                   .dumpable = alone || unprivileged_maker(p),
                    .tracing = c->tracing },
         .namespaces = p->namespaces & ~later,
         .pid_ns_fd = -1,
-        .share_memory = alone && how->gate < 0 && !(p->process.flags & PLAN_SECCOMP_LISTENER),
+        .between = p->process.flags & PLAN_USER_NS,
+        .share_memory = alone && how->gate < 0 && may_share_memory(p),
     };
     int rc;
 
@@ -341,10 +388,11 @@ int carry_start(struct carry *c, const struct carry_start *how, struct carry_pro
         return zl_fail(err, ZL_ERR_INVALID, "start a container: it has no process to execute");
     if (open_cgroups(c, tasks, &s, NULL, err) < 0)
         return -1;
-    rc = open_joins(c, joins, &s, err) < 0 ? -1
-         : p->init                         ? start_by_first(c, &s, ret, err)
-                                           : spawn_run(&s, ret, err);
+    rc = open_joins(c, joins, &s, err) < 0 || open_trees(p, &trees, &s, err) < 0 ? -1
+         : p->init ? start_by_first(c, &s, ret, err)
+                   : spawn_run(&s, ret, err);
     close_joins(joins, &s);
+    close_trees(p, trees);
     return rc;
 }
 
@@ -380,8 +428,10 @@ int carry_exec(struct carry *c, int init, const struct plan_exec *x, const struc
                    .envp = envp,
                    .how = how,
                    .init_fd = init,
+                   .enter = all_namespaces(c->plan) & CLONE_NEWTIME,
                    .tracing = c->tracing },
         .pid_ns_fd = other_pid_ns(c) ? init : -1,
+        .between = x->process.flags & PLAN_USER_NS,
     };
     struct below below = { .how = how };
     int rc;
@@ -415,7 +465,7 @@ int carry_fork(struct carry *c, void (*child)(void *arg, int failed), void *arg,
 
     if (check_counts(c, err) < 0 || open_cgroups(c, tasks, &s, NULL, err) < 0)
         return -1;
-    pid_t pid = spawn_fork(s.cgroup_fd, &pidfd);
+    pid_t pid = spawn_fork(0, s.cgroup_fd, &pidfd);
     if (pid < 0)
         return zl_fail_errno(err, "fork into the container's cgroups");
     if (pid == 0) {

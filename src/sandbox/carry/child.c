@@ -105,7 +105,7 @@ static int join_namespaces(struct child *k)
     const struct plan_join *j = plan_table(k->base, k->plan->joins);
 
     for (uint32_t i = 0; i < k->plan->joins.n; i++)
-        if (k->joins[i] >= 0 && setns(k->joins[i], (int)j[i].ns) < 0)
+        if (k->joins[i] >= 0 && !(k->joined & j[i].ns) && setns(k->joins[i], (int)j[i].ns) < 0)
             return child_fail(k, STEP_NS_JOIN, plan_text(k->base, j[i].path), NULL);
     return 0;
 }
@@ -166,24 +166,31 @@ static int set_sysctls(struct child *k)
     return 0;
 }
 
+int child_set_oom_adj(const struct plan_process *process, char out[12])
+{
+    enum { SIZE = 12 };
+    size_t at = SIZE;
+    int32_t v = process->oom_score_adj;
+    uint32_t left = v < 0 ? 0 - (uint32_t)v : (uint32_t)v;
+
+    out[--at] = '\0';
+    do
+        out[--at] = (char)('0' + left % 10);
+    while (left /= 10);
+    if (v < 0)
+        out[--at] = '-';
+    memmove(out, out + at, SIZE - at);
+    return child_write_file("/proc/self/oom_score_adj", out);
+}
+
 static int set_oom_adj(struct child *k)
 {
     char text[12];
-    size_t at = sizeof text;
-    int32_t v = k->process->oom_score_adj;
-    uint32_t left = v < 0 ? 0 - (uint32_t)v : (uint32_t)v;
 
-    if (!(k->process->flags & PLAN_HAS_OOM_ADJ))
+    /* in a user namespace it is too late: userns.c */
+    if (!(k->process->flags & PLAN_HAS_OOM_ADJ) || k->process->flags & PLAN_USER_NS)
         return 0;
-    text[--at] = '\0';
-    do
-        text[--at] = (char)('0' + left % 10);
-    while (left /= 10);
-    if (v < 0)
-        text[--at] = '-';
-    return child_write_file("/proc/self/oom_score_adj", text + at) < 0
-               ? child_fail(k, STEP_OOM_ADJ, text + at, NULL)
-               : 0;
+    return child_set_oom_adj(k->process, text) < 0 ? child_fail(k, STEP_OOM_ADJ, text, NULL) : 0;
 }
 
 int child_meet_parent(struct child *k, enum step step, bool wait)
@@ -276,12 +283,15 @@ static int wait_at_gate(struct child *k)
 
 static int enter_container(struct child *k)
 {
-    uint32_t all = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+    uint32_t all =
+        CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | k->enter;
 
     if (setns(k->init_fd, (int)all) < 0)
         return child_fail(k, STEP_NS_JOIN, NULL, NULL);
     k->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return k->root_fd < 0 ? child_fail(k, STEP_NS_JOIN, "/", NULL) : 0;
+    if (k->root_fd < 0)
+        return child_fail(k, STEP_NS_JOIN, "/", NULL);
+    return child_become_root(k);
 }
 
 /* ---- the way ---- */
@@ -294,7 +304,9 @@ struct way {
 /* clang-format off */
 static const struct way into_new_container[] = {
     { STEP_CGROUP_JOIN,  join_cgroups },
+    { STEP_USER_NS,      child_user_ns },
     { STEP_NS_JOIN,      join_namespaces },
+    { STEP_TIME_NS,      child_time_ns },
     { STEP_CGROUP_NS,    make_cgroup_ns },
     { STEP_SESSION,      begin_session },
     { STEP_LOOPBACK,     raise_loopback },

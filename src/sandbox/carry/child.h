@@ -14,6 +14,8 @@ enum step {
     STEP_NONE,
     STEP_CGROUP_JOIN,
     STEP_NS_JOIN,
+    STEP_USER_NS,
+    STEP_TIME_NS,
     STEP_CGROUP_NS,
     STEP_SESSION,
     STEP_LOOPBACK,
@@ -67,6 +69,7 @@ struct shared { /* in memory that both processes see, whether or not they share 
     uint64_t spent_ns[STEPS]; /* ZLAYER_TRACE=start */
     int32_t listener;         /* 1 + the child's descriptor of its seccomp filter; 0: none yet */
     int32_t taken;            /* the parent has it */
+    int32_t pid;              /* of the child, when somebody between us made it; 0: nobody could */
 };
 
 struct child {
@@ -79,8 +82,11 @@ struct child {
     const int *plan_fds;
     const int *tasks; /* open cgroup files; "0" goes into each */
     size_t n_tasks;
-    const int *joins;    /* namespaces by fd, in the order of plan->joins; a pid namespace is -1 */
-    int init_fd;         /* exec: pidfd of the container's first process */
+    const int *joins; /* namespaces by fd, in the order of plan->joins; a pid namespace is -1 */
+    const int *trees; /* of plan->mounts: what is bound, detached and perhaps mapped; -1: by path */
+    uint32_t enter;   /* exec: CLONE_NEWTIME, when the container has a time namespace */
+    uint32_t joined;  /* CLONE_NEW… that whoever made the child is in already */
+    int init_fd;      /* exec: pidfd of the container's first process */
     uint32_t namespaces; /* CLONE_NEW… that clone made */
     int sync;            /* seqpacket to the parent, which waits for a byte; -1: vfork */
     int parents_end;     /* of that socket: the child closes it, so that its parent's end shows */
@@ -110,6 +116,9 @@ void child_mark(struct child *k, enum step step);
 
 /* Tells the parent that we are this far, and waits for its answer when one is asked for. */
 int child_meet_parent(struct child *k, enum step step, bool wait);
+
+/* oom_score_adj of the caller, as process says. -1 and errno. */
+int child_set_oom_adj(const struct plan_process *process, char out[12]);
 
 /* "/proc/self/fd/<fd>", for calls that take a path only. */
 enum { FD_PATH_SIZE = 32 };
@@ -150,6 +159,11 @@ int child_seccomp(struct child *k);
 
 /* scheduling.c */
 int child_scheduling(struct child *k);
+
+/* userns.c, the child's side */
+int child_user_ns(struct child *k);     /* waits until the parent wrote the maps */
+int child_become_root(struct child *k); /* id 0 of its user namespace; without one nothing */
+int child_time_ns(struct child *k);
 
 /* command.c */
 int child_find(struct child *k);

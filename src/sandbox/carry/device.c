@@ -8,6 +8,7 @@
 
 #include "base/weaken.h"
 #include "sandbox/carry/child.h"
+#include "sandbox/kernel.h"
 
 /* Opens (or makes) the folder of path and returns the name in it; NULL and errno. */
 static const char *enter_folder(struct child *k, const char *path)
@@ -61,12 +62,41 @@ static int make_device(struct child *k, const struct plan_device *d)
     return 0;
 }
 
+/* In a user namespace no device can be made: the host's, of the same name, is bound. */
+static int bind_device(struct child *k, const struct plan_device *d)
+{
+    const char *path = plan_text(k->base, d->path);
+    struct stat st;
+    int tree = k_open_tree(AT_FDCWD, path, K_OPEN_TREE_CLONE | K_OPEN_TREE_CLOEXEC);
+    int target;
+
+    if (tree < 0 || fstat(tree, &st) < 0)
+        return -1;
+    if ((st.st_mode & S_IFMT) != (d->mode & S_IFMT) || st.st_rdev != d->rdev) {
+        errno = ENODEV;
+        return -1;
+    }
+    target = child_target(k, path, false);
+    if (target < 0 || k_move_mount(tree, "", target, "",
+                                   K_MOVE_MOUNT_F_EMPTY_PATH | K_MOVE_MOUNT_T_EMPTY_PATH) < 0)
+        return -1;
+    (void)close(tree);
+    return close(target);
+}
+
+static int put_device(struct child *k, const struct plan_device *d)
+{
+    bool fifo = (d->mode & S_IFMT) == S_IFIFO;
+
+    return k->process->flags & PLAN_USER_NS && !fifo ? bind_device(k, d) : make_device(k, d);
+}
+
 int child_devices(struct child *k)
 {
     const struct plan_device *d = plan_table(k->base, k->plan->devices);
 
     for (uint32_t i = 0; i < k->plan->devices.n; i++)
-        if (make_device(k, &d[i]) < 0)
+        if (put_device(k, &d[i]) < 0)
             return child_fail(k, STEP_DEVICE, plan_text(k->base, d[i].path), NULL);
     return 0;
 }

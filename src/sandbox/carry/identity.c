@@ -96,7 +96,7 @@ int child_user(struct child *k)
     /* otherwise leaving uid 0 clears the permitted set, of which capset() could keep nothing */
     if (p->uid && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
         return child_fail(k, STEP_USER, NULL, NULL);
-    if ((!(p->flags & PLAN_KEEP_GROUPS) &&
+    if ((!(p->flags & (PLAN_KEEP_GROUPS | PLAN_NO_SETGROUPS)) &&
          syscall(SYS_setgroups, (size_t)p->groups.n, plan_table(k->base, p->groups)) < 0) ||
         syscall(SYS_setresgid, p->gid, p->gid, p->gid) < 0)
         return child_fail(k, STEP_GROUPS, NULL, NULL);

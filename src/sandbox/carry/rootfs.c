@@ -199,15 +199,25 @@ static int mount_fs(struct child *k, const struct plan_mount *m, int target_fd)
     return m->propagation ? remount(k, plan_text(k->base, m->target), m) : 0;
 }
 
+/* What our maker opened for it, -1: nothing. */
+static int tree_of(const struct child *k, const struct plan_mount *m)
+{
+    const struct plan_mount *first = plan_table(k->base, k->plan->mounts);
+
+    return k->trees && m >= first && m < first + k->plan->mounts.n ? k->trees[m - first] : -1;
+}
+
 static int mount_bind(struct child *k, const struct plan_mount *m)
 {
     const char *target = plan_text(k->base, m->target);
     struct stat st;
     int tree, target_fd;
 
-    tree =
-        k_open_tree(AT_FDCWD, plan_text(k->base, m->source),
-                    K_OPEN_TREE_CLONE | K_OPEN_TREE_CLOEXEC | (m->recursive ? K_AT_RECURSIVE : 0));
+    tree = tree_of(k, m);
+    if (tree < 0)
+        tree = k_open_tree(AT_FDCWD, plan_text(k->base, m->source),
+                           K_OPEN_TREE_CLONE | K_OPEN_TREE_CLOEXEC |
+                               (m->recursive ? K_AT_RECURSIVE : 0));
     if (tree < 0 || fstat(tree, &st) < 0)
         return -1;
     target_fd = child_target(k, target, S_ISDIR(st.st_mode));
@@ -446,7 +456,8 @@ int child_root(struct child *k)
         return child_fail(k, STEP_PROPAGATION, path, NULL);
     }
     if (p->root_kind == PLAN_ROOT_OVERLAY) {
-        if (mount_overlay(k, path) < 0)
+        /* an overlay does everything with the rights of who mounted it */
+        if (child_become_root(k) < 0 || mount_overlay(k, path) < 0)
             return -1;
     } else if (mount(path, path, NULL, MS_BIND | MS_REC, NULL) < 0) {
         return child_fail(k, STEP_ROOT, path, NULL);
@@ -457,7 +468,7 @@ int child_root(struct child *k)
     /* what is mounted inside must not appear in the bundle on the host */
     if (!p->root_propagation_before && mount(NULL, path, NULL, MS_PRIVATE, NULL) < 0)
         return child_fail(k, STEP_PROPAGATION, path, NULL);
-    return 0;
+    return child_become_root(k);
 }
 
 /* ---- masked and read-only paths ---- */

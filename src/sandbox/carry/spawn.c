@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 
 #include "base/weaken.h"
+#include "sandbox/carry/userns.h"
 #include "sandbox/kernel.h"
 
 #ifndef CLONE_PIDFD
@@ -85,10 +86,10 @@ static long clone3_call(const struct clone3_args *a, void (*fn)(struct child *),
 }
 
 /* A copy needs no stack of its own and returns twice, so it is a plain system call. */
-pid_t spawn_fork(int cgroup_fd, int *ret_pidfd)
+pid_t spawn_fork(uint64_t namespaces, int cgroup_fd, int *ret_pidfd)
 {
     struct clone3_args a = {
-        .flags = CLONE_PIDFD | (cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
+        .flags = namespaces | CLONE_PIDFD | (cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
         .pidfd = (uintptr_t)ret_pidfd,
         .exit_signal = SIGCHLD,
         .cgroup = cgroup_fd >= 0 ? (uint64_t)cgroup_fd : 0,
@@ -201,7 +202,12 @@ static int follow(struct spawn *s, int sync, struct carry_proc *p, struct zl_err
                 return -1;
             continue;
         }
-        if (how->before_pivot(how->before_pivot_arg, p, err) < 0) {
+        if (word == STEP_USER_NS) {
+            if (userns_write_maps(s->child.plan, p->pid, err) < 0) {
+                spawn_end(p);
+                return -1;
+            }
+        } else if (how->before_pivot(how->before_pivot_arg, p, err) < 0) {
             (void)failed(s->child.shared, p, NULL); /* the hook's own error is the story */
             return -1;
         }
@@ -235,6 +241,52 @@ static int lend_pid_ns(int fd, int *ret_own, struct zl_error *err)
     return 0;
 }
 
+/* In the process between: the child, as a child of our parent. Does not return. */
+static _Noreturn void between(struct spawn *s, struct clone3_args *a)
+{
+    struct child *k = &s->child;
+    long pid;
+
+    for (size_t i = 0; i < k->n_tasks; i++)
+        if (write(k->tasks[i], "0", 1) != 1) {
+            (void)child_fail(k, STEP_CGROUP_JOIN, NULL, NULL);
+            _exit(127);
+        }
+    k->n_tasks = 0; /* what is born to us is in them as well */
+    if (userns_enter(k, s->pid_ns_fd) < 0)
+        _exit(127);
+    a->flags = (a->flags & ~(uint64_t)(CLONE_PIDFD | CLONE_INTO_CGROUP)) | CLONE_PARENT;
+    a->exit_signal = 0; /* clone3(2): our own */
+    a->pidfd = a->cgroup = 0;
+    pid = clone3_call(a, child_entry, k);
+    errno = pid < 0 ? (int)-pid : 0;
+    if (pid < 0)
+        (void)child_fail(k, STEP_USER_NS, NULL, NULL);
+    else
+        k->shared->pid = (int32_t)pid;
+    _exit(0);
+}
+
+/* The child's pid, or -errno. A report tells more, if there is one. */
+static long clone_by_another(struct spawn *s, struct clone3_args *a)
+{
+    struct carry_proc p = { .pidfd = -1 };
+    sigset_t all, before;
+
+    sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, &before);
+    p.pid = spawn_fork(0, s->cgroup_fd, &p.pidfd);
+    if (p.pid == 0)
+        between(s, a);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    if (p.pid < 0)
+        return -errno;
+    (void)reap(&p);
+    if (s->child.shared->pid)
+        return s->child.shared->pid;
+    return s->child.shared->report.errnum ? -s->child.shared->report.errnum : -ECHILD;
+}
+
 /* A copy that others will see is born so that they cannot trace it, not even before its first
  * instruction; we are as we were when it is there. */
 static long clone_hidden(struct spawn *s, struct clone3_args *a)
@@ -244,10 +296,26 @@ static long clone_hidden(struct spawn *s, struct clone3_args *a)
 
     if (hide && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return -errno;
-    pid = clone_quietly(a, &s->child);
+    pid = s->between ? clone_by_another(s, a) : clone_quietly(a, &s->child);
     if (hide)
         (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     return pid;
+}
+
+static int not_cloned(const struct spawn *s, struct zl_error *err)
+{
+    const struct report *r = &s->child.shared->report;
+    int why = errno;
+
+    if (r->step == STEP_NONE)
+        return zl_fail_errno(err, "clone the container's first process");
+    (void)step_error(r, err);
+    if (r->step == STEP_USER_NS && s->namespaces & CLONE_NEWUSER &&
+        (why == EPERM || why == ENOSPC || why == EUSERS))
+        return zl_wrap(err, "this host does not let us make a user namespace (sysctls "
+                            "user.max_user_namespaces, kernel.unprivileged_userns_clone, "
+                            "kernel.apparmor_restrict_unprivileged_userns)");
+    return -1;
 }
 
 static int clone_child(struct spawn *s, void *stack, struct carry_proc *p, struct zl_error *err)
@@ -269,15 +337,19 @@ static int clone_child(struct spawn *s, void *stack, struct carry_proc *p, struc
         a.flags |= CLONE_INTO_CGROUP;
         a.cgroup = (uint64_t)s->cgroup_fd;
     }
-    if (lend_pid_ns(s->pid_ns_fd, &own_pid_ns, err) < 0)
+    if (!s->between && lend_pid_ns(s->pid_ns_fd, &own_pid_ns, err) < 0)
         return -1;
     pid = clone_hidden(s, &a);
     if (own_pid_ns >= 0 && setns(own_pid_ns, CLONE_NEWPID) < 0)
         return zl_fail_errno(err, "return to the own PID namespace");
     if (pid < 0) {
         errno = (int)-pid;
-        return zl_fail_errno(err, "clone the container's first process");
+        return not_cloned(s, err);
     }
+    if (s->between) /* not reaped before we do it: the number is its own */
+        pidfd = k_pidfd_open((pid_t)pid);
+    if (pidfd < 0)
+        return zl_fail_errno(err, "open the container's first process");
     *p = (struct carry_proc){ .pid = (pid_t)pid, .pidfd = pidfd };
     return 0;
 }

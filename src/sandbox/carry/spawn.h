@@ -11,15 +11,16 @@ struct spawn {
     uint32_t n_joins;    /* how many of child.joins are open */
     int pid_ns_fd;       /* a PID namespace to be born in; -1: ours, or a new one */
     int cgroup_fd;       /* v2: CLONE_INTO_CGROUP; -1: none */
+    bool between;        /* a process between us makes it: userns.c */
     bool share_memory;   /* CLONE_VM | CLONE_VFORK; only without gate */
 };
 
 /* Returns when the child executed its command, or waits at its gate. */
 int spawn_run(struct spawn *s, struct carry_proc *ret, struct zl_error *err);
 
-/* fork(2) with a pidfd, close-on-exec, and into a cgroup of v2 (-1: none). 0 in the child; -1 and
- * errno. */
-pid_t spawn_fork(int cgroup_fd, int *ret_pidfd);
+/* fork(2) with a pidfd, close-on-exec, with CLONE_NEW… and into a cgroup of v2 (-1: none). 0 in the
+ * child; -1 and errno. */
+pid_t spawn_fork(uint64_t namespaces, int cgroup_fd, int *ret_pidfd);
 /* Kills it and waits for its end. */
 void spawn_end(struct carry_proc *p);
 

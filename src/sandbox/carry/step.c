@@ -13,6 +13,8 @@ static const struct {
     [STEP_NONE]         = { "clone", "" },
     [STEP_CGROUP_JOIN]  = { "join the container's cgroup", "" },
     [STEP_NS_JOIN]      = { "join namespace", "" },
+    [STEP_USER_NS]      = { "enter the user namespace", "" },
+    [STEP_TIME_NS]      = { "make a time namespace", "" },
     [STEP_CGROUP_NS]    = { "make a cgroup namespace", "" },
     [STEP_SESSION]      = { "begin a session", "" },
     [STEP_LOOPBACK]     = { "bring up the loopback interface", "" },

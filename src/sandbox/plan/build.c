@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mount.h>
 
+#include "sandbox/kernel.h"
 #include "sandbox/plan/parts.h"
 
 void build_note(const struct build *b, const char *fmt, ...)
@@ -24,7 +25,7 @@ static const uint32_t clone_bits[] = {
     [OCI_NS_PID] = CLONE_NEWPID,       [OCI_NS_NETWORK] = CLONE_NEWNET,
     [OCI_NS_MOUNT] = CLONE_NEWNS,      [OCI_NS_IPC] = CLONE_NEWIPC,
     [OCI_NS_UTS] = CLONE_NEWUTS,       [OCI_NS_USER] = CLONE_NEWUSER,
-    [OCI_NS_CGROUP] = CLONE_NEWCGROUP, [OCI_NS_TIME] = 0x80, /* CLONE_NEWTIME */
+    [OCI_NS_CGROUP] = CLONE_NEWCGROUP, [OCI_NS_TIME] = CLONE_NEWTIME,
 };
 
 static int refuse_namespace(struct build *b, size_t i, const char *what)
@@ -48,10 +49,6 @@ static int build_namespaces(struct build *b, struct plan *p)
     for (size_t i = 0; i < b->config->linux_.namespaces.n; i++) {
         const struct oci_namespace *ns = &b->config->linux_.namespaces.v[i];
         uint32_t bit = clone_bits[ns->type];
-        if (ns->type == OCI_NS_USER)
-            return refuse_namespace(b, i, "user namespaces are not supported");
-        if (ns->type == OCI_NS_TIME)
-            return refuse_namespace(b, i, "time namespaces are not supported");
         if (seen & bit)
             return zl_fail(b->err, ZL_ERR_INVALID, "linux.namespaces[%zu]: the same type again", i);
         /* the container's root would become the root of all who live there */
@@ -143,8 +140,6 @@ static int refuse_unsupported(struct build *b)
         bool there;
         const char *name;
     } wanted[] = {
-        { l->uid_mappings.n || l->gid_mappings.n, "uidMappings" },
-        { l->time_offsets.n, "timeOffsets" },
         { l->mount_label && l->mount_label[0], "mountLabel" },
     };
 
@@ -185,9 +180,10 @@ static int fill(struct build *b, struct plan *p)
     const struct oci_linux *l = &b->config->linux_;
 
     build_names(b, p);
-    if (refuse_unsupported(b) < 0 || build_namespaces(b, p) < 0 || check_names(b, p) < 0 ||
-        build_root(b, p) < 0 || build_cgroups(b, p) < 0 || build_mounts(b, p) < 0 ||
-        build_devices(b, p) < 0 || build_sysctls(b, p) < 0)
+    if (refuse_unsupported(b) < 0 || build_namespaces(b, p) < 0 || build_users(b, p) < 0 ||
+        build_time(b, p) < 0 || check_names(b, p) < 0 || build_root(b, p) < 0 ||
+        build_cgroups(b, p) < 0 || build_mounts(b, p) < 0 || build_devices(b, p) < 0 ||
+        build_sysctls(b, p) < 0)
         return -1;
     p->masked = writer_texts(&b->w, l->masked_paths.v, l->masked_paths.n);
     p->readonly = writer_texts(&b->w, l->readonly_paths.v, l->readonly_paths.n);

@@ -39,9 +39,11 @@ static const struct shape numbers64 = { .size = sizeof(uint64_t) };
 static const struct shape texts = { .size = sizeof(plan_str), .n = 1, .members = { { 0, NULL } } };
 static const struct shape joins = {
     .size = sizeof(struct plan_join), .n = 1, .members = { TEXT(plan_join, path) } };
+static const struct shape id_maps = { .size = sizeof(struct plan_id_map) };
 static const struct shape mounts = {
-    .size = sizeof(struct plan_mount), .kind = { PLAN_MOUNT_KINDS }, .n = 4,
-    .members = { TEXT(plan_mount, source), TEXT(plan_mount, target), TEXT(plan_mount, type), TEXT(plan_mount, data) } };
+    .size = sizeof(struct plan_mount), .kind = { PLAN_MOUNT_KINDS }, .n = 6,
+    .members = { TEXT(plan_mount, source), TEXT(plan_mount, target), TEXT(plan_mount, type), TEXT(plan_mount, data),
+                 TABLE(plan_mount, uid_map, id_maps), TABLE(plan_mount, gid_map, id_maps) } };
 static const struct shape devices = {
     .size = sizeof(struct plan_device), .n = 1, .members = { TEXT(plan_device, path) } };
 static const struct shape links = {
@@ -64,11 +66,12 @@ static const struct shape process = {
 static const struct shape exec = {
     .size = sizeof(struct plan_exec), .n = 1, .members = { TABLE(plan_exec, cpus_before, numbers64) } };
 static const struct shape whole = {
-    .size = sizeof(struct plan), .n = 12,
+    .size = sizeof(struct plan), .n = 15,
     .members = { TEXT(plan, root_path), TEXT(plan, hostname), TEXT(plan, domainname), TABLE(plan, joins, joins),
                  TABLE(plan, cgroups, cgroups), TABLE(plan, mounts, mounts), TABLE(plan, devices, devices),
                  TABLE(plan, links, links), TABLE(plan, late_mounts, mounts), TABLE(plan, masked, texts),
-                 TABLE(plan, readonly, texts), TABLE(plan, sysctls, files) } };
+                 TABLE(plan, readonly, texts), TABLE(plan, sysctls, files),
+                 TEXT(plan, time_offsets), TABLE(plan, uid_map, id_maps), TABLE(plan, gid_map, id_maps) } };
 static const struct shape update = {
     .size = sizeof(struct plan_update), .n = 1, .members = { TABLE(plan_update, cgroups, cgroups) } };
 /* clang-format on */

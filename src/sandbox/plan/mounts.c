@@ -17,7 +17,7 @@ enum {
     IS_PROPAGATION = 2,
     IS_RECURSIVE = 4,
     IS_IGNORED = 8,
-    IS_REFUSED = 16,
+    IS_IDMAP = 16,
     IS_REMOUNT = 32,
     IS_COPY_UP = 64,
 };
@@ -40,7 +40,7 @@ static const struct option options[] = {
     { "diratime",      0, MS_NODIRATIME, 0, K_ATTR_NODIRATIME, 0 },
     { "dirsync",       MS_DIRSYNC, 0, 0, 0, 0 },
     { "exec",          0, MS_NOEXEC, 0, K_ATTR_NOEXEC, 0 },
-    { "idmap",         0, 0, 0, 0, IS_REFUSED },
+    { "idmap",         0, 0, 0, 0, IS_IDMAP },
     { "iversion",      MS_I_VERSION, 0, 0, 0, 0 },
     { "lazytime",      MS_LAZYTIME, 0, 0, 0, 0 },
     { "loud",          0, MS_SILENT, 0, 0, 0 },
@@ -64,6 +64,7 @@ static const struct option options[] = {
     { "relatime",      MS_RELATIME, MS_NOATIME | MS_STRICTATIME, 0, K_ATTR_ATIME, 0 },
     { "remount",       0, 0, 0, 0, IS_REMOUNT },
     { "rexec",         0, 0, 0, K_ATTR_NOEXEC, IS_RECURSIVE },
+    { "ridmap",        0, 0, 0, 0, IS_IDMAP | IS_RECURSIVE },
     { "rnoatime",      0, 0, K_ATTR_NOATIME, K_ATTR_ATIME, IS_RECURSIVE },
     { "rnodev",        0, 0, K_ATTR_NODEV, 0, IS_RECURSIVE },
     { "rnodiratime",   0, 0, K_ATTR_NODIRATIME, 0, IS_RECURSIVE },
@@ -134,6 +135,31 @@ static void apply(const struct option *o, struct plan_mount *m)
     }
 }
 
+/* config.md, "Mounts": a mount's own maps, with `idmap` or without, else those of the container. */
+static int read_id_maps(struct build *b, size_t index, unsigned idmap, struct plan_mount *m)
+{
+    const struct oci_mount *from = &b->config->mounts.v[index];
+    const struct oci_linux *l = &b->config->linux_;
+    bool own = from->uid_mappings.n || from->gid_mappings.n;
+
+    if (!own && !idmap)
+        return 0;
+    if (m->kind != PLAN_MOUNT_BIND)
+        return zl_fail(b->err, ZL_ERR_INVALID, "mounts[%zu]: id mappings are for binds", index);
+    if (own && (!from->uid_mappings.n || !from->gid_mappings.n))
+        return zl_fail(b->err, ZL_ERR_INVALID,
+                       "mounts[%zu]: uidMappings and gidMappings go together", index);
+    if (!own && (!l->uid_mappings.n || !l->gid_mappings.n))
+        return zl_fail(b->err, ZL_ERR_INVALID,
+                       "mounts[%zu].options: idmap without uidMappings and gidMappings, and the "
+                       "container has none either",
+                       index);
+    m->uid_map = build_id_maps(b, own ? &from->uid_mappings : &l->uid_mappings);
+    m->gid_map = build_id_maps(b, own ? &from->gid_mappings : &l->gid_mappings);
+    m->idmap_recursive = (idmap & IS_RECURSIVE) != 0;
+    return 0;
+}
+
 /* Of a bind only its own flags change, all of them; else those of the file system. */
 static void become_remount(struct plan_mount *m)
 {
@@ -148,21 +174,21 @@ static void become_remount(struct plan_mount *m)
 static int read_options(struct build *b, size_t index, struct plan_mount *m, struct zl_buf *data)
 {
     const struct oci_mount *from = &b->config->mounts.v[index];
+    unsigned idmap = 0;
 
     if (from->type && strcmp(from->type, "bind") == 0)
         m->kind = PLAN_MOUNT_BIND;
     for (size_t i = 0; i < from->options.n; i++) {
         const struct option *o = find_option(from->options.v[i]);
-        if (o && o->is & IS_REFUSED)
-            return zl_fail(b->err, ZL_ERR_UNSUPPORTED,
-                           "mounts[%zu].options[%zu]: '%s' is not supported", index, i, o->name);
-        if (o)
+        if (o && o->is & IS_IDMAP)
+            idmap |= o->is;
+        else if (o)
             apply(o, m);
         else
             zl_buf_addf(data, "%s%s", data->len ? "," : "", from->options.v[i]);
     }
     become_remount(m);
-    return 0;
+    return read_id_maps(b, index, idmap, m);
 }
 
 /* A file system of its own has its attributes by the flags of mount(2). */
@@ -277,9 +303,6 @@ static int check_mount(struct build *b, size_t index, const struct plan_mount *m
 
     if (!from->destination[0])
         return zl_fail(b->err, ZL_ERR_INVALID, "mounts[%zu].destination: it is empty", index);
-    if (from->uid_mappings.n || from->gid_mappings.n)
-        return zl_fail(b->err, ZL_ERR_UNSUPPORTED, "mounts[%zu]: id mappings are not supported",
-                       index);
     if (m->kind == PLAN_MOUNT_BIND && (!from->source || !from->source[0]))
         return zl_fail(b->err, ZL_ERR_INVALID, "mounts[%zu].source: required for a bind", index);
     if (m->kind == PLAN_MOUNT_FS && !(m->flags & MS_REMOUNT) && (!from->type || !from->type[0]))

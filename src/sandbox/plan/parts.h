@@ -22,6 +22,14 @@ void build_note(const struct build *b, const char *fmt, ...) ZL_PRINTF(2, 3);
 int build_mounts(struct build *b, struct plan *p);  /* mounts.c: mounts, late_mounts */
 int build_devices(struct build *b, struct plan *p); /* devices.c: devices, links */
 int build_cgroups(struct build *b, struct plan *p); /* cgroups.c */
+/* users.c: maps of the user namespace and offsets of the time namespace, or why there are none */
+int build_users(struct build *b, struct plan *p);
+int build_time(struct build *b, struct plan *p);
+struct plan_tab build_id_maps(struct build *b, const struct oci_id_mappings *from);
+/* Whether the container has a user namespace of its own, new or joined. */
+bool has_user_ns(const struct build *b);
+/* Whether that is one that keeps its supplementary groups as they are: user_namespaces(7). */
+bool has_fixed_groups(const struct build *b);
 int build_sysctls(struct build *b, struct plan *p); /* sysctl.c */
 /* process.c; x is what is executed, the rest is the container's. */
 int build_process(struct build *b, const struct oci_process *x, struct plan_process *p);

@@ -40,7 +40,7 @@ static uint64_t capability_set(struct build *b, const struct zl_strs *names, uin
 
 static void set_capabilities(struct build *b, const struct oci_capabilities *from, uint64_t *caps)
 {
-    uint64_t have = available();
+    uint64_t have = has_user_ns(b) ? ~UINT64_C(0) : available(); /* its root has all, in it */
 
     if (!from)
         return; /* none */
@@ -109,7 +109,8 @@ static uint32_t process_flags(const struct build *b, const struct oci_process *x
     return (keeps_groups(b) ? PLAN_KEEP_GROUPS : 0u) |
            (x->no_new_privileges ? PLAN_NO_NEW_PRIVS : 0u) | (x->terminal ? PLAN_TERMINAL : 0u) |
            (x->oom_score_adj.set ? PLAN_HAS_OOM_ADJ : 0u) |
-           (x->user.umask.set ? PLAN_HAS_UMASK : 0u);
+           (x->user.umask.set ? PLAN_HAS_UMASK : 0u) | (has_user_ns(b) ? PLAN_USER_NS : 0u) |
+           (has_fixed_groups(b) ? PLAN_NO_SETGROUPS : 0u);
 }
 
 /* runc's name for it, so that one container has one whoever looks for it. */
@@ -137,6 +138,10 @@ int build_process(struct build *b, const struct oci_process *x, struct plan_proc
     if (refuse_unsupported(b, x) < 0)
         return -1;
     p->flags = process_flags(b, x);
+    if (p->flags & PLAN_NO_SETGROUPS && x->user.additional_gids.n)
+        return zl_fail(b->err, ZL_ERR_UNSUPPORTED,
+                       "process.user.additionalGids: a user namespace of one group cannot have "
+                       "others: map more of /etc/subgid");
     p->uid = x->user.uid;
     p->gid = x->user.gid;
     p->umask = (uint32_t)(x->user.umask.v & 0777);

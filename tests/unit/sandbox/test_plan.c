@@ -18,6 +18,7 @@
 #define NAMESPACES                                                                                 \
     "\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"uts\"},{\"type\":"        \
     "\"ipc\"}]"
+#define ONE_MAP "{\"containerID\":0,\"hostID\":1000,\"size\":10}"
 #define PROCESS "\"process\":{\"cwd\":\"/\",\"args\":[\"/bin/x\"],\"env\":[\"A=1\"]}"
 
 struct made {
@@ -307,6 +308,52 @@ static void a_listener_that_nobody_asks_is_not_wanted(void **unused)
     assert_int_equal(m.plan->process.seccomp_flags, 0);
 }
 
+static void user_and_time_namespaces_bring_their_maps_and_offsets(void **unused)
+{
+    automade struct made m;
+    (void)unused;
+
+    assert_int_equal(build(&m,
+                           PROCESS
+                           ",\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"user\"},"
+                           "{\"type\":\"time\"}],\"uidMappings\":[" ONE_MAP
+                           "],\"gidMappings\":[" ONE_MAP "],\"timeOffsets\":{\"monotonic\":"
+                           "{\"secs\":-5,\"nanosecs\":7},\"boottime\":{\"secs\":2}}}",
+                           NULL),
+                     0);
+    const struct plan_id_map *map = plan_table(m.plan, m.plan->uid_map);
+    assert_int_equal(m.plan->namespaces, CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWTIME);
+    assert_int_equal(m.plan->uid_map.n, 1);
+    assert_int_equal(m.plan->gid_map.n, 1);
+    assert_int_equal(map->host, 1000);
+    assert_int_equal(map->size, 10);
+    assert_string_equal(text(&m, m.plan->time_offsets), "monotonic -5 7\nboottime 2 0\n");
+    assert_true(m.plan->process.flags & PLAN_USER_NS);
+}
+
+static void mounts_have_maps_of_their_own_or_the_containers(void **unused)
+{
+    automade struct made m;
+    (void)unused;
+
+    assert_int_equal(build(&m,
+                           PROCESS
+                           ",\"mounts\":[{\"destination\":\"/a\",\"source\":\"/"
+                           "\",\"options\":[\"bind\",\"ridmap\"]},"
+                           "{\"destination\":\"/b\",\"source\":\"/"
+                           "\",\"options\":[\"bind\"],\"uidMappings\":[" ONE_MAP "," ONE_MAP
+                           "],\"gidMappings\":[" ONE_MAP "]}],"
+                           "\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"user\"}],"
+                           "\"uidMappings\":[" ONE_MAP "],\"gidMappings\":[" ONE_MAP "]}",
+                           NULL),
+                     0);
+    const struct plan_mount *mount = plan_table(m.plan, m.plan->mounts);
+    assert_int_equal(mount[0].uid_map.n, 1);
+    assert_int_equal(mount[0].idmap_recursive, 1);
+    assert_int_equal(mount[1].uid_map.n, 2);
+    assert_int_equal(mount[1].idmap_recursive, 0);
+}
+
 static void cpus_of_a_further_process_are_a_set_of_bits(void **unused)
 {
     automade struct made m;
@@ -337,7 +384,15 @@ static void cpus_of_a_further_process_are_a_set_of_bits(void **unused)
 /* clang-format off */
 static const struct { const char *rest, *message; enum zl_err_kind kind; } bad[] = {
     { PROCESS ",\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"user\"}]}",
-      "config.json: linux.namespaces[1]: user namespaces are not supported", ZL_ERR_UNSUPPORTED },
+      "config.json: linux.uidMappings: a new user namespace needs them", ZL_ERR_INVALID },
+    { PROCESS ",\"linux\":{" NAMESPACES ",\"uidMappings\":[" ONE_MAP "]}",
+      "config.json: linux.uidMappings, linux.gidMappings: need a user namespace", ZL_ERR_INVALID },
+    { PROCESS ",\"linux\":{" NAMESPACES ",\"timeOffsets\":{\"boottime\":{\"secs\":1}}}",
+      "config.json: linux.timeOffsets: need a new time namespace", ZL_ERR_INVALID },
+    { PROCESS ",\"mounts\":[{\"destination\":\"/x\",\"source\":\"/\",\"options\":[\"bind\",\"idmap\"]}],\"linux\":{" NAMESPACES "}",
+      "config.json: mounts[0].options: idmap without uidMappings and gidMappings, and the container has none either", ZL_ERR_INVALID },
+    { PROCESS ",\"mounts\":[{\"destination\":\"/x\",\"source\":\"/\",\"options\":[\"bind\"],\"uidMappings\":[" ONE_MAP "]}],\"linux\":{" NAMESPACES "}",
+      "config.json: mounts[0]: uidMappings and gidMappings go together", ZL_ERR_INVALID },
     { PROCESS ",\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"mount\"}]}",
       "config.json: linux.namespaces[1]: the same type again", ZL_ERR_INVALID },
     { PROCESS ",\"linux\":{\"namespaces\":[]}",
@@ -557,6 +612,8 @@ int main(void)
         cmocka_unit_test(scheduling_becomes_numbers_of_the_kernel),
         cmocka_unit_test(a_filter_that_asks_somebody_is_loaded_with_a_listener),
         cmocka_unit_test(a_listener_that_nobody_asks_is_not_wanted),
+        cmocka_unit_test(user_and_time_namespaces_bring_their_maps_and_offsets),
+        cmocka_unit_test(mounts_have_maps_of_their_own_or_the_containers),
         cmocka_unit_test(cpus_of_a_further_process_are_a_set_of_bits),
         cmocka_unit_test(what_cannot_be_done_is_refused_by_its_name),
         cmocka_unit_test(a_plan_that_ends_early_is_refused),
