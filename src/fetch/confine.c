@@ -65,8 +65,8 @@ static int limit_memory(struct zl_error *err)
 #endif
 }
 
-/* Not what unpacking needs, which is libc's business and changes with it, but what only somebody who
- * took over the process would ask for. */
+/* Not what unpacking needs, which is libc's business and changes with it, but what only somebody
+ * who took over the process would ask for. */
 /* clang-format off */
 static const char *const denied[] = {
     "execve", "execveat", "fork", "vfork", "ptrace", "process_vm_readv",

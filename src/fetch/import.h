@@ -1,29 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Images from local files into the store. */
+/* Images from local files and folders into the store. */
 #ifndef ZL_FETCH_IMPORT_H
 #define ZL_FETCH_IMPORT_H
 
-#include "fetch/work.h"
+#include <limits.h>
 
-/* Where an image comes from, opened before the process confines itself. */
-struct source {
-    int fd; /* of the tar archive, or of the layout's folder */
-    bool is_layout;
-    const char *tag; /* of a layout: which image; NULL: the only one */
-    char path[4096];
-};
+#include "fetch/layer.h"
+#include "fetch/source.h"
 
-/* "/abs/rootfs.tar[.gz|.zst]" or "oci:/abs/DIR[:TAG]". fd is the caller's to close. A layout is
- * opened as a mount of its own, which needs CAP_SYS_ADMIN. */
-int source_open(const char *text, struct source *ret, struct zl_error *err);
+/* Told of each image that is in the store now, by the digest of its manifest; names are what the
+ * source calls it, NULL-terminated. -1 stops. */
+typedef int (*import_fn)(void *arg, const char *digest, const char *const *names,
+                         struct zl_error *err);
 
-/* Both answer the digest of the manifest. The index is not touched: naming it is the agent's. */
-int import_rootfs(struct work *w, const struct source *s, char digest[DIGEST_SIZE],
+/* All store what s holds; the index is not touched, naming is the agent's. A source of several
+ * images is CONFLICT unless it says which, or `all` is asked for. */
+int import_rootfs(struct work *w, const struct source *s, import_fn done, void *arg,
                   struct zl_error *err);
-int import_layout(struct work *w, const struct source *s, char digest[DIGEST_SIZE],
+int import_layout(struct work *w, const struct source *s, bool all, import_fn done, void *arg,
+                  struct zl_error *err);
+int import_docker(struct work *w, const struct source *s, bool all, import_fn done, void *arg,
+                  struct zl_error *err);
+/* The one of these, or wasmfile_import(), that the source is for. */
+int import_source(struct work *w, struct source *s, bool all, import_fn done, void *arg,
+                  struct zl_error *err);
+
+/* What importers share: an image whose config is known, and its layers from parts of a source. */
+struct import_job {
+    struct work *w;
+    const struct source *s;
+    struct layer *layers;    /* digest and diff_id as far as they are known */
+    char (*paths)[PATH_MAX]; /* of each layer, in the source */
+    size_t n;
+    atomic_bool stop;
+};
+/* Unpacks those that the store does not have, side by side, and adds their blobs. */
+int import_layers(struct import_job *j, struct zl_error *err);
+/* Stores a JSON document that was made here; takes it. */
+int import_put_document(struct work *w, json_t *document, char digest[DIGEST_SIZE], uint64_t *size,
+                        struct zl_error *err);
+/* A manifest of these layers, which have digests, sizes and types. */
+int import_put_manifest(struct work *w, const char *config, uint64_t config_size,
+                        const struct layer *layers, size_t n, char digest[DIGEST_SIZE],
+                        struct zl_error *err);
+/* The layers and everything that was added become part of the store. */
+int import_commit(struct work *w, const char *digest, struct layer *layers, size_t n,
                   struct zl_error *err);
 
 /* "amd64", "arm64", …: this machine, as image configs call it. */
 const char *import_architecture(void);
+int import_check_platform(const struct oci_image_config *c, struct zl_error *err);
 
 #endif

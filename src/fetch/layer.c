@@ -189,6 +189,9 @@ int layer_unpack(struct work *w, size_t i, const struct input *in, struct layer 
     char path[LAYOUT_PATH];
     (void)snprintf(l->slot, sizeof l->slot, "layer-%zu", i);
     (void)snprintf(path, sizeof path, "%s/fs", l->slot);
+    /* What an image before this one left there: a layer that the store had. */
+    if (zl_remove_tree(w->dir, l->slot, err) < 0)
+        return -1;
     l->root = zl_mkdir_p(w->dir, path, 0755, err);
     if (l->root < 0)
         return -1;

@@ -14,7 +14,6 @@
 #include "fetch/confine.h"
 #include "fetch/import.h"
 #include "fetch/progress.h"
-#include "fetch/wasmfile.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/lsan_interface.h>
@@ -31,7 +30,10 @@ enum { EXIT_USAGE = 2 };
 static const char usage[] =
     "usage: zlayer-fetch import --root DIR --reference NAME SOURCE\n"
     "\n"
-    "SOURCE is /abs/rootfs.tar[.gz|.zst], /abs/module.wasm or oci:/abs/DIR[:TAG].\n"
+    "SOURCE is /abs/rootfs.tar[.gz|.zst], /abs/module.wasm, oci:/abs/DIR[:TAG], "
+    "oci-archive:/abs/FILE[:TAG],\n"
+    "docker-archive:/abs/FILE[:REFERENCE], dir:/abs/DIR, or archive:/abs/FILE, which is one of the "
+    "two.\n"
     "\n"
     "  --root DIR        the state folder, which holds images/ and layers/\n"
     "  --reference NAME  what the image will be called; repeated in the last line\n"
@@ -79,31 +81,30 @@ static bool parse_options(int argc, char **argv, struct options *o)
     return true;
 }
 
+/* import_fn: the only image. */
+static int keep_digest(void *arg, const char *digest, const char *const *names,
+                       struct zl_error *err)
+{
+    (void)names;
+    (void)err;
+    memcpy(arg, digest, DIGEST_SIZE);
+    return 0;
+}
+
 static int run(const struct options *o, const char *source_text, struct zl_error *err)
 {
     char reference[ZL_IMAGEREF_MAX], digest[DIGEST_SIZE];
     const char *why;
-    struct source source = { .fd = -1 };
     if (zl_imageref_normalize(o->reference, reference, &why) < 0)
         return zl_fail(err, ZL_ERR_INVALID, "'%s' is not an image reference: %s", o->reference,
                        why);
-    if (source_open(source_text, &source, err) < 0)
-        return -1;
-    zl_autoclose int source_fd = source.fd;
-    if (confine(o->root, err) < 0)
+    ZL_CLEANUP(source_close) struct source source = SOURCE_CLOSED;
+    if (source_open(source_text, &source, err) < 0 || confine(o->root, err) < 0)
         return -1;
     ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
     zl_autoclose int root = zl_open_dir(AT_FDCWD, "/", err); /* of the new root */
-    if (root < 0 || work_open(root, &work, err) < 0)
-        return -1;
-    int rc;
-    if (source.is_layout)
-        rc = import_layout(&work, &source, digest, err);
-    else if (wasmfile_is(source.fd))
-        rc = wasmfile_import(&work, source.fd, source.path, digest, err);
-    else
-        rc = import_rootfs(&work, &source, digest, err);
-    if (rc < 0)
+    if (root < 0 || work_open(root, &work, err) < 0 ||
+        import_source(&work, &source, false, keep_digest, digest, err) < 0)
         return -1;
     work_close(&work); /* before the last word: whoever reads it may collect garbage at once */
     progress_done(digest, reference);

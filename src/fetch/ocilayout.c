@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * An OCI image layout of somebody else: everything in it is checked against the digest that leads
- * to it before it is believed, and its files are opened by digest below its folder only.
+ * An OCI image layout of somebody else (image-spec v1.1, image-layout.md), as a folder or in a tar,
+ * and the folder of blobs that skopeo calls "dir": everything in it is checked against the digest
+ * that leads to it before it is believed, and its files are opened by digest only.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,33 +11,24 @@
 
 #include "base/fd.h"
 #include "fetch/import.h"
-#include "fetch/layer.h"
-#include "fetch/parallel.h"
+#include "image/wasm.h"
 
-enum { MAX_INDEX_DEPTH = 3 }; /* an index may name an index */
+#define CONTAINERD_NAME "io.containerd.image.name" /* annotation: a whole reference */
+enum { MAX_INDEX_DEPTH = 3, NAMES_MAX = 64 };      /* an index may name an index */
 
-static int open_blob(const struct source *s, const char *digest, struct zl_error *err)
+static void blob_path(const struct source *s, const char *digest, char out[PATH_MAX])
 {
-    char path[LAYOUT_PATH];
-    struct stat st;
-    (void)snprintf(path, sizeof path, LAYOUT_BLOBS "/%s", layout_hex(digest)); /* digest: checked */
-    zl_autoclose int fd = zl_open_beneath(s->fd, path, O_RDONLY | O_NONBLOCK, 0, err);
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-        return zl_fail(err, ZL_ERR_INVALID, "'%s' of the layout is not a regular file", path);
-    return zl_take_fd(&fd);
+    const char *folder = s->kind == SOURCE_DIR ? "" : LAYOUT_BLOBS "/";
+    (void)snprintf(out, PATH_MAX, "%s%s", folder, layout_hex(digest)); /* digest: checked */
 }
 
 /* A document, checked against its descriptor. */
 static int read_document(const struct source *s, const struct oci_descriptor *d, struct zl_buf *out,
                          struct zl_error *err)
 {
-    char found[DIGEST_SIZE];
-    zl_buf_reset(out);
-    zl_autoclose int fd = open_blob(s, d->digest, err);
-    if (fd < 0 || zl_read_fd(fd, out, d->digest, err) < 0 ||
-        digest_of(out->data, out->len, found, err) < 0)
+    char path[PATH_MAX], found[DIGEST_SIZE];
+    blob_path(s, d->digest, path);
+    if (source_read(s, path, out, err) < 0 || digest_of(out->data, out->len, found, err) < 0)
         return -1;
     if (strcmp(found, d->digest) != 0 || out->len != d->size)
         return zl_fail(err, ZL_ERR_INVALID, "the file of %s holds %zu bytes with the digest %s",
@@ -52,11 +44,18 @@ static bool is_ours(const struct oci_descriptor *d)
                                strcmp(d->platform.architecture, import_architecture()) == 0);
 }
 
+static const char *name_of(const struct oci_descriptor *d)
+{
+    const char *name = oci_annotation(d, CONTAINERD_NAME);
+    return name ? name : oci_annotation(d, OCI_REF_NAME);
+}
+
 static bool has_tag(const struct oci_descriptor *d, const char *tag)
 {
-    const char *name = oci_annotation(d, OCI_REF_NAME);
+    const char *name = oci_annotation(d, OCI_REF_NAME), *whole = oci_annotation(d, CONTAINERD_NAME);
     const char *colon = name ? strrchr(name, ':') : NULL; /* some write the whole reference */
-    return name && (strcmp(name, tag) == 0 || (colon && strcmp(colon + 1, tag) == 0));
+    return (name && (strcmp(name, tag) == 0 || (colon && strcmp(colon + 1, tag) == 0))) ||
+           (whole && strcmp(whole, tag) == 0);
 }
 
 /* The entry that tag (or NULL) and this machine mean. */
@@ -81,139 +80,215 @@ static const struct oci_descriptor *choose(const struct oci_index *index, const 
     return found;
 }
 
-/* Follows indexes down to a manifest, whose bytes are left in out. digest is its own. */
-static int find_manifest(const struct source *s, struct zl_buf *out, char digest[DIGEST_SIZE],
-                         struct zl_error *err)
+/* Follows indexes from d down to a manifest, whose bytes are left in out. digest is its own. */
+static int find_manifest(const struct source *s, const struct oci_descriptor *d, struct zl_buf *out,
+                         char digest[DIGEST_SIZE], struct zl_error *err)
 {
-    const char *what = "index.json", *tag = s->tag;
-    zl_autoclose int fd = zl_open_beneath(s->fd, "index.json", O_RDONLY | O_NONBLOCK, 0, err);
-    if (fd < 0 || zl_read_fd(fd, out, "index.json", err) < 0)
+    if (read_document(s, d, out, err) < 0)
         return -1;
-    for (int depth = 0; depth < MAX_INDEX_DEPTH; depth++) {
+    (void)snprintf(digest, DIGEST_SIZE, "%s", d->digest); /* checked: fits */
+    const char *type = d->media_type ? d->media_type : "";
+    bool nested = strstr(type, "index") || strstr(type, "manifest.list");
+    for (int depth = 1; nested; depth++) {
         zl_autojson struct zl_json doc = { 0 };
         struct oci_index index;
-        if (oci_index_parse(&doc, out->data, out->len, what, &index, err) < 0)
+        if (depth == MAX_INDEX_DEPTH)
+            return zl_fail(err, ZL_ERR_INVALID, "the layout nests indexes too deep");
+        if (oci_index_parse(&doc, out->data, out->len, "an index of the layout", &index, err) < 0)
             return -1;
-        const struct oci_descriptor *d = choose(&index, tag, err);
-        if (!d || read_document(s, d, out, err) < 0)
+        const struct oci_descriptor *inner = choose(&index, NULL, err); /* for this machine */
+        if (!inner || read_document(s, inner, out, err) < 0)
             return -1;
-        (void)snprintf(digest, DIGEST_SIZE, "%s", d->digest); /* checked: fits */
-        bool nested = d->media_type && strstr(d->media_type, "index");
-        bool list = d->media_type && strstr(d->media_type, "manifest.list");
-        if (!nested && !list)
-            return 0;
-        what = "an index of the layout";
-        tag = NULL; /* below, only the machine decides */
+        (void)snprintf(digest, DIGEST_SIZE, "%s", inner->digest);
+        type = inner->media_type ? inner->media_type : "";
+        nested = strstr(type, "index") || strstr(type, "manifest.list");
     }
-    return zl_fail(err, ZL_ERR_INVALID, "the layout nests indexes too deep");
+    return 0;
 }
 
-/* ---- its parts ------------------------------------------------------------------------------- */
+/* ---- one image ------------------------------------------------------------------------------- */
 
-struct job { /* one import, for its threads */
-    struct work *w;
-    const struct source *s;
-    struct layer *layers;
-    size_t n;
-    atomic_bool stop;
-};
-
-/* Layer i, from its file; a copy is kept as a blob, unless the store has it. */
-static int unpack_one(struct job *j, size_t i, struct zl_error *err)
+/* Of an artifact nothing is unpacked: a blob as it is. */
+static int copy_blob(struct work *w, const struct source *s, const struct oci_descriptor *d,
+                     size_t i, struct zl_error *err)
 {
-    char name[LAYOUT_PATH];
-    struct stat st;
-    struct layer *l = &j->layers[i];
-    struct progress progress = { .digest = l->digest };
-    zl_autoclose int fd = open_blob(j->s, l->digest, err);
-    if (fd < 0)
+    char path[PATH_MAX], name[LAYOUT_PATH], found[DIGEST_SIZE];
+    autopart struct part part = { .fd = -1 };
+    autodigest struct digest *sum = digest_new(err);
+    blob_path(s, d->digest, path);
+    if (!sum || source_part(s, path, &part, err) < 0)
         return -1;
     (void)snprintf(name, sizeof name, "blob-%zu", i);
-    zl_autoclose int copy = openat(j->w->dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    if (copy < 0 || fstat(fd, &st) < 0)
+    zl_autoclose int copy = openat(w->dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (copy < 0)
         return zl_fail_errno(err, "create a blob");
-    progress.total = (uint64_t)st.st_size;
-    ZL_CLEANUP(file_input_done) struct file_input file = FILE_INPUT(fd);
+    ZL_CLEANUP(file_input_done) struct file_input file = FILE_INPUT(part.fd);
+    file.at = part.at;
+    file.left = part.size;
     file.copy_fd = copy;
-    file.progress = &progress;
-    file.stop = &j->stop;
     const struct input in = file_input(&file);
-    return layer_unpack(j->w, i, &in, l, err);
+    const void *bytes;
+    ssize_t n;
+    while ((n = in.read(in.arg, &bytes, err)) > 0) {
+        if (digest_add(sum, bytes, (size_t)n, err) < 0)
+            return -1;
+    }
+    if (n < 0 || digest_end(sum, found, err) < 0)
+        return -1;
+    if (strcmp(found, d->digest) != 0)
+        return zl_fail(err, ZL_ERR_INVALID, "the file of %s has the digest %s", d->digest, found);
+    return work_add_blob(w, w->dir, name, d->digest, err);
 }
 
-static int unpack_job(void *arg, size_t i, struct zl_error *err)
+static int import_artifact(struct work *w, const struct source *s, const struct oci_manifest *m,
+                           const char *digest, struct zl_error *err)
 {
-    struct job *j = arg;
-    if (j->layers[i].number && work_has_blob(j->w, j->layers[i].digest))
-        return 0;
-    return unpack_one(j, i, err) < 0 ? zl_wrap(err, "layer %zu of %zu", i + 1, j->n) : 0;
+    if (copy_blob(w, s, &m->config, m->layers.n, err) < 0)
+        return -1;
+    for (size_t i = 0; i < m->layers.n; i++) {
+        if (copy_blob(w, s, &m->layers.v[i], i, err) < 0)
+            return -1;
+    }
+    return import_commit(w, digest, NULL, 0, err);
 }
 
-static int import_layers(struct work *w, const struct source *s, const struct oci_manifest *m,
-                         const struct oci_image_config *c, struct layer *layers,
-                         struct zl_error *err)
+static int set_layers(struct import_job *j, const struct oci_manifest *m,
+                      const struct oci_image_config *c, struct zl_error *err)
 {
-    struct job j = { .w = w, .s = s, .layers = layers, .n = m->layers.n };
     if (c->diff_ids.n != m->layers.n)
         return zl_fail(err, ZL_ERR_INVALID, "the image has %zu layers, but its config lists %zu",
                        m->layers.n, c->diff_ids.n);
-    for (size_t i = 0; i < j.n; i++) {
+    for (size_t i = 0; i < m->layers.n; i++) {
         const struct oci_descriptor *d = &m->layers.v[i];
-        (void)snprintf(layers[i].digest, DIGEST_SIZE, "%s", d->digest);         /* both were */
-        (void)snprintf(layers[i].diff_id, DIGEST_SIZE, "%s", c->diff_ids.v[i]); /* checked */
+        if (d->media_type && strstr(d->media_type, "encrypted"))
+            return zl_fail(err, ZL_ERR_UNSUPPORTED, "layer %zu of %zu is encrypted", i + 1,
+                           m->layers.n);
+        blob_path(j->s, d->digest, j->paths[i]);
+        (void)snprintf(j->layers[i].digest, DIGEST_SIZE, "%s", d->digest);         /* both were */
+        (void)snprintf(j->layers[i].diff_id, DIGEST_SIZE, "%s", c->diff_ids.v[i]); /* checked */
     }
-    if (layers_find(w, layers, j.n, err) < 0 || parallel(j.n, unpack_job, &j, &j.stop, err) < 0)
-        return -1;
-    for (size_t i = 0; i < j.n; i++) {
-        char name[LAYOUT_PATH];
-        (void)snprintf(name, sizeof name, "blob-%zu", i);
-        if (layers[i].slot[0] && work_add_blob(w, w->dir, name, layers[i].digest, err) < 0)
-            return -1;
-    }
+    j->n = m->layers.n;
     return 0;
 }
 
-static int check_platform(const struct oci_image_config *c, struct zl_error *err)
+static int import_image(struct import_job *j, const struct oci_manifest *m, const char *digest,
+                        struct zl_error *err)
 {
-    if (c->os && strcmp(c->os, "linux") != 0)
-        return zl_fail(err, ZL_ERR_UNSUPPORTED, "the image is for '%s', not for linux", c->os);
-    if (c->architecture && strcmp(c->architecture, import_architecture()) != 0)
-        return zl_fail(err, ZL_ERR_UNSUPPORTED, "the image is for '%s', this machine is '%s'",
-                       c->architecture, import_architecture());
-    return 0;
-}
-
-static int import_documents(struct work *w, const struct source *s, char digest[DIGEST_SIZE],
-                            struct layer *layers, struct zl_error *err)
-{
-    zl_autobuf struct zl_buf manifest_text = ZL_BUF(OCI_DOCUMENT_MAX);
-    zl_autobuf struct zl_buf config_text = ZL_BUF(OCI_DOCUMENT_MAX);
-    zl_autojson struct zl_json manifest_doc = { 0 }, config_doc = { 0 };
-    struct oci_manifest m;
+    zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
+    zl_autojson struct zl_json doc = { 0 };
     struct oci_image_config c;
-    uint32_t numbers[OCI_LAYERS_MAX];
     char stored[DIGEST_SIZE];
-    if (find_manifest(s, &manifest_text, digest, err) < 0 ||
-        oci_manifest_parse(&manifest_doc, manifest_text.data, manifest_text.len, "the manifest", &m,
-                           err) < 0 ||
-        read_document(s, &m.config, &config_text, err) < 0 ||
-        oci_image_config_parse(&config_doc, config_text.data, config_text.len, "the image config",
-                               &c, err) < 0 ||
-        check_platform(&c, err) < 0 || import_layers(w, s, &m, &c, layers, err) < 0 ||
-        work_put_blob(w, config_text.data, config_text.len, stored, err) < 0 ||
-        work_put_blob(w, manifest_text.data, manifest_text.len, stored, err) < 0 ||
-        layers_commit(w, layers, m.layers.n, err) < 0)
+    if (read_document(j->s, &m->config, &text, err) < 0 ||
+        oci_image_config_parse(&doc, text.data, text.len, "the image config", &c, err) < 0 ||
+        import_check_platform(&c, err) < 0 || set_layers(j, m, &c, err) < 0 ||
+        import_layers(j, err) < 0 || work_put_blob(j->w, text.data, text.len, stored, err) < 0)
         return -1;
-    for (size_t i = 0; i < m.layers.n; i++)
-        numbers[i] = layers[i].number;
-    return layout_write_layers(&w->store, digest, numbers, m.layers.n, err);
+    return import_commit(j->w, digest, j->layers, j->n, err);
 }
 
-int import_layout(struct work *w, const struct source *s, char digest[DIGEST_SIZE],
+static int import_manifest(struct work *w, const struct source *s, const struct zl_buf *text,
+                           const char *digest, struct zl_error *err)
+{
+    zl_autojson struct zl_json doc = { 0 };
+    struct oci_manifest m;
+    char stored[DIGEST_SIZE];
+    if (oci_manifest_parse(&doc, text->data, text->len, "the manifest", &m, err) < 0 ||
+        work_put_blob(w, text->data, text->len, stored, err) < 0)
+        return -1;
+    if (image_wasm_layer(&m))
+        return import_artifact(w, s, &m, digest, err);
+    struct import_job j = { .w = w,
+                            .s = s,
+                            .layers = layers_new(m.layers.n, err),
+                            .paths = calloc(m.layers.n, sizeof *j.paths) };
+    int rc = !j.layers || !j.paths ? zl_fail_errno(err, "import an image")
+                                   : import_image(&j, &m, digest, err);
+    layers_free(j.layers, m.layers.n);
+    free(j.paths);
+    return rc;
+}
+
+/* ---- the layout ------------------------------------------------------------------------------ */
+
+/* What the index calls an image, in all entries with its digest. */
+static void find_names(const struct oci_index *index, const char *digest,
+                       const char *names[NAMES_MAX + 1])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < index->manifests.n && n < NAMES_MAX; i++) {
+        const struct oci_descriptor *d = &index->manifests.v[i];
+        if (strcmp(d->digest, digest) == 0 && name_of(d))
+            names[n++] = name_of(d);
+    }
+    names[n] = NULL;
+}
+
+static bool is_first(const struct oci_index *index, size_t i)
+{
+    for (size_t k = 0; k < i; k++) {
+        if (strcmp(index->manifests.v[k].digest, index->manifests.v[i].digest) == 0)
+            return false;
+    }
+    return true;
+}
+
+static int import_entry(struct work *w, const struct source *s, const struct oci_index *index,
+                        const struct oci_descriptor *d, import_fn done, void *arg,
+                        struct zl_error *err)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
+    const char *names[NAMES_MAX + 1];
+    char digest[DIGEST_SIZE];
+    find_names(index, d->digest, names);
+    if (find_manifest(s, d, &text, digest, err) < 0 ||
+        import_manifest(w, s, &text, digest, err) < 0)
+        return names[0] ? zl_wrap(err, "image '%.200s'", names[0]) : -1;
+    return done(arg, digest, names, err);
+}
+
+static int import_index(struct work *w, const struct source *s, bool all, import_fn done, void *arg,
+                        struct zl_error *err)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
+    zl_autojson struct zl_json doc = { 0 };
+    struct oci_index index;
+    if (source_read(s, "index.json", &text, err) < 0 ||
+        oci_index_parse(&doc, text.data, text.len, "index.json", &index, err) < 0)
+        return -1;
+    if (!all) {
+        const struct oci_descriptor *d = choose(&index, s->tag, err);
+        return d ? import_entry(w, s, &index, d, done, arg, err) : -1;
+    }
+    size_t n = 0;
+    for (size_t i = 0; i < index.manifests.n; i++) {
+        const struct oci_descriptor *d = &index.manifests.v[i];
+        if (!is_ours(d) || !is_first(&index, i))
+            continue;
+        if (import_entry(w, s, &index, d, done, arg, err) < 0)
+            return -1;
+        n++;
+    }
+    return n ? 0 : choose(&index, NULL, err) ? 0 : -1; /* which says what there is none of */
+}
+
+/* "dir:" names its manifest by its place alone. */
+static int import_dir(struct work *w, const struct source *s, import_fn done, void *arg,
+                      struct zl_error *err)
+{
+    static const char *const no_names[] = { NULL };
+    zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
+    char digest[DIGEST_SIZE];
+    if (source_read(s, "manifest.json", &text, err) < 0 ||
+        digest_of(text.data, text.len, digest, err) < 0 ||
+        import_manifest(w, s, &text, digest, err) < 0)
+        return -1;
+    return done(arg, digest, no_names, err);
+}
+
+int import_layout(struct work *w, const struct source *s, bool all, import_fn done, void *arg,
                   struct zl_error *err)
 {
-    struct layer *layers = layers_new(OCI_LAYERS_MAX, err);
-    int rc = layers ? import_documents(w, s, digest, layers, err) : -1;
-    layers_free(layers, OCI_LAYERS_MAX);
+    int rc = s->kind == SOURCE_DIR ? import_dir(w, s, done, arg, err)
+                                   : import_index(w, s, all, done, arg, err);
     return rc < 0 ? zl_wrap(err, "import '%s'", s->path) : 0;
 }

@@ -32,6 +32,11 @@ void progress_layer(struct progress *p, uint64_t more)
                   (json_int_t)p->current, "total", (json_int_t)p->total));
 }
 
+void progress_image(const char *digest, const char *reference)
+{
+    say(json_pack("{s:s, s:s, s:s?}", "status", "image", "digest", digest, "reference", reference));
+}
+
 void progress_done(const char *digest, const char *reference)
 {
     say(json_pack("{s:s, s:s, s:s}", "status", "done", "digest", digest, "reference", reference));

@@ -2,6 +2,8 @@
 /*
  * What zlayer-fetch says on stdout while it works: one JSON object a line.
  *   {"status":"layer","digest":"sha256:…","current":N,"total":N}     digest null while not known
+ *   {"status":"image","digest":"sha256:…","reference":"…"}   one of several is in the store; the
+ *                                                            reference is null when it has none
  *   {"status":"done","digest":"sha256:…","reference":"…"}            the last line, exit 0
  *   {"status":"error","kind":"invalid","message":"…"}                the last line, exit 1
  * When nobody reads any more, SIGPIPE ends the program; what it leaves, the next one removes.
@@ -20,6 +22,7 @@ struct progress {
 
 /* Bytes of the layer; prints at most ten lines a second, and one when current reaches total. */
 void progress_layer(struct progress *p, uint64_t more);
+void progress_image(const char *digest, const char *reference);
 void progress_done(const char *digest, const char *reference);
 void progress_error(const struct zl_error *cause);
 

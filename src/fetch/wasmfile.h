@@ -4,12 +4,12 @@
 #ifndef ZL_FETCH_WASMFILE_H
 #define ZL_FETCH_WASMFILE_H
 
-#include "fetch/work.h"
+#include "fetch/import.h"
 
 /* Whether the file begins as a core module or a component does. */
 bool wasmfile_is(int fd);
-/* Stores it, called after the last component of path; answers the digest of the manifest. */
-int wasmfile_import(struct work *w, int fd, const char *path, char digest[DIGEST_SIZE],
+/* Stores it, called after the last component of the source's path. */
+int wasmfile_import(struct work *w, const struct source *s, import_fn done, void *arg,
                     struct zl_error *err);
 
 #endif

@@ -35,22 +35,29 @@ static inline void shelf_close(struct shelf *s)
     scratch_remove(&s->dir);
 }
 
+static inline int shelf_keep_digest(void *arg, const char *digest, const char *const *names,
+                                    struct zl_error *err)
+{
+    (void)names;
+    (void)err;
+    memcpy(arg, digest, DIGEST_SIZE);
+    return 0;
+}
+
 /* Imports dir/<name> ("x.tar", "oci:layout:tag") without the confinement of the program. */
 static inline int shelf_import(struct shelf *s, const char *name, char digest[DIGEST_SIZE],
                                struct zl_error *err)
 {
     char text[200];
-    struct source source;
+    ZL_CLEANUP(source_close) struct source source = SOURCE_CLOSED;
     struct work work;
-    bool oci = strncmp(name, "oci:", 4) == 0;
-    (void)snprintf(text, sizeof text, "%s%s/%s", oci ? "oci:" : "", s->dir.path,
-                   oci ? name + 4 : name);
+    const char *colon = strchr(name, ':');
+    int scheme = colon ? (int)(colon - name) + 1 : 0;
+    (void)snprintf(text, sizeof text, "%.*s%s/%s", scheme, name, s->dir.path, name + scheme);
     if (source_open(text, &source, err) < 0)
         return -1;
-    zl_autoclose int fd = source.fd;
     assert_int_equal(work_open(s->root, &work, err), 0);
-    int rc = source.is_layout ? import_layout(&work, &source, digest, err)
-                              : import_rootfs(&work, &source, digest, err);
+    int rc = import_source(&work, &source, false, shelf_keep_digest, digest, err);
     work_close(&work);
     return rc;
 }
