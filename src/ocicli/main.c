@@ -50,6 +50,13 @@ static const struct cli_exit_text exits[] = {
 };
 /* clang-format on */
 
+bool cli_is_rootless(const struct cli *cli)
+{
+    if (!cli->rootless || strcmp(cli->rootless, "auto") == 0)
+        return geteuid() != 0;
+    return strcmp(cli->rootless, "true") == 0;
+}
+
 static int prepare(struct cli *cli, struct zl_error *err)
 {
     const char *run = getenv("XDG_RUNTIME_DIR");

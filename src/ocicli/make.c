@@ -107,6 +107,7 @@ static int plan(struct making *m, struct zl_error *err)
         .id = m->id,
         .bundle = m->bundle,
         .no_pivot = m->o->no_pivot,
+        .rootless = cli_is_rootless(m->cli),
         .no_new_keyring = m->o->no_new_keyring,
         .no_cgroups = m->cli->cgroup_manager == OCI_NO_CGROUPS,
         .cgroup_given = with_systemd(m) ? m->unit.cgroup : NULL,

@@ -26,6 +26,9 @@ struct cli {
     char default_root[4096];
 };
 
+/* Whether containers are those of an ordinary user. */
+bool cli_is_rootless(const struct cli *cli);
+
 /* Exit codes of run and exec, which otherwise give the command's own. */
 enum { OCI_FAILED = 1, OCI_OWN_FAILURE = 125, OCI_NOT_EXECUTABLE = 126, OCI_NO_COMMAND = 127 };
 

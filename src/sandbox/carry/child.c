@@ -283,10 +283,7 @@ static int wait_at_gate(struct child *k)
 
 static int enter_container(struct child *k)
 {
-    uint32_t all =
-        CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | k->enter;
-
-    if (setns(k->init_fd, (int)all) < 0)
+    if (setns(k->init_fd, (int)k->enter) < 0)
         return child_fail(k, STEP_NS_JOIN, NULL, NULL);
     k->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (k->root_fd < 0)

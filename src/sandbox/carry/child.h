@@ -84,7 +84,7 @@ struct child {
     size_t n_tasks;
     const int *joins; /* namespaces by fd, in the order of plan->joins; a pid namespace is -1 */
     const int *trees; /* of plan->mounts: what is bound, detached and perhaps mapped; -1: by path */
-    uint32_t enter;   /* exec: CLONE_NEWTIME, when the container has a time namespace */
+    uint32_t enter;   /* exec: CLONE_NEW… that are the container's, but for user and PID */
     uint32_t joined;  /* CLONE_NEW… that whoever made the child is in already */
     int init_fd;      /* exec: pidfd of the container's first process */
     uint32_t namespaces; /* CLONE_NEW… that clone made */

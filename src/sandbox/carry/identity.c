@@ -164,6 +164,11 @@ int child_seccomp(struct child *k)
 
     if (!p->seccomp.n)
         return 0;
+    /* who becomes another user is nobody's to look into, not even its maker's, when that is no root
+     */
+    if (p->flags & PLAN_SECCOMP_LISTENER && p->flags & PLAN_USER_NS && k->plan &&
+        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
+        return child_fail(k, STEP_SECCOMP, NULL, NULL);
     if (p->flags & PLAN_SECCOMP_LISTENER && child_meet_parent(k, STEP_SECCOMP, false) < 0)
         return -1;
     long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, p->seccomp_flags, &program);

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sandbox/plan/limits.h"
 
@@ -24,6 +25,13 @@ static bool has_dots(const char *path)
     return false;
 }
 
+static const char *mount_of_v2(const struct build *b, char out[256])
+{
+    (void)snprintf(out, 256, "%s%s", b->layout->root,
+                   b->layout->mode == CGROUP_V2 ? "" : "/unified");
+    return out;
+}
+
 /* Of systemd's cgroup, which the caller had made, or of linux.cgroupsPath, or our own. */
 static int write_path(struct build *b, const char *given)
 {
@@ -33,6 +41,11 @@ static int write_path(struct build *b, const char *given)
         parent++;
     if (given && *given)
         return snprintf(b->cgroup_path, sizeof b->cgroup_path, "%s", given);
+    if (b->options->rootless) {
+        char mount[256];
+        return delegation_path(mount_of_v2(b, mount), b->options->id, b->cgroup_path,
+                               sizeof b->cgroup_path);
+    }
     return snprintf(b->cgroup_path, sizeof b->cgroup_path, "%s%sc/%s", parent, *parent ? "/" : "",
                     b->options->id);
 }
@@ -247,9 +260,56 @@ static int add_tracking(struct gathered *g, struct zl_buf *rows)
     return unified ? add_v2(g, rows) : 0;
 }
 
+/* What systemd made for us is ours. */
+static bool must_be_delegated(const struct gathered *g)
+{
+    return g->b->options->rootless && !g->b->options->cgroup_given;
+}
+
+/* A limit that we may not set is refused; a cgroup that we may not make is left out. */
+static int refuse_undelegated(struct gathered *g, const char *mount)
+{
+    return zl_fail(
+        g->b->err, ZL_ERR_CONFIGURATION,
+        "linux.resources: limits need cgroup '%s/%s', which user %u may not make: it must "
+        "be delegated to him (for systemd: Delegate=yes), or the limits left out",
+        mount, g->b->cgroup_path, geteuid());
+}
+
+static int leave_out_undelegated(struct gathered *g)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < g->n_v1; i++) {
+        char mount[256];
+        (void)snprintf(mount, sizeof mount, "%s/%s", g->b->layout->root, g->v1[i].name);
+        if (delegation_allows(mount, false, g->b->cgroup_path))
+            g->v1[n++] = g->v1[i];
+        else if (g->v1[i].limits.rows.len)
+            return refuse_undelegated(g, mount);
+        else
+            zl_buf_done(&g->v1[i].limits.rows);
+    }
+    g->n_v1 = n;
+    return 0;
+}
+
+static int add_rows_v2(struct gathered *g, struct zl_buf *rows)
+{
+    char mount[256];
+
+    if (must_be_delegated(g) &&
+        !delegation_allows(mount_of_v2(g->b, mount), true, g->b->cgroup_path))
+        return g->v2.rows.len ? refuse_undelegated(g, mount) : 0;
+    return add_v2(g, rows);
+}
+
 static int add_rows_v1(struct gathered *g, struct zl_buf *rows)
 {
     bool any = false;
+
+    if (must_be_delegated(g) && leave_out_undelegated(g) < 0)
+        return -1;
 
     for (size_t i = 0; i < g->n_v1; i++)
         any |= g->v1[i].joined;
@@ -263,7 +323,7 @@ static int add_rows_v1(struct gathered *g, struct zl_buf *rows)
                 add_v1(g, &g->v1[i], rows);
     if (given_flag(g))
         return add_tracking(g, rows);
-    return g->v2.rows.len ? add_v2(g, rows) : 0;
+    return g->v2.rows.len ? add_rows_v2(g, rows) : 0;
 }
 
 /* ---- the choice ---- */
@@ -274,9 +334,22 @@ static bool limits_anything(const struct oci_resources *r)
            r->unified.n;
 }
 
+/* As far as they are of use to who is no root. */
+static struct oci_resources resources_of(const struct build *b)
+{
+    struct oci_resources r = b->config->linux_.resources;
+
+    if (b->options->rootless) { /* nobody in a user namespace makes a device; what is bound, we open
+                                 * with our own rights */
+        r.devices.v = NULL;
+        r.devices.n = 0;
+    }
+    return r;
+}
+
 int build_cgroups(struct build *b, struct plan *p)
 {
-    const struct oci_resources *r = &b->config->linux_.resources;
+    const struct oci_resources all = resources_of(b), *r = &all;
     zl_autobuf struct zl_buf rows = ZL_BUF(PLAN_MAX);
     autogathered struct gathered g;
 
@@ -293,8 +366,10 @@ int build_cgroups(struct build *b, struct plan *p)
                    ? zl_fail(b->err, ZL_ERR_CONFIGURATION,
                              "linux.resources: no cgroups are mounted at '%s'", b->layout->root)
                    : 0;
-    if (gather(&g) < 0 || (b->layout->mode == CGROUP_V2 ? add_v2 : add_rows_v1)(&g, &rows) < 0)
+    if (gather(&g) < 0 || (b->layout->mode == CGROUP_V2 ? add_rows_v2 : add_rows_v1)(&g, &rows) < 0)
         return -1;
+    if (b->options->rootless && !rows.len)
+        build_note(b, "no cgroup: user %u may make none; its processes are in ours", geteuid());
     p->cgroups = writer_rows(&b->w, &rows, sizeof(struct plan_cgroup));
     return 0;
 }

@@ -318,6 +318,47 @@ static bool is_cgroup(const struct oci_mount *m)
     return m->type && (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0);
 }
 
+/* The kernel shows a namespace to its owners only: mount(2) would say EPERM. */
+static int check_owner(struct build *b, const struct plan *p, size_t index, const char *type)
+{
+    static const struct {
+        const char *type, *name;
+        uint32_t ns;
+        const char *instead;
+    } owned[] = {
+        { "proc", "pid", CLONE_NEWPID, "bind /proc" },
+        { "sysfs", "network", CLONE_NEWNET, "bind /sys" },
+        { "mqueue", "ipc", CLONE_NEWIPC, "bind /dev/mqueue" },
+    };
+
+    for (size_t i = 0; i < ZL_ARRAY_LEN(owned); i++)
+        if (strcmp(owned[i].type, type) == 0 && p->namespaces & CLONE_NEWUSER &&
+            !(p->namespaces & owned[i].ns))
+            return zl_fail(b->err, ZL_ERR_INVALID,
+                           "mounts[%zu]: %s in a new user namespace needs a new %s namespace as "
+                           "well; else %s",
+                           index, type, owned[i].name, owned[i].instead);
+    return 0;
+}
+
+/* devpts and tmpfs know owners by number. */
+static int check_owner_options(struct build *b, size_t index)
+{
+    const struct oci_mount *from = &b->config->mounts.v[index];
+    const struct oci_linux *l = &b->config->linux_;
+
+    for (size_t i = 0; i < from->options.n; i++) {
+        const char *o = from->options.v[i];
+        bool uid = strncmp(o, "uid=", 4) == 0, gid = strncmp(o, "gid=", 4) == 0;
+        if ((uid || gid) && !is_mapped(b, uid ? &l->uid_mappings : &l->gid_mappings,
+                                       (uint32_t)strtoul(o + 4, NULL, 10)))
+            return zl_fail(b->err, ZL_ERR_INVALID,
+                           "mounts[%zu].options[%zu]: '%s' is not among linux.%cidMappings", index,
+                           i, o, o[0]);
+    }
+    return 0;
+}
+
 /* /dev gets its devices while it is writable, a tmpfs its copies; read-only is what they become
  * after. */
 static void add_fs(struct build *b, const struct oci_mount *from, struct plan_mount *m,
@@ -363,6 +404,8 @@ static int add_mount(struct build *b, const struct plan *p, size_t index, struct
         add_row(rows, &m);
         return 0;
     }
+    if (check_owner(b, p, index, from->type) < 0 || check_owner_options(b, index) < 0)
+        return -1;
     add_fs(b, from, &m, rows, late);
     return 0;
 }

@@ -28,6 +28,8 @@ int build_time(struct build *b, struct plan *p);
 struct plan_tab build_id_maps(struct build *b, const struct oci_id_mappings *from);
 /* Whether the container has a user namespace of its own, new or joined. */
 bool has_user_ns(const struct build *b);
+/* users.c: whether the new user namespace, if there is one, knows this id. */
+bool is_mapped(const struct build *b, const struct oci_id_mappings *m, uint32_t id);
 /* Whether that is one that keeps its supplementary groups as they are: user_namespaces(7). */
 bool has_fixed_groups(const struct build *b);
 int build_sysctls(struct build *b, struct plan *p); /* sysctl.c */
@@ -41,6 +43,10 @@ int build_cpus(struct build *b, const char *name, const char *list, struct plan_
 plan_str build_home(struct build *b, const struct oci_process *x);
 /* seccomp: the program for these capabilities, when the configuration wants one. */
 int build_seccomp(struct build *b, struct plan_process *p);
+/* delegation.c: whether an ordinary user, we, may make this cgroup and start processes in it */
+bool delegation_allows(const char *mount, bool v2, const char *path);
+/* Where on v2 the container of an ordinary user belongs, without a leading '/'. -1: too long. */
+int delegation_path(const char *mount, const char *id, char *out, size_t size);
 /* device_rules.c: rules of v1's devices.allow and devices.deny, as struct plan_file rows. */
 int build_device_rules(struct build *b, const struct oci_resources *r, struct zl_buf *rows);
 /* The same as a BPF program of v2; empty: everything is allowed. */

@@ -133,11 +133,31 @@ static struct plan_tab environment(struct build *b, const struct oci_process *x)
     return writer_rows(&b->w, &rows, sizeof(plan_str));
 }
 
+static int check_ids(struct build *b, const struct oci_process *x)
+{
+    const struct oci_linux *l = &b->config->linux_;
+
+    if (!is_mapped(b, &l->uid_mappings, x->user.uid))
+        return zl_fail(b->err, ZL_ERR_INVALID,
+                       "process.user.uid: %u is not among linux.uidMappings", x->user.uid);
+    if (!is_mapped(b, &l->gid_mappings, x->user.gid))
+        return zl_fail(b->err, ZL_ERR_INVALID,
+                       "process.user.gid: %u is not among linux.gidMappings", x->user.gid);
+    for (size_t i = 0; i < x->user.additional_gids.n; i++)
+        if (!is_mapped(b, &l->gid_mappings, x->user.additional_gids.v[i]))
+            return zl_fail(b->err, ZL_ERR_INVALID,
+                           "process.user.additionalGids[%zu]: %u is not among linux.gidMappings", i,
+                           x->user.additional_gids.v[i]);
+    return 0;
+}
+
 int build_process(struct build *b, const struct oci_process *x, struct plan_process *p)
 {
     if (refuse_unsupported(b, x) < 0)
         return -1;
     p->flags = process_flags(b, x);
+    if (check_ids(b, x) < 0)
+        return -1;
     if (p->flags & PLAN_NO_SETGROUPS && x->user.additional_gids.n)
         return zl_fail(b->err, ZL_ERR_UNSUPPORTED,
                        "process.user.additionalGids: a user namespace of one group cannot have "

@@ -54,6 +54,16 @@ struct plan_tab build_id_maps(struct build *b, const struct oci_id_mappings *fro
     return writer_rows(&b->w, &rows, sizeof(struct plan_id_map));
 }
 
+bool is_mapped(const struct build *b, const struct oci_id_mappings *m, uint32_t id)
+{
+    if (!has_user_ns(b) || !m->n) /* a joined one: the kernel will tell */
+        return true;
+    for (size_t i = 0; i < m->n; i++)
+        if (id >= m->v[i].container && id - m->v[i].container < m->v[i].size)
+            return true;
+    return false;
+}
+
 static bool maps_root(const struct oci_id_mappings *m)
 {
     for (size_t i = 0; i < m->n; i++)
@@ -73,9 +83,25 @@ static int check_maps(struct build *b, const char *name, const struct oci_id_map
     return 0;
 }
 
+/* Every kind of namespace is its owner's, who is root of a user namespace. */
+static int check_rights(struct build *b, const struct plan *p)
+{
+    bool any = p->namespaces || p->joins.n;
+
+    if (b->options->rootless && geteuid() != 0 && any && !has_user_ns(b))
+        return zl_fail(b->err, ZL_ERR_CONFIGURATION,
+                       "linux.namespaces: user %u needs a user namespace among them (see "
+                       "zlayer-oci spec --rootless)",
+                       geteuid());
+    return 0;
+}
+
 int build_users(struct build *b, struct plan *p)
 {
     const struct oci_linux *l = &b->config->linux_;
+
+    if (check_rights(b, p) < 0)
+        return -1;
 
     if (!has_user_ns(b))
         return l->uid_mappings.n || l->gid_mappings.n
