@@ -235,7 +235,8 @@ int making_settle(struct making *m, struct zl_error *err)
         (void)zl_wrap(&why, "systemd does not know the limits and may undo them");
         oci_warn(m->cli, &why);
     }
-    return 0;
+    /* when it is told of some it writes all that it knows, in its own measures */
+    return carry_limit(m->container.carry, err);
 }
 
 int making_create(struct making *m, struct carry_proc *ret, struct zl_error *err)

@@ -317,6 +317,11 @@ void unit_done(struct unit *u)
 
 /* ---- what is done to it later ---- */
 
+bool unit_is_there(const struct container *c)
+{
+    return faccessat(c->dir_fd, "unit", F_OK, 0) == 0;
+}
+
 int unit_set_limits(const struct cli *cli, struct container *c, const void *base,
                     struct plan_tab cgroups, struct zl_error *err)
 {

@@ -28,6 +28,8 @@ int unit_start(const struct cli *cli, struct container *c, const struct oci_conf
 int unit_release(struct unit *u, struct zl_error *err);
 void unit_done(struct unit *u);
 
+/* Whether systemd made its cgroups. */
+bool unit_is_there(const struct container *c);
 /* The limits that these cgroups have, as the scope's properties, so that systemd neither shows nor
  * restores others. base: the plan or the update. */
 int unit_set_limits(const struct cli *cli, struct container *c, const void *base,

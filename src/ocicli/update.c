@@ -152,7 +152,12 @@ static int apply(struct cli *cli, struct found *f, const struct oci_resources *r
     oci_warn_lines(cli, &notes);
     if (carry_update(f->container.carry, u, err) < 0)
         return -1;
-    return unit_set_limits(cli, &f->container, u, u->cgroups, err);
+    if (!unit_is_there(&f->container))
+        return 0;
+    /* systemd writes what it is told in its own measures: ours come last */
+    return unit_set_limits(cli, &f->container, u, u->cgroups, err) < 0
+               ? -1
+               : carry_update(f->container.carry, u, err);
 }
 
 static int update(struct cli *cli, const char *id, const struct update_options *o,

@@ -106,6 +106,14 @@ int carry_prepare(struct carry *c, bool own_netns, struct zl_error *err)
     return 0;
 }
 
+int carry_limit(struct carry *c, struct zl_error *err)
+{
+    for (uint32_t i = 0; i < c->plan->cgroups.n; i++)
+        if (!is_late(&c->cgroups[i]) && cgroup_limit(&c->cgroups[i], err) < 0)
+            return -1;
+    return 0;
+}
+
 /* ---- starting ---- */
 
 /* Stack arrays of the two starts: how many hierarchies and kinds of namespaces can there be. */
@@ -415,6 +423,28 @@ static int spawn_on_cpus(struct spawn *s, const struct plan_exec *x, struct carr
     return rc;
 }
 
+/* v2: a cgroup that hands controllers down takes no process. Who did that, inside the container,
+ * is below: there the further process is born, next to the first. */
+static int spawn_in_cgroup(struct carry *c, int init, struct spawn *s, const struct plan_exec *x,
+                           struct carry_proc *ret, struct zl_error *err)
+{
+    struct cgroup *v2 = carry_cgroup(c, "");
+    struct zl_error why = { 0 };
+    zl_autoclose int fd = -1;
+
+    if (spawn_on_cpus(s, x, ret, &why) == 0)
+        return 0;
+    if (why.errnum == EBUSY && v2 && s->cgroup_fd == v2->dir_fd)
+        fd = cgroup_open_of(v2, init, NULL); /* the first failure is the story */
+    if (fd >= 0) {
+        s->cgroup_fd = fd;
+        return spawn_on_cpus(s, x, ret, err);
+    }
+    if (err)
+        *err = why;
+    return -1;
+}
+
 int carry_exec(struct carry *c, int init, const struct plan_exec *x, const struct carry_start *how,
                struct carry_proc *ret, struct zl_error *err)
 {
@@ -443,7 +473,7 @@ int carry_exec(struct carry *c, int init, const struct plan_exec *x, const struc
         return zl_fail_errno(err, "find the container's first process");
     rc = check_below(c, how, err) < 0 || open_cgroups(c, tasks, &s, &below, err) < 0
              ? -1
-             : spawn_on_cpus(&s, x, ret, err);
+             : spawn_in_cgroup(c, init, &s, x, ret, err);
     below_done(&below);
     return rc;
 }

@@ -70,6 +70,8 @@ ZL_DEFINE_CLEANUP(struct carry *, carry_free)
  * `own_netns`, moves the calling process into it and brings lo up (a shim lives there; its child
  * inherits it). On failure everything made is removed again. */
 int carry_prepare(struct carry *c, bool own_netns, struct zl_error *err);
+/* Writes the limits once more: somebody else wrote others meanwhile (systemd). */
+int carry_limit(struct carry *c, struct zl_error *err);
 /*
  * Starts the first process. kind of the error: ZL_ERR_NOT_FOUND when the command does not exist,
  * ZL_ERR_DENIED when it cannot be executed (a directory, no x bit, wrong format), else SYSTEM …

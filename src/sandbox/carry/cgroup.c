@@ -10,10 +10,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "sandbox/kernel.h"
 
 void cgroup_init(struct cgroup *c, const void *base, const struct plan_cgroup *pc)
@@ -212,7 +214,7 @@ static int open_next(struct cgroup *c, const char *name, struct open_file *last)
     return 0;
 }
 
-static int put_limits(struct cgroup *c, struct zl_error *err)
+int cgroup_limit(struct cgroup *c, struct zl_error *err)
 {
     const struct plan_file *f = plan_table(c->base, c->plan->files);
     struct open_file last = { .fd = -1 };
@@ -262,6 +264,36 @@ int cgroup_open_below(struct cgroup *c, const char *path, struct zl_error *err)
     return fd < 0 ? zl_fail_errno(err, "open '%s/%s/%s/tasks'", c->mount, c->path, below) : fd;
 }
 
+/* The number behind key in a file of /proc: "Pid:\t4711". -1: there is none. */
+static long number_behind(const char *path, const char *key)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(4096);
+    const char *at = zl_read_file(AT_FDCWD, path, &text, NULL) < 0 ? NULL : strstr(text.data, key);
+
+    return at ? strtol(at + strlen(key), NULL, 10) : -1;
+}
+
+int cgroup_open_of(struct cgroup *c, int pidfd, struct zl_error *err)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(65536);
+    char path[48];
+    size_t n = strlen(c->path);
+
+    (void)snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
+    (void)snprintf(path, sizeof path, "/proc/%ld/cgroup", number_behind(path, "Pid:"));
+    if (zl_read_file(AT_FDCWD, path, &text, err) < 0)
+        return -1;
+    for (char *at = text.data; *at; at += strcspn(at, "\n"), at += *at == '\n') {
+        char *below = at + 4 + n; /* "0::/" and our own path */
+        if (strncmp(at, "0::/", 4) != 0 || strncmp(at + 4, c->path, n) != 0 || *below != '/')
+            continue;
+        below[strcspn(below, "\n")] = '\0';
+        return cgroup_open_below(c, below, err);
+    }
+    return zl_fail(err, ZL_ERR_CONFLICT,
+                   "the container's first process has left its cgroup '%s/%s'", c->mount, c->path);
+}
+
 int cgroup_make(struct cgroup *c, struct zl_error *err)
 {
     int made = cgroup_make_folder(c);
@@ -274,7 +306,7 @@ int cgroup_make(struct cgroup *c, struct zl_error *err)
                        c->mount, c->path);
     c->ours = true;
     c->fresh = made;
-    if (put_limits(c, err) < 0)
+    if (cgroup_limit(c, err) < 0)
         return -1;
     if (c->plan->device_bpf.n && cgroup_set_devices(c, plan_table(c->base, c->plan->device_bpf),
                                                     c->plan->device_bpf.n, err) < 0)

@@ -21,12 +21,16 @@ void cgroup_init(struct cgroup *c, const void *base, const struct plan_cgroup *p
 void cgroup_done(struct cgroup *c); /* closes */
 /* Makes it with all its limits, ready to be joined. CONFLICT: processes of others are in it. */
 int cgroup_make(struct cgroup *c, struct zl_error *err);
+/* Its limits alone, of one that is open. */
+int cgroup_limit(struct cgroup *c, struct zl_error *err);
 /* Its folder alone. 1 it is new, 0 it was there, -1 and errno. */
 int cgroup_make_folder(struct cgroup *c);
 /* Opens what a join needs, of a cgroup that is there. */
 int cgroup_open_join(struct cgroup *c, struct zl_error *err);
 /* What joins a cgroup below it that is there: its folder (v2) or tasks (v1), the caller's. */
 int cgroup_open_below(struct cgroup *c, const char *path, struct zl_error *err);
+/* v2: the folder of the one below it that a process is in; the caller's. */
+int cgroup_open_of(struct cgroup *c, int pidfd, struct zl_error *err);
 /* Its folder; ENOENT when it is not there. -1 and errno. */
 int cgroup_dir(struct cgroup *c);
 /* A file for writing; enable: as plan_cgroup.enable, switched on when the file is not there (v2).
