@@ -404,7 +404,8 @@ static int add_mount(struct build *b, const struct plan *p, size_t index, struct
         add_row(rows, &m);
         return 0;
     }
-    if (check_owner(b, p, index, from->type) < 0 || check_owner_options(b, index) < 0)
+    if ((!(m.flags & MS_REMOUNT) && check_owner(b, p, index, from->type) < 0) ||
+        check_owner_options(b, index) < 0)
         return -1;
     add_fs(b, from, &m, rows, late);
     return 0;
