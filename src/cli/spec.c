@@ -8,9 +8,15 @@
 #include "cli/output.h"
 #include "spec/diff.h"
 #include "spec/dump.h"
+#include "spec/reference.h"
 #include "spec/schema.h"
 
-enum { SPEC_DIFFERS = 10, DUMP_MAX = 256 * 1024 * 1024, VALUE_SHOWN = 120 };
+enum {
+    SPEC_DIFFERS = 10,
+    DUMP_MAX = 256 * 1024 * 1024,
+    VALUE_SHOWN = 120,
+    REFERENCE_MAX = 1024 * 1024
+};
 
 struct dump_options {
     int form;
@@ -51,6 +57,17 @@ static int schema_run(struct cli *cli, const void *options, int argc, char **arg
     print_json(schema);
     json_decref(schema);
     return CLI_OK;
+}
+
+static int reference_run(struct cli *cli, const void *options, int argc, char **argv)
+{
+    (void)cli;
+    (void)options;
+    (void)argc;
+    (void)argv;
+    zl_autobuf struct zl_buf out = ZL_BUF(REFERENCE_MAX);
+    spec_reference(&out);
+    return print_buf(&out, "the reference");
 }
 
 /* ---- diff ------------------------------------------------------------------------------------ */
@@ -135,6 +152,7 @@ static const struct cli_command spec_commands[] = {
       .options = dump_options, .options_size = sizeof(struct dump_options), .max_args = 1,
       .completes = "spec", .run = dump_run },
     { .name = "schema", .summary = "Print the JSON Schema (2020-12) of a file", .run = schema_run },
+    { .name = "reference", .summary = "Print all fields of a file, in Markdown", .run = reference_run },
     { .name = "diff", .args = "OLD NEW", .summary = "Print what changes from one file to another",
       .about = "Each difference says whether it needs new containers or applies to running ones.\n\n"
                "Exit code 0 when nothing changes, 10 when something does.",

@@ -55,41 +55,58 @@ static const struct decode_integer param_port = { 2, false, 1, UINT16_MAX, "E-IN
 static const struct decode_integer param_status = { 2, false, 100, 599, "E-INIT-PARAM" };
 static const struct decode_integer param_seconds = { 8, false, 0, UINT32_MAX, "E-INIT-PARAM", true };
 
-#define TEXT(name, member, flags) { name, &type_param_text, AT(spec_init_with, member), flags, NULL }
-#define TIMEOUT { "timeout", &type_param_number, AT(spec_init_with, timeout_s), 0, &param_seconds }
+#define TEXT(name, member, flags, says)                                                            \
+    { name, &type_param_text, AT(spec_init_with, member), flags, NULL, .doc = says }
+#define TIMEOUT                                                                                    \
+    { "timeout", &type_param_number, AT(spec_init_with, timeout_s), 0, &param_seconds, .doc = "seconds" }
 
 static const struct walk_field wait_tcp_fields[] = {
-    TEXT("host", host, WALK_REQUIRED),
-    { "port", &type_param_number, AT(spec_init_with, port), WALK_REQUIRED, &param_port },
+    TEXT("host", host, WALK_REQUIRED,
+         "name or address"),
+    { "port", &type_param_number, AT(spec_init_with, port), WALK_REQUIRED, &param_port,
+      .doc = "of the host to wait for" },
     TIMEOUT,
     { 0 },
 };
 static const struct walk_field wait_http_fields[] = {
-    TEXT("url", url, WALK_REQUIRED),
-    { "expect_status", &type_param_number, AT(spec_init_with, expect_status), 0, &param_status },
+    TEXT("url", url, WALK_REQUIRED,
+         "`http://…` or `https://…`"),
+    { "expect_status", &type_param_number, AT(spec_init_with, expect_status), 0, &param_status,
+      .doc = "the status to wait for; absent is any 2xx" },
     TIMEOUT,
     { 0 },
 };
 static const struct walk_field run_fields[] = {
-    TEXT("command", command, WALK_REQUIRED),
+    TEXT("command", command, WALK_REQUIRED,
+         "for `sh -c`"),
     TIMEOUT,
     { 0 },
 };
 static const struct walk_field s3_pull_fields[] = {
-    TEXT("bucket", bucket, WALK_REQUIRED),
-    TEXT("key", key, WALK_REQUIRED),
-    TEXT("destination", destination, WALK_REQUIRED),
-    TEXT("endpoint", endpoint, 0),
-    TEXT("region", region, 0),
+    TEXT("bucket", bucket, WALK_REQUIRED,
+         "of the store"),
+    TEXT("key", key, WALK_REQUIRED,
+         "of the object"),
+    TEXT("destination", destination, WALK_REQUIRED,
+         "a path in the container"),
+    TEXT("endpoint", endpoint, 0,
+         "of another provider"),
+    TEXT("region", region, 0,
+         "of the bucket"),
     TIMEOUT,
     { 0 },
 };
 static const struct walk_field s3_push_fields[] = {
-    TEXT("source", source, WALK_REQUIRED),
-    TEXT("bucket", bucket, WALK_REQUIRED),
-    TEXT("key", key, WALK_REQUIRED),
-    TEXT("endpoint", endpoint, 0),
-    TEXT("region", region, 0),
+    TEXT("source", source, WALK_REQUIRED,
+         "a path in the container"),
+    TEXT("bucket", bucket, WALK_REQUIRED,
+         "of the store"),
+    TEXT("key", key, WALK_REQUIRED,
+         "of the object"),
+    TEXT("endpoint", endpoint, 0,
+         "of another provider"),
+    TEXT("region", region, 0,
+         "of the bucket"),
     TIMEOUT,
     { 0 },
 };
@@ -154,12 +171,18 @@ const struct walk_word spec_failure_words[] = {
 };
 static const struct decode_checked step_id = { spec_check_not_empty, "E-STEP-ID", "id" };
 static const struct walk_field step_fields[] = {
-    { "id",         &type_checked,   AT(spec_init_step, id), WALK_REQUIRED, &step_id },
-    { "uses",       &type_action,    AT(spec_init_step, action), WALK_REQUIRED, action_words },
-    { "with",       &type_init_with, AT(spec_init_step, with), 0, &actions },
-    { "retry",      &type_integer,   AT(spec_init_step, retry), 0, &spec_any_u32 },
-    { "timeout",    &type_duration,  AT(spec_init_step, timeout_ms), 0, NULL },
-    { "on_failure", &type_enum,      AT(spec_init_step, on_failure), 0, spec_failure_words },
+    { "id",         &type_checked,   AT(spec_init_step, id), WALK_REQUIRED, &step_id,
+      .doc = "a name, unique in the service" },
+    { "uses",       &type_action,    AT(spec_init_step, action), WALK_REQUIRED, action_words,
+      .doc = "the action" },
+    { "with",       &type_init_with, AT(spec_init_step, with), 0, &actions,
+      .doc = "its parameters, below" },
+    { "retry",      &type_integer,   AT(spec_init_step, retry), 0, &spec_any_u32,
+      .doc = "more attempts" },
+    { "timeout",    &type_duration,  AT(spec_init_step, timeout_ms), 0, NULL,
+      .doc = "of the whole step" },
+    { "on_failure", &type_enum,      AT(spec_init_step, on_failure), 0, spec_failure_words,
+      .doc = "also when the time is over" },
     { 0 },
 };
 static const struct walk_habit step_habits[] = {
@@ -174,7 +197,8 @@ static const struct walk_list step_list = {
     .count_offset = AT(spec_service, n_init),
 };
 static const struct walk_field init_fields[] = {
-    { "steps", &type_list, AT(spec_service, init), 0, &step_list },
+    { "steps", &type_list, AT(spec_service, init), 0, &step_list,
+      .doc = "in this order, before the process starts" },
     { 0 },
 };
 const struct walk_shape spec_init_shape = {

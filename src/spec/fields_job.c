@@ -23,11 +23,16 @@ static const struct walk_word catch_up_words[] = {
     { 0 },
 };
 static const struct walk_field schedule_fields[] = {
-    { "time_zone",       &type_time_zone, AT(spec_schedule_options, time_zone), 0, NULL },
-    { "overlap",         &type_enum,      AT(spec_schedule_options, overlap), 0, overlap_words },
-    { "catch_up",        &type_enum,      AT(spec_schedule_options, catch_up), 0, catch_up_words },
-    { "catch_up_window", &type_duration,  AT(spec_schedule_options, catch_up_window_ms), 0, NULL },
-    { "jitter",          &type_duration,  AT(spec_schedule_options, jitter_ms), 0, NULL },
+    { "time_zone",       &type_time_zone, AT(spec_schedule_options, time_zone), 0, NULL,
+      .doc = "an IANA name; absent is UTC" },
+    { "overlap",         &type_enum,      AT(spec_schedule_options, overlap), 0, overlap_words,
+      .doc = "when the run before still goes on" },
+    { "catch_up",        &type_enum,      AT(spec_schedule_options, catch_up), 0, catch_up_words,
+      .doc = "which of the missed firings run: the latest, none, or all (at most 100)" },
+    { "catch_up_window", &type_duration,  AT(spec_schedule_options, catch_up_window_ms), 0, NULL,
+      .doc = "how old a missed firing may be" },
+    { "jitter",          &type_duration,  AT(spec_schedule_options, jitter_ms), 0, NULL,
+      .doc = "a random delay up to this" },
     { 0 },
 };
 static const struct spec_schedule_options schedule_initial = {
@@ -50,12 +55,18 @@ static DECODE(decode_limit)
 static const struct walk_type type_limit = { "a duration or none", decode_limit, value_positive, schema_limit };
 
 static const struct walk_field job_fields[] = {
-    { "max_concurrent", &type_integer,  AT(spec_job_options, max_concurrent), 0, &at_least_one },
-    { "timeout",        &type_limit,    AT(spec_job_options, timeout_ms), 0, "E-DURATION" },
-    { "retries",        &type_integer,  AT(spec_job_options, retries), 0, &spec_any_u32 },
-    { "retry_delay",    &type_duration, AT(spec_job_options, retry_delay_ms), 0, NULL },
-    { "keep",           &type_integer,  AT(spec_job_options, keep), 0, &spec_any_u32 },
-    { "keep_for",       &type_duration, AT(spec_job_options, keep_for_ms), 0, NULL },
+    { "max_concurrent", &type_integer,  AT(spec_job_options, max_concurrent), 0, &at_least_one,
+      .doc = "executions at a time" },
+    { "timeout",        &type_limit,    AT(spec_job_options, timeout_ms), 0, "E-DURATION",
+      .doc = "of one execution, or `none`" },
+    { "retries",        &type_integer,  AT(spec_job_options, retries), 0, &spec_any_u32,
+      .doc = "more attempts of a failed one" },
+    { "retry_delay",    &type_duration, AT(spec_job_options, retry_delay_ms), 0, NULL,
+      .doc = "before another attempt" },
+    { "keep",           &type_integer,  AT(spec_job_options, keep), 0, &spec_any_u32,
+      .doc = "records of ended executions" },
+    { "keep_for",       &type_duration, AT(spec_job_options, keep_for_ms), 0, NULL,
+      .doc = "how long they are kept" },
     { 0 },
 };
 static const struct spec_job_options job_initial = {
@@ -75,11 +86,16 @@ static const struct walk_word update_failure_words[] = {
     { 0 },
 };
 static const struct walk_field update_fields[] = {
-    { "strategy",        &type_enum,     AT(spec_update, strategy), 0, strategy_words },
-    { "max_surge",       &type_integer,  AT(spec_update, max_surge), 0, &spec_any_u32 },
-    { "max_unavailable", &type_integer,  AT(spec_update, max_unavailable), 0, &spec_any_u32 },
-    { "drain",           &type_duration, AT(spec_update, drain_ms), 0, NULL },
-    { "on_failure",      &type_enum,     AT(spec_update, on_failure), 0, update_failure_words },
+    { "strategy",        &type_enum,     AT(spec_update, strategy), 0, strategy_words,
+      .doc = "`rolling`: one after the other; `recreate`: all at once" },
+    { "max_surge",       &type_integer,  AT(spec_update, max_surge), 0, &spec_any_u32,
+      .doc = "more replicas than asked for, meanwhile" },
+    { "max_unavailable", &type_integer,  AT(spec_update, max_unavailable), 0, &spec_any_u32,
+      .doc = "fewer ready replicas than asked for, meanwhile" },
+    { "drain",           &type_duration, AT(spec_update, drain_ms), 0, NULL,
+      .doc = "without new connections, before the stop signal" },
+    { "on_failure",      &type_enum,     AT(spec_update, on_failure), 0, update_failure_words,
+      .doc = "when new replicas do not get ready" },
     { 0 },
 };
 static const struct spec_update update_initial = { .max_surge = 1, .drain_ms = 10000 };
@@ -101,9 +117,12 @@ static const struct walk_word arch_words[] = {
     { 0 },
 };
 static const struct walk_field platform_fields[] = {
-    { "os",        &type_enum, AT(spec_platform, os), WALK_REQUIRED, os_words },
-    { "arch",      &type_enum, AT(spec_platform, arch), WALK_REQUIRED, arch_words },
-    { "osVersion", &type_text, AT(spec_platform, os_version), 0, NULL },
+    { "os",        &type_enum, AT(spec_platform, os), WALK_REQUIRED, os_words,
+      .doc = "the operating system" },
+    { "arch",      &type_enum, AT(spec_platform, arch), WALK_REQUIRED, arch_words,
+      .doc = "the processor" },
+    { "osVersion", &type_text, AT(spec_platform, os_version), 0, NULL,
+      .doc = "chooses among Windows images" },
     { 0 },
 };
 const struct walk_list spec_platform_part =
@@ -114,9 +133,12 @@ static const struct decode_checked destination = {
     spec_check_log_destination, "E-LOG-DEST", "destination"
 };
 static const struct walk_field logs_fields[] = {
-    { "destination",    &type_checked, AT(spec_logs, destination), 0, &destination },
-    { "max_size_bytes", &type_integer, AT(spec_logs, max_size_bytes), 0, &spec_any_u64 },
-    { "retention_secs", &type_integer, AT(spec_logs, retention_secs), 0, &spec_any_u64 },
+    { "destination",    &type_checked, AT(spec_logs, destination), 0, &destination,
+      .doc = "`disk` or `memory`" },
+    { "max_size_bytes", &type_integer, AT(spec_logs, max_size_bytes), 0, &spec_any_u64,
+      .doc = "of the files of one replica" },
+    { "retention_secs", &type_integer, AT(spec_logs, retention_secs), 0, &spec_any_u64,
+      .doc = "after the removal" },
     { 0 },
 };
 static const struct spec_logs logs_initial = { "disk", 104857600, 604800 };
@@ -125,10 +147,14 @@ const struct walk_list spec_logs_part =
 
 static const struct decode_checked bind_address = { spec_check_bind, "E-API-BIND", "address" };
 static const struct walk_field api_fields[] = {
-    { "enabled",    &type_bool,    AT(spec_api, enabled), 0, NULL },
-    { "bind",       &type_checked, AT(spec_api, bind), 0, &bind_address },
-    { "jwt_secret", &type_text,    AT(spec_api, jwt_secret), WALK_SECRET, NULL },
-    { "swagger",    &type_bool,    AT(spec_api, swagger), 0, NULL },
+    { "enabled",    &type_bool,    AT(spec_api, enabled), 0, NULL,
+      .doc = "run the API server" },
+    { "bind",       &type_checked, AT(spec_api, bind), 0, &bind_address,
+      .doc = "address and port" },
+    { "jwt_secret", &type_text,    AT(spec_api, jwt_secret), WALK_SECRET, NULL,
+      .doc = "signs tokens; never shown" },
+    { "swagger",    &type_bool,    AT(spec_api, swagger), 0, NULL,
+      .doc = "serve the interactive page" },
     { 0 },
 };
 static const struct spec_api api_initial = {

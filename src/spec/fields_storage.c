@@ -29,19 +29,25 @@ static const struct decode_checked volume = {
 };
 static const struct decode_checked bucket = { spec_check_not_empty, "E-MOUNT-SOURCE", "bucket" };
 
-#define TARGET   { "target",   &type_checked, AT(spec_storage, target), WALK_REQUIRED, &mount_target }
-#define READONLY { "readonly", &type_bool,    AT(spec_storage, readonly), 0, NULL }
-#define TIER     { "tier",     &type_enum,    AT(spec_storage, tier), 0, tier_words }
-#define SIZE     { "size",     &type_size,    AT(spec_storage, size), 0, "E-STORAGE-SIZE" }
+#define TARGET   { "target",   &type_checked, AT(spec_storage, target), WALK_REQUIRED, &mount_target, \
+      .doc = "where it is mounted: absolute, not `/`, once" }
+#define READONLY { "readonly", &type_bool,    AT(spec_storage, readonly), 0, NULL, \
+      .doc = "it cannot be written" }
+#define TIER     { "tier",     &type_enum,    AT(spec_storage, tier), 0, tier_words, \
+      .doc = "the kind of disk; `network` is not safe for SQLite" }
+#define SIZE     { "size",     &type_size,    AT(spec_storage, size), 0, "E-STORAGE-SIZE", \
+      .doc = "the most it may hold" }
 
 static const struct walk_field bind_fields[] = {
-    { "source", &type_source, AT(spec_storage, source), WALK_REQUIRED, NULL },
+    { "source", &type_source, AT(spec_storage, source), WALK_REQUIRED, NULL,
+      .doc = "a folder or file of the host, with what is mounted below; a relative one starts at the file's folder" },
     TARGET,
     READONLY,
     { 0 },
 };
 static const struct walk_field named_fields[] = {
-    { "name", &type_checked, AT(spec_storage, name), WALK_REQUIRED, &volume },
+    { "name", &type_checked, AT(spec_storage, name), WALK_REQUIRED, &volume,
+      .doc = "of the volume, shared by name" },
     TARGET,
     READONLY,
     TIER,
@@ -52,15 +58,20 @@ static const struct walk_field anonymous_fields[] = { TARGET, TIER, { 0 } };
 static const struct walk_field tmpfs_fields[] = {
     TARGET,
     SIZE,
-    { "mode", &type_tmpfs_mode, AT(spec_storage, mode), 0, NULL },
+    { "mode", &type_tmpfs_mode, AT(spec_storage, mode), 0, NULL,
+      .doc = "octal digits: `1777`, `0o1777`" },
     { 0 },
 };
 static const struct walk_field s3_fields[] = {
-    { "bucket",      &type_checked, AT(spec_storage, bucket), WALK_REQUIRED, &bucket },
+    { "bucket",      &type_checked, AT(spec_storage, bucket), WALK_REQUIRED, &bucket,
+      .doc = "what is mounted" },
     TARGET,
-    { "prefix",      &type_text, AT(spec_storage, prefix), 0, NULL },
-    { "endpoint",    &type_text, AT(spec_storage, endpoint), 0, NULL },
-    { "credentials", &type_text, AT(spec_storage, credentials), 0, NULL },
+    { "prefix",      &type_text, AT(spec_storage, prefix), 0, NULL,
+      .doc = "only keys that begin with it" },
+    { "endpoint",    &type_text, AT(spec_storage, endpoint), 0, NULL,
+      .doc = "of another provider" },
+    { "credentials", &type_text, AT(spec_storage, credentials), 0, NULL,
+      .doc = "of the bucket" },
     READONLY,
     { 0 },
 };

@@ -1,5 +1,6 @@
 """spec dump, schema and diff, debug parse, validate --format json: no agent is asked, none is started."""
 import json
+import pathlib
 
 import pytest
 
@@ -108,6 +109,27 @@ def test_the_schema_refuses_what_is_structurally_wrong(world, schema, name):
 def test_a_dump_reads_back_as_the_same_dump(world, name):
     first = world.zlayer("spec", "dump", world.spec(SAMPLES[name])).stdout
     assert world.zlayer("spec", "dump", world.spec(first)).stdout == first
+
+
+def properties(node, path=""):
+    """Every field of the schema with its description, lists and alternatives included."""
+    for name, child in node.get("properties", {}).items():
+        yield f"{path}.{name}", child
+        yield from properties(child, f"{path}.{name}")
+    for part in [node.get("items"), node.get("additionalProperties"), *node.get("anyOf", [])]:
+        if isinstance(part, dict):
+            yield from properties(part, path)
+
+
+def test_the_reference_page_is_what_the_tables_say(world, schema):
+    reference = world.zlayer("spec", "reference").stdout
+    page = (pathlib.Path(__file__).parents[2] / "docs/spec.md").read_text()
+    assert page.endswith(reference) and len(reference) > 20000  # scripts/spec-page writes it
+    fields = list(properties(schema.schema))
+    told = {line.split("`")[1] for line in reference.splitlines() if line.startswith("| `")}
+    words = {p.rsplit(".", 1)[1] for p, f in fields if "const" not in f and p.rsplit(".", 1)[1] != "pin"}
+    assert words == told
+    assert [p for p, f in fields if "const" not in f and not p.endswith(".pin") and "description" not in f] == []
 
 
 def test_a_diff_names_fields_and_what_they_need(world):
