@@ -54,9 +54,12 @@ static int delete_below(struct unpack *u, int parent, struct zl_error *err)
 
 static int unpack_whiteout(struct unpack *u, struct zl_error *err)
 {
-    int parent = tree_parent(&u->tree, &u->path, err);
+    struct zl_error why;
+    int parent = tree_parent(&u->tree, &u->path, &why);
+    if (parent < 0 && why.kind == ZL_ERR_INVALID)
+        return 0; /* this layer has a file or link there, so nothing below shows: umoci writes it */
     if (parent < 0)
-        return -1;
+        return zl_fail(err, why.kind, "%s", why.msg);
     if (strcmp(u->path.name, OPAQUE_MARK) == 0)
         return make_opaque(parent, err);
     if (strncmp(u->path.name, WHITEOUT WHITEOUT, strlen(WHITEOUT WHITEOUT)) == 0)

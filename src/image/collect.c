@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "image/internal.h"
@@ -94,8 +95,43 @@ static bool is_needed_blob(const struct needed *n, const char *name)
     return n->n_hex && bsearch(name, n->hex, n->n_hex, sizeof *n->hex, compare_hex);
 }
 
-/* Removes the files of a folder whose names are not needed digests. */
-static int sweep_files(int dir_fd, const struct needed *needed, struct zl_error *err)
+/* ---- sweeping ----------------------------------------------------------------------------------
+ */
+
+struct sweep {
+    struct image_store *s;
+    const struct needed *needed;
+    const struct image_collecting *how;
+    struct image_freed *freed;
+};
+
+/* What a tree takes on the disk, each file once; what cannot be read counts nothing. */
+static uint64_t tree_bytes(int dir_fd, const char *name)
+{
+    struct stat st;
+    uint64_t bytes = 0;
+    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    if (!S_ISDIR(st.st_mode))
+        return (uint64_t)st.st_blocks * 512 / (st.st_nlink ? st.st_nlink : 1);
+    bytes = (uint64_t)st.st_blocks * 512;
+    int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir) {
+        zl_closep(&fd);
+        return bytes;
+    }
+    for (const struct dirent *d = readdir(dir); d; d = readdir(dir)) {
+        if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+            bytes += tree_bytes(fd, d->d_name);
+    }
+    (void)closedir(dir); /* it was only read */
+    return bytes;
+}
+
+/* Calls fn for each name in a folder until it answers other than 0. */
+static int each_name(int dir_fd, int (*fn)(struct sweep *w, const char *name, struct zl_error *err),
+                     struct sweep *w, struct zl_error *err)
 {
     int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -106,10 +142,8 @@ static int sweep_files(int dir_fd, const struct needed *needed, struct zl_error 
     int rc = 0;
     struct dirent *d;
     while (rc == 0 && (errno = 0, d = readdir(dir))) {
-        if (d->d_type == DT_DIR || is_needed_blob(needed, d->d_name))
-            continue;
-        if (unlinkat(dir_fd, d->d_name, 0) < 0 && errno != ENOENT && errno != EISDIR)
-            rc = zl_fail_errno(err, "remove '%s'", d->d_name);
+        if (d->d_type != DT_DIR || strncmp(d->d_name, LAYOUT_TMP, strlen(LAYOUT_TMP)) == 0)
+            rc = fn(w, d->d_name, err);
     }
     if (rc == 0 && errno)
         rc = zl_fail_errno(err, "collect garbage");
@@ -117,51 +151,90 @@ static int sweep_files(int dir_fd, const struct needed *needed, struct zl_error 
     return rc;
 }
 
-struct layer_sweep {
-    struct image_store *s;
-    const struct needed *needed;
-    int (*in_use)(void *arg, uint32_t layer);
-    void *arg;
-};
+static int remove_file(struct sweep *w, int dir_fd, const char *name, struct zl_error *err)
+{
+    if (w->how->plan || unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)
+        return 0;
+    return zl_fail_errno(err, "remove '%s'", name);
+}
+
+static int sweep_list(struct sweep *w, const char *name, struct zl_error *err)
+{
+    return is_needed_blob(w->needed, name) ? 0 : remove_file(w, w->s->layout.of, name, err);
+}
+
+static int sweep_blob(struct sweep *w, const char *name, struct zl_error *err)
+{
+    if (is_needed_blob(w->needed, name))
+        return 0;
+    w->freed->bytes += tree_bytes(w->s->layout.blobs, name);
+    w->freed->blobs++;
+    return remove_file(w, w->s->layout.blobs, name, err);
+}
+
+/* Work folders of dead runs, and layers that were on their way out: nobody is fetching. */
+static int sweep_leftover(struct sweep *w, const char *name, struct zl_error *err)
+{
+    if (strncmp(name, LAYOUT_TMP, strlen(LAYOUT_TMP)) != 0)
+        return 0;
+    w->freed->bytes += tree_bytes(w->s->layout.layers, name);
+    return w->how->plan ? 0 : zl_remove_tree(w->s->layout.layers, name, err);
+}
 
 static int sweep_layer(void *arg, uint32_t layer, struct zl_error *err)
 {
-    const struct layer_sweep *w = arg;
+    struct sweep *w = arg;
     char name[LAYOUT_PATH], tmp[LAYOUT_PATH];
     if (w->needed->n_layers &&
         bsearch(&layer, w->needed->layers, w->needed->n_layers, sizeof layer, compare_layer))
         return 0;
-    if (w->in_use && w->in_use(w->arg, layer))
+    if (w->how->in_use && w->how->in_use(w->how->arg, layer))
         return 0;
     (void)snprintf(name, sizeof name, "%u", layer);
     (void)snprintf(tmp, sizeof tmp, LAYOUT_TMP "gone-%u", layer);
+    w->freed->bytes += tree_bytes(w->s->layout.layers, name);
+    w->freed->layers++;
+    if (w->how->plan)
+        return 0;
     if (renameat(w->s->layout.layers, name, w->s->layout.layers, tmp) < 0)
         return zl_fail_errno(err, "remove layers/%s", name);
     return zl_remove_tree(w->s->layout.layers, tmp, err);
 }
 
+/* What the entries of the index need: all of it, or nothing is removed. */
+static int find_needed(struct image_store *s, const struct oci_index *index, struct needed *needed,
+                       struct zl_error *err)
+{
+    for (size_t i = 0; i < index->manifests.n; i++) {
+        if (need_manifest(s, needed, index->manifests.v[i].digest, err) < 0)
+            return -1;
+    }
+    if (needed->n_hex)
+        qsort(needed->hex, needed->n_hex, sizeof *needed->hex, compare_hex);
+    if (needed->n_layers)
+        qsort(needed->layers, needed->n_layers, sizeof *needed->layers, compare_layer);
+    return 0;
+}
+
 int image_collect(struct image_store *s, const struct oci_index *index,
-                  int (*in_use)(void *arg, uint32_t layer), void *arg, struct zl_error *err)
+                  const struct image_collecting *how, struct image_freed *freed,
+                  struct zl_error *err)
 {
     ZL_CLEANUP(needed_done) struct needed needed = { 0 };
     struct zl_error busy;
     zl_autoclose int lock = layout_lock(&s->layout, LAYOUT_FETCHING, LOCK_EX | LOCK_NB, &busy);
-    if (lock < 0 && busy.errnum == EWOULDBLOCK)
+    if (lock < 0 && busy.errnum == EWOULDBLOCK) {
+        freed->postponed = true;
         return 0; /* what it stores is in no index yet; the next removal collects */
+    }
     if (lock < 0)
         return zl_fail(err, busy.kind, "%s", busy.msg);
-
-    for (size_t i = 0; i < index->manifests.n; i++) {
-        if (need_manifest(s, &needed, index->manifests.v[i].digest, err) < 0)
-            return zl_wrap(err, "collect garbage");
-    }
-    if (needed.n_hex)
-        qsort(needed.hex, needed.n_hex, sizeof *needed.hex, compare_hex);
-    if (needed.n_layers)
-        qsort(needed.layers, needed.n_layers, sizeof *needed.layers, compare_layer);
-    struct layer_sweep sweep = { s, &needed, in_use, arg };
-    if (sweep_files(s->layout.of, &needed, err) < 0 ||
-        layout_each_layer(&s->layout, sweep_layer, &sweep, err) < 0)
+    if (find_needed(s, index, &needed, err) < 0)
+        return zl_wrap(err, "collect garbage");
+    struct sweep w = { s, &needed, how, freed };
+    if (each_name(s->layout.of, sweep_list, &w, err) < 0 ||
+        layout_each_layer(&s->layout, sweep_layer, &w, err) < 0 ||
+        each_name(s->layout.layers, sweep_leftover, &w, err) < 0)
         return -1;
-    return sweep_files(s->layout.blobs, &needed, err);
+    return each_name(s->layout.blobs, sweep_blob, &w, err);
 }

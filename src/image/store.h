@@ -11,7 +11,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <stdbool.h>
+
 #include "base/error.h"
+#include "base/json.h"
 
 struct image_store;
 
@@ -66,12 +69,41 @@ int image_wasm_open(struct image_store *s, const struct image *i, struct zl_erro
 typedef int (*image_fn)(void *arg, const struct image *i);
 int image_each(struct image_store *s, image_fn fn, void *arg, struct zl_error *err);
 
-/* Points reference at a manifest that zlayer-fetch stored. */
+/* Points reference at a manifest that zlayer-fetch stored. What it meant before stays in the index
+ * without a name, until image_prune(): a service may still need it. */
 int image_tag(struct image_store *s, const char *reference, const char *digest,
               struct zl_error *err);
 /* Forgets the reference; blobs and layers that nothing needs any more go too, but not the layers
  * for which in_use answers true. */
 int image_remove(struct image_store *s, const char *reference,
                  int (*in_use)(void *arg, uint32_t layer), void *arg, struct zl_error *err);
+
+struct image_freed { /* or what would be */
+    uint64_t bytes;  /* of the disk */
+    unsigned images, blobs, layers;
+    bool postponed; /* a zlayer-fetch runs: only names went; a later removal takes the rest */
+};
+
+struct image_prune {
+    bool all;  /* images with names, too */
+    bool plan; /* change nothing */
+    /* Whether a service, a container or a revision to return to needs it. name NULL: it has none.
+     */
+    bool (*needed)(void *arg, const char *name, const char *digest);
+    int (*in_use)(void *arg, uint32_t layer);
+    /* One that goes, or would. */
+    void (*gone)(void *arg, const char *name, const char *digest);
+    void *arg;
+};
+/* Forgets images that nobody needs: those without a name, or `all`; and takes all garbage. */
+int image_prune(struct image_store *s, const struct image_prune *how, struct image_freed *ret,
+                struct zl_error *err);
+
+/*
+ * Everything there is to know about an image, for people: names, digest, platform, the config as
+ * the image has it, history, and its layers with digest, size, diff id and folder. The caller's to
+ * json_decref().
+ */
+int image_inspect(struct image_store *s, const char *reference, json_t **ret, struct zl_error *err);
 
 #endif

@@ -131,6 +131,86 @@ static void a_new_tag_moves_the_name_and_the_old_image_stays_by_its_other_name(v
     shelf_close(&s);
 }
 
+static bool needs_a(void *arg, const char *name, const char *digest)
+{
+    (void)name;
+    return strcmp(digest, arg) == 0;
+}
+
+static void note_gone(void *arg, const char *name, const char *digest)
+{
+    (void)arg;
+    print_message("gone: %s %s\n", name ? name : "-", digest);
+}
+
+static void a_name_that_moves_leaves_a_nameless_image_for_prune(void **unused)
+{
+    (void)unused;
+    struct shelf s = shelf_open();
+    struct zl_error err;
+    struct image_freed freed;
+    char a[DIGEST_SIZE], b[DIGEST_SIZE], plan[DIGEST_SIZE];
+    save_rootfs(&s, "a.tar", TAR_PLAIN, "a");
+    save_rootfs(&s, "b.tar", TAR_PLAIN, "b");
+    shelf_add(&s, "a.tar", "app", a);
+    shelf_add(&s, "b.tar", "app", b);
+    assert_int_equal(image_tag(s.store, "app", b, &err), 0); /* again changes nothing */
+    autoimage struct image *old = NULL;
+    assert_int_equal(image_find(s.store, a, &old, &err), 0);
+    assert_string_equal(old->normalized, a);
+
+    struct image_prune how = { .needed = needs_a, .gone = note_gone, .arg = a };
+    assert_int_equal(image_prune(s.store, &how, &freed, &err), 0);
+    assert_int_equal(freed.images, 0);
+    assert_int_equal(shelf_count(&s, "layers"), 3);
+
+    how.arg = plan;
+    memset(plan, 0, sizeof plan);
+    how.plan = true;
+    assert_int_equal(image_prune(s.store, &how, &freed, &err), 0);
+    assert_int_equal(freed.images, 1);
+    assert_int_equal(freed.layers, 1);
+    assert_int_equal(freed.blobs, 3);
+    assert_true(freed.bytes > 0);
+    assert_int_equal(shelf_count(&s, "layers"), 3);
+
+    how.plan = false;
+    struct image_freed done;
+    assert_int_equal(image_prune(s.store, &how, &done, &err), 0);
+    assert_memory_equal(&done, &freed, sizeof done);
+    assert_int_equal(shelf_count(&s, "layers"), 2);
+    assert_int_equal(image_prune(s.store, &how, &done, &err), 0);
+    assert_int_equal(done.images + done.blobs + done.layers, 0);
+    how.all = true;
+    assert_int_equal(image_prune(s.store, &how, &done, &err), 0);
+    assert_int_equal(done.images, 1);
+    assert_int_equal(shelf_count(&s, "layers"), 1);
+    assert_int_equal(shelf_count(&s, "images/blobs/sha256"), 0);
+    shelf_close(&s);
+}
+
+static void inspect_shows_names_config_and_layers(void **unused)
+{
+    (void)unused;
+    struct shelf s = shelf_open();
+    struct zl_error err;
+    char a[DIGEST_SIZE];
+    json_t *v = NULL;
+    save_rootfs(&s, "a.tar", TAR_GZIP, "a");
+    shelf_add(&s, "a.tar", "app", a);
+    assert_int_equal(image_tag(s.store, "other:1", a, &err), 0);
+    assert_int_equal(image_inspect(s.store, "app", &v, &err), 0);
+    assert_string_equal(json_string_value(json_object_get(v, "digest")), a);
+    assert_int_equal(json_array_size(json_object_get(v, "references")), 2);
+    const json_t *layer = json_array_get(json_object_get(v, "layers"), 0);
+    assert_int_equal(json_integer_value(json_object_get(layer, "number")), 1);
+    assert_non_null(json_object_get(layer, "diff_id"));
+    json_decref(v);
+    assert_int_equal(image_inspect(s.store, "nothing", &v, &err), -1);
+    assert_int_equal(err.kind, ZL_ERR_NOT_FOUND);
+    shelf_close(&s);
+}
+
 static int count_images(void *arg, const struct image *i)
 {
     int *n = arg;
@@ -340,6 +420,8 @@ int main(void)
         cmocka_unit_test(a_root_filesystem_becomes_an_image_whatever_packs_it),
         cmocka_unit_test(an_image_is_found_by_name_digest_and_prefix),
         cmocka_unit_test(a_new_tag_moves_the_name_and_the_old_image_stays_by_its_other_name),
+        cmocka_unit_test(a_name_that_moves_leaves_a_nameless_image_for_prune),
+        cmocka_unit_test(inspect_shows_names_config_and_layers),
         cmocka_unit_test(removal_takes_what_nothing_needs_but_not_layers_in_use),
         cmocka_unit_test(nothing_is_collected_while_an_import_runs),
         cmocka_unit_test(what_a_killed_import_left_is_removed_by_the_next_one),
