@@ -116,3 +116,21 @@ void ask_update(void *agent, struct inst_id id, const struct fact_limits *limits
     struct rt_request rq = { .kind = RT_UPDATE, .update = { .limits = limits } };
     ask(&(struct asked){ .a = agent, .id = id, .event = "update", .told = told, .arg = arg }, &rq);
 }
+
+void ask_stats(void *agent, struct inst_id id, api_told_fn told, void *arg)
+{
+    struct rt_request rq = { .kind = RT_STATS };
+    ask(&(struct asked){ .a = agent, .id = id, .told = told, .arg = arg }, &rq);
+}
+
+void ask_top(void *agent, struct inst_id id, const char *columns, api_told_fn told, void *arg)
+{
+    struct rt_request rq = { .kind = RT_TOP, .top = { .columns = columns } };
+    ask(&(struct asked){ .a = agent, .id = id, .told = told, .arg = arg }, &rq);
+}
+
+void ask_details(void *agent, struct inst_id id, api_told_fn told, void *arg)
+{
+    struct rt_request rq = { .kind = RT_DETAILS };
+    ask(&(struct asked){ .a = agent, .id = id, .told = told, .arg = arg }, &rq);
+}

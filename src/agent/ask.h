@@ -11,6 +11,9 @@ void ask_exec(void *agent, struct inst_id id, const struct api_exec *x, api_done
               void *arg);
 void ask_kill(void *agent, struct inst_id id, int signal, api_done_fn done, void *arg);
 void ask_pause(void *agent, struct inst_id id, bool pause, api_done_fn done, void *arg);
+void ask_stats(void *agent, struct inst_id id, api_told_fn told, void *arg);
+void ask_top(void *agent, struct inst_id id, const char *columns, api_told_fn told, void *arg);
+void ask_details(void *agent, struct inst_id id, api_told_fn told, void *arg);
 void ask_update(void *agent, struct inst_id id, const struct fact_limits *limits, api_told_fn told,
                 void *arg);
 

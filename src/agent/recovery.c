@@ -129,7 +129,6 @@ static void on_found_end(struct agent *a, const struct rt_event *ev)
 
 static void on_oom(struct agent *a, const struct rt_event *ev)
 {
-    /* its exit will say so as well, if it was the end */
     agent_tell_container(a, ev->id, "oom", "the kernel ended a process of it for lack of memory");
 }
 

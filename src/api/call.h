@@ -135,6 +135,9 @@ struct evhttp_request *call_finish(struct api_call *c);
  * -1: it is answered. */
 int path_instance(struct api_call *c, struct view_container *ret);
 
+/* facts.c: answers with the container, `shape`, and what it is made of. */
+void reply_details(struct api_call *c, json_t *shape, struct inst_id id);
+
 /* Handlers whose route stands in another file's table. */
 void get_progress(struct api_call *c);           /* progress.c */
 void get_service_containers(struct api_call *c); /* containers.c */
@@ -147,6 +150,6 @@ void events_free(struct api_server *s);
 json_t *events_find_end(const struct api_server *s, uint64_t container);
 
 extern const struct api_route system_routes[], deployment_routes[], container_routes[],
-    control_routes[], job_routes[], image_routes[], event_routes[];
+    control_routes[], fact_routes[], job_routes[], image_routes[], event_routes[];
 
 #endif

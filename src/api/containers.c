@@ -96,7 +96,11 @@ int path_instance(struct api_call *c, struct view_container *ret)
 static void get_container(struct api_call *c)
 {
     struct view_container v;
-    if (path_container(c, &v) == 0)
+    if (path_container(c, &v) < 0)
+        return;
+    if (v.id.v)
+        reply_details(c, container_json(c, &v), v.id);
+    else
         reply_json(c, 200, container_json(c, &v));
 }
 

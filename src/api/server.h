@@ -57,6 +57,9 @@ struct api_ops {
     void (*kill)(void *agent, struct inst_id id, int signal, api_done_fn done, void *arg);
     void (*pause)(void *agent, struct inst_id id, bool pause, api_done_fn done, void *arg);
     bool (*is_paused)(void *agent, struct inst_id id);
+    void (*stats)(void *agent, struct inst_id id, api_told_fn told, void *arg);
+    void (*top)(void *agent, struct inst_id id, const char *columns, api_told_fn told, void *arg);
+    void (*details)(void *agent, struct inst_id id, api_told_fn told, void *arg);
     /* Tells the warnings. */
     void (*update)(void *agent, struct inst_id id, const struct fact_limits *limits,
                    api_told_fn told, void *arg);

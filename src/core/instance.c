@@ -230,6 +230,7 @@ static void enter_starting(struct core *c, struct instance *i, const struct outc
 {
     (void)o;
     set_state(c, i, INST_STARTING);
+    emit_inst_event(c, "create", i, "%s", i->label.service);
     (void)request(c, i, EFF_START, traits[INST_STARTING].timeout_ms);
 }
 
@@ -465,8 +466,6 @@ void instance_answer(struct core *c, uint64_t op, const struct outcome *o)
 
 void instance_exited(struct core *c, struct instance *i, const struct inst_exit *exit)
 {
-    if (exit->oom)
-        emit_inst_event(c, "oom", i, "%s ran out of memory", i->label.service);
     give(c, i, IN_EXIT, &(struct outcome){ .exit = exit });
 }
 

@@ -8,9 +8,20 @@
 #include "runtime/call.h"
 
 static const char *const verbs[RT_KINDS] = {
-    [RT_PULL] = "pull",        [RT_CREATE] = "create", [RT_START] = "start", [RT_STOP] = "stop",
-    [RT_KILL] = "kill",        [RT_REMOVE] = "remove", [RT_PROBE] = "probe", [RT_EXEC] = "exec in",
-    [RT_ATTACH] = "attach to", [RT_STATS] = "measure", [RT_PAUSE] = "pause", [RT_UPDATE] = "update",
+    [RT_PULL] = "pull",
+    [RT_CREATE] = "create",
+    [RT_START] = "start",
+    [RT_STOP] = "stop",
+    [RT_KILL] = "kill",
+    [RT_REMOVE] = "remove",
+    [RT_PROBE] = "probe",
+    [RT_EXEC] = "exec in",
+    [RT_ATTACH] = "attach to",
+    [RT_STATS] = "measure",
+    [RT_TOP] = "list the processes of",
+    [RT_DETAILS] = "describe",
+    [RT_PAUSE] = "pause",
+    [RT_UPDATE] = "update",
 };
 
 const char *rt_kind_verb(enum rt_kind k)

@@ -21,6 +21,8 @@ enum rt_kind {
     RT_EXEC,   /* prepares an exec; answers where its client finds the stream */
     RT_ATTACH, /* answers where a client finds the streams of the first process */
     RT_STATS,
+    RT_TOP, /* its processes as a table, with the columns that are asked for */
+    RT_DETAILS,
     RT_PAUSE,  /* all of its processes stand still, or go on; CONFLICT when they do already */
     RT_UPDATE, /* new limits: all of them or none */
     RT_KINDS
@@ -63,6 +65,9 @@ struct rt_request {
             bool pause; /* false: go on */
         } pause;
         struct {
+            const char *columns; /* as ps(1) has them after -o, or its -ef, aux; NULL: the usual */
+        } top;
+        struct {
             const struct fact_limits *limits;
         } update;
     };
@@ -71,10 +76,6 @@ struct rt_request {
 struct rt_stream_where { /* where a client finds a stream: it speaks docs/protocol.md itself */
     char socket[256];    /* path of the monitor's control socket */
     char token[33];      /* one use, in the client's hello */
-};
-
-struct rt_stats {
-    uint64_t cpu_usage_ns, memory_bytes, memory_limit, pids; /* memory_limit 0: none */
 };
 
 struct rt_answer {
@@ -90,11 +91,11 @@ struct rt_answer {
             int64_t pid, started_wall_ms;
         } start;
         struct rt_stream_where where; /* RT_EXEC, RT_ATTACH */
-        struct rt_stats stats;
-        struct fact fact; /* RT_UPDATE */
+        struct fact fact;             /* RT_STATS, RT_TOP, RT_DETAILS, RT_UPDATE */
     };
 };
 
+/* RT_EV_OOM comes before the exit that it led to, if it did. */
 enum rt_event_kind { RT_EV_EXIT, RT_EV_OOM, RT_EV_FOUND, RT_EV_FOUND_END };
 struct rt_event {
     enum rt_event_kind kind;

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from world import until
+from world import alive, until
 
 
 class Terminal:
@@ -182,8 +182,10 @@ def test_paused_it_gets_no_cpu_and_is_told_as_running(host):
 def test_a_paused_container_is_still_paused_for_the_next_agent(host):
     run(host, "box", "busybox", "sleep", "1000")
     host.zlayer("pause", "box")
-    os.kill(host.agent_pid(), 9)
-    until(lambda: inspect(host, "box")["paused"], "the agent that starts knows")
+    agent = host.agent_pid()
+    os.kill(agent, 9)
+    until(lambda: not alive(agent), "the end of the agent")
+    assert inspect(host, "box")["paused"]
     host.zlayer("unpause", "box")
 
 
@@ -253,3 +255,91 @@ def test_wait_answers_before_during_and_after_the_end(host):
 def test_what_is_not_there_is_named(host):
     for command in (["attach"], ["kill"], ["pause"], ["unpause"], ["update"], ["wait"]):
         assert "no-such" in host.zlayer(*command, "no-such", code=None).stderr
+
+
+# ---- what is told of it -------------------------------------------------------------------------
+def stats(host, *names):
+    out = host.zlayer("stats", "--no-stream", *names, "--format", "json").stdout
+    return {s["name"]: s for s in map(json.loads, out.splitlines())}
+
+
+def test_stats_count_cpu_and_memory(host):
+    run(host, "spin", "-m", "256m", "--pids-limit", "50", "busybox", "sh", "-c", "while :; do :; done")
+    run(host, "eat", "-m", "256m", "busybox", "sh", "-c", "head -c 67108864 /dev/zero >/dev/shm/f; sleep 1000")
+    until(lambda: stats(host)["eat"]["stats"]["memory"]["usage"] > 60 << 20, "64 MiB")
+    seen = stats(host)
+    spin, eat = seen["spin"], seen["eat"]
+    cpus = spin["stats"]["cpu"]["online_cpus"]
+    assert 0.2 * 100 / cpus < spin["cpu_percent"] < 1.1 * 100 / cpus, "about one CPU; others use them too"
+    assert eat["cpu_percent"] < spin["cpu_percent"]
+    assert abs(eat["stats"]["memory"]["usage"] - (64 << 20)) < 0.1 * (64 << 20) + (4 << 20)
+    assert abs(eat["memory_percent"] - 25) < 4
+    assert spin["stats"]["memory"]["limit"] == 256 << 20
+    assert spin["stats"]["pids"] == {"current": 1, "limit": 50}
+    table = host.zlayer("stats", "--no-stream", "spin").stdout
+    assert "256 MiB" in table and "spin" in table and "eat" not in table
+
+
+def test_stats_count_written_blocks(host):
+    run(host, "disk", "busybox", "sh", "-c", "dd if=/dev/zero of=/f bs=1M count=8 conv=fsync 2>/dev/null; sleep 1000")
+    def written():
+        s = stats(host)["disk"]["stats"]["block_io"]
+        return s["write_bytes"]
+    v1 = pathlib.Path("/sys/fs/cgroup/blkio/blkio.throttle.io_service_bytes_recursive")
+    if v1.exists() and v1.read_text().split()[-1] == "0":
+        pytest.skip("this kernel's cgroup v1 counts no block I/O")
+    until(lambda: written() >= 8 << 20, "8 MiB written")
+
+
+def test_a_stream_of_stats_ends_with_its_container(host):
+    run(host, "box", "busybox", "sleep", "1000")
+    p = subprocess.Popen(["curl", "-sN", "--unix-socket", str(host.run / "zlayer.sock"),
+                          "http://zlayer/api/v1/containers/box/stats?stream=1&interval_ms=100"], stdout=subprocess.PIPE, text=True)
+    lines = [json.loads(p.stdout.readline()) for _ in range(3)]
+    assert lines[2]["mono_ns"] > lines[1]["mono_ns"] > lines[0]["mono_ns"]
+    host.zlayer("kill", "box")
+    rest = p.communicate(timeout=20)[0]
+    assert p.returncode == 0 and "error" not in rest
+    assert "does not run" in host.zlayer("stats", "--no-stream", "box", code=None).stderr or stats(host, "box") == {}
+
+
+def test_top_shows_every_process_of_it(host):
+    run(host, "box", "busybox", "sh", "-c", "sleep 998 & sleep 999; true")
+    until(lambda: len(host.json("top", "box")["processes"]) == 3, "three processes")
+    top = host.json("top", "box", "-o", "pid,ppid,uid,comm,cmd")
+    assert top["titles"] == ["PID", "PPID", "UID", "COMMAND", "CMD"]
+    init = inspect(host, "box")["pid"]
+    rows = {r[4]: r for r in top["processes"]}
+    assert rows["sleep 998"][1] == str(init) and rows["sleep 998"][2] == "0"
+    assert host.json("top", "box")["titles"] == ["UID", "PID", "PPID", "%CPU", "STIME", "TIME", "CMD"]
+    assert "RSS" in host.zlayer("top", "box", "aux").stdout
+    assert "no column 'shoe'" in host.zlayer("top", "box", "-o", "pid,shoe", code=1).stderr
+    assert "aix" in host.zlayer("top", "box", "aix", code=1).stderr
+    host.zlayer("kill", "box")
+    host.zlayer("wait", "box")
+    assert host.zlayer("top", "box", code=None).returncode == 1
+
+
+def test_inspect_tells_what_it_is_made_of_and_no_secret(host):
+    ident = run(host, "box", "-e", "KEY=secret", "--user", "web", "-m", "64m", "busybox", "sleep", "1000")
+    found = inspect(host, "box")
+    assert found["image_digest"].startswith("sha256:") and found["runtime"] == "native"
+    assert pathlib.Path(found["cgroups"][0]).is_dir() and all(c.endswith(ident) for c in found["cgroups"])
+    process = found["config"]["process"]
+    assert process["args"] == ["sleep", "1000"] and process["user"]["uid"] == 1000 and "KEY" in process["env"]
+    assert "secret" not in json.dumps(found)
+    assert found["config"]["linux"]["resources"]["memory"]["limit"] == 64 << 20
+
+
+def events(host):
+    return [json.loads(line) for line in host.zlayer("events", "--format", "json").stdout.splitlines()]
+
+
+def test_events_come_once_and_in_order(host):
+    ident = run(host, "story", "-m", "16m", "busybox", "sh", "-c", "sleep 0.2; x=0123456789abcdef; while :; do x=$x$x; done")
+    assert host.zlayer("wait", "story").stdout == "137\n"
+    host.zlayer("container", "rm", "story")
+    until(lambda: "remove" in [e["type"] for e in events(host) if e["container"] == ident], "its removal")
+    mine = [e for e in events(host) if e["container"] == ident]
+    assert [e["type"] for e in mine] == ["create", "start", "oom", "exit", "remove"], mine
+    assert "137" in [e["text"] for e in mine if e["type"] == "exit"][0]

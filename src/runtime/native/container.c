@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* One container and the connection to its monitor. */
 #include <event2/event.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -98,10 +100,20 @@ struct inst_exit exit_of(const struct mon_exit *e)
     };
 }
 
+static void tell_oom(struct container *c)
+{
+    const struct rt_event ev = { .kind = RT_EV_OOM, .id = c->id };
+    c->oom_told = true;
+    if (c->n->on_event)
+        c->n->on_event(c->n->on_event_arg, &ev);
+}
+
 void container_tell_exit(struct container *c, const struct inst_exit *exit)
 {
     if (c->has_exit)
         return;
+    if (exit->oom && !c->oom_told) /* its monitor was too busy with its end to tell */
+        tell_oom(c);
     c->has_exit = true;
     c->paused = false;
     c->pid = 0;
@@ -115,9 +127,8 @@ static void receive_event(struct container *c, const struct mon_message *m)
     if (m->type == MON_EV_EXIT) {
         const struct inst_exit exit = exit_of(&m->exit);
         container_tell_exit(c, &exit);
-    } else if (m->type == MON_EV_OOM && c->n->on_event) {
-        const struct rt_event ev = { .kind = RT_EV_OOM, .id = c->id };
-        c->n->on_event(c->n->on_event_arg, &ev);
+    } else if (m->type == MON_EV_OOM) {
+        tell_oom(c);
     }
 }
 
@@ -204,4 +215,17 @@ int container_open_run_dir(const struct container *c, struct zl_error *err)
 int container_open_state_dir(const struct container *c, struct zl_error *err)
 {
     return open_dir(c, c->n->containers_fd, "state", err);
+}
+
+/* Opened while its process is held by a pidfd and lives: it cannot be another's. */
+int container_open_proc(const struct container *c, const char *file, int flags,
+                        struct zl_error *err)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "/proc/%lld/%s", (long long)c->pid, file);
+    zl_autoclose int pidfd = c->pid > 0 ? (int)syscall(SYS_pidfd_open, (pid_t)c->pid, 0) : -1;
+    zl_autoclose int fd = pidfd < 0 ? -1 : open(path, flags | O_CLOEXEC);
+    if (fd < 0 || c->has_exit || syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0)
+        return zl_fail(err, ZL_ERR_CONFLICT, "container '%s' does not run", c->name);
+    return zl_take_fd(&fd);
 }

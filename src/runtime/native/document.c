@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "base/fd.h"
 #include "oci/etc.h"
@@ -40,22 +39,14 @@ static struct container *find_named(struct native *n, const char *name, struct z
     return found;
 }
 
-/* The namespace, held open; that its process lives after that makes it the right one. */
-static int open_namespace(const struct container *of, const char *path, struct zl_error *err)
-{
-    zl_autoclose int pidfd = of->pid > 0 ? (int)syscall(SYS_pidfd_open, (pid_t)of->pid, 0) : -1;
-    zl_autoclose int fd = pidfd < 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || of->has_exit || syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0)
-        return zl_fail(err, ZL_ERR_CONFLICT, "container '%s' does not run", of->name);
-    return zl_take_fd(&fd);
-}
-
 static int join(struct making *m, const char *kind, struct container *of, struct zl_error *err)
 {
     size_t n = m->n_joins;
     (void)snprintf(m->joins[n].path, sizeof m->joins[n].path, "/proc/%lld/ns/%s",
                    (long long)of->pid, kind);
-    int fd = open_namespace(of, m->joins[n].path, err);
+    char name[32];
+    (void)snprintf(name, sizeof name, "ns/%s", kind);
+    int fd = container_open_proc(of, name, O_RDONLY, err);
     if (fd < 0)
         return zl_wrap(err, "share the %s namespace", kind);
     m->joins[n].fd = (uint32_t)m->n_fds;

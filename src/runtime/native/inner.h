@@ -36,6 +36,7 @@ struct container {
     bool silent;         /* not known to be dead, nor heard of since the connection was cut */
     bool has_exit;       /* RT_EV_EXIT was told, or is known from the record */
     bool started;
+    bool oom_told;
     bool paused;            /* by RT_PAUSE, as far as we were told */
     int64_t pid;            /* of its first process, while it runs; 0: not known */
     bool receiving, doomed; /* freed when the receiving loop is done with it */
@@ -124,6 +125,9 @@ void container_silent(struct container *c, bool now);
 /* Its answer to our hello: it is heard again. */
 void container_heard(struct container *c, const struct mon_message *m);
 
+/* A file of its first process below /proc, which is that process's for sure; -1: it has ended. */
+int container_open_proc(const struct container *c, const char *file, int flags,
+                        struct zl_error *err);
 /* Directories of it, opened; -1 with an error. */
 int container_open_run_dir(const struct container *c, struct zl_error *err);
 int container_open_state_dir(const struct container *c, struct zl_error *err);
@@ -173,6 +177,8 @@ struct rt_call *native_probe(struct native *, const struct rt_request *, rt_done
 struct rt_call *native_exec(struct native *, const struct rt_request *, rt_done_fn, void *);
 struct rt_call *native_attach(struct native *, const struct rt_request *, rt_done_fn, void *);
 struct rt_call *native_stats(struct native *, const struct rt_request *, rt_done_fn, void *);
+struct rt_call *native_top(struct native *, const struct rt_request *, rt_done_fn, void *);
+struct rt_call *native_details(struct native *, const struct rt_request *, rt_done_fn, void *);
 struct rt_call *native_pause(struct native *, const struct rt_request *, rt_done_fn, void *);
 struct rt_call *native_update(struct native *, const struct rt_request *, rt_done_fn, void *);
 

@@ -41,7 +41,7 @@ struct agent {
     struct api_server *server;
     const char *socket;
     struct effects effects;
-    TAILQ_HEAD(, later) queue;
+    TAILQ_HEAD(laters, later) queue;
 };
 
 static struct core_now now(void)
@@ -237,6 +237,51 @@ static bool op_is_paused(void *agent, struct inst_id id)
     return false;
 }
 
+static void tell(struct agent *a, const struct fact *fact, api_told_fn told, void *arg)
+{
+    struct later *l = later(a);
+    l->told = told;
+    l->arg = arg;
+    l->fact = *fact;
+}
+
+/* The third look finds that it has ended. */
+static void op_stats(void *agent, struct inst_id id, api_told_fn told, void *arg)
+{
+    static unsigned looks;
+    const struct fact fact = { .stats = { .cpu_usage_ns = 1000 * ++looks,
+                                          .memory_limit = 0,
+                                          .memory_pressure = { .there = true } } };
+    (void)id;
+    tell(agent, &fact, told, arg);
+    if (looks == 3)
+        (void)zl_fail(&TAILQ_LAST(&((struct agent *)agent)->queue, laters)->err, ZL_ERR_CONFLICT,
+                      "it has ended");
+}
+
+static void op_top(void *agent, struct inst_id id, const char *columns, api_told_fn told, void *arg)
+{
+    static const struct fact fact = { .table = { .n_columns = 2,
+                                                 .n_rows = 1,
+                                                 .cells = "PID\0CMD\0"
+                                                          "7\0sh\xff"
+                                                          "\0" } };
+    (void)id;
+    (void)columns;
+    tell(agent, &fact, told, arg);
+}
+
+static void op_details(void *agent, struct inst_id id, api_told_fn told, void *arg)
+{
+    static const struct fact fact = {
+        .details = { .image_digest = "sha256:1",
+                     .runtime = "native",
+                     .config = "{\"process\": {\"env\": [\"KEY=secret\", \"B\"]}}" }
+    };
+    (void)id;
+    tell(agent, &fact, told, arg);
+}
+
 static void op_update(void *agent, struct inst_id id, const struct fact_limits *limits,
                       api_told_fn told, void *arg)
 {
@@ -312,6 +357,9 @@ static const struct api_ops ops = {
     .kill = op_kill,
     .pause = op_pause,
     .is_paused = op_is_paused,
+    .stats = op_stats,
+    .top = op_top,
+    .details = op_details,
     .update = op_update,
     .log_path = op_log_path,
     .images = op_images,

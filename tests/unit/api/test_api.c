@@ -417,6 +417,61 @@ static void a_container_is_paused_and_gets_new_limits(void **unused)
     json_decref(told);
 }
 
+static void facts_of_a_container_are_told_and_its_secrets_are_not(void **unused)
+{
+    (void)unused;
+    int status;
+    json_decref(call("POST", "/api/v1/containers", mapping("facts", "busybox", true), &status));
+    json_t *seen = call("GET", "/api/v1/containers/facts", NULL, &status);
+    const json_t *env =
+        json_object_get(json_object_get(json_object_get(seen, "config"), "process"), "env");
+    assert_string_equal(text(seen, "image_digest"), "sha256:1");
+    assert_string_equal(json_string_value(json_array_get(env, 0)), "KEY");
+    assert_string_equal(json_string_value(json_array_get(env, 1)), "B");
+    json_decref(seen);
+    json_t *top = call("GET", "/api/v1/containers/facts/top", NULL, &status);
+    const json_t *row = json_array_get(json_object_get(top, "processes"), 0);
+    assert_int_equal(json_array_size(json_object_get(top, "titles")), 2);
+    assert_string_equal(json_string_value(json_array_get(row, 0)), "7");
+    assert_string_equal(json_string_value(json_array_get(row, 1)), "?"); /* no UTF-8 */
+    json_decref(top);
+}
+
+struct seen_samples {
+    size_t n;
+    int64_t last;
+};
+
+static int on_sample(void *arg, const json_t *line, struct zl_error *err)
+{
+    struct seen_samples *s = arg;
+    (void)err;
+    s->n++;
+    s->last = json_integer_value(json_object_get(json_object_get(line, "cpu"), "usage_ns"));
+    assert_true(json_is_null(json_object_get(json_object_get(line, "memory"), "limit")));
+    assert_true(json_is_object(json_object_get(json_object_get(line, "memory"), "pressure")));
+    assert_true(json_is_null(json_object_get(json_object_get(line, "cpu"), "pressure")));
+    return 0;
+}
+
+static void samples_come_until_the_container_has_ended(void **unused)
+{
+    (void)unused;
+    int status;
+    struct seen_samples seen = { 0 };
+    struct zl_error err = { 0 };
+    json_decref(
+        call("POST", "/api/v1/containers?wait=1", mapping("sampled", "busybox", true), &status));
+    auto_api_client struct api_client *client = NULL;
+    assert_int_equal(api_client_open(agent.socket, &client, &err), 0);
+    if (api_client_stream(client, "GET",
+                          "/api/v1/containers/sampled/stats?stream=1&interval_ms=100", NULL,
+                          on_sample, &seen, &err) < 0)
+        fail_msg("%s", err.msg);
+    assert_int_equal(seen.n, 2);
+    assert_int_equal(seen.last, 2000);
+}
+
 static void an_exec_needs_a_command_and_passes_its_environment(void **unused)
 {
     (void)unused;
@@ -557,6 +612,8 @@ int main(void)
         cmocka_unit_test(the_end_of_a_container_is_told_even_after_its_removal),
         cmocka_unit_test(an_attached_run_says_where_its_streams_are),
         cmocka_unit_test(a_container_is_paused_and_gets_new_limits),
+        cmocka_unit_test(facts_of_a_container_are_told_and_its_secrets_are_not),
+        cmocka_unit_test(samples_come_until_the_container_has_ended),
         cmocka_unit_test(an_exec_needs_a_command_and_passes_its_environment),
         cmocka_unit_test(a_client_that_leaves_while_it_waits_is_forgotten),
         cmocka_unit_test(images_are_listed_and_removed_by_an_escaped_reference),
