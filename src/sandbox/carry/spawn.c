@@ -21,6 +21,9 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
 
 #include "base/weaken.h"
 #include "sandbox/carry/userns.h"
@@ -388,6 +391,18 @@ static int check_listener(const struct spawn *s, struct zl_error *err)
     return 0;
 }
 
+/* With CLONE_VM the child wrote into AddressSanitizer's picture of our memory, and never returned
+ * from its frames: what is mapped at this place next would be taken for a stack. */
+static void forget_stack(void *map, size_t n)
+{
+#ifdef __SANITIZE_ADDRESS__
+    __asan_unpoison_memory_region(map, n);
+#else
+    (void)map;
+    (void)n;
+#endif
+}
+
 int spawn_run(struct spawn *s, struct carry_proc *ret, struct zl_error *err)
 {
     /* one mapping: the shared report below, the child's stack above */
@@ -408,6 +423,7 @@ int spawn_run(struct spawn *s, struct carry_proc *ret, struct zl_error *err)
     rc = (s->share_memory ? run_shared : run_copy)(s, (char *)map + below, &p, err);
     if (s->child.tracing)
         step_print_trace(s->child.shared);
+    forget_stack(map, below + STACK_SIZE);
     (void)munmap(map, below + STACK_SIZE);
     if (rc < 0)
         return -1;
