@@ -96,7 +96,7 @@ static json_t *linux_features(void)
     return json_pack("{so so s{sb sb sb sb sb} so s{sb} s{sb} s{sb} s{s{sb}}}", "namespaces",
                      strings(namespaces), "capabilities", capabilities(), "cgroup", "v1", 1, "v2",
                      1, "systemd", 1, "systemdUser", 1, "rdma", 1, "seccomp", seccomp_features(),
-                     "apparmor", "enabled", 0, "selinux", "enabled", 0, "intelRdt", "enabled", 0,
+                     "apparmor", "enabled", 1, "selinux", "enabled", 1, "intelRdt", "enabled", 0,
                      "mountExtensions", "idmap", "enabled", 1);
 }
 

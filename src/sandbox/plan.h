@@ -29,7 +29,7 @@ enum {
     PLAN_MAGIC = 0x6e6c707a, /* "zpln" */
     PLAN_EXEC_MAGIC = 0x78657a7a,
     PLAN_UPDATE_MAGIC = 0x64707a7a,
-    PLAN_VERSION = 4,
+    PLAN_VERSION = 5,
     PLAN_MAX = 4 << 20, /* bytes */
     PLAN_LOWER_MAX = 120,
 };
@@ -159,6 +159,7 @@ struct plan_process {
     plan_str cwd;
     plan_str command; /* what is executed; 0: argv[0] */
     plan_str keyring; /* of the session: joined, or made; 0: that of who starts it stays */
+    plan_str apparmor, selinux; /* what it is executed as: profile, label; 0: as it comes */
     uint32_t flags, uid, gid, umask, seccomp_flags;
     uint32_t io_priority; /* ioprio_set(2) */
     uint32_t personality; /* personality(2) */

@@ -1,6 +1,7 @@
 """zlayer-oci: how the process that is started is scheduled, what it inherits and what not."""
 import json
 import os
+import pathlib
 import signal
 
 import pytest
@@ -171,3 +172,59 @@ def test_a_sysctl_is_set_in_the_containers_own_namespace_only(oci):
     config["linux"]["sysctl"] = {"net.ipv4.ip_forward": "1"}
     config["linux"]["namespaces"] = [n for n in config["linux"]["namespaces"] if n["type"] != "network"]
     assert "'net.ipv4.ip_forward' is not of a namespace" in oci.run("run", "-b", oci.bundle(config), "c", code=125).stderr
+
+
+# ---- labels of security modules -----------------------------------------------------------------
+
+def has_apparmor():
+    p = pathlib.Path("/sys/module/apparmor/parameters/enabled")
+    return p.exists() and p.read_text().startswith("Y")
+
+
+def test_a_label_is_refused_where_the_kernel_has_no_module(oci):
+    """Where it has AppArmor, tests/vm/guest.py sees it applied."""
+    if not has_apparmor():
+        bundle = oci.bundle(oci.config("true", apparmorProfile="docker-default"))
+        assert "process.apparmorProfile: 'docker-default': this host has no AppArmor" in oci.run("run", "-b", bundle, "c", code=125).stderr
+    oci.run("run", "-b", oci.bundle(oci.config("true", apparmorProfile="unconfined")), "c")
+    if not pathlib.Path("/sys/fs/selinux/enforce").exists():
+        bundle = oci.bundle(oci.config("true", selinuxLabel="a:b:c"))
+        assert "process.selinuxLabel: 'a:b:c': this host has no SELinux" in oci.run("run", "-b", bundle, "c", code=125).stderr
+        config = oci.config("true")
+        config["linux"]["mountLabel"] = "a:b:c"
+        assert "linux.mountLabel: 'a:b:c': this host has no SELinux" in oci.run("run", "-b", oci.bundle(config), "c", code=125).stderr
+    oci.run("run", "-d", "-b", oci.bundle(oci.config("sleep", 1000)), "d")
+    if not has_apparmor():
+        assert "has no AppArmor" in oci.run("exec", "--apparmor", "x", "d", "true", code=125).stderr
+
+
+# ---- what the runtime says of itself ------------------------------------------------------------
+
+def test_features_are_what_can_be_asked_for(oci):
+    f = json.loads(oci.run("features").stdout)
+    linux = f["linux"]
+    assert set(linux["namespaces"]) == {"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"}
+    assert linux["seccomp"]["enabled"] and linux["apparmor"]["enabled"] and linux["mountExtensions"]["idmap"]["enabled"]
+    assert not linux["intelRdt"]["enabled"]
+    for action in linux["seccomp"]["actions"]:
+        config = oci.config("true")
+        config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/no/such", "flags": linux["seccomp"]["supportedFlags"],
+                                      "architectures": linux["seccomp"]["archs"],
+                                      "syscalls": [{"names": ["swapon"], "action": action, "args": [
+                                          {"index": 0, "value": 1, "valueTwo": 1, "op": op}]} for op in linux["seccomp"]["operators"]]}
+        code = 125 if action == "SCMP_ACT_NOTIFY" else 0  # understood: the listener is what is missing
+        assert ("connect to '/no/such'" in oci.run("run", "-b", oci.bundle(config), "c", code=code).stderr) == (code == 125)
+    (oci.folder / "src").mkdir()
+    for option in f["mountOptions"]:
+        config = oci.config("true")
+        kind = "tmpfs" if option in ("tmpcopyup", "remount") else "bind"
+        mount = {"destination": "/dev/shm" if kind == "tmpfs" else "/mnt", "type": kind, "source": str(oci.folder / "src"), "options": [option]}
+        if option in ("idmap", "ridmap"):
+            mount["uidMappings"] = mount["gidMappings"] = [{"containerID": 0, "hostID": 0, "size": 1}]
+        config["mounts"].append(mount)
+        config["root"]["readonly"] = False
+        oci.run("run", "-b", oci.bundle(config), "c")
+    everything = oci.config("grep", "CapBnd", "/proc/self/status")
+    everything["process"]["capabilities"] = {k: linux["capabilities"] for k in ("bounding", "permitted", "effective", "inheritable", "ambient")}
+    r = oci.run("run", "-b", oci.bundle(everything), "c")
+    assert "not known" not in r.stderr

@@ -43,6 +43,7 @@ enum step {
     STEP_IO_PRIORITY,
     STEP_CPUS,
     STEP_PERSONALITY,
+    STEP_LABEL,
     STEP_CWD,
     STEP_STDIO,
     STEP_BOUNDING,
@@ -99,6 +100,7 @@ struct child {
     uint64_t last_ns;
     int root_fd;
     int null_fd;
+    int label_fd;    /* of /proc/self/attr */
     int slave_fd;    /* of the terminal */
     int mask_fd;     /* the first masked directory: an empty tmpfs */
     const char *dir; /* the last folder that a device or link was made in; of dir_len bytes, */
@@ -164,6 +166,10 @@ int child_scheduling(struct child *k);
 int child_user_ns(struct child *k);     /* waits until the parent wrote the maps */
 int child_become_root(struct child *k); /* id 0 of its user namespace; without one nothing */
 int child_time_ns(struct child *k);
+
+/* label.c */
+int child_open_label(struct child *k); /* while the host's /proc is in reach */
+int child_label(struct child *k);
 
 /* command.c */
 int child_find(struct child *k);

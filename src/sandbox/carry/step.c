@@ -42,6 +42,7 @@ static const struct {
     [STEP_IO_PRIORITY]  = { "set the I/O priority", "" },
     [STEP_CPUS]         = { "set the CPU affinity", "" },
     [STEP_PERSONALITY]  = { "set the personality", "" },
+    [STEP_LABEL]        = { "apply the security label", "" },
     [STEP_CWD]          = { "enter working directory", "" },
     [STEP_STDIO]        = { "set up standard input and output", "" },
     [STEP_BOUNDING]     = { "drop capabilities from the bounding set", "" },

@@ -136,16 +136,6 @@ static int build_root(struct build *b, struct plan *p)
 static int refuse_unsupported(struct build *b)
 {
     const struct oci_linux *l = &b->config->linux_;
-    const struct {
-        bool there;
-        const char *name;
-    } wanted[] = {
-        { l->mount_label && l->mount_label[0], "mountLabel" },
-    };
-
-    for (size_t i = 0; i < ZL_ARRAY_LEN(wanted); i++)
-        if (wanted[i].there)
-            return zl_fail(b->err, ZL_ERR_UNSUPPORTED, "linux.%s is not supported", wanted[i].name);
     /* cache and memory bandwidth of a class of service: hosts that share those classes out are not
      * ours to make room on */
     if (l->intel_rdt)
@@ -225,6 +215,10 @@ int plan_exec_build(const struct oci_config *config, const struct plan_options *
             p.io_priority = config->process->io_priority;
         if (!p.exec_cpu_affinity.initial && !p.exec_cpu_affinity.final)
             p.exec_cpu_affinity = config->process->exec_cpu_affinity;
+        if (!p.apparmor_profile)
+            p.apparmor_profile = config->process->apparmor_profile;
+        if (!p.selinux_label)
+            p.selinux_label = config->process->selinux_label;
         if (!p.oom_score_adj.set)
             p.oom_score_adj = config->process->oom_score_adj;
     }

@@ -58,11 +58,12 @@ static const struct shape cgroups = {
 static const struct shape rlimits = { .size = sizeof(struct plan_rlimit) };
 static const struct shape schedulers = { .size = sizeof(struct plan_scheduler) };
 static const struct shape process = {
-    .size = sizeof(struct plan_process), .n = 10,
+    .size = sizeof(struct plan_process), .n = 12,
     .members = { TABLE(plan_process, argv, texts), TABLE(plan_process, env, texts), TEXT(plan_process, cwd), TEXT(plan_process, command),
                  TABLE(plan_process, groups, numbers32), TABLE(plan_process, rlimits, rlimits),
                  TABLE(plan_process, seccomp, numbers64), TABLE(plan_process, scheduler, schedulers),
-                 TABLE(plan_process, cpus, numbers64), TEXT(plan_process, keyring) } };
+                 TABLE(plan_process, cpus, numbers64), TEXT(plan_process, keyring),
+                 TEXT(plan_process, apparmor), TEXT(plan_process, selinux) } };
 static const struct shape exec = {
     .size = sizeof(struct plan_exec), .n = 1, .members = { TABLE(plan_exec, cpus_before, numbers64) } };
 static const struct shape whole = {

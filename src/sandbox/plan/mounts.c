@@ -386,6 +386,8 @@ static int add_mount(struct build *b, const struct plan *p, size_t index, struct
     struct plan_mount m = { .kind = PLAN_MOUNT_FS };
 
     if (read_options(b, index, &m, &data) < 0 || check_mount(b, index, &m) < 0 ||
+        (m.kind == PLAN_MOUNT_FS && !(m.flags & MS_REMOUNT) &&
+         build_mount_label(b, from->type, &data) < 0) ||
         zl_buf_check(&data, "mount options", b->err) < 0)
         return -1;
     m.target = target_text(b, from->destination);

@@ -39,6 +39,10 @@ int build_process(struct build *b, const struct oci_process *x, struct plan_proc
 int build_scheduling(struct build *b, const struct oci_process *x, struct plan_process *p);
 /* A list of CPUs, "0-3,7", as plan_process.cpus; name is the property it is of. NULL: none. */
 int build_cpus(struct build *b, const char *name, const char *list, struct plan_tab *ret);
+/* labels.c: apparmor, selinux */
+int build_labels(struct build *b, const struct oci_process *x, struct plan_process *p);
+/* linux.mountLabel: what the file system of this type is mounted with in addition, into data. */
+int build_mount_label(struct build *b, const char *type, struct zl_buf *data);
 /* home.c: "HOME=…" when the environment has none; 0: nothing to add */
 plan_str build_home(struct build *b, const struct oci_process *x);
 /* seccomp: the program for these capabilities, when the configuration wants one. */

@@ -81,12 +81,6 @@ static int set_rlimits(struct build *b, const struct oci_process *x, struct plan
 
 static int refuse_unsupported(struct build *b, const struct oci_process *x)
 {
-    if (x->apparmor_profile && x->apparmor_profile[0])
-        return zl_fail(b->err, ZL_ERR_UNSUPPORTED,
-                       "process.apparmorProfile: AppArmor is not supported");
-    if (x->selinux_label && x->selinux_label[0])
-        return zl_fail(b->err, ZL_ERR_UNSUPPORTED,
-                       "process.selinuxLabel: SELinux is not supported");
     if (x->oom_score_adj.set && (x->oom_score_adj.v < -1000 || x->oom_score_adj.v > 1000))
         return zl_fail(b->err, ZL_ERR_INVALID, "process.oomScoreAdj: %lld is not in -1000 … 1000",
                        (long long)x->oom_score_adj.v);
@@ -176,5 +170,7 @@ int build_process(struct build *b, const struct oci_process *x, struct plan_proc
     p->groups =
         writer_table(&b->w, x->user.additional_gids.v, x->user.additional_gids.n, sizeof(uint32_t));
     set_capabilities(b, x->capabilities, p->caps);
-    return set_rlimits(b, x, p) < 0 || build_scheduling(b, x, p) < 0 ? -1 : build_seccomp(b, p);
+    return build_labels(b, x, p) < 0 || set_rlimits(b, x, p) < 0 || build_scheduling(b, x, p) < 0
+               ? -1
+               : build_seccomp(b, p);
 }

@@ -8,6 +8,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -354,6 +355,50 @@ static void mounts_have_maps_of_their_own_or_the_containers(void **unused)
     assert_int_equal(mount[1].idmap_recursive, 0);
 }
 
+/* Both kinds of hosts are right; which one this is, the kernel tells. */
+static void a_profile_is_planned_where_the_kernel_has_apparmor(void **unused)
+{
+    automade struct made m;
+    struct zl_error err = { 0 };
+    bool here = access("/sys/module/apparmor/parameters/enabled", F_OK) == 0;
+    (void)unused;
+
+    int rc = build(&m,
+                   "\"process\":{\"cwd\":\"/\",\"args\":[\"x\"],\"apparmorProfile\":\"p\"},"
+                   "\"linux\":{" NAMESPACES "}",
+                   &err);
+    assert_int_equal(rc, here ? 0 : -1);
+    if (here)
+        assert_string_equal(text(&m, m.plan->process.apparmor), "p");
+    else
+        assert_string_equal(err.msg,
+                            "config.json: process.apparmorProfile: 'p': this host has no AppArmor");
+}
+
+static void labels_of_selinux_are_refused_where_there_is_none(void **unused)
+{
+    static const char *const rests[] = {
+        "\"process\":{\"cwd\":\"/"
+        "\",\"args\":[\"x\"],\"selinuxLabel\":\"a:b:c\"},\"linux\":{" NAMESPACES "}",
+        PROCESS ",\"mounts\":[{\"destination\":\"/x\",\"type\":\"tmpfs\"}],\"linux\":{" NAMESPACES
+                ",\"mountLabel\":\"a:b:c\"}",
+    };
+    static const char *const messages[] = {
+        "config.json: process.selinuxLabel: 'a:b:c': this host has no SELinux",
+        "config.json: linux.mountLabel: 'a:b:c': this host has no SELinux",
+    };
+    (void)unused;
+
+    if (access("/sys/fs/selinux/enforce", F_OK) == 0)
+        skip();
+    for (size_t i = 0; i < ZL_ARRAY_LEN(rests); i++) {
+        automade struct made m;
+        struct zl_error err = { 0 };
+        assert_int_equal(build(&m, rests[i], &err), -1);
+        assert_string_equal(err.msg, messages[i]);
+    }
+}
+
 static void cpus_of_a_further_process_are_a_set_of_bits(void **unused)
 {
     automade struct made m;
@@ -434,8 +479,6 @@ static const struct { const char *rest, *message; enum zl_err_kind kind; } bad[]
       "config.json: linux.cgroupsPath: 'system.slice:docker:x' is meant for systemd: use --systemd-cgroup", ZL_ERR_INVALID },
     { PROCESS ",\"linux\":{" NAMESPACES ",\"devices\":[{\"path\":\"/dev/x\",\"type\":\"z\"}]}",
       "config.json: linux.devices[0].type: expected c, b, u or p, found 'z'", ZL_ERR_INVALID },
-    { "\"process\":{\"cwd\":\"/\",\"args\":[\"x\"],\"apparmorProfile\":\"p\"},\"linux\":{" NAMESPACES "}",
-      "config.json: process.apparmorProfile: AppArmor is not supported", ZL_ERR_UNSUPPORTED },
     { "\"process\":{\"cwd\":\"/\",\"args\":[\"x\"],\"rlimits\":[{\"type\":\"RLIMIT_X\",\"soft\":1,\"hard\":1}]},"
       "\"linux\":{" NAMESPACES "}",
       "config.json: process.rlimits[0].type: unknown 'RLIMIT_X'", ZL_ERR_INVALID },
@@ -614,6 +657,8 @@ int main(void)
         cmocka_unit_test(a_listener_that_nobody_asks_is_not_wanted),
         cmocka_unit_test(user_and_time_namespaces_bring_their_maps_and_offsets),
         cmocka_unit_test(mounts_have_maps_of_their_own_or_the_containers),
+        cmocka_unit_test(a_profile_is_planned_where_the_kernel_has_apparmor),
+        cmocka_unit_test(labels_of_selinux_are_refused_where_there_is_none),
         cmocka_unit_test(cpus_of_a_further_process_are_a_set_of_bits),
         cmocka_unit_test(what_cannot_be_done_is_refused_by_its_name),
         cmocka_unit_test(a_plan_that_ends_early_is_refused),
