@@ -4,7 +4,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <regex.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
@@ -134,11 +136,27 @@ int container_config(struct container *c, struct oci_config **ret, struct zl_err
     return 0;
 }
 
+/* Of one without a mount namespace of its own: the mount would outlive it. In a namespace that it
+ * joined it goes with the folder. */
+static int unmount_root(const struct container *c, struct zl_error *err)
+{
+    char path[48];
+
+    if (!c->plan || !c->plan->root_mount)
+        return 0;
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d/" CONTAINER_ROOT, c->dir_fd);
+    return umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT
+               ? zl_fail_errno(err, "unmount the root of container '%s'", c->id)
+               : 0;
+}
+
 int container_remove(const struct cli *cli, struct container *c, struct zl_error *err)
 {
     if (unit_stop(cli, c, err) < 0)
         return -1;
     if (c->carry && carry_remove(c->carry, err) < 0)
+        return -1;
+    if (unmount_root(c, err) < 0)
         return -1;
     return zl_remove_tree(c->root_fd, c->id, err);
 }

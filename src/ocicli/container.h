@@ -14,6 +14,9 @@
 #include "ocicli/ocicli.h"
 #include "sandbox/carry/carry.h"
 
+/* In its folder: where the root is mounted when the mount namespace is not its own. */
+#define CONTAINER_ROOT "rootfs"
+
 struct container {
     const char *id; /* borrowed */
     int root_fd, dir_fd;

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/fd.h"
@@ -99,8 +100,34 @@ static bool with_systemd(const struct making *m)
     return m->cli->cgroup_manager == OCI_SYSTEMD;
 }
 
+static bool has_own_mounts(const struct oci_config *config)
+{
+    for (size_t i = 0; i < config->linux_.namespaces.n; i++) {
+        const struct oci_namespace *ns = &config->linux_.namespaces.v[i];
+        if (ns->type == OCI_NS_MOUNT)
+            return !ns->path || !ns->path[0];
+    }
+    return false;
+}
+
+/* A folder for the root, where the container's mounts are among those of others. */
+static int make_mount_point(struct making *m, char out[PATH_MAX], struct zl_error *err)
+{
+    char root[PATH_MAX];
+    int n = realpath(m->cli->root, root)
+                ? snprintf(out, PATH_MAX, "%s/%s/" CONTAINER_ROOT, root, m->id)
+                : -1;
+
+    if (n < 0 || n >= PATH_MAX)
+        return zl_fail_errno(err, "open '%s'", m->cli->root);
+    return mkdirat(m->container.dir_fd, CONTAINER_ROOT, 0700) < 0
+               ? zl_fail_errno(err, "make '%s'", out)
+               : 0;
+}
+
 static int plan(struct making *m, struct zl_error *err)
 {
+    char mount_point[PATH_MAX];
     zl_autobuf struct zl_buf notes = ZL_BUF(65536);
     const char *path = m->config->linux_.cgroups_path;
     struct plan_options how = {
@@ -116,6 +143,11 @@ static int plan(struct making *m, struct zl_error *err)
         .notes = &notes,
     };
 
+    if (!has_own_mounts(m->config)) {
+        if (make_mount_point(m, mount_point, err) < 0)
+            return -1;
+        how.mount_point = mount_point;
+    }
     if (container_plan(&m->container, m->config, &m->config_text, &how, err) < 0)
         return -1;
     oci_warn_lines(m->cli, &notes);

@@ -29,7 +29,7 @@ enum {
     PLAN_MAGIC = 0x6e6c707a, /* "zpln" */
     PLAN_EXEC_MAGIC = 0x78657a7a,
     PLAN_UPDATE_MAGIC = 0x64707a7a,
-    PLAN_VERSION = 5,
+    PLAN_VERSION = 6,
     PLAN_MAX = 4 << 20, /* bytes */
     PLAN_LOWER_MAX = 120,
 };
@@ -186,7 +186,8 @@ struct plan {
     uint32_t n_lower;
     uint32_t init; /* 1 + its number among the plan's descriptors: the program that is executed as
                     * process 1, and starts the command and reaps (zlayer-init); 0: none */
-    uint32_t pad;
+    plan_str root_mount; /* BIND, in a mount namespace where others live: the root is mounted here
+                          * instead of onto itself, and entered by chroot(2); 0: it is not so */
     plan_str root_path; /* BIND: the directory; OVERLAY: where it is mounted, in the container's own
                          * mount namespace: any existing directory */
     uint32_t root_propagation_before; /* of "/", before anything is mounted: MS_PRIVATE|MS_REC, … */
@@ -271,7 +272,8 @@ struct plan_options {
     uint32_t n_lower;        /* >0: an overlay of the plan's fds instead of root.path */
     bool has_upper;          /* the upper's and the work directory's fds follow */
     bool upper_volatile;     /* for what need not survive: --rm, jobs */
-    const char *mount_point; /* with n_lower: an existing directory, absolute */
+    const char *mount_point; /* an existing directory, absolute: with n_lower, or for a root in a
+                              * mount namespace where others live; NULL: those are refused */
     bool no_pivot;
     bool no_new_keyring; /* the session keyring of who starts it stays */
     bool rootless;       /* we are no root: the container gets a cgroup where we may make one */

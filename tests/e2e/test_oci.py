@@ -378,6 +378,65 @@ def test_a_hook_in_time_or_not_at_all(oci):
     assert "hooks.createContainer[0].timeout: must be greater than 0" in oci.run("create", "-b", oci.bundle(config), "c", code=1).stderr
 
 
+# ---- a mount namespace where others live -----------------------------------------------------------
+
+def without_mounts_of_its_own(oci, *args, path=None):
+    config = oci.config(*args)
+    spaces = config["linux"]["namespaces"]
+    spaces.remove({"type": "mount"})
+    if path:
+        spaces.append({"type": "mount", "path": path})
+    return config
+
+
+def mounts(pid="self"):
+    return pathlib.Path(f"/proc/{pid}/mountinfo").read_text()
+
+
+def test_a_container_among_the_hosts_mounts_has_its_root_and_leaves_nothing(oci):
+    before = mounts()
+    oci.run("create", "-b", oci.bundle(without_mounts_of_its_own(oci, "sleep", "1000")), "c")
+    oci.run("start", "c")
+    pid = oci.state("c")["pid"]
+    assert os.readlink(f"/proc/{pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt")
+    assert os.readlink(f"/proc/{pid}/root") == str(oci.root / "c/rootfs")
+    r = oci.run("exec", "c", "sh", "-c", "echo /*; touch /x || cat /proc/1/comm")
+    assert sorted(r.stdout.splitlines()[0].split()) == sorted(f"/{p.name}" for p in oci.tree.iterdir())
+    assert r.stdout.splitlines()[1] == "sleep" and "Read-only" in r.stderr
+    oci.run("kill", "c", "KILL")
+    oci.until_status("c", "stopped")
+    oci.run("delete", "c")
+    assert mounts() == before
+    config = without_mounts_of_its_own(oci, "nothing-such")
+    oci.run("run", "-b", oci.bundle(config), "c", code=127)
+    assert mounts() == before
+
+
+def test_a_mount_namespace_is_joined_by_its_path(oci):
+    other = subprocess.Popen(["unshare", "-m", "--propagation", "private", "sh", "-c", "echo up; exec sleep 1000"], stdout=subprocess.PIPE)
+    try:
+        assert other.stdout.readline() == b"up\n"
+        there, here = mounts(other.pid), mounts()
+        config = without_mounts_of_its_own(oci, "sleep", "1000", path=f"/proc/{other.pid}/ns/mnt")
+        oci.run("run", "--detach", "-b", oci.bundle(config), "c")
+        pid = oci.state("c")["pid"]
+        assert os.readlink(f"/proc/{pid}/ns/mnt") == os.readlink(f"/proc/{other.pid}/ns/mnt")
+        assert os.path.samefile(f"/proc/{other.pid}/root", "/") and mounts() == here and mounts(other.pid) != there
+        assert oci.run("exec", "c", "cat", "/proc/1/comm").stdout == "sleep\n"
+        oci.run("delete", "--force", "c")
+        assert mounts() == here and mounts(other.pid) == there
+    finally:
+        other.kill()
+        other.communicate()
+
+
+def test_what_a_kernel_without_selinux_cannot_label_is_told(oci):
+    config = oci.config("echo", "there")
+    config["linux"]["mountLabel"] = "system_u:object_r:container_file_t:s0"
+    r = oci.run("run", "-b", oci.bundle(config), "c")
+    assert r.stdout == "there\n" and "linux.mountLabel is left out: this kernel runs without SELinux" in r.stderr
+
+
 # ---- security -----------------------------------------------------------------------------------
 
 def test_nobody_inside_reaches_our_program_writably(oci):

@@ -445,6 +445,19 @@ static int spawn_in_cgroup(struct carry *c, int init, struct spawn *s, const str
     return -1;
 }
 
+/* In a mount namespace where others live the container's root is its first process's. */
+static int open_root(const struct carry *c, int init, int *ret, struct zl_error *err)
+{
+    char path[32];
+
+    *ret = -1;
+    if (!c->plan->root_mount)
+        return 0;
+    (void)snprintf(path, sizeof path, "/proc/%d/root", (int)carry_pid_of(init));
+    *ret = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return *ret < 0 ? zl_fail_errno(err, "open the container's root") : 0;
+}
+
 int carry_exec(struct carry *c, int init, const struct plan_exec *x, const struct carry_start *how,
                struct carry_proc *ret, struct zl_error *err)
 {
@@ -466,8 +479,10 @@ int carry_exec(struct carry *c, int init, const struct plan_exec *x, const struc
     struct below below = { .how = how };
     int rc;
 
-    if (!argv || !envp || check_counts(c, err) < 0)
+    if (!argv || !envp || check_counts(c, err) < 0 ||
+        open_root(c, init, &s.child.chroot_fd, err) < 0)
         return -1;
+    zl_autoclose int root = s.child.chroot_fd;
     /* also the proof that whatever was looked up by its number meanwhile was its own */
     if (k_pidfd_send_signal(init, 0) < 0)
         return zl_fail_errno(err, "find the container's first process");

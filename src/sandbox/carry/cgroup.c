@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "sandbox/carry/inner.h"
 #include "sandbox/kernel.h"
 
 void cgroup_init(struct cgroup *c, const void *base, const struct plan_cgroup *pc)
@@ -264,23 +265,13 @@ int cgroup_open_below(struct cgroup *c, const char *path, struct zl_error *err)
     return fd < 0 ? zl_fail_errno(err, "open '%s/%s/%s/tasks'", c->mount, c->path, below) : fd;
 }
 
-/* The number behind key in a file of /proc: "Pid:\t4711". -1: there is none. */
-static long number_behind(const char *path, const char *key)
-{
-    zl_autobuf struct zl_buf text = ZL_BUF(4096);
-    const char *at = zl_read_file(AT_FDCWD, path, &text, NULL) < 0 ? NULL : strstr(text.data, key);
-
-    return at ? strtol(at + strlen(key), NULL, 10) : -1;
-}
-
 int cgroup_open_of(struct cgroup *c, int pidfd, struct zl_error *err)
 {
     zl_autobuf struct zl_buf text = ZL_BUF(65536);
     char path[48];
     size_t n = strlen(c->path);
 
-    (void)snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
-    (void)snprintf(path, sizeof path, "/proc/%ld/cgroup", number_behind(path, "Pid:"));
+    (void)snprintf(path, sizeof path, "/proc/%d/cgroup", (int)carry_pid_of(pidfd));
     if (zl_read_file(AT_FDCWD, path, &text, err) < 0)
         return -1;
     for (char *at = text.data; *at; at += strcspn(at, "\n"), at += *at == '\n') {

@@ -283,8 +283,10 @@ static int wait_at_gate(struct child *k)
 
 static int enter_container(struct child *k)
 {
-    if (setns(k->init_fd, (int)k->enter) < 0)
+    if (k->enter && setns(k->init_fd, (int)k->enter) < 0)
         return child_fail(k, STEP_NS_JOIN, NULL, NULL);
+    if (k->chroot_fd >= 0 && (fchdir(k->chroot_fd) < 0 || chroot(".") < 0))
+        return child_fail(k, STEP_PIVOT, NULL, NULL);
     k->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (k->root_fd < 0)
         return child_fail(k, STEP_NS_JOIN, "/", NULL);

@@ -87,6 +87,7 @@ struct child {
     const int *trees; /* of plan->mounts: what is bound, detached and perhaps mapped; -1: by path */
     uint32_t enter;   /* exec: CLONE_NEW… that are the container's, but for user and PID */
     uint32_t joined;  /* CLONE_NEW… that whoever made the child is in already */
+    int chroot_fd;    /* exec: the container's root, where its mount namespace has another; -1 */
     int init_fd;      /* exec: pidfd of the container's first process */
     uint32_t namespaces; /* CLONE_NEW… that clone made */
     int sync;            /* seqpacket to the parent, which waits for a byte; -1: vfork */

@@ -19,6 +19,8 @@ struct carry {
 struct cgroup *carry_cgroup(struct carry *c, const char *controller);
 /* live.c: moves all processes into a late cgroup that is there. */
 int carry_join_late(struct carry *c, struct cgroup *to, struct zl_error *err);
+/* live.c: the pid of whom a pidfd stands for; it says that of one that has ended as well. -1. */
+pid_t carry_pid_of(int pidfd);
 /* A frozen process does not die of a signal on v1. Best effort. */
 void carry_thaw(struct carry *c);
 

@@ -57,6 +57,18 @@ int carry_pids(struct carry *c, pid_t **ret, size_t *ret_n, struct zl_error *err
     return 0;
 }
 
+pid_t carry_pid_of(int pidfd)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(4096);
+    static const char key[] = "Pid:";
+    char path[40];
+    const char *at;
+
+    (void)snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
+    at = zl_read_file(AT_FDCWD, path, &text, NULL) < 0 ? NULL : strstr(text.data, key);
+    return at ? (pid_t)strtol(at + sizeof key - 1, NULL, 10) : -1;
+}
+
 /* ---- late cgroups: v1 hierarchies that are joined afterwards ---- */
 
 static bool lists(const struct zl_buf *procs, long pid)

@@ -444,11 +444,27 @@ static int unshare_parent(const char *path)
     return 0;
 }
 
+/* Where others live, their mounts stay as they are. */
+static int mount_beside(struct child *k, const char *path)
+{
+    const char *at = plan_text(k->plan, k->plan->root_mount);
+
+    if (mount(path, at, NULL, MS_BIND | MS_REC, NULL) < 0)
+        return child_fail(k, STEP_ROOT, at, path);
+    /* what is mounted inside must appear nowhere else */
+    if (mount(NULL, at, NULL, MS_PRIVATE | MS_REC, NULL) < 0)
+        return child_fail(k, STEP_PROPAGATION, at, NULL);
+    k->root_fd = open(at, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return k->root_fd < 0 ? child_fail(k, STEP_ROOT, at, NULL) : 0;
+}
+
 int child_root(struct child *k)
 {
     const struct plan *p = k->plan;
     const char *path = plan_text(p, p->root_path);
 
+    if (p->root_mount)
+        return mount_beside(k, path) < 0 ? -1 : child_become_root(k);
     if (p->root_propagation_before) {
         if (mount(NULL, "/", NULL, p->root_propagation_before, NULL) < 0)
             return child_fail(k, STEP_PROPAGATION, "/", NULL);
@@ -566,12 +582,24 @@ static int move_and_chroot(struct child *k)
     return chdir("/");
 }
 
+static int enter_root(struct child *k)
+{
+    return fchdir(k->root_fd) < 0 || chroot(".") < 0 ? -1 : chdir("/");
+}
+
+static int change_root(struct child *k)
+{
+    if (k->plan->root_mount)
+        return enter_root(k);
+    return k->plan->flags & PLAN_NO_PIVOT ? move_and_chroot(k) : pivot(k);
+}
+
 int child_pivot(struct child *k)
 {
     const struct plan *p = k->plan;
     struct k_mount_attr readonly = { .attr_set = K_ATTR_RDONLY };
 
-    if ((p->flags & PLAN_NO_PIVOT ? move_and_chroot(k) : pivot(k)) < 0)
+    if (change_root(k) < 0)
         return child_fail(k, STEP_PIVOT, NULL, NULL);
     if (p->flags & PLAN_ROOT_READONLY && k_mount_setattr(AT_FDCWD, "/", 0, &readonly) < 0)
         return child_fail(k, STEP_READONLY, "/", NULL);

@@ -28,11 +28,6 @@ static const uint32_t clone_bits[] = {
     [OCI_NS_CGROUP] = CLONE_NEWCGROUP, [OCI_NS_TIME] = CLONE_NEWTIME,
 };
 
-static int refuse_namespace(struct build *b, size_t i, const char *what)
-{
-    return zl_fail(b->err, ZL_ERR_UNSUPPORTED, "linux.namespaces[%zu]: %s", i, what);
-}
-
 static uint32_t join_fd(const struct build *b, const char *path)
 {
     for (size_t i = 0; i < b->options->n_joins; i++)
@@ -51,9 +46,6 @@ static int build_namespaces(struct build *b, struct plan *p)
         uint32_t bit = clone_bits[ns->type];
         if (seen & bit)
             return zl_fail(b->err, ZL_ERR_INVALID, "linux.namespaces[%zu]: the same type again", i);
-        /* the container's root would become the root of all who live there */
-        if (ns->type == OCI_NS_MOUNT && ns->path && ns->path[0])
-            return refuse_namespace(b, i, "joining a mount namespace is not supported");
         seen |= bit;
         if (ns->path && ns->path[0]) {
             struct plan_join j = { .ns = bit,
@@ -64,9 +56,6 @@ static int build_namespaces(struct build *b, struct plan *p)
             p->namespaces |= bit;
         }
     }
-    if (!(seen & CLONE_NEWNS))
-        return zl_fail(b->err, ZL_ERR_UNSUPPORTED,
-                       "linux.namespaces: a container without a mount namespace is not supported");
     p->joins = writer_rows(&b->w, &rows, sizeof(struct plan_join));
     return 0;
 }
@@ -101,6 +90,24 @@ static int build_propagation(struct build *b, struct plan *p)
     return zl_fail(b->err, ZL_ERR_INVALID, "linux.rootfsPropagation: unknown '%s'", name);
 }
 
+/* pivot_root(2) would change the root of all who live there, and mounts stay when the container
+ * has ended: so the root lies at a place of its own, which is unmounted then. */
+static int build_shared_root(struct build *b, struct plan *p)
+{
+    if (p->namespaces & CLONE_NEWNS)
+        return 0;
+    if (!b->options->mount_point)
+        return zl_fail(b->err, ZL_ERR_UNSUPPORTED,
+                       "linux.namespaces: a container without a mount namespace of its own is not "
+                       "supported here");
+    if (p->namespaces & CLONE_NEWUSER)
+        return zl_fail(b->err, ZL_ERR_INVALID,
+                       "linux.namespaces: a user namespace needs a mount namespace of its own");
+    p->root_mount = writer_text(&b->w, b->options->mount_point);
+    p->root_propagation_before = 0;
+    return 0;
+}
+
 static int build_root(struct build *b, struct plan *p)
 {
     const struct plan_options *o = b->options;
@@ -114,7 +121,7 @@ static int build_root(struct build *b, struct plan *p)
         p->root_kind = PLAN_ROOT_BIND;
         p->root_path = path[0] == '/' ? writer_text(&b->w, path)
                                       : writer_textf(&b->w, "%s/%s", o->bundle, path);
-        return build_propagation(b, p);
+        return build_propagation(b, p) < 0 ? -1 : build_shared_root(b, p);
     }
     if (o->n_lower > PLAN_LOWER_MAX)
         return zl_fail(b->err, ZL_ERR_UNSUPPORTED,

@@ -68,7 +68,7 @@ static const struct shape exec = {
     .size = sizeof(struct plan_exec), .n = 1, .members = { TABLE(plan_exec, cpus_before, numbers64) } };
 static const struct shape whole = {
     .size = sizeof(struct plan), .n = 15,
-    .members = { TEXT(plan, root_path), TEXT(plan, hostname), TEXT(plan, domainname), TABLE(plan, joins, joins),
+    .members = { TEXT(plan, root_path), TEXT(plan, root_mount), TEXT(plan, hostname), TEXT(plan, domainname), TABLE(plan, joins, joins),
                  TABLE(plan, cgroups, cgroups), TABLE(plan, mounts, mounts), TABLE(plan, devices, devices),
                  TABLE(plan, links, links), TABLE(plan, late_mounts, mounts), TABLE(plan, masked, texts),
                  TABLE(plan, readonly, texts), TABLE(plan, sysctls, files),
