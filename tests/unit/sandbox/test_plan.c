@@ -380,12 +380,9 @@ static void labels_of_selinux_are_refused_where_there_is_none(void **unused)
     static const char *const rests[] = {
         "\"process\":{\"cwd\":\"/"
         "\",\"args\":[\"x\"],\"selinuxLabel\":\"a:b:c\"},\"linux\":{" NAMESPACES "}",
-        PROCESS ",\"mounts\":[{\"destination\":\"/x\",\"type\":\"tmpfs\"}],\"linux\":{" NAMESPACES
-                ",\"mountLabel\":\"a:b:c\"}",
     };
     static const char *const messages[] = {
         "config.json: process.selinuxLabel: 'a:b:c': this host has no SELinux",
-        "config.json: linux.mountLabel: 'a:b:c': this host has no SELinux",
     };
     (void)unused;
 
@@ -441,7 +438,7 @@ static const struct { const char *rest, *message; enum zl_err_kind kind; } bad[]
     { PROCESS ",\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"mount\"}]}",
       "config.json: linux.namespaces[1]: the same type again", ZL_ERR_INVALID },
     { PROCESS ",\"linux\":{\"namespaces\":[]}",
-      "config.json: linux.namespaces: a container without a mount namespace is not supported", ZL_ERR_UNSUPPORTED },
+      "config.json: linux.namespaces: a container without a mount namespace of its own is not supported here", ZL_ERR_UNSUPPORTED },
     { "\"hostname\":\"h\",\"linux\":{\"namespaces\":[{\"type\":\"mount\"}]}",
       "config.json: hostname: needs a UTS namespace of the container's own", ZL_ERR_INVALID },
     { PROCESS ",\"mounts\":[{\"destination\":\"/x\",\"options\":[\"bind\"]}],\"linux\":{" NAMESPACES "}",
@@ -474,7 +471,7 @@ static const struct { const char *rest, *message; enum zl_err_kind kind; } bad[]
     { PROCESS ",\"linux\":{" NAMESPACES ",\"cgroupsPath\":\"/.\"}",
       "config.json: linux.cgroupsPath: '.' cannot be used", ZL_ERR_INVALID },
     { PROCESS ",\"linux\":{\"namespaces\":[{\"type\":\"mount\",\"path\":\"/proc/1/ns/mnt\"}]}",
-      "config.json: linux.namespaces[0]: joining a mount namespace is not supported", ZL_ERR_UNSUPPORTED },
+      "config.json: linux.namespaces: a container without a mount namespace of its own is not supported here", ZL_ERR_UNSUPPORTED },
     { PROCESS ",\"linux\":{" NAMESPACES ",\"cgroupsPath\":\"system.slice:docker:x\"}",
       "config.json: linux.cgroupsPath: 'system.slice:docker:x' is meant for systemd: use --systemd-cgroup", ZL_ERR_INVALID },
     { PROCESS ",\"linux\":{" NAMESPACES ",\"devices\":[{\"path\":\"/dev/x\",\"type\":\"z\"}]}",
