@@ -12,6 +12,7 @@
 #include "agent/listen.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "runtime/puller.h"
 
 static int make_base(struct agent *a, struct zl_error *err)
 {
@@ -57,6 +58,14 @@ static int make_parts(struct agent *a, struct zl_error *err)
     if (waiters_new(a, &a->waiters, err) < 0 || imports_new(a, &a->imports, err) < 0 ||
         dispatch_new(a, &a->dispatch, err) < 0)
         return -1;
+    const struct puller_config pulls = {
+        .base = a->base,
+        .root_dir = a->cfg.root_dir,
+        .images = a->images,
+        .default_registry = getenv("ZLAYER_DEFAULT_REGISTRY"),
+    };
+    if (puller_new(&pulls, &a->puller, err) < 0)
+        return -1;
     return a->make_runtime(a, &a->rt, err);
 }
 
@@ -98,6 +107,7 @@ void agent_stop(struct agent *a)
     imports_free(a->imports);
     waiters_free(a->waiters);
     runtime_free(a->rt);
+    puller_free(a->puller);
     store_free(a->store);
     dispatch_free(a->dispatch);
     core_free(a->core);

@@ -19,6 +19,7 @@ struct event_base;
 struct dispatch;
 struct waiters;
 struct imports;
+struct puller;
 
 struct agent {
     struct agent_config cfg;
@@ -34,6 +35,7 @@ struct agent {
     struct dispatch *dispatch;
     struct waiters *waiters;
     struct imports *imports;
+    struct puller *puller;
     struct withheld withheld;
     char boot_id[40];
     int64_t started_wall_ms;
@@ -93,5 +95,7 @@ int imports_new(struct agent *a, struct imports **ret, struct zl_error *err);
 void imports_free(struct imports *i);
 void import_begin(struct agent *a, const char *source, const char *reference,
                   api_progress_fn progress, api_done_fn done, void *arg);
+void pull_begin(struct agent *a, const struct api_pull *pull, api_progress_fn progress,
+                api_done_fn done, void *arg);
 
 #endif

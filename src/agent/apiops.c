@@ -116,6 +116,12 @@ static void import(void *agent, const char *source, const char *reference, api_p
     import_begin(agent, source, reference, progress, done, arg);
 }
 
+static void pull(void *agent, const struct api_pull *wish, api_progress_fn progress,
+                 api_done_fn done, void *arg)
+{
+    pull_begin(agent, wish, progress, done, arg);
+}
+
 static void end(void *agent)
 {
     const struct timeval soon = { 0, 50000 }; /* the answer to who asked for it goes out first */
@@ -142,5 +148,6 @@ const struct api_ops agent_ops = {
     .images = images,
     .image_remove = remove_image,
     .image_import = import,
+    .image_pull = pull,
     .shutdown = end,
 };

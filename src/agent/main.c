@@ -46,7 +46,7 @@ static int make_runtimes(struct agent *a, struct runtime **ret, struct zl_error 
         return -1;
     if (wasm_new(&common, &guests, &wasm, &why) < 0)
         zl_log_error(ZL_LOG_INFO, &why, "WebAssembly modules cannot be run");
-    return composite_new(a->base, a->images, native, wasm, why.msg, ret, err);
+    return composite_new(a->base, a->images, a->puller, native, wasm, why.msg, ret, err);
 }
 
 static int run(struct agent *a)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Images of the store; the agent imports them by zlayer-fetch, whose progress passes through. */
+/* Images of the store; the agent imports and pulls them by zlayer-fetch, whose progress passes
+ * through. */
 #include <string.h>
 
 #include "api/call.h"
@@ -81,10 +82,79 @@ static void post_import(struct api_call *c)
                                  call_op_done, c);
 }
 
+/* ---- pull ----------------------------------------------------------------------------------- */
+
+struct pull {
+    const char *reference, *platform;
+    int policy; /* enum spec_pull */
+    const json_t *login;
+};
+
+/* const json_t *: an object, as it is. */
+static int keep_object(const struct zl_json_at *at, const struct zl_field *f, void *out,
+                       struct zl_error *err)
+{
+    (void)f;
+    if (!json_is_object(at->value))
+        return zl_json_fail_type(at, "an object", err);
+    *(const json_t **)out = at->value;
+    return 0;
+}
+
+static const struct zl_word policy_words[] = {
+    { "always", SPEC_PULL_ALWAYS },
+    { "if_not_present", SPEC_PULL_IF_NOT_PRESENT },
+    { "newer", SPEC_PULL_NEWER },
+    { "never", SPEC_PULL_NEVER },
+    { 0 },
+};
+
+static const struct zl_field pull_fields[] = {
+    { "reference", zl_json_string, offsetof(struct pull, reference), ZL_REQUIRED },
+    { "platform", zl_json_string, offsetof(struct pull, platform) },
+    { "policy", zl_json_enum, offsetof(struct pull, policy), 0, policy_words },
+    { "login", keep_object, offsetof(struct pull, login) },
+    { 0 },
+};
+
+static void pulled(struct api_call *c, uint64_t id, const struct api_where *where)
+{
+    const struct pull *p = c->state;
+    (void)id;
+    (void)where;
+    if (stream_line(c, json_pack("{s:s, s:s}", "event", "done", "reference", p->reference)))
+        stream_end(c);
+}
+
+static void post_pull(struct api_call *c)
+{
+    struct pull *p = calloc(1, sizeof *p);
+    if (!p) {
+        reply_fail(c, ZL_ERR_SYSTEM, "no memory for a pull");
+        return;
+    }
+    p->policy = SPEC_PULL_ALWAYS;
+    call_keep(c, p, free);
+    if (call_decode(c, pull_fields, p) < 0)
+        return;
+    zl_autofree char *login = p->login ? json_dumps(p->login, JSON_COMPACT) : NULL;
+    const struct api_pull pull = {
+        .reference = p->reference,
+        .policy = (enum spec_pull)p->policy,
+        .platform = p->platform,
+        .login = login,
+    };
+    c->then = pulled;
+    c->busy = true;
+    stream_begin(c);
+    c->server->ops->image_pull(c->server->agent, &pull, on_progress, call_op_done, c);
+}
+
 /* clang-format off */
 const struct api_route image_routes[] = {
     { "GET",    "/api/v1/images",        get_images,   "reader",   "every image of the store" },
     { "POST",   "/api/v1/images/import", post_import,  "operator", "NDJSON: progress, then {event: done} or an error" },
+    { "POST",   "/api/v1/images/pull",   post_pull,    "operator", "NDJSON: progress, {status: stored, digest}, then {event: done} or an error" },
     { "DELETE", "/api/v1/images/{ref}",  delete_image, "operator", "forgets a reference (its slashes as %2F); query: force" },
     { 0 },
 };

@@ -26,6 +26,13 @@ struct api_exec {
     uint16_t rows, cols;
 };
 
+struct api_pull {
+    const char *reference;
+    enum spec_pull policy;
+    const char *platform; /* "linux/arm64"; NULL: the agent's */
+    const char *login;    /* a JSON object: src/fetch/order.h; NULL: none */
+};
+
 struct api_info {
     const char *version, *runtime, *root_dir, *runtime_dir, *socket;
     int pid;
@@ -39,7 +46,7 @@ typedef void (*api_done_fn)(void *arg, const struct zl_error *failed, uint64_t i
                             const struct api_where *where);
 /* The same for operations that tell something; fact NULL on failure. */
 typedef void (*api_told_fn)(void *arg, const struct zl_error *failed, const struct fact *fact);
-/* One line of progress of an import, as zlayer-fetch prints it: a JSON object. */
+/* One line of progress of an import or a pull, as zlayer-fetch prints it: a JSON object. */
 typedef void (*api_progress_fn)(void *arg, const char *line);
 
 struct api_ops {
@@ -73,6 +80,8 @@ struct api_ops {
     /* source: "/abs/rootfs.tar", "oci:/abs/dir[:tag]". */
     void (*image_import)(void *agent, const char *source, const char *reference,
                          api_progress_fn progress, api_done_fn done, void *arg);
+    void (*image_pull)(void *agent, const struct api_pull *pull, api_progress_fn progress,
+                       api_done_fn done, void *arg);
     void (*shutdown)(void *agent); /* lets go of the containers and ends the agent */
 };
 

@@ -14,6 +14,7 @@
 #include "fetch/confine.h"
 #include "fetch/import.h"
 #include "fetch/progress.h"
+#include "fetch/pull.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/lsan_interface.h>
@@ -29,11 +30,12 @@ enum { EXIT_USAGE = 2 };
 
 static const char usage[] =
     "usage: zlayer-fetch import --root DIR --reference NAME SOURCE\n"
+    "       zlayer-fetch pull --root DIR --reference NAME < ORDER\n"
     "\n"
     "SOURCE is /abs/rootfs.tar[.gz|.zst], /abs/module.wasm, oci:/abs/DIR[:TAG], "
     "oci-archive:/abs/FILE[:TAG],\n"
     "docker-archive:/abs/FILE[:REFERENCE], dir:/abs/DIR, or archive:/abs/FILE, which is one of the "
-    "two.\n"
+    "two. ORDER is a JSON object: src/fetch/order.h.\n"
     "\n"
     "  --root DIR        the state folder, which holds images/ and layers/\n"
     "  --reference NAME  what the image will be called; repeated in the last line\n"
@@ -91,23 +93,79 @@ static int keep_digest(void *arg, const char *digest, const char *const *names,
     return 0;
 }
 
-static int run(const struct options *o, const char *source_text, struct zl_error *err)
+static int open_work(const char *root, bool with_network, struct work *ret, struct zl_error *err)
+{
+    if ((with_network ? confine_with_network : confine)(root, err) < 0)
+        return -1;
+    zl_autoclose int fd = zl_open_dir(AT_FDCWD, ".", err); /* the state folder */
+    return fd < 0 ? -1 : work_open(fd, ret, err);
+}
+
+static int import(const struct options *o, const char *source_text, char digest[DIGEST_SIZE],
+                  struct zl_error *err)
+{
+    ZL_CLEANUP(source_close) struct source source = SOURCE_CLOSED;
+    ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
+    if (source_open(source_text, &source, err) < 0 || open_work(o->root, false, &work, err) < 0)
+        return -1;
+    return import_source(&work, &source, false, keep_digest, digest, err);
+}
+
+/* What is needed of the host is read before it is out of sight. */
+static int pull(const struct options *o, const char *unused, char digest[DIGEST_SIZE],
+                struct zl_error *err)
+{
+    zl_autojson struct zl_json doc = { 0 };
+    autohttp struct http *http = NULL;
+    struct order order;
+    struct zl_imageref ref;
+    struct pulled pulled;
+    const char *why;
+    (void)unused;
+    (void)zl_imageref_parse(o->reference, &ref, &why); /* was looked at already */
+    if (order_read(STDIN_FILENO, &doc, &order, err) < 0)
+        return -1;
+    const struct http_settings settings = { order.connect_s, order.stall_s };
+    if (!http_new(&settings, &http, err))
+        return -1;
+    ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
+    ZL_CLEANUP(registry_close) struct registry registry = { .n = 0 };
+    if (open_work(o->root, true, &work, err) < 0 ||
+        registry_open(http, &order, &ref, "pull", &registry, err) < 0 ||
+        pull_image(&work, &registry, &order, &ref, &pulled, err) < 0)
+        return -1;
+    memcpy(digest, pulled.digest, DIGEST_SIZE);
+    return 0;
+}
+
+static const struct command {
+    const char *name;
+    int n_args;
+    int (*run)(const struct options *o, const char *arg, char digest[DIGEST_SIZE],
+               struct zl_error *err);
+} commands[] = { { "import", 1, import }, { "pull", 0, pull } };
+
+/* NULL: there is none of these words. */
+static const struct command *find_command(int n, char **words)
+{
+    for (size_t i = 0; n > 0 && i < ZL_ARRAY_LEN(commands); i++) {
+        if (strcmp(commands[i].name, words[0]) == 0 && commands[i].n_args == n - 1)
+            return &commands[i];
+    }
+    return NULL;
+}
+
+static int run(const struct options *o, const struct command *c, const char *arg,
+               struct zl_error *err)
 {
     char reference[ZL_IMAGEREF_MAX], digest[DIGEST_SIZE];
     const char *why;
     if (zl_imageref_normalize(o->reference, reference, &why) < 0)
         return zl_fail(err, ZL_ERR_INVALID, "'%s' is not an image reference: %s", o->reference,
                        why);
-    ZL_CLEANUP(source_close) struct source source = SOURCE_CLOSED;
-    if (source_open(source_text, &source, err) < 0 || confine(o->root, err) < 0)
+    if (c->run(o, arg, digest, err) < 0) /* and its work is closed: see below */
         return -1;
-    ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
-    zl_autoclose int root = zl_open_dir(AT_FDCWD, "/", err); /* of the new root */
-    if (root < 0 || work_open(root, &work, err) < 0 ||
-        import_source(&work, &source, false, keep_digest, digest, err) < 0)
-        return -1;
-    work_close(&work); /* before the last word: whoever reads it may collect garbage at once */
-    progress_done(digest, reference);
+    progress_done(digest, reference); /* whoever reads it may collect garbage at once */
     return 0;
 }
 
@@ -120,14 +178,15 @@ int main(int argc, char **argv)
         (void)fputs(o.help ? usage : "zlayer-fetch " ZL_VERSION "\n", stdout);
         return EXIT_SUCCESS;
     }
-    if (argc - optind != 2 || strcmp(argv[optind], "import") != 0 || !o.root || !o.reference) {
+    const struct command *command = find_command(argc - optind, argv + optind);
+    if (!command || !o.root || !o.reference) {
         (void)fputs(usage, stderr);
         return EXIT_USAGE;
     }
     (void)umask(0); /* modes are the archive's, or written out */
 
     struct zl_error err;
-    if (run(&o, argv[optind + 1], &err) < 0) {
+    if (run(&o, command, argv[optind + 1], &err) < 0) {
         progress_error(&err);
         return EXIT_FAILURE;
     }

@@ -9,6 +9,7 @@
 static const struct zl_field platform_fields[] = {
     { "architecture", zl_json_string, offsetof(struct oci_descriptor, platform.architecture), 0, NULL },
     { "os",           zl_json_string, offsetof(struct oci_descriptor, platform.os),           0, NULL },
+    { "variant",      zl_json_string, offsetof(struct oci_descriptor, platform.variant),      0, NULL },
     { 0 },
 };
 

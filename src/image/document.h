@@ -24,7 +24,7 @@ struct oci_descriptor {
     uint64_t size;
     struct zl_pairs annotations;
     struct {
-        const char *architecture, *os;
+        const char *architecture, *os, *variant;
     } platform;
 };
 

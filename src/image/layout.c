@@ -37,6 +37,8 @@ int layout_open(int root_fd, struct layout *ret, struct zl_error *err)
     if (l.images >= 0)
         l.blobs = zl_mkdir_p(l.images, LAYOUT_BLOBS, 0700, err);
     if (l.blobs >= 0)
+        l.partial = zl_mkdir_p(l.images, LAYOUT_PARTIAL, 0700, err);
+    if (l.partial >= 0)
         l.layers = zl_mkdir_p(root_fd, LAYOUT_LAYERS, 0700, err);
     if (l.layers >= 0)
         l.of = zl_mkdir_p(l.layers, LAYOUT_OF, 0700, err);
@@ -51,6 +53,7 @@ void layout_close(struct layout *l)
 {
     zl_closep(&l->images);
     zl_closep(&l->blobs);
+    zl_closep(&l->partial);
     zl_closep(&l->layers);
     zl_closep(&l->of);
     *l = (struct layout)LAYOUT_CLOSED;

@@ -5,6 +5,7 @@
  *
  *   images/oci-layout, images/index.json     the image layout; the index names manifests
  *   images/blobs/sha256/<hex>                manifests, configs, layers as they came
+ *   images/partial/<hex>                     the beginning of a blob; flock: of who writes it
  *   images/lock                              flock: whoever changes the index holds it exclusively
  *   images/fetching                          flock: shared by running zlayer-fetch, so that nobody
  *                                            collects what is stored but not yet in the index
@@ -24,6 +25,7 @@
 #define LAYOUT_IMAGES "images"
 #define LAYOUT_INDEX "index.json" /* below images */
 #define LAYOUT_BLOBS "blobs/sha256"
+#define LAYOUT_PARTIAL "partial"
 #define LAYOUT_LOCK "lock"
 #define LAYOUT_FETCHING "fetching"
 #define LAYOUT_LAYERS "layers"
@@ -33,12 +35,12 @@
 enum { LAYOUT_PATH = 128 }; /* of any relative path here */
 
 struct layout { /* open folders of a store */
-    int images, blobs, layers, of;
+    int images, blobs, partial, layers, of;
 };
 
 #define LAYOUT_CLOSED                                                                              \
     {                                                                                              \
-        -1, -1, -1, -1                                                                             \
+        -1, -1, -1, -1, -1                                                                         \
     }
 /* Makes what is missing, an empty index included. */
 int layout_open(int root_fd, struct layout *ret, struct zl_error *err);

@@ -14,6 +14,7 @@ struct zlayer_runtime {
     int root_fd;
     char *root_dir;
     struct image_store *images;
+    struct puller *puller;
     struct runtime *rt;
     struct zlayer_container *containers;
 };

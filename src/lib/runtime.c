@@ -12,6 +12,7 @@
 #include "lib/inner.h"
 #include "runtime/composite.h"
 #include "runtime/native.h"
+#include "runtime/puller.h"
 #include "runtime/wasm.h"
 
 _Static_assert((int)ZLAYER_INTERNAL == (int)ZL_ERR_INTERNAL &&
@@ -107,7 +108,18 @@ static int open_runtimes(struct zlayer_runtime *rt, const char *run_dir, const c
     if (native_new(&cfg, &native, err) < 0)
         return -1;
     (void)wasm_new(&cfg, &guests, &wasm, &why); /* modules are told why they cannot be run */
-    if (composite_new(rt->base, rt->images, native, wasm, why.msg, &rt->rt, err) < 0)
+    const struct puller_config pulls = {
+        .base = rt->base,
+        .root_dir = rt->root_dir,
+        .images = rt->images,
+        .default_registry = getenv("ZLAYER_DEFAULT_REGISTRY"),
+    };
+    if (puller_new(&pulls, &rt->puller, err) < 0) {
+        runtime_free(native);
+        runtime_free(wasm);
+        return -1;
+    }
+    if (composite_new(rt->base, rt->images, rt->puller, native, wasm, why.msg, &rt->rt, err) < 0)
         return -1;
     return rt->rt->ops->watch(rt->rt, on_event, rt, err);
 }
@@ -155,6 +167,7 @@ void zlayer_runtime_close(zlayer_runtime *rt)
     if (!rt)
         return;
     runtime_free(rt->rt);
+    puller_free(rt->puller);
     image_store_free(rt->images);
     if (rt->base)
         event_base_free(rt->base);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/call.h"
+#include "runtime/puller.h"
 #include "runtime/wasm.h"
 
 enum { NATIVE, WASM, TARGETS };
@@ -11,6 +12,7 @@ enum { NATIVE, WASM, TARGETS };
 struct composite {
     struct runtime rt;
     struct image_store *images;
+    struct puller *puller;
     struct runtime *targets[TARGETS];
     char *why_no_wasm;
     rt_event_fn on_event;
@@ -44,17 +46,88 @@ static int target_of_container(struct composite *c, struct inst_id id)
 
 static int target_of(struct composite *c, const struct rt_request *rq)
 {
-    if (rq->kind == RT_PULL)
-        return target_of_image(c, rq->pull.image, NULL);
     if (rq->kind == RT_CREATE)
         return target_of_image(c, rq->create.service->image.name, rq->create.service);
     return target_of_container(c, rq->id);
 }
 
+/* ---- pull --------------------------------------------------------------------------------- */
+
+struct composite_pull {
+    struct rt_call call;
+    struct pull_wait *wait; /* at the puller, then */
+    struct rt_call *inner;  /* at the target */
+    char *image;
+};
+
+static void pull_release(struct rt_call *call)
+{
+    struct composite_pull *k = (struct composite_pull *)call;
+    if (k->wait)
+        puller_drop(k->wait);
+    free(k->image);
+}
+
+static void target_is_ready(void *arg, const struct rt_answer *a)
+{
+    struct composite_pull *k = arg;
+    struct rt_answer copy = *a;
+    k->inner = NULL;
+    rt_call_answer(&k->call, &copy);
+}
+
+/* It is in the store: now its runtime may make it ready. */
+static void pull_is_done(void *arg, const struct zl_error *failed, const char *digest)
+{
+    struct composite_pull *k = arg;
+    struct composite *c = composite_of(k->call.rt);
+    const struct rt_request rq = { .kind = RT_PULL,
+                                   .pull = { .image = k->image, .policy = SPEC_PULL_NEVER } };
+    struct zl_error err = { 0 };
+    (void)digest; /* the target's answer has it */
+    k->wait = NULL;
+    if (failed) {
+        rt_call_fail(&k->call, failed);
+        return;
+    }
+    struct runtime *target = c->targets[target_of_image(c, k->image, NULL)];
+    k->inner = target ? runtime_submit(target, &rq, target_is_ready, k) : NULL;
+    if (k->inner)
+        return;
+    (void)zl_fail(
+        &err, target ? ZL_ERR_SYSTEM : ZL_ERR_CONFIGURATION, "%s%s",
+        target ? "out of memory" : "it is a WebAssembly module: ", target ? "" : c->why_no_wasm);
+    rt_call_fail(&k->call, &err);
+}
+
+static struct rt_call *composite_pull(struct composite *c, const struct rt_request *rq,
+                                      rt_done_fn done, void *arg)
+{
+    struct zl_error err = { 0 };
+    struct composite_pull *k = rt_call_new(sizeof *k, &c->rt, rq, done, arg);
+    if (!k)
+        return NULL;
+    k->call.release = pull_release;
+    k->image = strdup(rq->pull.image);
+    const struct pull_wish wish = {
+        .reference = rq->pull.image, .policy = rq->pull.policy, .done = pull_is_done, .arg = k
+    };
+    k->wait = k->image ? puller_pull(c->puller, &wish) : NULL;
+    if (!k->wait) {
+        (void)zl_fail(&err, ZL_ERR_SYSTEM, "pull '%s': out of memory", rq->pull.image);
+        rt_call_fail_soon(&k->call, &err);
+    }
+    return &k->call;
+}
+
+/* ---- the door ----------------------------------------------------------------------------- */
+
 static struct rt_call *composite_submit(struct runtime *rt, const struct rt_request *rq,
                                         rt_done_fn done, void *arg)
 {
     struct composite *c = composite_of(rt);
+    if (rq->kind == RT_PULL)
+        return composite_pull(c, rq, done, arg);
     struct runtime *target = c->targets[target_of(c, rq)];
     struct zl_error err = { 0 };
 
@@ -68,10 +141,17 @@ static struct rt_call *composite_submit(struct runtime *rt, const struct rt_requ
     return call;
 }
 
-/* Calls are their target's, but for those that are refused at once. */
+/* Calls are their target's, but for pulls and for those that are refused at once. */
 static void composite_cancel(struct rt_call *call)
 {
-    (void)call;
+    struct composite_pull *k = (struct composite_pull *)call;
+    struct zl_error err = { 0 };
+    if (call->kind != RT_PULL || call->is_late || !k->wait)
+        return;
+    puller_drop(k->wait);
+    k->wait = NULL;
+    (void)zl_fail(&err, ZL_ERR_CANCELLED, "pull '%s': cancelled", k->image);
+    rt_call_fail_soon(call, &err);
 }
 
 /* ---- events ------------------------------------------------------------------------------- */
@@ -137,9 +217,9 @@ static bool composite_uses_layer(struct runtime *rt, uint32_t layer)
 static void composite_free(struct runtime *rt)
 {
     struct composite *c = composite_of(rt);
-    runtime_drop_calls(rt);
     for (int i = 0; i < TARGETS; i++)
         runtime_free(c->targets[i]);
+    runtime_drop_calls(rt); /* after those that would answer them */
     free(c->why_no_wasm);
     free(c);
 }
@@ -157,9 +237,9 @@ static const struct runtime_ops composite_ops = {
     .free = composite_free,
 };
 
-int composite_new(struct event_base *base, struct image_store *images, struct runtime *native,
-                  struct runtime *wasm, const char *why_no_wasm, struct runtime **ret,
-                  struct zl_error *err)
+int composite_new(struct event_base *base, struct image_store *images, struct puller *puller,
+                  struct runtime *native, struct runtime *wasm, const char *why_no_wasm,
+                  struct runtime **ret, struct zl_error *err)
 {
     struct composite *c = calloc(1, sizeof *c);
     char *why = strdup(why_no_wasm ? why_no_wasm : "");
@@ -173,6 +253,7 @@ int composite_new(struct event_base *base, struct image_store *images, struct ru
     }
     runtime_init(&c->rt, &composite_ops, base);
     c->images = images;
+    c->puller = puller;
     c->why_no_wasm = why;
     c->targets[NATIVE] = native;
     c->targets[WASM] = wasm;

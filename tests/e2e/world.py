@@ -73,6 +73,7 @@ class World:
             "PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8",
             "ZLAYER_ROOT_DIR": str(self.root), "ZLAYER_RUNTIME_DIR": str(self.run),
             "ZLAYER_CGROUP_PARENT": self.cgroup,
+            "ZLAYER_DEFAULT_REGISTRY": "",  # no test asks the world outside
             "ASAN_OPTIONS": f"log_path={self.reports}/asan:detect_stack_use_after_return=0",
             "UBSAN_OPTIONS": f"log_path={self.reports}/ubsan:print_stacktrace=1",
         }

@@ -27,9 +27,7 @@ struct rt_call *native_pull(struct native *n, const struct rt_request *rq, rt_do
         return &k->call;
     }
     if (err.kind == ZL_ERR_NOT_FOUND)
-        (void)zl_fail(&err, ZL_ERR_NOT_FOUND,
-                      "image '%s' is not in the local store: `zlayer import` puts one there "
-                      "(registries come with pull)",
+        (void)zl_fail(&err, ZL_ERR_NOT_FOUND, "image '%s' is not in the local store",
                       rq->pull.image);
     return native_call_refuse(k, &err);
 }

@@ -156,7 +156,7 @@ static int escapes(const char *root, const char *layout)
     bits |= (mount("/", "/", NULL, MS_BIND, NULL) == 0) << 3;
     bits |= (chroot("/") == 0) << 4;
     bits |= (setuid(1) == 0) << 5;
-    bits |= (mknod("/device", S_IFCHR | 0600, makedev(1, 3)) < 0) << 6; /* this one it needs */
+    bits |= (mknod("device", S_IFCHR | 0600, makedev(1, 3)) < 0) << 6; /* this one it needs */
     return bits;
 }
 

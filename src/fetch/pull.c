@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Digest first, once: the tag is resolved to a manifest, and from there on everything is asked for
+ * by digest, so that a tag that moves meanwhile cannot mix two images.
+ *
+ *   index ─▶ manifest ─▶ config ─▶ layers, several at a time ─▶ the list of layers
+ */
+#include "fetch/pull.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "fetch/download.h"
+#include "fetch/layer.h"
+#include "fetch/parallel.h"
+#include "fetch/platform.h"
+#include "fetch/progress.h"
+#include "image/wasm.h"
+
+enum { TURN_MS = 1000, NESTED_MAX = 3 };
+
+struct part { /* one layer */
+    const struct oci_descriptor *descriptor;
+    struct download download;
+    bool opened;
+    struct progress progress;
+};
+
+struct pull {
+    struct work *work;
+    struct registry *registry;
+    const struct order *order;
+    struct platform platform;
+    char digest[DIGEST_SIZE];
+    struct zl_buf manifest_text, config_text;
+    struct zl_json manifest_doc, config_doc;
+    struct oci_manifest manifest;
+    struct oci_image_config config;
+    bool is_artifact; /* blobs only: nothing is unpacked */
+    struct part parts[OCI_LAYERS_MAX];
+    struct layer *layers;
+    atomic_bool stop; /* of unpacking */
+};
+
+static void pull_free(struct pull *p)
+{
+    if (!p)
+        return;
+    for (size_t i = 0; i < OCI_LAYERS_MAX; i++) {
+        if (p->parts[i].opened)
+            download_close(&p->parts[i].download);
+    }
+    layers_free(p->layers, OCI_LAYERS_MAX);
+    zl_buf_done(&p->manifest_text);
+    zl_buf_done(&p->config_text);
+    zl_json_done(&p->manifest_doc);
+    zl_json_done(&p->config_doc);
+    free(p);
+}
+ZL_DEFINE_CLEANUP(struct pull *, pull_free)
+
+/* ---- documents ------------------------------------------------------------------------------- */
+
+static bool is_index(const char *type)
+{
+    return strstr(type, "image.index") || strstr(type, "manifest.list");
+}
+
+/* The entry for the platform; its bytes replace those of the index. */
+static int choose_manifest(struct pull *p, char type[128], struct zl_error *err)
+{
+    zl_autojson struct zl_json doc = { 0 };
+    struct oci_index index;
+    char wanted[DIGEST_SIZE];
+    if (oci_index_parse(&doc, p->manifest_text.data, p->manifest_text.len, "the index", &index,
+                        err) < 0)
+        return -1;
+    const struct oci_descriptor *d = platform_choose(&p->platform, &index);
+    if (!d)
+        return zl_fail(err, ZL_ERR_NOT_FOUND, "it has no image for linux/%s",
+                       p->platform.architecture);
+    (void)snprintf(wanted, sizeof wanted, "%s", d->digest); /* checked: fits */
+    zl_buf_reset(&p->manifest_text);
+    return registry_manifest(p->registry, wanted, &p->manifest_text, p->digest, type, err);
+}
+
+static int get_manifest(struct pull *p, const char *reference, struct zl_error *err)
+{
+    char type[128];
+    if (registry_manifest(p->registry, reference, &p->manifest_text, p->digest, type, err) < 0)
+        return -1;
+    for (int depth = 0; is_index(type); depth++) {
+        if (depth == NESTED_MAX)
+            return zl_fail(err, ZL_ERR_INVALID, "it nests indexes too deep");
+        if (choose_manifest(p, type, err) < 0)
+            return -1;
+    }
+    if (strstr(type, "manifest.v1"))
+        if (!strstr(type, "oci.image.manifest.v1"))
+            return zl_fail(err, ZL_ERR_UNSUPPORTED,
+                           "its manifest is of Docker's schema 1, which is obsolete");
+    return oci_manifest_parse(&p->manifest_doc, p->manifest_text.data, p->manifest_text.len,
+                              "the manifest", &p->manifest, err);
+}
+
+static int check_config(const struct pull *p, struct zl_error *err)
+{
+    const struct oci_image_config *c = &p->config;
+    const char *wanted = p->platform.architecture;
+    if (c->diff_ids.n != p->manifest.layers.n)
+        return zl_fail(err, ZL_ERR_INVALID, "it has %zu layers, but its config lists %zu",
+                       p->manifest.layers.n, c->diff_ids.n);
+    if (image_wasm_entry(c))
+        return 0;
+    if (c->os && strcmp(c->os, "linux") != 0)
+        return zl_fail(err, ZL_ERR_UNSUPPORTED, "it is for '%s', not for linux", c->os);
+    if (c->architecture && strcmp(c->architecture, wanted) != 0)
+        return zl_fail(err, ZL_ERR_UNSUPPORTED, "it is for '%s', not for '%s'", c->architecture,
+                       wanted);
+    return 0;
+}
+
+static int get_config(struct pull *p, struct zl_error *err)
+{
+    const struct oci_descriptor *d = &p->manifest.config;
+    if (d->size > OCI_DOCUMENT_MAX)
+        return zl_fail(err, ZL_ERR_INVALID, "its config has %llu bytes",
+                       (unsigned long long)d->size);
+    if (registry_document(p->registry, d->digest, d->size, &p->config_text, err) < 0)
+        return zl_wrap(err, "the config");
+    p->is_artifact = image_wasm_layer(&p->manifest) != NULL;
+    if (p->is_artifact)
+        return 0;
+    if (oci_image_config_parse(&p->config_doc, p->config_text.data, p->config_text.len,
+                               "the image config", &p->config, err) < 0)
+        return -1;
+    return check_config(p, err);
+}
+
+/* ---- blobs ----------------------------------------------------------------------------------- */
+
+static void on_bytes(void *arg, uint64_t n)
+{
+    struct part *part = arg;
+    progress_layer(&part->progress, n);
+}
+
+static bool is_repeated(const struct pull *p, size_t i)
+{
+    for (size_t j = 0; j < i; j++) {
+        if (strcmp(p->manifest.layers.v[j].digest, p->manifest.layers.v[i].digest) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int open_parts(struct pull *p, struct zl_error *err)
+{
+    for (size_t i = 0; i < p->manifest.layers.n; i++) {
+        const struct oci_descriptor *d = &p->manifest.layers.v[i];
+        struct part *part = &p->parts[i];
+        part->descriptor = d;
+        part->progress = (struct progress){ .digest = d->digest, .total = d->size };
+        if (work_has_blob(p->work, d->digest) || is_repeated(p, i))
+            continue;
+        part->opened = true;
+        if (download_open(&part->download, p->work, p->registry, d->digest, d->size, on_bytes, part,
+                          err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Steps all parts; how many are not complete yet, or -1. */
+static int step_parts(struct pull *p, struct zl_error *err)
+{
+    uint64_t now = zl_mono_ms();
+    unsigned running = 0;
+    int open = 0;
+    for (size_t i = 0; i < p->manifest.layers.n; i++) {
+        struct download *d = &p->parts[i].download;
+        if (!p->parts[i].opened)
+            continue;
+        if (d->state == DOWNLOAD_WRONG)
+            download_again(d);
+        if (running < p->order->streams)
+            download_step(d, now);
+        if (d->state == DOWNLOAD_FAILED)
+            return zl_fail(err, d->err.kind, "layer %zu of %zu: %s", i + 1, p->manifest.layers.n,
+                           d->err.msg);
+        running += d->state == DOWNLOAD_RUNNING;
+        open += d->state != DOWNLOAD_COMPLETE;
+    }
+    return open;
+}
+
+static int turn_ms(const struct pull *p)
+{
+    uint64_t now = zl_mono_ms(), until = now + TURN_MS;
+    for (size_t i = 0; i < p->manifest.layers.n; i++) {
+        const struct download *d = &p->parts[i].download;
+        if (p->parts[i].opened && d->state == DOWNLOAD_WAITING && d->wait_until_ms < until)
+            until = d->wait_until_ms;
+    }
+    return until > now ? (int)(until - now) : 0;
+}
+
+static int get_blobs(struct pull *p, struct zl_error *err)
+{
+    if (open_parts(p, err) < 0)
+        return -1;
+    for (;;) {
+        int open = step_parts(p, err);
+        if (open <= 0)
+            return open;
+        if (http_turn(p->registry->http, NULL, NULL, 0, turn_ms(p), err) < 0)
+            return -1;
+    }
+}
+
+/* ---- into the store -------------------------------------------------------------------------- */
+
+/* Layer i, from the blob of the store or from what was just downloaded. */
+static int unpack_one(void *arg, size_t i, struct zl_error *err)
+{
+    struct pull *p = arg;
+    const struct download *d = &p->parts[i].download;
+    const char *digest = p->layers[i].digest;
+    int partial = p->work->store.partial, blobs = p->work->store.blobs;
+    if (p->layers[i].number)
+        return 0;
+    zl_autoclose int fd =
+        p->parts[i].opened ? openat(partial, d->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+                           : openat(blobs, layout_hex(digest), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return zl_fail_errno(err, "open blob %s", digest);
+    ZL_CLEANUP(file_input_done) struct file_input file = FILE_INPUT(fd);
+    file.stop = &p->stop;
+    const struct input in = file_input(&file);
+    if (layer_unpack(p->work, i, &in, &p->layers[i], err) < 0)
+        return zl_wrap(err, "layer %zu of %zu", i + 1, p->manifest.layers.n);
+    return 0;
+}
+
+static int unpack(struct pull *p, struct zl_error *err)
+{
+    size_t n = p->is_artifact ? 0 : p->manifest.layers.n;
+    for (size_t i = 0; i < n; i++) { /* both were checked */
+        (void)snprintf(p->layers[i].digest, DIGEST_SIZE, "%s", p->parts[i].descriptor->digest);
+        (void)snprintf(p->layers[i].diff_id, DIGEST_SIZE, "%s", p->config.diff_ids.v[i]);
+    }
+    if (layers_find(p->work, p->layers, n, err) < 0)
+        return -1;
+    return parallel(n, unpack_one, p, &p->stop, err);
+}
+
+static int commit(struct pull *p, struct zl_error *err)
+{
+    uint32_t numbers[OCI_LAYERS_MAX];
+    size_t n = p->is_artifact ? 0 : p->manifest.layers.n;
+    char stored[DIGEST_SIZE];
+    if (work_put_blob(p->work, p->config_text.data, p->config_text.len, stored, err) < 0 ||
+        work_put_blob(p->work, p->manifest_text.data, p->manifest_text.len, stored, err) < 0 ||
+        layers_commit(p->work, p->layers, n, err) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        numbers[i] = p->layers[i].number;
+    return layout_write_layers(&p->work->store, p->digest, numbers, n, err);
+}
+
+static int pull_all(struct pull *p, const char *reference, struct zl_error *err)
+{
+    if (get_manifest(p, reference, err) < 0)
+        return -1;
+    if (get_config(p, err) < 0)
+        return -1;
+    if (get_blobs(p, err) < 0)
+        return -1;
+    if (unpack(p, err) < 0)
+        return -1;
+    return commit(p, err);
+}
+
+static int parse_platform(struct pull *p, char *text, struct zl_error *err)
+{
+    p->platform = platform_here();
+    return text ? platform_parse(text, &p->platform, err) : 0;
+}
+
+int pull_image(struct work *w, struct registry *r, const struct order *order,
+               const struct zl_imageref *ref, struct pulled *ret, struct zl_error *err)
+{
+    ZL_CLEANUP(pull_freep) struct pull *p = calloc(1, sizeof *p);
+    zl_autofree char *platform = order->platform ? strdup(order->platform) : NULL;
+    const char *reference = ref->digest[0] ? ref->digest : ref->tag;
+    if (!p || (order->platform && !platform))
+        return zl_fail_errno(err, "pull");
+    p->work = w;
+    p->registry = r;
+    p->order = order;
+    p->manifest_text = p->config_text = (struct zl_buf)ZL_BUF(OCI_DOCUMENT_MAX);
+    p->layers = layers_new(OCI_LAYERS_MAX, err);
+    if (!p->layers || parse_platform(p, platform, err) < 0 || pull_all(p, reference, err) < 0)
+        return -1;
+    memcpy(ret->digest, p->digest, DIGEST_SIZE);
+    ret->is_same = order->have && strcmp(order->have, p->digest) == 0;
+    return 0;
+}

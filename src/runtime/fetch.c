@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/fetch.h"
+
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/fd.h"
+#include "base/helper.h"
+#include "base/json.h"
+#include "base/launch.h"
+
+enum { LINE_MAX_BYTES = 64 * 1024 };
+
+struct fetch {
+    struct fetch_task task; /* base, functions and arg of it */
+    int pidfd, out;
+    struct event *readable, *ended;
+    struct zl_buf line;
+    char digest[80];
+    struct zl_error failed;
+    bool has_word; /* the last line has come: done or error */
+};
+
+static void free_event(struct event *e)
+{
+    if (e)
+        event_free(e);
+}
+
+static void fetch_free(struct fetch *f)
+{
+    free_event(f->readable);
+    free_event(f->ended);
+    zl_closep(&f->out);
+    zl_closep(&f->pidfd);
+    zl_buf_done(&f->line);
+    free(f);
+}
+
+void fetch_cancel(struct fetch *f)
+{
+    siginfo_t info;
+    if (!f)
+        return;
+    if (f->pidfd >= 0) {
+        (void)syscall(SYS_pidfd_send_signal, f->pidfd, SIGKILL, NULL, 0); /* it may have ended */
+        (void)waitid(P_PIDFD, (id_t)f->pidfd, &info, WEXITED); /* at once: nothing stops SIGKILL */
+    }
+    fetch_free(f);
+}
+
+static void finish(struct fetch *f)
+{
+    const struct fetch_task task = f->task;
+    struct zl_error err = f->failed;
+    char digest[sizeof f->digest];
+    if (!f->has_word)
+        (void)zl_fail(&err, ZL_ERR_INTERNAL, "zlayer-fetch ended without a word");
+    memcpy(digest, f->digest, sizeof digest);
+    fetch_free(f);
+    task.on_end(task.arg, err.kind == ZL_OK ? NULL : &err, digest);
+}
+
+/* ---- what it says ------------------------------------------------------------------------- */
+
+static enum zl_err_kind kind_of(const char *word)
+{
+    for (int k = ZL_OK + 1; k < ZL_ERR_KINDS; k++)
+        if (word && strcmp(zl_err_kind_name((enum zl_err_kind)k), word) == 0)
+            return (enum zl_err_kind)k;
+    return ZL_ERR_SYSTEM;
+}
+
+struct word {
+    const char *status, *digest, *kind, *message;
+};
+
+static const struct zl_field word_fields[] = {
+    { "status", zl_json_string, offsetof(struct word, status), ZL_REQUIRED, NULL },
+    { "digest", zl_json_string, offsetof(struct word, digest), 0, NULL },
+    { "kind", zl_json_string, offsetof(struct word, kind), 0, NULL },
+    { "message", zl_json_string, offsetof(struct word, message), 0, NULL },
+    { 0 },
+};
+
+static void take_line(struct fetch *f, const char *line, size_t len)
+{
+    zl_autojson struct zl_json doc = { 0 };
+    struct word w = { 0 };
+    struct zl_error err = { 0 };
+    if (zl_json_parse(&doc, line, len, "zlayer-fetch", &err) < 0 ||
+        zl_json_decode(&doc, word_fields, &w, &err) < 0) {
+        f->has_word = true;
+        f->failed = err;
+    } else if (strcmp(w.status, "done") == 0) {
+        f->has_word = true;
+        size_t n = w.digest ? strnlen(w.digest, sizeof f->digest - 1) : 0;
+        (void)memcpy(f->digest, w.digest ? w.digest : "", n);
+    } else if (strcmp(w.status, "error") == 0) {
+        f->has_word = true;
+        (void)zl_fail(&f->failed, kind_of(w.kind), "%s", w.message ? w.message : "");
+    } else {
+        f->task.on_line(f->task.arg, line);
+    }
+}
+
+static void take_lines(struct fetch *f)
+{
+    char *end;
+    while (!f->has_word && (end = memchr(f->line.data, '\n', f->line.len))) {
+        size_t len = (size_t)(end - f->line.data);
+        *end = '\0';
+        take_line(f, f->line.data, len);
+        zl_buf_consume(&f->line, len + 1);
+    }
+}
+
+static void on_readable(int fd, short what, void *arg)
+{
+    struct fetch *f = arg;
+    (void)what;
+    char *room = zl_buf_reserve(&f->line, 4096);
+    ssize_t n = room ? read(fd, room, 4096) : 0; /* no room: no line is that long */
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0) {
+        (void)event_del(f->readable); /* the end of the process comes next */
+        zl_closep(&f->out);
+        f->out = -1;
+        return;
+    }
+    f->line.len += (size_t)n;
+    f->line.data[f->line.len] = '\0';
+    take_lines(f);
+    if (f->has_word)
+        f->line.len = 0;
+}
+
+/* What is still in the pipe comes first; a pipe that others hold open is not waited for. */
+static void on_ended(int fd, short what, void *arg)
+{
+    struct fetch *f = arg;
+    siginfo_t info;
+    size_t before;
+    (void)fd;
+    (void)what;
+    do {
+        before = f->line.len;
+        if (f->out >= 0)
+            on_readable(f->out, 0, f);
+    } while (f->out >= 0 && !f->has_word && f->line.len != before);
+    (void)waitid(P_PIDFD, (id_t)f->pidfd, &info, WEXITED | WNOHANG); /* it has ended */
+    finish(f);
+}
+
+/* ---- starting it -------------------------------------------------------------------------- */
+
+static int order_fd(const char *order, struct zl_error *err)
+{
+    zl_autoclose int fd = memfd_create("order", MFD_CLOEXEC);
+    if (fd < 0)
+        return zl_fail_errno(err, "hold the order in memory");
+    if (zl_write_all(fd, order, strlen(order), "order", err) < 0)
+        return -1;
+    if (lseek(fd, 0, SEEK_SET) < 0)
+        return zl_fail_errno(err, "rewind the order");
+    return zl_take_fd(&fd);
+}
+
+static int launch(struct fetch *f, const struct fetch_task *t, struct zl_error *err)
+{
+    zl_autofree char *program = NULL, *command = strdup(t->command), *root = strdup(t->root_dir),
+                     *reference = strdup(t->reference),
+                     *source = strdup(t->source ? t->source : "");
+    char root_flag[] = "--root", ref_flag[] = "--reference", end[] = "--";
+    if (!command || !root || !reference || !source)
+        return zl_fail_errno(err, "start zlayer-fetch");
+    if (zl_helper_path("zlayer-fetch", &program, err) < 0)
+        return -1;
+    char *const argv[] = { program,  command,   root_flag, root,
+                           ref_flag, reference, end,       t->source ? source : NULL,
+                           NULL };
+    int pair[2];
+    zl_autoclose int order = t->order ? order_fd(t->order, err) : -1;
+    if (t->order && order < 0)
+        return -1;
+    if (pipe2(pair, O_CLOEXEC) < 0)
+        return zl_fail_errno(err, "make a pipe");
+    zl_autoclose int theirs = pair[1];
+    f->out = pair[0];
+    if (fcntl(f->out, F_SETFL, O_NONBLOCK) < 0)
+        return zl_fail_errno(err, "make a pipe");
+    struct zl_child child;
+    struct zl_launch fetch = {
+        .program = program, .argv = argv, .fds = { order, theirs, 2 }, .n_fds = 3
+    };
+    if (zl_launch(&fetch, &child, err) < 0)
+        return -1;
+    f->pidfd = child.pidfd;
+    return 0;
+}
+
+int fetch_begin(const struct fetch_task *task, struct fetch **ret, struct zl_error *err)
+{
+    struct fetch *f = calloc(1, sizeof *f);
+    if (!f)
+        return zl_fail_errno(err, "start zlayer-fetch");
+    *f = (struct fetch){ .task = *task, .pidfd = -1, .out = -1, .line = ZL_BUF(LINE_MAX_BYTES) };
+    if (launch(f, task, err) < 0) {
+        fetch_free(f);
+        return -1;
+    }
+    f->readable = event_new(task->base, f->out, EV_READ | EV_PERSIST, on_readable, f);
+    f->ended = event_new(task->base, f->pidfd, EV_READ, on_ended, f);
+    if (!f->readable || !f->ended || event_add(f->readable, NULL) < 0 ||
+        event_add(f->ended, NULL) < 0) {
+        fetch_cancel(f);
+        return zl_fail(err, ZL_ERR_SYSTEM, "watch zlayer-fetch: out of memory");
+    }
+    *ret = f;
+    return 0;
+}
