@@ -21,10 +21,9 @@ static const char *closing_quote(const char *from, const char *end)
 {
     char quote = from[-1];
     for (const char *p = from; p < end; p++) {
-        if (*p == '\\' && quote == '"')
-            p++;
-        else if (*p == quote && quote == '\'' && p + 1 < end && p[1] == quote)
-            p++;
+        bool doubled = quote == '\'' && *p == quote && p + 1 < end && p[1] == quote;
+        if (doubled || (*p == '\\' && quote == '"'))
+            p++; /* what follows is no end */
         else if (*p == quote)
             return p;
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Folders, connection and error messages of the command line. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,6 +56,9 @@ int cli_connect(struct cli *cli, struct zl_error *err)
 
 int cli_fail(const struct zl_error *err)
 {
+    if (err->errnum == EPIPE && ferror(stdout))
+        return CLI_FAILED; /* `zlayer logs -f | head`: nobody reads any more, and nobody asked why
+                            */
     (void)fflush(stdout);
     (void)fprintf(stderr, "Error: %s\n", err->msg);
     if (zl_log_max() >= ZL_LOG_DEBUG && err->where)

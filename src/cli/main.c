@@ -14,7 +14,10 @@ int main(int argc, char **argv)
     zl_log_init("zlayer", ZL_LOG_WARN, ZL_LOG_TEXT);
     int rc = cli_main(&cli, argc, argv);
     api_client_free(cli.client);
-    if (fflush(stdout) == EOF && rc == CLI_OK)
-        rc = CLI_FAILED; /* what was asked for was not delivered */
-    return rc;
+    if (fflush(stdout) == EOF && rc == CLI_OK) { /* what was asked for was not delivered */
+        struct zl_error err = { 0 };
+        (void)zl_fail_errno(&err, "write to the standard output");
+        rc = cli_fail(&err);
+    }
+    return rc == CLI_OK && ferror(stdout) ? CLI_FAILED : rc; /* a reader that went halfway */
 }

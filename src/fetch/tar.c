@@ -278,7 +278,7 @@ static int find_content(struct tar *t, struct tar_entry *e, struct zl_error *err
 
 static int fill(struct tar *t, struct tar_entry *e, struct zl_error *err)
 {
-    uint64_t mode, uid, gid;
+    uint64_t mode = 0, uid = 0, gid = 0;
     /* UINT32_MAX as an owner means "leave it" to chown(2). */
     if (find_names(t, err) < 0 || find_type(t, &e->type, err) < 0 ||
         find_number(t, NULL, f_mode, UINT32_MAX, "mode", &mode, err) < 0 ||
@@ -308,7 +308,7 @@ static void forget_entry(struct tar *t)
 /* An entry that only says something about the next one: 1 when it was such, else 0. */
 static int take_about(struct tar *t, struct zl_error *err)
 {
-    uint64_t size;
+    uint64_t size = 0;
     char flag = (char)t->block[AT_TYPE];
     if (!flag || !strchr("xXgLKV", flag))
         return 0;

@@ -35,3 +35,15 @@ def test_a_wrong_zone_or_time_is_a_usage_error(world):
 def test_an_expression_that_never_fires_says_so(world):
     r = world.zlayer("cron", "next", "0 0 0 31 2 *")
     assert r.stdout == "" and "never fires" in r.stderr
+
+
+def test_what_cannot_be_delivered_is_said_but_not_to_who_has_gone(world):
+    with open("/dev/full", "w", encoding="ascii") as full:
+        p = world.popen("cron", "next", "@daily", stdout=full)
+        assert p.wait(20) == 1
+        assert p.stderr.read() == "Error: write to the standard output: No space left on device\n"
+    p = world.popen("cron", "next", "* * * * * *", "-n", "1000000")
+    p.stdout.readline()
+    p.stdout.close()
+    assert p.wait(20) == 1
+    assert p.stderr.read() == ""

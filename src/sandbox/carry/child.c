@@ -29,10 +29,10 @@
 
 static void copy_text(char out[OBJECT_MAX], const char *text)
 {
-    size_t n = text ? strnlen(text, OBJECT_MAX - 1) : 0;
+    size_t n = 0;
 
-    if (n)
-        memcpy(out, text, n);
+    for (; text && text[n] && n < OBJECT_MAX - 1; n++)
+        out[n] = text[n];
     out[n] = '\0';
 }
 
