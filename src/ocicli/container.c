@@ -77,9 +77,11 @@ int container_new(const struct cli *cli, const char *id, struct container *c, st
                    ? zl_fail(err, ZL_ERR_EXISTS, "container with id '%s' already exists", c->id)
                    : zl_fail_errno(err, "make '%s/%s'", cli->root, c->id);
     c->dir_fd = zl_open_dir(c->root_fd, c->id, err);
-    if (c->dir_fd < 0)
-        return -1;
-    return lock(c, F_RDLCK) < 0 ? zl_fail_errno(err, "lock '%s/%s'", cli->root, c->id) : 0;
+    if (c->dir_fd >= 0 && lock(c, F_RDLCK) == 0)
+        return 0;
+    (void)zl_fail_errno(err, "lock '%s/%s'", cli->root, c->id);
+    (void)unlinkat(c->root_fd, c->id, AT_REMOVEDIR); /* it is empty; the id is free again */
+    return -1;
 }
 
 void container_made(struct container *c)

@@ -2,6 +2,7 @@
 #include "ocicli/make.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -208,10 +209,20 @@ void making_give_up(struct making *m, struct carry_proc *p)
     hooks_after_stop(&h); /* runtime.md, "Lifecycle", 12 and 13 */
 }
 
-static int write_state(struct making *m, pid_t pid, struct zl_error *err)
+static bool has_ended(int pidfd)
 {
-    m->state.pid = pid;
-    m->state.pid_start = oci_pid_start(pid);
+    struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+
+    return poll(&ended, 1, 0) == 1;
+}
+
+static int write_state(struct making *m, const struct carry_proc *p, struct zl_error *err)
+{
+    m->state.pid = p->pid;
+    m->state.pid_start = oci_pid_start(p->pid);
+    /* without it nobody could ever tell that the process is the container's */
+    if (!m->state.pid_start && !has_ended(p->pidfd))
+        return zl_fail_errno(err, "find out when process %d began", (int)p->pid);
     return oci_state_write(m->container.dir_fd, &m->state, err);
 }
 
@@ -221,7 +232,7 @@ int making_record(struct making *m, const struct carry_proc *p, struct zl_error 
         return -1;
     if (m->o->pidfd_socket && pidfd_send(m->o->pidfd_socket, p->pidfd, err) < 0)
         return -1;
-    if (write_state(m, p->pid, err) < 0)
+    if (write_state(m, p, err) < 0)
         return -1;
     container_made(&m->container);
     return 0;
@@ -233,7 +244,7 @@ static int before_pivot(void *arg, const struct carry_proc *p, struct zl_error *
     struct hooking h = hooking(m, p->pidfd);
 
     /* a hook may ask for the state: "creating" as long as we hold the lock */
-    return write_state(m, p->pid, err) < 0 ? -1 : hooks_while_creating(&h, err);
+    return write_state(m, p, err) < 0 ? -1 : hooks_while_creating(&h, err);
 }
 
 static struct carry_start how_to_start(struct making *m)

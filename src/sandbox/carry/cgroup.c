@@ -96,7 +96,8 @@ static bool is_cpuset(const struct cgroup *c)
     return c->plan->kind == PLAN_CGROUP_V1 && c->controller && strcmp(c->controller, "cpuset") == 0;
 }
 
-/* Makes one folder below parent_fd and readies it for what will be below or in it. */
+/* Makes one folder below parent_fd and readies it for what will be below or in it. 1 it was not
+ * there, 0 it was; -1 and errno, and it is not there if it was not. */
 static int make_folder(const struct cgroup *c, int parent_fd, const char *name)
 {
     zl_autoclose int fd = -1;
@@ -104,9 +105,14 @@ static int make_folder(const struct cgroup *c, int parent_fd, const char *name)
     if (mkdirat(parent_fd, name, 0755) < 0)
         return errno == EEXIST ? 0 : -1;
     if (!is_cpuset(c))
-        return 0;
+        return 1;
     fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? -1 : inherit_cpuset(parent_fd, fd);
+    if (fd >= 0 && inherit_cpuset(parent_fd, fd) == 0)
+        return 1;
+    int why = errno;
+    (void)unlinkat(parent_fd, name, AT_REMOVEDIR); /* nobody could ever be in it */
+    errno = why;
+    return -1;
 }
 
 /* v2: each controller is switched on by itself, so that one that is missing does not spoil the
@@ -126,12 +132,14 @@ static void enable_below(int dir_fd, const char *enable)
     }
 }
 
-/* Every folder of the path, from the top; those above the last get their controllers (v2). */
+/* Every folder of the path, from the top; those above the last get their controllers (v2). As
+ * make_folder() of the last. */
 static int make_path(struct cgroup *c, const char *enable)
 {
     zl_autoclose int dir = openat(c->mount_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     char name[NAME_MAX + 1];
     const char *at = c->path;
+    int made = 0;
 
     if (dir < 0)
         return -1;
@@ -145,16 +153,19 @@ static int make_path(struct cgroup *c, const char *enable)
         name[n] = '\0';
         if (c->plan->kind == PLAN_CGROUP_V2)
             enable_below(dir, enable);
-        if (n && make_folder(c, dir, name) < 0)
+        made = n ? make_folder(c, dir, name) : made;
+        if (made < 0)
             return -1;
+        at += n + (at[n] == '/');
+        if (!*at)
+            break;
         int next = openat(dir, n ? name : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (next < 0)
             return -1;
         (void)close(dir);
         dir = next;
-        at += n + (at[n] == '/');
     }
-    return 0;
+    return made;
 }
 
 /* The folder above is there after the first container: one call then. */
@@ -181,7 +192,7 @@ int cgroup_open_file(struct cgroup *c, const char *name, const char *enable)
 
     /* v2: a controller that nobody asked for yet is not switched on above */
     if (fd < 0 && errno == ENOENT && c->plan->kind == PLAN_CGROUP_V2 && enable &&
-        make_path(c, enable) == 0)
+        make_path(c, enable) >= 0)
         fd = openat(c->dir_fd, name, O_WRONLY | O_CLOEXEC);
     return fd;
 }
@@ -287,12 +298,17 @@ int cgroup_open_of(struct cgroup *c, int pidfd, struct zl_error *err)
 
 int cgroup_make(struct cgroup *c, struct zl_error *err)
 {
-    int made = cgroup_make_folder(c);
+    int made = cgroup_make_folder(c), empty = 1;
 
+    c->ours = made == 1;
     if (made < 0 || cgroup_dir(c) < 0)
         return zl_fail_errno(err, "make cgroup '%s/%s'", c->mount, c->path);
     /* all that is in a container's cgroup ends with the container */
-    if (!made && !(c->plan->flags & PLAN_CGROUP_GIVEN) && cgroup_empty(c) != 1)
+    if (!made && !(c->plan->flags & PLAN_CGROUP_GIVEN))
+        empty = cgroup_empty(c);
+    if (empty < 0)
+        return zl_fail_errno(err, "look whether cgroup '%s/%s' is empty", c->mount, c->path);
+    if (!empty)
         return zl_fail(err, ZL_ERR_CONFLICT, "make cgroup '%s/%s': processes are in it already",
                        c->mount, c->path);
     c->ours = true;

@@ -86,6 +86,8 @@ static int make_path(struct child *k, const char *path, bool directory)
         char cut = walked[end];
         walked[end] = '\0';
         int fd = open_inside(k, walked, 0);
+        if (fd < 0 && errno != ENOENT)
+            return -1;
         if (fd >= 0) {
             (void)close(fd); /* O_PATH */
         } else {
@@ -133,7 +135,7 @@ static int plain_target(struct child *k, const char *path)
 
 static bool shows_the_kernel(const char *type)
 {
-    return strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0;
+    return type && (strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0);
 }
 
 /* ---- mounts ---- */

@@ -16,8 +16,10 @@ static int compare(const void *a, const void *b)
                   ((const struct cgroup_hierarchy *)b)->name);
 }
 
-/* One entry of a tmpfs that holds hierarchies: a mount, a link to one, or nothing to us. */
-static void add_entry(struct cgroup_layout *l, int root_fd, const struct dirent *e)
+/* One entry of a tmpfs that holds hierarchies: a mount, a link to one, or nothing to us. A failure
+ * is none of the three: the container would live without the limits or the view that it was given.
+ */
+static int add_entry(struct cgroup_layout *l, int root_fd, const struct dirent *e)
 {
     struct cgroup_hierarchy *h = &l->v[l->n];
     struct statfs fs;
@@ -25,54 +27,67 @@ static void add_entry(struct cgroup_layout *l, int root_fd, const struct dirent 
     ssize_t n;
 
     if (e->d_name[0] == '.' || l->n == LAYOUT_MAX || strlen(e->d_name) >= sizeof h->name)
-        return;
+        return 0;
     *h = (struct cgroup_hierarchy){ .type = "cgroup" };
     memcpy(h->name, e->d_name, strlen(e->d_name) + 1);
     n = e->d_type == DT_LNK ? readlinkat(root_fd, e->d_name, h->link_to, sizeof h->link_to - 1) : 0;
-    if (n > 0) {
+    if (n > 0)
         l->n++;
-        return;
-    }
+    if (n)
+        return n < 0 ? -1 : 0;
     fd = openat(root_fd, e->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || fstatfs(fd, &fs) < 0)
-        return;
+        return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
     if ((unsigned long)fs.f_type == CGROUP2_SUPER_MAGIC)
         memcpy(h->type, "cgroup2", 8);
     else if ((unsigned long)fs.f_type != CGROUP_SUPER_MAGIC)
-        return;
+        return 0;
     l->n++;
+    return 0;
+}
+
+/* Consumes fd, a tmpfs; also on failure. */
+static int add_entries(struct cgroup_layout *l, int fd, struct zl_error *err)
+{
+    DIR *d = fdopendir(fd);
+    const struct dirent *e;
+    int rc = 0;
+
+    if (!d) {
+        (void)zl_fail_errno(err, "read '%s'", l->root);
+        zl_closep(&fd);
+        return -1;
+    }
+    while (rc == 0 && (errno = 0, e = readdir(d)))
+        if (add_entry(l, fd, e) < 0)
+            rc = zl_fail_errno(err, "look at '%s/%s'", l->root, e->d_name);
+    if (rc == 0 && errno)
+        rc = zl_fail_errno(err, "read '%s'", l->root);
+    (void)closedir(d);
+    return rc;
 }
 
 int cgroup_layout_probe(const char *root, struct cgroup_layout *ret, struct zl_error *err)
 {
     struct cgroup_layout l = { .mode = CGROUP_NONE };
-    const struct dirent *e;
+    zl_autoclose int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct statfs fs;
-    int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d;
 
     (void)snprintf(l.root, sizeof l.root, "%s", root); /* ours: it fits */
-    if (fd < 0 || fstatfs(fd, &fs) < 0) {
-        zl_closep(&fd);
+    if (fd < 0 && errno == ENOENT) {
         *ret = l;
         return 0; /* no cgroups: limits will be refused by name */
     }
+    if (fd < 0 || fstatfs(fd, &fs) < 0)
+        return zl_fail_errno(err, "look for cgroups at '%s'", root);
     if ((unsigned long)fs.f_type == CGROUP2_SUPER_MAGIC) {
-        zl_closep(&fd);
         l.mode = CGROUP_V2;
-        *ret = l;
-        return 0;
+    } else {
+        if (add_entries(&l, zl_take_fd(&fd), err) < 0)
+            return -1;
+        qsort(l.v, l.n, sizeof *l.v, compare); /* the same plan for the same host */
+        l.mode = l.n ? CGROUP_V1 : CGROUP_NONE;
     }
-    d = fdopendir(fd);
-    if (!d) {
-        zl_closep(&fd);
-        return zl_fail_errno(err, "read '%s'", root);
-    }
-    while ((e = readdir(d)))
-        add_entry(&l, fd, e);
-    (void)closedir(d);
-    qsort(l.v, l.n, sizeof *l.v, compare); /* the same plan for the same host */
-    l.mode = l.n ? CGROUP_V1 : CGROUP_NONE;
     *ret = l;
     return 0;
 }

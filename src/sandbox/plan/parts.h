@@ -43,8 +43,8 @@ int build_cpus(struct build *b, const char *name, const char *list, struct plan_
 int build_labels(struct build *b, const struct oci_process *x, struct plan_process *p);
 /* linux.mountLabel: what the file system of this type is mounted with in addition, into data. */
 int build_mount_label(struct build *b, const char *type, struct zl_buf *data);
-/* home.c: "HOME=…" when the environment has none; 0: nothing to add */
-plan_str build_home(struct build *b, const struct oci_process *x);
+/* home.c: "HOME=…" when the environment has none; *ret is 0 when there is nothing to add */
+int build_home(struct build *b, const struct oci_process *x, plan_str *ret);
 /* seccomp: the program for these capabilities, when the configuration wants one. */
 int build_seccomp(struct build *b, struct plan_process *p);
 /* delegation.c: whether an ordinary user, we, may make this cgroup and start processes in it */

@@ -113,18 +113,21 @@ static plan_str keyring(struct build *b)
     return b->options->no_new_keyring ? 0 : writer_textf(&b->w, "_ses.%s", b->options->id);
 }
 
-static struct plan_tab environment(struct build *b, const struct oci_process *x)
+static int environment(struct build *b, const struct oci_process *x, struct plan_tab *ret)
 {
     zl_autobuf struct zl_buf rows = ZL_BUF(PLAN_MAX);
-    plan_str home = build_home(b, x);
+    plan_str home;
 
+    if (build_home(b, x, &home) < 0)
+        return -1;
     for (size_t i = 0; i < x->env.n; i++) {
         plan_str s = writer_text(&b->w, x->env.v[i]);
         zl_buf_add(&rows, &s, sizeof s);
     }
     if (home)
         zl_buf_add(&rows, &home, sizeof home);
-    return writer_rows(&b->w, &rows, sizeof(plan_str));
+    *ret = writer_rows(&b->w, &rows, sizeof(plan_str));
+    return 0;
 }
 
 static int check_ids(struct build *b, const struct oci_process *x)
@@ -166,7 +169,8 @@ int build_process(struct build *b, const struct oci_process *x, struct plan_proc
     p->argv = writer_texts(&b->w, x->args.v, x->args.n);
     p->command = writer_text(&b->w, b->options->command);
     p->keyring = keyring(b);
-    p->env = environment(b, x);
+    if (environment(b, x, &p->env) < 0)
+        return -1;
     p->groups =
         writer_table(&b->w, x->user.additional_gids.v, x->user.additional_gids.n, sizeof(uint32_t));
     set_capabilities(b, x->capabilities, p->caps);

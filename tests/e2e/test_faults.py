@@ -1,0 +1,224 @@
+"""Every system call of the start path made to fail, one at a time; and the runtime killed before every one.
+
+What must follow: an error that names the step and what it was done to, and nothing left behind: no process,
+cgroup, mount, file. After a kill `delete --force` removes what there is. tests/faults/failcall does the acts.
+By default some calls of each kind are tried; with ZLAYER_FAULTS=full all of them (some minutes).
+"""
+import collections
+import errno
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+from ocibundle import Oci, unpack
+from world import alive, until
+from escapes import SHIPPED
+
+FULL = os.environ.get("ZLAYER_FAULTS") == "full"
+FAILCALL = SHIPPED / "tests/faults/failcall"
+Call = collections.namedtuple("Call", "who n name path")
+
+# Calls that may fail without consequence: (process, call, path), and why.
+HARMLESS = {
+    ("*", "close", ""): "nothing is written through what is closed",
+    ("P", "statfs", ""): "the change to the read-only copy of ourselves has a second way (early.c, self.c)",
+    ("P", "open_tree", ""): "the same",
+    ("P", "mount_setattr", ""): "the same",
+    ("P", "readlink", ""): "the same",
+    ("P", "execveat", ""): "the same",
+    ("P", "fstatfs", ""): "the same",
+    ("P", "fcntl", ""): "the same; and the lock of the state goes with the process",
+    ("P", "set_tid_address", ""): "libc's, at its start",
+    ("P", "set_robust_list", ""): "libc's, at its start",
+    ("P", "rseq", ""): "libc's, at its start",
+    ("P", "prlimit64", ""): "libc's, at its start",
+    ("P", "getrandom", ""): "libc's, at its start: a weaker stack protector of malloc",
+    ("P", "munmap", ""): "memory of a process that ends",
+    ("P", "openat", "/dev/urandom"): "jansson's, which has the time as a second source",
+    ("P", "read", "/dev/urandom"): "the same",
+    ("P", "openat", "ROOT"): "made if it cannot be opened, and opened again",
+    ("P", "capget", ""): "what may not be raised is refused by capset(2)",
+    ("C", "poll", ""): "it waits at its gate: create is done, and start tells of it",
+}
+# The kernel has no error for these, or only for arguments that make no sense: not tried.
+WITHOUT_ERROR = {"brk", "umask", "getpid", "geteuid", "rt_sigprocmask", "rt_sigaction", "exit_group"}
+# Before main(): libc ends the process, in its own words.
+OF_LIBC = {"execve", "arch_prctl", "mprotect"}
+
+
+class Faults(Oci):
+    def __init__(self, folder, tree):
+        super().__init__(folder, tree, SHIPPED / "src/ocicli/zlayer-oci")
+        self.log = self.folder / "calls"
+        self.path = None
+
+    def rich(self, *args):
+        """A container that needs every step."""
+        c = self.config(*args)
+        c["process"].update(user={"uid": 1000, "gid": 1000, "additionalGids": [50]}, oomScoreAdj=100, noNewPrivileges=True)
+        c["process"]["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}]
+        (self.folder / "a-file").write_text("x")
+        c["mounts"] += [{"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid"]},
+                        {"destination": "/tmp/deep/er", "type": "bind", "source": str(self.tree / "etc"), "options": ["rbind", "ro", "rprivate"]},
+                        {"destination": "/etc/hosts", "type": "bind", "source": str(self.folder / "a-file"), "options": ["bind"]}]
+        c["root"]["readonly"] = False
+        c["hostname"] = "faulty"
+        c["linux"].update(cgroupsPath=f"{self.cgroup}/c", sysctl={"net.ipv4.ip_forward": "0"},
+                          maskedPaths=["/proc/timer_list", "/proc/acpi", "/sys/firmware"], readonlyPaths=["/proc/sys", "/proc/irq"],
+                          seccomp={"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["kexec_load"], "action": "SCMP_ACT_ERRNO"}]},
+                          resources={"memory": {"limit": 64 << 20}, "pids": {"limit": 50}, "cpu": {"shares": 512},
+                                     "devices": [{"allow": False, "access": "rwm"}, {"allow": True, "type": "c", "major": 1, "minor": 5, "access": "rwm"}]})
+        return c
+
+    def under(self, mode, verb, bundle):
+        """The exit code and what was said; the calls are in self.calls, those that live on in self.alive."""
+        with tempfile.TemporaryFile("w+") as out:
+            p = subprocess.run([FAILCALL, mode, self.log, self.program, "--root", self.root, verb, "-b", bundle, "c"], cwd=self.folder,
+                               stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, timeout=60)
+            out.seek(0)
+            text = out.read().strip()
+        *lines, last = self.log.read_text().splitlines()
+        self.calls = [Call(who, int(n), name, path) for who, n, name, path in (line.split(" ", 3) for line in lines)]
+        self.alive = [int(p) for p in last.split()[1:]]
+        return p.returncode, text
+
+    def clean(self):
+        self.run("delete", "--force", "c")
+        left = self.leftovers()
+        for d in (x.split(" ", 1)[1] for x in left if x.startswith("cgroup")):
+            os.rmdir(d)
+
+    def start_path(self, verb, bundle):
+        """All calls up to the execution of the command, as they are when the folders above are there."""
+        for _ in range(2):
+            code, text = self.under("count", verb, bundle)
+            assert code == 0, text
+            self.clean()
+        last = max(i for i, c in enumerate(self.calls) if c.who == "C")
+        return self.calls if verb == "create" else self.calls[:last + 1]
+
+    def call(self, who, n):
+        return next((c for c in self.calls if (c.who, c.n) == (who, n)), None)
+
+    def kind(self, call):
+        """Of a call, for HARMLESS: whose, which, of what."""
+        before = self.call(call.who, call.n - 1) or call
+        path = call.path
+        if call.name == "read" and before.path == "/dev/urandom":
+            path = before.path
+        if path == str(self.root):
+            path = "ROOT"
+        return call.name, path
+
+    def harmless(self, call):
+        name, path = self.kind(call)
+        return any((who, name, p) in HARMLESS for who in ("*", call.who) for p in ("", path))
+
+
+def some_of(calls):
+    """Some of each kind: the first, the last, and those between at growing distance."""
+    kinds = collections.defaultdict(list)
+    for c in calls:
+        kinds[c.who, c.name].append(c)
+    return [c for v in kinds.values() for i, c in enumerate(v) if FULL or i in (0, 1, 2, 4, 8, 16, 32, len(v) - 1)]
+
+
+@pytest.fixture
+def faults(busybox_tar):
+    folder = tempfile.mkdtemp(prefix="zlayer-faults.")
+    it = Faults(folder, unpack(busybox_tar, pathlib.Path(folder) / "rootfs"))
+    try:
+        yield it
+    finally:
+        it.close()
+        left = it.leftovers()
+        if not left:
+            shutil.rmtree(folder)
+    assert not left, left
+
+
+NAMES_A_THING = re.compile(r"'[^']+'")
+NAMES_A_STEP = re.compile(r"\b(set|mount|make|open|read|write|join|mask|bring|drop|wait|look|clone|change|execute|load|enter|find|lock|rename|create|send|begin|map|hear|list|prepare|return|start)\b")
+
+
+def judge_failure(f, verb, call, code, text):
+    """Why this outcome is wrong, or None."""
+    where = f"{verb}: {call.who} {call.n} {call.name} {call.path} -> {code}: {text}"
+    if f.alive:
+        return f"{where}: processes live on: {f.alive}"
+    left = f.leftovers()
+    if left:
+        return f"{where}: left behind: {left}"
+    if call.name in OF_LIBC and call.who == "P":
+        return None
+    if code not in {"create": [1], "run": [125, 1]}[verb]:  # 1: before it was known that it is run
+        return f"{where}: the wrong exit code"
+    said = text.removeprefix("zlayer-oci: ")
+    if said == text or "input/output error" not in said or not NAMES_A_STEP.search(said.rsplit(":", 1)[0]):
+        return f"{where}: the error does not name the step"
+    return None
+
+
+@pytest.mark.parametrize("verb", ["create", "run"])
+def test_each_call_that_fails_is_an_error_that_names_it_and_leaves_nothing(faults, verb):
+    f = faults
+    bundle = f.bundle(f.rich("sleep" if verb == "create" else "true", *(["1000"] if verb == "create" else [])))
+    planned = f.start_path(verb, bundle)
+    tried, wrong, errors = 0, [], collections.Counter()
+    for call in some_of(planned):
+        if call.name in WITHOUT_ERROR:
+            continue
+        code, text = f.under(f"fail:{call.who}:{call.n}:{errno.EIO}", verb, bundle)
+        tried += 1
+        hit = f.call(call.who, call.n)
+        if not hit and code == 0 and call.who == "C":
+            f.clean()  # create was done before its child came to this
+            continue
+        assert hit and (hit.who, hit.name) == (call.who, call.name), f"the calls come in another order: {call}, now {hit}: {text}"
+        if code == 0:
+            if not f.harmless(hit):
+                wrong.append(f"{verb}: {hit} failed and nobody said so")
+            elif verb == "create" and hit.name != "poll" and f.state("c")["status"] != "created":
+                wrong.append(f"{verb}: {hit}: a container that is {f.state('c')['status']}")
+        else:
+            why = judge_failure(f, verb, hit, code, text)
+            errors[re.sub(r"'[^']*'|\d+", "*", text)] += 1
+            if why:
+                wrong.append(why)
+        f.clean()
+    print(f"{verb}: {len(planned)} calls, {tried} made to fail, {len(errors)} different errors")
+    assert not wrong, "\n".join(wrong)
+    assert len(errors) > 40
+
+
+@pytest.mark.parametrize("verb", ["create", "run"])
+def test_delete_removes_what_a_killed_runtime_left(faults, verb):
+    f = faults
+    bundle = f.bundle(f.rich("sleep", 1000))
+    planned = f.start_path("create", bundle) if verb == "create" else None
+    if verb == "run":
+        ended = f.bundle(f.rich("true"))
+        planned = f.start_path("run", ended)
+    for call in some_of(planned):
+        f.under(f"kill:{call.who}:{call.n}", verb, bundle)
+        f.run("delete", "--force", "c")
+        until(lambda: not any(alive(p) for p in f.alive), f"the end of {f.alive}, after {call}")
+        assert f.leftovers() == [], call
+    print(f"{verb}: {len(planned)} calls, killed before {len(some_of(planned))}")
+
+
+def test_the_id_is_free_again_after_a_kill_and_a_delete(faults):
+    f = faults
+    bundle = f.bundle(f.rich("sleep", 1000))
+    made = next(c for c in f.start_path("create", bundle) if c.name == "clone3")
+    f.under(f"kill:P:{made.n}", "create", bundle)
+    assert "was not created completely" in f.run("state", "c", code=1).stderr
+    assert "already exists" in f.run("create", "-b", bundle, "c", code=1).stderr
+    f.run("delete", "c")
+    f.run("create", "-b", bundle, "c")
+    f.run("delete", "--force", "c")

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Makes one system call of a program fail, or kills the program there. Calls of the program (P) and
+ * of all that it starts (C) are counted from 1 on, each for themselves, up to the execve(2) of what
+ * is not the program itself: so the same call has the same number each time.
+ *
+ *   failcall count LOG PROGRAM ARG...        runs it; LOG gets a line "<P|C> <n> <call> <path>"
+ * each failcall fail:P:N:ERRNO LOG PROGRAM ...  the N-th of P (or C) does nothing and returns
+ * -ERRNO failcall kill:P:N LOG PROGRAM ...        before the N-th of P (or C) the program gets
+ * SIGKILL
+ *
+ * Exits as the program does (128 + signal). LOG ends with "alive <pid>...": which of the processes
+ * it started lived when it had ended.
+ */
+#include <errno.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PROCESSES = 64 };
+
+static struct process {
+    pid_t pid;
+    unsigned long long call;
+    bool failing;
+} processes[PROCESSES];
+
+static struct {
+    bool fail, kill;
+    char who; /* whose call is meant */
+    unsigned long at;
+    int error;
+    unsigned long count_p, count_c;
+    unsigned long long brk; /* where the heap ends: what a brk(2) that fails returns */
+    pid_t program;
+    FILE *log;
+    int status;
+} all;
+
+static struct process *find(pid_t pid)
+{
+    for (size_t i = 0; i < PROCESSES; i++)
+        if (processes[i].pid == pid)
+            return &processes[i];
+    for (size_t i = 0; i < PROCESSES; i++)
+        if (!processes[i].pid) {
+            processes[i] = (struct process){ .pid = pid };
+            return &processes[i];
+        }
+    fprintf(stderr, "failcall: too many processes\n");
+    exit(125);
+}
+
+/* What the address in the process leads to, as far as it can be read. */
+static void read_text(pid_t pid, unsigned long long address, char *out, size_t size)
+{
+    struct iovec to = { out, size - 1 };
+    struct iovec from = { (void *)(uintptr_t)address, size - 1 }; /* NOLINT: another's address */
+    ssize_t n = process_vm_readv(pid, &to, 1, &from, 1, 0);
+
+    out[n > 0 ? n : 0] = '\0';
+}
+
+static void entered(struct process *p, const struct __ptrace_syscall_info *info)
+{
+    struct user_regs_struct regs;
+
+    char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, (int)info->entry.nr);
+    char path[256] = "";
+    unsigned long long number = info->entry.nr;
+
+    char who = p->pid == all.program ? 'P' : 'C';
+    unsigned long *count = who == 'P' ? &all.count_p : &all.count_c;
+
+    p->call = number;
+    ++*count;
+    if (number == SYS_openat || number == SYS_openat2)
+        read_text(p->pid, info->entry.args[1], path, sizeof path);
+    fprintf(all.log, "%c %lu %s %s\n", who, *count, name ? name : "?", path);
+    free(name);
+    if (*count != all.at || who != all.who)
+        return;
+    fflush(all.log);
+    if (all.kill)
+        kill(all.program, SIGKILL);
+    if (!all.fail || ptrace(PTRACE_GETREGS, p->pid, 0, &regs) < 0)
+        return;
+    regs.orig_rax = (unsigned long long)-1; /* no such call: skipped */
+    ptrace(PTRACE_SETREGS, p->pid, 0, &regs);
+    p->failing = true;
+}
+
+static void left(struct process *p)
+{
+    struct user_regs_struct regs;
+
+    if (!p->failing && p->call != SYS_brk)
+        return;
+    if (ptrace(PTRACE_GETREGS, p->pid, 0, &regs) < 0)
+        return;
+    if (!p->failing) {
+        all.brk = regs.rax;
+        return;
+    }
+    regs.rax = p->call == SYS_brk ? all.brk : (unsigned long long)-(long long)all.error;
+    ptrace(PTRACE_SETREGS, p->pid, 0, &regs);
+    p->failing = false;
+}
+
+/* The call that it stands at, as the kernel tells: no guess whether it enters or leaves. */
+static void at_call(struct process *p)
+{
+    struct __ptrace_syscall_info info;
+
+    if (ptrace(PTRACE_GET_SYSCALL_INFO, p->pid, sizeof info, &info) <= 0)
+        return;
+    if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
+        entered(p, &info);
+    else if (info.op == PTRACE_SYSCALL_INFO_EXIT)
+        left(p);
+}
+
+static bool is_program(pid_t pid)
+{
+    char mine[64], its[64], a[4096], b[4096];
+    ssize_t n, m;
+
+    snprintf(mine, sizeof mine, "/proc/%d/comm", (int)all.program);
+    snprintf(its, sizeof its, "/proc/%d/comm", (int)pid);
+    FILE *f = fopen(mine, "re"), *g = fopen(its, "re");
+    n = f ? (ssize_t)fread(a, 1, sizeof a, f) : 0;
+    m = g ? (ssize_t)fread(b, 1, sizeof b, g) : -1;
+    if (f)
+        fclose(f);
+    if (g)
+        fclose(g);
+    return n == m && memcmp(a, b, (size_t)n) == 0;
+}
+
+/* A child that executed something is the container's command: its calls are not ours to count. */
+static void stopped(struct process *p, int status)
+{
+    int event = status >> 16, signal = WSTOPSIG(status);
+
+    if (event == PTRACE_EVENT_EXEC && p->pid != all.program && !is_program(p->pid)) {
+        ptrace(PTRACE_DETACH, p->pid, 0, 0);
+        return;
+    }
+    if (signal == (SIGTRAP | 0x80)) {
+        at_call(p);
+        signal = 0;
+    } else if (event || signal == SIGTRAP || signal == SIGSTOP) {
+        signal = 0; /* the beginning of a child, or our own interruption */
+    }
+    ptrace(PTRACE_SYSCALL, p->pid, 0, (long)signal);
+}
+
+static void let_go(void)
+{
+    int status;
+
+    fprintf(all.log, "alive");
+    for (size_t i = 0; i < PROCESSES; i++) {
+        pid_t pid = processes[i].pid;
+        if (!pid || pid == all.program || kill(pid, 0) < 0)
+            continue;
+        if (ptrace(PTRACE_INTERRUPT, pid, 0, 0) == 0 && waitpid(pid, &status, __WALL) == pid &&
+            WIFSTOPPED(status))
+            ptrace(PTRACE_DETACH, pid, 0, 0);
+        fprintf(all.log, " %d", (int)pid);
+    }
+    fputc('\n', all.log);
+}
+
+static void follow(void)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, __WALL)) > 0) {
+        struct process *p = find(pid);
+        if (WIFSTOPPED(status)) {
+            stopped(p, status);
+            continue;
+        }
+        p->pid = 0;
+        if (pid == all.program) {
+            all.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+            return;
+        }
+    }
+}
+
+static void parse(const char *mode)
+{
+    all.fail = strncmp(mode, "fail:", 5) == 0;
+    all.kill = strncmp(mode, "kill:", 5) == 0;
+    if (all.fail && sscanf(mode, "fail:%c:%lu:%d", &all.who, &all.at, &all.error) != 3)
+        exit(125);
+    if (all.kill && sscanf(mode, "kill:%c:%lu", &all.who, &all.at) != 2)
+        exit(125);
+}
+
+int main(int argc, char **argv)
+{
+    int options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+                  PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;
+
+    if (argc < 4)
+        return 125;
+    parse(argv[1]);
+    all.log = fopen(argv[2], "we");
+    all.program = fork();
+    if (all.program == 0) {
+        raise(SIGSTOP);
+        execv(argv[3], argv + 3);
+        _exit(125);
+    }
+    int status;
+    if (!all.log || waitpid(all.program, &status, WUNTRACED) < 0 ||
+        ptrace(PTRACE_SEIZE, all.program, 0, options) < 0)
+        return 125;
+    kill(all.program, SIGCONT);
+    follow();
+    let_go();
+    fclose(all.log);
+    return all.status;
+}
