@@ -14,10 +14,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -115,8 +117,13 @@ static int join_user_of_plan(struct child *k)
     const struct plan_join *j = plan_table(k->base, k->plan->joins);
 
     for (uint32_t i = 0; i < k->plan->joins.n; i++)
-        if (j[i].ns == CLONE_NEWUSER)
-            return join_user(k, k->joins[i]);
+        if (j[i].ns == CLONE_NEWUSER) {
+            /* a namespace of another type would fail with EINVAL as well */
+            if (ioctl(k->joins[i], NS_GET_NSTYPE) == CLONE_NEWUSER)
+                return join_user(k, k->joins[i]);
+            errno = EINVAL;
+            return child_fail(k, STEP_NS_JOIN, plan_text(k->base, j[i].path), NULL);
+        }
     return 0;
 }
 
