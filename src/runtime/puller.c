@@ -319,9 +319,11 @@ static bool must_ask(struct puller *p, const struct pull_wish *wish, const struc
     if (!here && wish->policy == SPEC_PULL_NEVER) {
         w->failed = err;
         if (err.kind == ZL_ERR_NOT_FOUND)
-            (void)zl_fail(&w->failed, ZL_ERR_NOT_FOUND,
-                          "image '%s' is not in the local store, and its pull policy is never",
-                          wish->reference);
+            (void)zl_fail(
+                &w->failed, ZL_ERR_NOT_FOUND,
+                "E-IMAGE-ABSENT: image '%s' is not in the local store, and its pull policy "
+                "is never",
+                wish->reference);
         return false;
     }
     if (!here && err.kind != ZL_ERR_NOT_FOUND && !damaged) {

@@ -6,6 +6,8 @@ import signal
 import time
 from datetime import datetime, timedelta
 
+import pytest
+
 from world import alive, start_time, until
 
 EXAMPLE = pathlib.Path(__file__).parents[2] / "examples/hello.zlayer.yml"
@@ -109,6 +111,24 @@ def test_a_deploy_whose_replicas_stay_unhealthy_says_what_the_check_found(host):
     check = "    health: {check: {type: command, command: 'echo no database; exit 3'}, start_grace: 0s, interval: 1s, retries: 1}\n"
     r = host.zlayer("deploy", "--timeout", "6s", host.spec(document(service("sick", FOREVER, check))), code=5)
     assert "sick-rep-1 is running, unhealthy: 'echo no database; exit 3' exited with 3: no database" in r.stderr
+
+
+@pytest.mark.parametrize("fields, says", [
+    ("image: {name: nowhere, pull_policy: never}",
+     "E-IMAGE-ABSENT: image 'nowhere' is not in the local store, and its pull policy is never"),
+    ("image: {name: busybox}\n    storage: [{type: bind, source: /no/such, target: /d}]",
+     "E-MOUNT-SOURCE: '/no/such', to be mounted on '/d', is not there"),
+    ("image: {name: busybox}\n    devices: [{path: /dev/no-such}]",
+     "E-DEVICE-ABSENT: device '/dev/no-such': the host has none"),
+    ("image: {name: busybox}\n    resources: {gpu: {count: 15}}", "E-GPU-ABSENT: resources.gpu: 15 of nvidia asked for"),
+    ("image: {name: busybox}\n    command: {args: [sleep, '1000']}\n    depends: [{service: sick, timeout: 1s}]",
+     "E-DEP-TIMEOUT: a waited for sick to be healthy, in vain for 1 s"),
+])
+def test_what_is_missing_at_a_start_is_told_with_its_id(host, fields, says):
+    sick = service("sick", FOREVER, "    health: {check: {type: command, command: 'false'}, start_grace: 0s, interval: 1s}\n")
+    path = host.spec(f"version: v1\ndeployment: test\nservices:\n  a:\n    {fields}\n{sick}")
+    r = host.zlayer("deploy", path, "--timeout", "8s", code=5)
+    assert says in r.stdout + r.stderr
 
 
 def test_a_changed_service_is_rolled_and_an_unchanged_one_is_not_touched(host):
