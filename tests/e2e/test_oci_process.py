@@ -1,8 +1,12 @@
 """zlayer-oci: how the process that is started is scheduled, what it inherits and what not."""
+import fcntl
 import json
 import os
 import pathlib
 import signal
+import socket
+import struct
+import termios
 
 import pytest
 
@@ -157,7 +161,21 @@ def test_exec_has_the_rights_of_the_first_process(oci):
     assert "not supported" in oci.run("exec", "c", "mkdir", "/tmp/x", code=1).stderr
 
 
-def test_the_domain_name_and_console_size_are_set(oci):
+def test_the_terminal_has_the_size_that_is_asked_for(oci):
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(oci.folder / "console"))
+    server.listen()
+    config = oci.config("sleep", 1000, terminal=True, consoleSize={"height": 33, "width": 99})
+    oci.run("create", "-b", oci.bundle(config), "--console-socket", oci.folder / "console", "c")
+    c, _ = server.accept()
+    _, fds, _, _ = socket.recv_fds(c, 4096, 1)
+    assert struct.unpack("HHHH", fcntl.ioctl(fds[0], termios.TIOCGWINSZ, bytes(8)))[:2] == (33, 99)
+    for s in (c, server):
+        s.close()
+    os.close(fds[0])
+
+
+def test_the_domain_name_is_set(oci):
     config = oci.config("sh", "-c", "cat /proc/sys/kernel/domainname; cat /proc/sys/kernel/hostname")
     config.update(domainname="example.test", hostname="box")
     assert out(oci, config).split() == ["example.test", "box"]
@@ -168,10 +186,10 @@ def test_a_sysctl_is_set_in_the_containers_own_namespace_only(oci):
     config["linux"]["sysctl"] = {"net.ipv4.ip_forward": "1", "kernel.shmmni": "1234"}
     assert out(oci, config).split() == ["1", "1234"]
     config["linux"]["sysctl"] = {"vm.swappiness": "1"}
-    assert "'vm.swappiness' is not of a namespace of the container" in oci.run("run", "-b", oci.bundle(config), "c", code=125).stderr
+    assert "'vm.swappiness' is of the whole host" in oci.run("run", "-b", oci.bundle(config), "c", code=125).stderr
     config["linux"]["sysctl"] = {"net.ipv4.ip_forward": "1"}
     config["linux"]["namespaces"] = [n for n in config["linux"]["namespaces"] if n["type"] != "network"]
-    assert "'net.ipv4.ip_forward' is not of a namespace" in oci.run("run", "-b", oci.bundle(config), "c", code=125).stderr
+    assert "'net.ipv4.ip_forward' is not of a namespace of the container, which shares the network namespace" in oci.run("run", "-b", oci.bundle(config), "c", code=125).stderr
 
 
 # ---- labels of security modules -----------------------------------------------------------------

@@ -52,6 +52,27 @@ static uint32_t own_namespaces(const struct build *b, const struct plan *p)
     return own;
 }
 
+/* What no namespace has would change the host; so would what the container shares with it. */
+static int check_owner(struct build *b, const char *key, const char *path, uint32_t own)
+{
+    uint32_t ns = strstr(path, "..") ? 0 : namespace_of(path);
+
+    if (!ns)
+        return zl_fail(b->err, ZL_ERR_INVALID,
+                       "linux.sysctl: '%s' is of the whole host: it is not of a namespace of the "
+                       "container",
+                       key);
+    if (!(ns & own))
+        return zl_fail(b->err, ZL_ERR_INVALID,
+                       "linux.sysctl: '%s' is not of a namespace of the container, which shares "
+                       "the %s namespace of the host",
+                       key,
+                       ns == CLONE_NEWNET   ? "network"
+                       : ns == CLONE_NEWIPC ? "ipc"
+                                            : "uts");
+    return 0;
+}
+
 int build_sysctls(struct build *b, struct plan *p)
 {
     const struct zl_pairs *from = &b->config->linux_.sysctl;
@@ -64,10 +85,8 @@ int build_sysctls(struct build *b, struct plan *p)
         if (!path)
             return zl_fail_errno(b->err, "plan sysctls");
         to_path(path);
-        if (!(namespace_of(path) & own) || strstr(path, ".."))
-            return zl_fail(b->err, ZL_ERR_INVALID,
-                           "linux.sysctl: '%s' is not of a namespace of the container",
-                           from->v[i].key);
+        if (check_owner(b, from->v[i].key, path, own) < 0)
+            return -1;
         f.path = writer_text(&b->w, path);
         zl_buf_add(&rows, &f, sizeof f);
     }
