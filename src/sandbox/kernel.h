@@ -46,6 +46,9 @@ struct k_mount_attr {
 enum {
     K_SYS_open_tree = 428,
     K_SYS_move_mount = 429,
+    K_SYS_fsopen = 430,
+    K_SYS_fsconfig = 431,
+    K_SYS_fsmount = 432,
     K_SYS_pidfd_open = 434,
     K_SYS_pidfd_getfd = 438,
     K_SYS_clone3 = 435,
@@ -67,6 +70,21 @@ static inline int k_move_mount(int from_fd, const char *from, int to_fd, const c
 static inline int k_mount_setattr(int fd, const char *path, unsigned flags, struct k_mount_attr *a)
 {
     return (int)syscall(K_SYS_mount_setattr, fd, path, flags, a, sizeof *a);
+}
+/* A new instance of a file system, with MOUNT_ATTR_…, mounted nowhere yet: fsopen(2) and what
+ * follows. -1 and errno. */
+static inline int k_fsmount(const char *type, unsigned attributes)
+{
+    enum { CLOEXEC = 1, CREATE = 6 }; /* FSOPEN_CLOEXEC, FSMOUNT_CLOEXEC; FSCONFIG_CMD_CREATE */
+    int context = (int)syscall(K_SYS_fsopen, type, CLOEXEC);
+    int fd = -1;
+
+    if (context < 0)
+        return -1;
+    if (syscall(K_SYS_fsconfig, context, CREATE, NULL, NULL, 0) == 0)
+        fd = (int)syscall(K_SYS_fsmount, context, CLOEXEC, attributes);
+    (void)close(context);
+    return fd;
 }
 static inline int k_openat2(int dir_fd, const char *path, uint64_t flags, uint64_t mode,
                             uint64_t resolve)

@@ -166,7 +166,7 @@ class Docker(DockerLike):
 class Podman(DockerLike):
     name = "podman"
     network = ["--network", "none"]
-    read_only = ["--read-only", "--read-only-tmpfs=false", "--tmpfs", "/tmp:notmpcopyup"]
+    read_only = ["--read-only"]  # with a tmpfs on /tmp and others, copied up
     at_once = ["--time", "0"]
     knows_oom = False  # conmon does not see it on this kernel's cgroup v1, whatever the runtime
 

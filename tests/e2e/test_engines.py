@@ -105,6 +105,23 @@ def test_a_read_only_root(engine):
     assert r.stdout == "refused\nthere\n"
 
 
+def test_a_user_namespace_with_volumes_of_mapped_ids(engine, tmp_path):
+    if engine.name == "docker":
+        return  # its user namespaces are of the whole daemon
+    mapped = ["--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536"]
+    (tmp_path / "f").touch()
+    tmp_path.chmod(0o755)
+    r = engine.run(*mapped, engine.image, "sh", "-c", "id -u; cat /proc/self/uid_map; touch /new && stat -c %u /new; echo > /dev/null && echo null")
+    assert r.stdout.split() == ["0", "0", "100000", "65536", "0", "null"]
+    assert engine.run(*mapped, "-v", f"{tmp_path}:/mnt", engine.image, "stat", "-c", "%u", "/mnt/f").stdout == "65534\n"
+    r = engine.run(*mapped, "-v", f"{tmp_path}:/mnt:idmap", engine.image, "sh", "-c", "touch /mnt/g && stat -c %u /mnt/f /mnt/g")
+    assert r.stdout == "0\n0\n" and (tmp_path / "g").stat().st_uid == 0
+    engine.start("mapped", *mapped, engine.image, "sleep", "1000")
+    assert engine.cli("exec", "mapped", "id", "-u").stdout == "0\n"
+    assert engine.cli("exec", "--user", "5", "mapped", "id", "-u").stdout == "5\n"
+    engine.remove("mapped")
+
+
 def test_a_terminal(engine):
     out, code = on_terminal(lambda tty: engine.popen("run", "--rm", *engine.network, "--cgroup-parent", engine.cgroup, "-it", engine.image,
                                                      "sh", "-c", "test -t 0 && tty; exit 3", stdin=tty, stdout=tty, stderr=tty))

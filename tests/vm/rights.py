@@ -16,6 +16,8 @@ guest.cases.clear()
 
 
 def user(config, maps=MAPS):
+    """The tree is the host's root's, and open to all."""
+    os.chmod(config["root"]["path"], 0o755)
     config["linux"]["namespaces"].append({"type": "user"})
     config["linux"]["uidMappings"] = config["linux"]["gidMappings"] = maps
 

@@ -186,6 +186,20 @@ static int copy_up(struct child *k, const struct plan_mount *m, int covered)
     return close(fresh);
 }
 
+/*
+ * mount(2) refuses what lies there already (EBUSY): of cgroup v2 there is but one, which a bind of
+ * the host's /sys brings along, seen from another root. The newer calls have no such objection.
+ */
+static int mount_over_itself(const struct plan_mount *m, int target_fd)
+{
+    const uint64_t same = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC; /* MOUNT_ATTR_… alike */
+    int fd = k_fsmount("cgroup2", (unsigned)(m->flags & same));
+
+    if (fd < 0 || attach(fd, target_fd) < 0)
+        return -1;
+    return close(fd);
+}
+
 static int mount_fs(struct child *k, const struct plan_mount *m, int target_fd)
 {
     char path[FD_PATH_SIZE];
@@ -194,7 +208,8 @@ static int mount_fs(struct child *k, const struct plan_mount *m, int target_fd)
 
     if (mount(source ? source : type, child_fd_path(target_fd, path), type,
               zl_weaken(READONLY) ? m->flags & ~(uint64_t)MS_RDONLY : m->flags,
-              plan_text(k->base, m->data)) < 0)
+              plan_text(k->base, m->data)) < 0 &&
+        (errno != EBUSY || strcmp(type, "cgroup2") != 0 || mount_over_itself(m, target_fd) < 0))
         return -1;
     if (m->copy_up && copy_up(k, m, target_fd) < 0)
         return child_fail(k, STEP_COPY_UP, plan_text(k->base, m->target), NULL);
