@@ -136,6 +136,7 @@ const struct api_ops agent_ops = {
     .run_attached = run_attached,
     .attach = ask_attach,
     .exec = ask_exec,
+    .archive = ask_archive,
     .kill = ask_kill,
     .pause = ask_pause,
     .is_paused = is_paused,

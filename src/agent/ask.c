@@ -46,7 +46,8 @@ static void on_answer(void *arg, const struct rt_answer *a)
 {
     const struct asked asked = *(const struct asked *)arg;
     const struct zl_error *failed = a->err.kind == ZL_OK ? NULL : &a->err;
-    const bool has_where = !failed && (a->kind == RT_ATTACH || a->kind == RT_EXEC);
+    const bool has_where =
+        !failed && (a->kind == RT_ATTACH || a->kind == RT_EXEC || a->kind == RT_ARCHIVE);
     const struct api_where where = { a->where.socket, a->where.token };
     free(arg);
     if (!failed && asked.event)
@@ -86,6 +87,19 @@ void ask_exec(void *agent, struct inst_id id, const struct api_exec *x, api_done
                   .stdin_open = x->stdin_open,
                   .rows = x->rows,
                   .cols = x->cols },
+    };
+    ask(&(struct asked){ .a = agent, .id = id, .done = done, .arg = arg }, &rq);
+}
+
+void ask_archive(void *agent, struct inst_id id, const struct api_archive *x, api_done_fn done,
+                 void *arg)
+{
+    struct rt_request rq = {
+        .kind = RT_ARCHIVE,
+        .archive = { .op = x->op,
+                     .path = x->path,
+                     .keep_owner = x->keep_owner,
+                     .same_types = x->same_types },
     };
     ask(&(struct asked){ .a = agent, .id = id, .done = done, .arg = arg }, &rq);
 }

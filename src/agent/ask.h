@@ -9,6 +9,8 @@
 void ask_attach(void *agent, struct inst_id id, api_done_fn done, void *arg);
 void ask_exec(void *agent, struct inst_id id, const struct api_exec *x, api_done_fn done,
               void *arg);
+void ask_archive(void *agent, struct inst_id id, const struct api_archive *x, api_done_fn done,
+                 void *arg);
 void ask_kill(void *agent, struct inst_id id, int signal, api_done_fn done, void *arg);
 void ask_pause(void *agent, struct inst_id id, bool pause, api_done_fn done, void *arg);
 void ask_stats(void *agent, struct inst_id id, api_told_fn told, void *arg);

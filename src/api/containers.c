@@ -393,6 +393,41 @@ static void post_attach(struct api_call *c)
     c->server->ops->attach(c->server->agent, v.id, call_op_done, c);
 }
 
+struct archive_request {
+    int op; /* index into archive_ops */
+    const char *path;
+    bool keep_owner, same_types;
+};
+
+static const struct zl_word archive_ops[] = {
+    { "get", 0 }, { "put", 1 }, { "stat", 2 }, { "export", 3 }, { "changes", 4 }, { NULL, 0 },
+};
+
+static const struct zl_field archive_fields[] = {
+    { "op", zl_json_enum, offsetof(struct archive_request, op), ZL_REQUIRED, archive_ops },
+    { "path", zl_json_abs_path, offsetof(struct archive_request, path), 0 },
+    { "copy_uid_gid", zl_json_bool, offsetof(struct archive_request, keep_owner), 0 },
+    { "no_overwrite_dir_non_dir", zl_json_bool, offsetof(struct archive_request, same_types), 0 },
+    { 0 },
+};
+
+static void post_archive(struct api_call *c)
+{
+    struct view_container v;
+    struct archive_request r = { .path = "/" };
+    if (call_decode(c, archive_fields, &r) < 0 || path_instance(c, &v) < 0)
+        return;
+    const struct api_archive archive = {
+        .op = archive_ops[r.op].name,
+        .path = r.path,
+        .keep_owner = r.keep_owner,
+        .same_types = r.same_types,
+    };
+    c->then = answer_where;
+    c->busy = true;
+    c->server->ops->archive(c->server->agent, v.id, &archive, call_op_done, c);
+}
+
 struct exec_request {
     struct zl_strs command, env;
     const char *user, *cwd;
@@ -448,6 +483,7 @@ const struct api_route container_routes[] = {
     { "POST",   "/api/v1/containers/{id}/wait",   post_wait,        "reader",   "answers when it has ended, with its exit; query: removed, timeout_ms" },
     { "POST",   "/api/v1/containers/{id}/attach", post_attach,      "admin",    "where its monitor offers its streams" },
     { "POST",   "/api/v1/containers/{id}/exec",   post_exec,        "admin",    "prepares a command: where its monitor offers the streams" },
+    { "POST",   "/api/v1/containers/{id}/archive", post_archive,    "admin",    "copies files in or out, or tells changes: where a helper offers the stream" },
     { "GET",    "/api/v1/containers/{id}/log",    get_log,          "reader",   "path of its log file" },
     { 0 },
 };

@@ -33,6 +33,11 @@ struct api_pull {
     const char *login;    /* a JSON object: src/fetch/order.h; NULL: none */
 };
 
+struct api_archive {
+    const char *op, *path; /* "get", "put", "stat", "export", "changes" */
+    bool keep_owner, same_types;
+};
+
 struct api_info {
     const char *version, *runtime, *root_dir, *runtime_dir, *socket;
     int pid;
@@ -61,6 +66,9 @@ struct api_ops {
     void (*attach)(void *agent, struct inst_id id, api_done_fn done, void *arg);
     void (*exec)(void *agent, struct inst_id id, const struct api_exec *x, api_done_fn done,
                  void *arg);
+    /* where has no token: its socket is good for one client. */
+    void (*archive)(void *agent, struct inst_id id, const struct api_archive *x, api_done_fn done,
+                    void *arg);
     void (*kill)(void *agent, struct inst_id id, int signal, api_done_fn done, void *arg);
     void (*pause)(void *agent, struct inst_id id, bool pause, api_done_fn done, void *arg);
     bool (*is_paused)(void *agent, struct inst_id id);

@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/imageref.h"
+#include "fetch/archive.h"
 #include "fetch/confine.h"
 #include "fetch/import.h"
 #include "fetch/progress.h"
@@ -172,6 +173,10 @@ static int run(const struct options *o, const struct command *c, const char *arg
 int main(int argc, char **argv)
 {
     struct options o = { 0 };
+    if (argc > 1 && strcmp(argv[1], "archive") == 0) {
+        (void)umask(0); /* modes are the archive's */
+        return archive_command(argc - 1, argv + 1);
+    }
     if (!parse_options(argc, argv, &o))
         return EXIT_USAGE;
     if (o.help || o.version) {

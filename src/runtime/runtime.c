@@ -20,6 +20,7 @@ static const char *const verbs[RT_KINDS] = {
     [RT_STATS] = "measure",
     [RT_TOP] = "list the processes of",
     [RT_DETAILS] = "describe",
+    [RT_ARCHIVE] = "copy files of",
     [RT_PAUSE] = "pause",
     [RT_UPDATE] = "update",
 };

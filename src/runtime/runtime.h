@@ -23,8 +23,10 @@ enum rt_kind {
     RT_STATS,
     RT_TOP, /* its processes as a table, with the columns that are asked for */
     RT_DETAILS,
-    RT_PAUSE,  /* all of its processes stand still, or go on; CONFLICT when they do already */
-    RT_UPDATE, /* new limits: all of them or none */
+    RT_ARCHIVE, /* its files, running or not; answers where a client finds the stream, which is that
+                 * of fetch/archive.h */
+    RT_PAUSE,   /* all of its processes stand still, or go on; CONFLICT when they do already */
+    RT_UPDATE,  /* new limits: all of them or none */
     RT_KINDS
 };
 #define RT_CAN(kind) (UINT64_C(1) << (kind))
@@ -65,6 +67,10 @@ struct rt_request {
             bool pause; /* false: go on */
         } pause;
         struct {
+            const char *op, *path; /* "get", "put", "stat", "export", "changes" */
+            bool keep_owner, same_types;
+        } archive;
+        struct {
             const char *columns; /* as ps(1) has them after -o, or its -ef, aux; NULL: the usual */
         } top;
         struct {
@@ -90,7 +96,7 @@ struct rt_answer {
         struct {
             int64_t pid, started_wall_ms;
         } start;
-        struct rt_stream_where where; /* RT_EXEC, RT_ATTACH */
+        struct rt_stream_where where; /* RT_EXEC, RT_ATTACH, RT_ARCHIVE (without a token) */
         struct fact fact;             /* RT_STATS, RT_TOP, RT_DETAILS, RT_UPDATE */
     };
 };

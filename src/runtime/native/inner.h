@@ -15,6 +15,7 @@
 #include "runtime/native/record.h"
 
 struct event;
+struct archive;
 struct shim_pool;
 struct trash;
 struct native_call;
@@ -53,6 +54,7 @@ struct native {
     struct shim_pool *pool; /* NULL: its monitors come from elsewhere */
     struct wasm_part *wasm; /* of the wasm runtime, which shares all of this */
     struct trash *trash;
+    struct archive *archives; /* helpers that serve files of containers */
     struct container *containers;
     uint64_t last_op;
     rt_event_fn on_event;
@@ -179,6 +181,7 @@ struct rt_call *native_attach(struct native *, const struct rt_request *, rt_don
 struct rt_call *native_stats(struct native *, const struct rt_request *, rt_done_fn, void *);
 struct rt_call *native_top(struct native *, const struct rt_request *, rt_done_fn, void *);
 struct rt_call *native_details(struct native *, const struct rt_request *, rt_done_fn, void *);
+struct rt_call *native_archive(struct native *, const struct rt_request *, rt_done_fn, void *);
 struct rt_call *native_pause(struct native *, const struct rt_request *, rt_done_fn, void *);
 struct rt_call *native_update(struct native *, const struct rt_request *, rt_done_fn, void *);
 
@@ -193,6 +196,9 @@ int native_find_all(struct native *n, struct zl_error *err);
 /* cgroup.c: the cgroups of a record, when no monitor does it. */
 void cgroup_kill_all(const struct record *r);
 bool cgroup_remove_all(const struct record *r); /* false: something still lives there */
+
+/* archive.c: lets go of the helpers, which end with their clients. */
+void archives_free(struct archive *first);
 
 /* trash.c: directories that may be large are renamed away at once and removed bit by bit. */
 int trash_new(struct event_base *base, int root_fd, struct trash **ret, struct zl_error *err);

@@ -11,11 +11,11 @@
 #include "runtime/native/inner.h"
 
 static const native_fn handlers[RT_KINDS] = {
-    [RT_PULL] = native_pull,   [RT_CREATE] = native_create, [RT_START] = native_start,
-    [RT_STOP] = native_stop,   [RT_KILL] = native_kill,     [RT_REMOVE] = native_remove,
-    [RT_PROBE] = native_probe, [RT_EXEC] = native_exec,     [RT_ATTACH] = native_attach,
-    [RT_STATS] = native_stats, [RT_TOP] = native_top,       [RT_DETAILS] = native_details,
-    [RT_PAUSE] = native_pause, [RT_UPDATE] = native_update,
+    [RT_PULL] = native_pull,       [RT_CREATE] = native_create, [RT_START] = native_start,
+    [RT_STOP] = native_stop,       [RT_KILL] = native_kill,     [RT_REMOVE] = native_remove,
+    [RT_PROBE] = native_probe,     [RT_EXEC] = native_exec,     [RT_ATTACH] = native_attach,
+    [RT_STATS] = native_stats,     [RT_TOP] = native_top,       [RT_DETAILS] = native_details,
+    [RT_ARCHIVE] = native_archive, [RT_PAUSE] = native_pause,   [RT_UPDATE] = native_update,
 };
 
 static struct rt_call *native_submit(struct runtime *rt, const struct rt_request *rq,
@@ -47,6 +47,7 @@ void native_end(struct runtime *rt)
     runtime_drop_calls(rt);
     while (n->containers)
         container_free(n->containers);
+    archives_free(n->archives);
     shim_pool_free(n->pool);
     trash_free(n->trash);
     zl_closep(&n->root_fd);

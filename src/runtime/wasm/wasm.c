@@ -5,23 +5,37 @@
 
 #include "runtime/wasm/inner.h"
 
-static struct rt_call *refuse_exec(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                                   void *arg)
+static struct rt_call *refuse(struct native *n, const struct rt_request *rq, rt_done_fn done,
+                              void *arg, const char *why)
 {
     struct zl_error err = { 0 };
     struct native_call *k = native_call_new(n, NULL, rq, done, arg);
-    (void)zl_fail(&err, ZL_ERR_UNSUPPORTED,
+    (void)zl_fail(&err, ZL_ERR_UNSUPPORTED, "%s", why);
+    return k ? native_call_refuse(k, &err) : NULL;
+}
+
+static struct rt_call *refuse_exec(struct native *n, const struct rt_request *rq, rt_done_fn done,
+                                   void *arg)
+{
+    return refuse(n, rq, done, arg,
                   "a WebAssembly guest is one module, in which no other command can be executed: "
                   "run the module again with other arguments, or ask the guest by its endpoint");
-    return k ? native_call_refuse(k, &err) : NULL;
+}
+
+static struct rt_call *refuse_archive(struct native *n, const struct rt_request *rq,
+                                      rt_done_fn done, void *arg)
+{
+    return refuse(n, rq, done, arg,
+                  "a WebAssembly guest has no file system of its own: its folders are the host's, "
+                  "as its storage says, and files are copied there");
 }
 
 static const native_fn handlers[RT_KINDS] = {
     [RT_PULL] = wasm_pull,     [RT_CREATE] = wasm_create,     [RT_START] = native_start,
     [RT_STOP] = native_stop,   [RT_KILL] = native_kill,       [RT_REMOVE] = native_remove,
     [RT_PROBE] = native_probe, [RT_ATTACH] = native_attach,   [RT_STATS] = native_stats,
-    [RT_TOP] = native_top,     [RT_DETAILS] = native_details, [RT_EXEC] = refuse_exec,
-    [RT_PAUSE] = native_pause, [RT_UPDATE] = native_update,
+    [RT_TOP] = native_top,     [RT_DETAILS] = native_details, [RT_ARCHIVE] = refuse_archive,
+    [RT_EXEC] = refuse_exec,   [RT_PAUSE] = native_pause,     [RT_UPDATE] = native_update,
 };
 
 static struct rt_call *wasm_submit(struct runtime *rt, const struct rt_request *rq, rt_done_fn done,
@@ -52,7 +66,7 @@ static const struct runtime_ops wasm_ops = {
     .can = RT_CAN(RT_PULL) | RT_CAN(RT_CREATE) | RT_CAN(RT_START) | RT_CAN(RT_STOP) |
            RT_CAN(RT_KILL) | RT_CAN(RT_REMOVE) | RT_CAN(RT_PROBE) | RT_CAN(RT_ATTACH) |
            RT_CAN(RT_STATS) | RT_CAN(RT_EXEC) | RT_CAN(RT_TOP) | RT_CAN(RT_DETAILS) |
-           RT_CAN(RT_PAUSE) | RT_CAN(RT_UPDATE),
+           RT_CAN(RT_ARCHIVE) | RT_CAN(RT_PAUSE) | RT_CAN(RT_UPDATE),
     .submit = wasm_submit,
     .cancel = native_cancel,
     .watch = native_watch,

@@ -216,6 +216,16 @@ static void op_exec(void *agent, struct inst_id id, const struct api_exec *x, ap
         (void)zl_fail(&l->err, ZL_ERR_INVALID, "the environment is %s", x->env[0]);
 }
 
+static void op_archive(void *agent, struct inst_id id, const struct api_archive *x,
+                       api_done_fn done, void *arg)
+{
+    struct later *l = done_later(agent, done, arg);
+    (void)id;
+    l->where = true;
+    if (strcmp(x->op, "get") == 0 && strcmp(x->path, "/etc") != 0)
+        (void)zl_fail(&l->err, ZL_ERR_INVALID, "not the path that was sent");
+}
+
 static void op_kill(void *agent, struct inst_id id, int signo, api_done_fn done, void *arg)
 {
     end(agent, id, 128 + signo, signo);
@@ -354,6 +364,7 @@ static const struct api_ops ops = {
     .run_attached = op_run_attached,
     .attach = op_attach,
     .exec = op_exec,
+    .archive = op_archive,
     .kill = op_kill,
     .pause = op_pause,
     .is_paused = op_is_paused,

@@ -417,6 +417,22 @@ static void a_container_is_paused_and_gets_new_limits(void **unused)
     json_decref(told);
 }
 
+static void files_of_a_container_are_reached_by_a_socket(void **unused)
+{
+    (void)unused;
+    int status;
+    json_decref(call("POST", "/api/v1/containers", mapping("files", "busybox", true), &status));
+    expect("POST", "/api/v1/containers/files/archive", json_pack("{s:s}", "op", "take"), 400,
+           "bad_request");
+    expect("POST", "/api/v1/containers/files/archive",
+           json_pack("{s:s, s:s}", "op", "get", "path", "etc"), 400, "bad_request");
+    json_t *told = call("POST", "/api/v1/containers/files/archive",
+                        json_pack("{s:s, s:s}", "op", "get", "path", "/etc"), &status);
+    assert_int_equal(status, 200);
+    assert_string_equal(text(json_object_get(told, "where"), "socket"), "/fake/ctl");
+    json_decref(told);
+}
+
 static void facts_of_a_container_are_told_and_its_secrets_are_not(void **unused)
 {
     (void)unused;
@@ -612,6 +628,7 @@ int main(void)
         cmocka_unit_test(the_end_of_a_container_is_told_even_after_its_removal),
         cmocka_unit_test(an_attached_run_says_where_its_streams_are),
         cmocka_unit_test(a_container_is_paused_and_gets_new_limits),
+        cmocka_unit_test(files_of_a_container_are_reached_by_a_socket),
         cmocka_unit_test(facts_of_a_container_are_told_and_its_secrets_are_not),
         cmocka_unit_test(samples_come_until_the_container_has_ended),
         cmocka_unit_test(an_exec_needs_a_command_and_passes_its_environment),
