@@ -15,7 +15,6 @@
 #include "sandbox/kernel.h"
 
 enum { SAFE_ATTRS = K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, BACKLOG = 1024 };
-enum { K_SYS_fsopen = 430, K_SYS_fsconfig = 431, K_SYS_fsmount = 432 };
 enum { CONFIG_FLAG = 0, CONFIG_STRING = 1, CONFIG_CREATE = 6, FS_CLOEXEC = 1 }; /* linux/mount.h */
 
 /* ---- folders ---- */
