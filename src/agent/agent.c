@@ -58,10 +58,14 @@ static int make_parts(struct agent *a, struct zl_error *err)
     if (waiters_new(a, &a->waiters, err) < 0 || imports_new(a, &a->imports, err) < 0 ||
         dispatch_new(a, &a->dispatch, err) < 0)
         return -1;
+    zl_autofree char *order = agent_config_order(&a->cfg);
+    if (!order)
+        return zl_fail(err, ZL_ERR_SYSTEM, "set up pulling: out of memory");
     const struct puller_config pulls = {
         .base = a->base,
         .root_dir = a->cfg.root_dir,
         .images = a->images,
+        .settings = order,
         .default_registry = getenv("ZLAYER_DEFAULT_REGISTRY"),
     };
     if (puller_new(&pulls, &a->puller, err) < 0)

@@ -95,6 +95,9 @@ int imports_new(struct agent *a, struct imports **ret, struct zl_error *err);
 void imports_free(struct imports *i);
 void import_begin(struct agent *a, const char *source, const char *reference,
                   api_progress_fn progress, api_done_fn done, void *arg);
+/* Whether login opens the registry. */
+void login_begin(struct agent *a, const char *registry, const char *login, api_done_fn done,
+                 void *arg);
 void pull_begin(struct agent *a, const struct api_pull *pull, api_progress_fn progress,
                 api_done_fn done, void *arg);
 

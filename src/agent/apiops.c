@@ -116,6 +116,12 @@ static void import(void *agent, const char *source, const char *reference, api_p
     import_begin(agent, source, reference, progress, done, arg);
 }
 
+static void registry_login(void *agent, const char *registry, const char *login, api_done_fn done,
+                           void *arg)
+{
+    login_begin(agent, registry, login, done, arg);
+}
+
 static void pull(void *agent, const struct api_pull *wish, api_progress_fn progress,
                  api_done_fn done, void *arg)
 {
@@ -150,5 +156,6 @@ const struct api_ops agent_ops = {
     .image_remove = remove_image,
     .image_import = import,
     .image_pull = pull,
+    .registry_login = registry_login,
     .shutdown = end,
 };

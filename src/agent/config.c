@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -83,6 +84,23 @@ struct file { /* what agent.yml may say; the members of the same names */
 };
 
 #define IN_FILE(member) (offsetof(struct file, said) + offsetof(struct agent_config, member))
+static const struct decode_integer streams_integer = {
+    .size = sizeof(uint16_t), .lo = 1, .hi = 16, .id = "E-RANGE"
+};
+static const struct walk_field registry_fields[] = {
+    { "host", &type_text, offsetof(struct agent_registry, host), WALK_REQUIRED, NULL },
+    { "insecure", &type_bool, offsetof(struct agent_registry, insecure), 0, NULL },
+    { "ca_file", &type_text, offsetof(struct agent_registry, ca_file), 0, NULL },
+    { "mirrors", &type_texts, offsetof(struct agent_registry, mirrors), 0, NULL },
+    { 0 },
+};
+static const struct walk_shape registry_shape = { .noun = "a registry", .fields = registry_fields };
+static const struct walk_list registry_list = {
+    .shape = &registry_shape,
+    .item_size = sizeof(struct agent_registry),
+    .count_offset = IN_FILE(n_registries),
+};
+
 static const struct walk_field file_fields[] = {
     { "version", &type_text, offsetof(struct file, version), WALK_REQUIRED, NULL },
     { "root_dir", &type_text, IN_FILE(root_dir), 0, NULL },
@@ -94,6 +112,10 @@ static const struct walk_field file_fields[] = {
     { "wasm_epoch_deadline", &type_text, IN_FILE(wasm.epoch_deadline_word), 0, NULL },
     { "wasm_enable_epochs", &type_text, IN_FILE(wasm.enable_epochs_word), 0, NULL },
     { "log_level", &type_text, IN_FILE(log_level_word), 0, NULL },
+    { "registries", &type_list, IN_FILE(registries), 0, &registry_list },
+    { "pull_connect_timeout", &type_positive, IN_FILE(pull_connect_ms), 0, "E-RANGE" },
+    { "pull_stall_timeout", &type_positive, IN_FILE(pull_stall_ms), 0, "E-RANGE" },
+    { "pull_streams", &type_integer, IN_FILE(pull_streams), 0, &streams_integer },
     { 0 },
 };
 static const struct walk_shape file_shape = { .noun = "the configuration", .fields = file_fields };
@@ -146,7 +168,47 @@ static int read_settings_file(struct agent_config *c, const char *named, struct 
     for (size_t i = 0; i < ZL_ARRAY_LEN(settings); i++)
         if (!*slot_of(c, &settings[i]))
             *slot_of(c, &settings[i]) = *slot_of(&f.said, &settings[i]);
+    c->registries = f.said.registries;
+    c->n_registries = f.said.n_registries;
+    c->pull_connect_ms = f.said.pull_connect_ms;
+    c->pull_stall_ms = f.said.pull_stall_ms;
+    c->pull_streams = f.said.pull_streams;
     return 0;
+}
+
+static json_t *registry_json(const struct agent_registry *r)
+{
+    json_t *mirrors = json_array();
+    for (size_t i = 0; mirrors && i < r->mirrors.n; i++)
+        (void)json_array_append_new(mirrors, json_string(r->mirrors.v[i])); /* decoded: UTF-8 */
+    return json_pack("{s:s, s:b, s:s*, s:o*}", "host", r->host, "insecure", r->insecure, "ca_file",
+                     r->ca_file, "mirrors", mirrors);
+}
+
+/* Whole seconds, and at least one. */
+static json_int_t seconds(uint64_t ms)
+{
+    return (json_int_t)((ms + 999) / 1000);
+}
+
+char *agent_config_order(const struct agent_config *c)
+{
+    json_t *o = json_object(), *list = json_array();
+    int rc = o && list ? 0 : -1;
+    for (size_t i = 0; rc == 0 && i < c->n_registries; i++)
+        rc = json_array_append_new(list, registry_json(&c->registries[i]));
+    if (rc == 0)
+        rc = json_object_set(o, "registries", list);
+    if (rc == 0 && c->pull_connect_ms)
+        rc = json_object_set_new(o, "connect_s", json_integer(seconds(c->pull_connect_ms)));
+    if (rc == 0 && c->pull_stall_ms)
+        rc = json_object_set_new(o, "stall_s", json_integer(seconds(c->pull_stall_ms)));
+    if (rc == 0 && c->pull_streams)
+        rc = json_object_set_new(o, "streams", json_integer(c->pull_streams));
+    char *text = rc == 0 ? json_dumps(o, JSON_COMPACT) : NULL;
+    json_decref(list);
+    json_decref(o);
+    return text;
 }
 
 /* ---- flags, environment, defaults --------------------------------------------------------- */

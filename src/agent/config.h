@@ -6,6 +6,11 @@
  *     version: v1
  *     root_dir: /var/lib/zlayer
  *     log_level: debug
+ *     pull_stall_timeout: 60s
+ *     registries:
+ *       - host: registry.example.net:5000
+ *         ca_file: /etc/ssl/our-ca.pem
+ *         mirrors: ["cache.example.net"]
  */
 #ifndef ZL_AGENT_CONFIG_H
 #define ZL_AGENT_CONFIG_H
@@ -16,6 +21,14 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "spec/spec.h"
+
+struct agent_registry { /* one of `registries` in agent.yml */
+    const char *host;   /* as references name it */
+    bool insecure;      /* plain HTTP and any certificate will do */
+    const char *ca_file;
+    struct spec_strings mirrors;
+};
 
 struct agent_config {
     const char *root_dir, *run_dir; /* absolute */
@@ -27,6 +40,10 @@ struct agent_config {
         uint64_t max_execution_ms, epoch_deadline;
         bool enable_epochs;
     } wasm;
+    const struct agent_registry *registries;
+    size_t n_registries;
+    uint64_t pull_stall_ms, pull_connect_ms; /* 0: zlayer-fetch's own */
+    uint16_t pull_streams;
     const char *log_level_word;
     enum zl_log_level log_level;
     bool help, version;
@@ -40,6 +57,9 @@ struct agent_config {
  */
 int agent_config_read(int argc, char **argv, struct agent_config *ret, struct zl_error *err);
 void agent_config_done(struct agent_config *c);
+/* What of it every order to zlayer-fetch says (src/fetch/order.h): a JSON object, allocated. NULL:
+ * no memory. */
+char *agent_config_order(const struct agent_config *c);
 /* The usage text, on stdout. */
 void agent_config_help(void);
 

@@ -146,6 +146,44 @@ void import_begin(struct agent *a, const char *source, const char *reference,
     }
 }
 
+static void no_line(void *arg, const char *line)
+{
+    (void)arg;
+    (void)line; /* a login makes no progress */
+}
+
+static void on_login(void *arg, const struct zl_error *failed, const char *digest)
+{
+    struct import *i = arg;
+    (void)digest;
+    i->fetch = NULL; /* it frees itself */
+    finish(i, failed);
+}
+
+void login_begin(struct agent *a, const char *registry, const char *login, api_done_fn done,
+                 void *arg)
+{
+    struct import *i = import_new(a, registry, NULL, done, arg);
+    if (!i)
+        return;
+    zl_autofree char *order = puller_order(a->puller, login), *reference = NULL;
+    int rc = -1;
+    if (!order || asprintf(&reference, "%s/login", registry) < 0)
+        (void)zl_fail(&i->failed, ZL_ERR_SYSTEM, "log in to %s: out of memory", registry);
+    else
+        rc = fetch_begin(&(struct fetch_task){ .base = a->base,
+                                               .root_dir = a->cfg.root_dir,
+                                               .command = "login",
+                                               .reference = reference,
+                                               .order = order,
+                                               .on_line = no_line,
+                                               .on_end = on_login,
+                                               .arg = i },
+                         &i->fetch, &i->failed);
+    if (rc < 0)
+        event_active(i->refused, EV_TIMEOUT, 0);
+}
+
 void pull_begin(struct agent *a, const struct api_pull *pull, api_progress_fn progress,
                 api_done_fn done, void *arg)
 {

@@ -150,10 +150,47 @@ static void post_pull(struct api_call *c)
     c->server->ops->image_pull(c->server->agent, &pull, on_progress, call_op_done, c);
 }
 
+/* ---- login ---------------------------------------------------------------------------------- */
+
+struct login {
+    const char *registry;
+    const json_t *login;
+};
+
+static const struct zl_field login_fields[] = {
+    { "registry", zl_json_string, offsetof(struct login, registry), ZL_REQUIRED },
+    { "login", keep_object, offsetof(struct login, login), ZL_REQUIRED },
+    { 0 },
+};
+
+static void logged_in(struct api_call *c, uint64_t id, const struct api_where *where)
+{
+    (void)id;
+    (void)where;
+    reply_empty(c);
+}
+
+static void post_login(struct api_call *c)
+{
+    struct login l = { 0 };
+    if (call_decode(c, login_fields, &l) < 0)
+        return;
+    zl_autofree char *login = json_dumps(l.login, JSON_COMPACT);
+    if (!login) {
+        reply_fail(c, ZL_ERR_SYSTEM, "no memory for a login");
+        return;
+    }
+    c->then = logged_in;
+    c->busy = true;
+    call_stay_open(c);
+    c->server->ops->registry_login(c->server->agent, l.registry, login, call_op_done, c);
+}
+
 /* clang-format off */
 const struct api_route image_routes[] = {
     { "GET",    "/api/v1/images",        get_images,   "reader",   "every image of the store" },
     { "POST",   "/api/v1/images/import", post_import,  "operator", "NDJSON: progress, then {event: done} or an error" },
+    { "POST",   "/api/v1/registries/login", post_login, "operator", "whether {registry, login} opens the registry; nothing is kept" },
     { "POST",   "/api/v1/images/pull",   post_pull,    "operator", "NDJSON: progress, {status: stored, digest}, then {event: done} or an error" },
     { "DELETE", "/api/v1/images/{ref}",  delete_image, "operator", "forgets a reference (its slashes as %2F); query: force" },
     { 0 },

@@ -90,6 +90,9 @@ struct api_ops {
                          api_progress_fn progress, api_done_fn done, void *arg);
     void (*image_pull)(void *agent, const struct api_pull *pull, api_progress_fn progress,
                        api_done_fn done, void *arg);
+    /* Whether login (as in struct api_pull) opens the registry; nothing is kept. */
+    void (*registry_login)(void *agent, const char *registry, const char *login, api_done_fn done,
+                           void *arg);
     void (*shutdown)(void *agent); /* lets go of the containers and ends the agent */
 };
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/login.h"
 #include "cli/output.h"
 #include "cli/transfer.h"
 
@@ -20,8 +21,11 @@ static int pull_one(struct cli *cli, const struct pull_options *o, const char *r
     autotransfer struct transfer_view *view = transfer_view_new(cli, o->quiet, err);
     if (!view)
         return -1;
-    json_t *body = json_pack("{s:s, s:s, s:s*}", "reference", reference, "policy",
-                             policy_words[o->policy], "platform", o->platform);
+    json_t *login = NULL;
+    if (login_for_image(reference, &login, err) < 0)
+        return -1;
+    json_t *body = json_pack("{s:s, s:s, s:s*, s:o*}", "reference", reference, "policy",
+                             policy_words[o->policy], "platform", o->platform, "login", login);
     int rc = body ? api_client_stream(cli->client, "POST", "/api/v1/images/pull", body,
                                       transfer_view_line, view, err)
                   : zl_fail(err, ZL_ERR_INVALID, "the reference is not UTF-8");

@@ -32,6 +32,7 @@ enum { EXIT_USAGE = 2 };
 static const char usage[] =
     "usage: zlayer-fetch import --root DIR --reference NAME SOURCE\n"
     "       zlayer-fetch pull --root DIR --reference NAME < ORDER\n"
+    "       zlayer-fetch login --root DIR --reference REGISTRY/any < ORDER\n"
     "\n"
     "SOURCE is /abs/rootfs.tar[.gz|.zst], /abs/module.wasm, oci:/abs/DIR[:TAG], "
     "oci-archive:/abs/FILE[:TAG],\n"
@@ -112,31 +113,60 @@ static int import(const struct options *o, const char *source_text, char digest[
     return import_source(&work, &source, false, keep_digest, digest, err);
 }
 
-/* What is needed of the host is read before it is out of sight. */
+/* A registry, and what is needed to talk with it: the host's files are read before they are out of
+ * sight. */
+struct talk {
+    struct zl_json doc;
+    struct order order;
+    struct http *http;
+    struct zl_imageref ref;
+    struct registry registry;
+};
+
+static int talk_open(const struct options *o, const char *access, struct talk *t,
+                     struct zl_error *err)
+{
+    const char *why;
+    (void)zl_imageref_parse(o->reference, &t->ref, &why); /* was looked at already */
+    if (order_read(STDIN_FILENO, &t->doc, &t->order, err) < 0)
+        return -1;
+    const struct http_settings settings = { t->order.connect_s, t->order.stall_s };
+    if (!http_new(&settings, &t->http, err))
+        return -1;
+    return registry_open(t->http, &t->order, &t->ref, access, &t->registry, err);
+}
+
+static void talk_close(struct talk *t)
+{
+    registry_close(&t->registry);
+    http_free(t->http);
+    zl_json_done(&t->doc);
+}
+
 static int pull(const struct options *o, const char *unused, char digest[DIGEST_SIZE],
                 struct zl_error *err)
 {
-    zl_autojson struct zl_json doc = { 0 };
-    autohttp struct http *http = NULL;
-    struct order order;
-    struct zl_imageref ref;
     struct pulled pulled;
-    const char *why;
-    (void)unused;
-    (void)zl_imageref_parse(o->reference, &ref, &why); /* was looked at already */
-    if (order_read(STDIN_FILENO, &doc, &order, err) < 0)
-        return -1;
-    const struct http_settings settings = { order.connect_s, order.stall_s };
-    if (!http_new(&settings, &http, err))
-        return -1;
+    ZL_CLEANUP(talk_close) struct talk t = { .http = NULL };
     ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
-    ZL_CLEANUP(registry_close) struct registry registry = { .n = 0 };
-    if (open_work(o->root, true, &work, err) < 0 ||
-        registry_open(http, &order, &ref, "pull", &registry, err) < 0 ||
-        pull_image(&work, &registry, &order, &ref, &pulled, err) < 0)
+    (void)unused;
+    if (talk_open(o, "pull", &t, err) < 0 || open_work(o->root, true, &work, err) < 0 ||
+        pull_image(&work, &t.registry, &t.order, &t.ref, &pulled, err) < 0)
         return -1;
     memcpy(digest, pulled.digest, DIGEST_SIZE);
     return 0;
+}
+
+/* Whether the credentials of the order open the registry of the reference. */
+static int login(const struct options *o, const char *unused, char digest[DIGEST_SIZE],
+                 struct zl_error *err)
+{
+    ZL_CLEANUP(talk_close) struct talk t = { .http = NULL };
+    (void)unused;
+    digest[0] = '\0';
+    if (talk_open(o, "pull", &t, err) < 0 || confine_with_network(o->root, err) < 0)
+        return -1;
+    return registry_check(&t.registry, err);
 }
 
 static const struct command {
@@ -144,7 +174,7 @@ static const struct command {
     int n_args;
     int (*run)(const struct options *o, const char *arg, char digest[DIGEST_SIZE],
                struct zl_error *err);
-} commands[] = { { "import", 1, import }, { "pull", 0, pull } };
+} commands[] = { { "import", 1, import }, { "pull", 0, pull }, { "login", 0, login } };
 
 /* NULL: there is none of these words. */
 static const struct command *find_command(int n, char **words)

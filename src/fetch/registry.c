@@ -66,6 +66,17 @@ static int add_endpoint(struct registry *r, const struct order *order, const cha
     return 0;
 }
 
+/* name: what references call it. */
+static int find_login(struct endpoint *e, const char *name, struct zl_error *err)
+{
+    if (credentials_find(name, &e->known, err) < 0)
+        return zl_wrap(err, "find the credentials for %s", name);
+    e->auth.login = (struct login){ .username = e->known.username,
+                                    .password = e->known.password,
+                                    .identity_token = e->known.identity_token };
+    return 0;
+}
+
 int registry_open(struct http *http, const struct order *order, const struct zl_imageref *ref,
                   const char *access, struct registry *r, struct zl_error *err)
 {
@@ -78,15 +89,21 @@ int registry_open(struct http *http, const struct order *order, const struct zl_
         if (r->n == ENDPOINTS_MAX - 1)
             return zl_fail(err, ZL_ERR_CONFIGURATION, "%s has more than %d mirrors", r->name,
                            ENDPOINTS_MAX - 1);
-        if (add_endpoint(r, order, s->mirrors.v[i], err) < 0)
+        if (add_endpoint(r, order, s->mirrors.v[i], err) < 0 ||
+            find_login(&r->v[r->n - 1], r->v[r->n - 1].host, err) < 0)
             return -1;
     }
     bool hub = strcmp(r->name, DOCKER_HUB) == 0;
     if (add_endpoint(r, order, hub ? DOCKER_HUB_HOST : r->name, err) < 0)
         return -1;
     struct auth *own = &r->v[r->n - 1].auth;
-    own->login = (struct login){ order->login.username, order->login.password,
-                                 order->login.identity_token, order->login.registry_token };
+    bool given =
+        order->login.username || order->login.identity_token || order->login.registry_token;
+    if (!given && find_login(&r->v[r->n - 1], r->name, err) < 0)
+        return -1;
+    if (given)
+        own->login = (struct login){ order->login.username, order->login.password,
+                                     order->login.identity_token, order->login.registry_token };
     if (s) { /* the hub is configured by the name that people know */
         own->ca_pem = s->ca_pem;
         own->unverified = s->insecure;
@@ -97,8 +114,10 @@ int registry_open(struct http *http, const struct order *order, const struct zl_
 
 void registry_close(struct registry *r)
 {
-    for (size_t i = 0; i < r->n; i++)
+    for (size_t i = 0; i < r->n; i++) {
         auth_done(&r->v[i].auth);
+        credentials_done(&r->v[i].known);
+    }
     r->n = 0;
 }
 
@@ -110,6 +129,8 @@ int registry_prepare(const struct registry *r, const struct endpoint *e, const c
     zl_buf_reset(url);
     if (strstr(path, "://")) /* where an upload goes on, as the registry said */
         zl_buf_adds(url, path);
+    else if (!*path)
+        zl_buf_addf(url, "%s://%s%s/v2/", e->plain ? "http" : "https", e->host, e->prefix);
     else
         zl_buf_addf(url, "%s://%s%s/v2/%s/%s", e->plain ? "http" : "https", e->host, e->prefix,
                     r->repository, path);
@@ -223,6 +244,19 @@ int registry_ask(struct registry *r, struct endpoint *e, const char *path,
         if (wait_for(r, wait, err) < 0)
             return -1;
     }
+}
+
+int registry_check(struct registry *r, struct zl_error *err)
+{
+    struct endpoint *e = &r->v[r->n - 1];
+    zl_autobuf struct zl_buf body = ZL_BUF(64 * 1024);
+    zl_autofree struct http_answer *a = calloc(1, sizeof *a);
+    const struct http_request rq = { .method = "GET" };
+    if (!a)
+        return zl_fail_errno(err, "ask %s", e->host);
+    if (registry_ask(r, e, "", &rq, &body, a, err) < 0)
+        return -1;
+    return a->status == 200 ? 0 : registry_refusal(e, a, &body, "logging in", err);
 }
 
 /* ---- documents ------------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include "fetch/auth.h"
 #include "fetch/digest.h"
 #include "fetch/order.h"
+#include "image/credentials.h"
 
 struct endpoint {
     char host[256];   /* "registry-1.docker.io", "localhost:5000" */
@@ -19,6 +20,7 @@ struct endpoint {
     bool plain;       /* it is what the host speaks */
     bool proven;      /* it has answered: how it is spoken to is settled */
     struct auth auth;
+    struct credentials known; /* what auth.login borrows, unless the order has it */
 };
 
 enum { ENDPOINTS_MAX = 9 }; /* eight mirrors and the registry */
@@ -32,14 +34,18 @@ struct registry {
     size_t n;
 };
 
-/* access: "pull" or "pull,push"; with the latter mirrors are left out. http and order are borrowed
- * for the life of r. */
+/* access: "pull" or "pull,push"; with the latter mirrors are left out. Looks for credentials, which
+ * takes files, the environment and helpers: to be called before the process is confined. http and
+ * order are borrowed for the life of r. */
 int registry_open(struct http *http, const struct order *order, const struct zl_imageref *ref,
                   const char *access, struct registry *r, struct zl_error *err);
 void registry_close(struct registry *r);
 
+/* Asks whether the registry lets us in at all. */
+int registry_check(struct registry *r, struct zl_error *err);
+
 /* Fills url (which must live until the request has begun) and rq's url, authorization and ways of
- * trust for path, "manifests/latest". */
+ * trust for path: "manifests/latest", "" for the registry itself, or a whole URL. */
 int registry_prepare(const struct registry *r, const struct endpoint *e, const char *path,
                      struct zl_buf *url, struct http_request *rq, struct zl_error *err);
 /* What an answer teaches about the endpoint. 1: ask again at once; 0: the answer stands; -1: denied

@@ -203,24 +203,29 @@ static void on_line(void *arg, const char *line)
 
 /* ---- one pull ----------------------------------------------------------------------------- */
 
-/* The order of this pull: the settings, and what the wish adds. */
-static char *make_order(const struct pull *pull)
+/* The settings, and what somebody adds. */
+static char *make_order(const struct puller *p, const char *login_text, const char *platform)
 {
-    json_t *o = json_copy(pull->p->settings);
-    json_t *login = pull->login ? json_loads(pull->login, 0, NULL) : NULL;
+    json_t *o = json_copy(p->settings);
+    json_t *login = login_text ? json_loads(login_text, 0, NULL) : NULL;
     int rc = 0;
     if (login)
         rc = json_object_set_new(o, "login", login);
-    if (rc == 0 && pull->platform)
-        rc = json_object_set_new(o, "platform", json_string(pull->platform));
+    if (rc == 0 && platform)
+        rc = json_object_set_new(o, "platform", json_string(platform));
     char *text = o && rc == 0 ? json_dumps(o, JSON_COMPACT) : NULL;
     json_decref(o);
     return text;
 }
 
+char *puller_order(const struct puller *p, const char *login)
+{
+    return make_order(p, login, NULL);
+}
+
 static int start(struct pull *pull, struct zl_error *err)
 {
-    zl_autofree char *order = make_order(pull);
+    zl_autofree char *order = make_order(pull->p, pull->login, pull->platform);
     const struct fetch_task task = {
         .base = pull->p->base,
         .root_dir = pull->p->root_dir,

@@ -2,18 +2,24 @@
 
 The images are made here, byte by byte, so that a test can also make wrong ones.
 """
+import base64
 import contextlib
 import gzip
 import hashlib
 import http.client
+import http.server
 import io
 import json
 import pathlib
 import platform
 import signal
 import socket
+import ssl
 import subprocess
 import tarfile
+import threading
+import time
+import urllib.parse
 
 from world import until
 
@@ -88,9 +94,11 @@ def index_of(*entries, docker=False):
 class Registry:
     """docker-registry serving a folder; may be killed and started again on its port."""
 
-    def __init__(self, folder, more=""):
+    def __init__(self, folder, more="", tls="", data=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.data = data or self.folder / "data"
+        self.tls = tls
         self.port = free_port()
         self.host = f"127.0.0.1:{self.port}"
         self.config = self.folder / "config.yml"
@@ -103,10 +111,11 @@ class Registry:
 version: 0.1
 log: {{level: error}}
 storage:
-  filesystem: {{rootdirectory: {self.folder}/data}}
+  filesystem: {{rootdirectory: {self.data}}}
   delete: {{enabled: true}}
 http:
   addr: {self.host}
+{self.tls}
 {self.more}
 """)
         with open(self.folder / "log", "ab") as log:
@@ -160,3 +169,108 @@ http:
             self.put(f"{repository}:{image.digest[7:19]}", image)
         self.put_manifest(repository, tag, *index_of(*entries, docker=docker))
         return f"{self.host}/{name}"
+
+
+# ---- who may come in ---------------------------------------------------------------------------
+
+# me:secret, as `htpasswd -B` writes it
+HTPASSWD = "me:$2y$05$HIScAyP03Uxw1i8F8PBCqukcLyFLvOUShjmp7EQk5/p4kcnWyvh8m\n"
+
+
+def basic_auth(folder):
+    """Settings of a registry that me:secret may use."""
+    file = pathlib.Path(folder) / "htpasswd"
+    file.write_text(HTPASSWD)
+    return f"auth: {{htpasswd: {{realm: test, path: {file}}}}}"
+
+
+def openssl(*args, input=None):
+    return subprocess.run(["openssl", *map(str, args)], input=input, check=True, capture_output=True).stdout
+
+
+class Authority:
+    """A CA of our own, and a certificate of it for 127.0.0.1."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.ca, self.key, self.cert = (self.folder / n for n in ("ca.pem", "key.pem", "cert.pem"))
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test CA",
+                "-keyout", self.folder / "ca.key", "-out", self.ca)
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-keyout", self.key,
+                "-out", self.folder / "csr")
+        (self.folder / "ext").write_text("subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth\n")
+        openssl("x509", "-req", "-days", "2", "-in", self.folder / "csr", "-CA", self.ca,
+                "-CAkey", self.folder / "ca.key", "-CAcreateserial", "-extfile", self.folder / "ext", "-out", self.cert)
+
+    @property
+    def tls(self):
+        """For the http section of a registry."""
+        return f"  tls: {{certificate: {self.cert}, key: {self.key}}}"
+
+
+def base64url(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class TokenServer:
+    """Gives me:secret (and nobody else) tokens that live for `life` seconds; counts what it was asked."""
+
+    def __init__(self, folder, life=300):
+        self.authority = Authority(folder)
+        self.life, self.asked, self.refresh = life, [], None
+        server = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+            def give(self, scopes, service, allowed):
+                server.asked.append(scopes)
+                if not allowed:
+                    self.send_response(401)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
+                body = json.dumps({"token": server.token(scopes, service)}).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def do_GET(self):
+                query = urllib.parse.parse_qs(urllib.parse.urlparse(self.path).query)
+                said = self.headers.get("Authorization", "")
+                self.give(query.get("scope", []), query["service"][0],
+                          said == "Basic " + base64.b64encode(b"me:secret").decode())
+
+            def do_POST(self):
+                form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                self.give(form.get("scope", []), form["service"][0],
+                          server.refresh is not None and form.get("refresh_token") == [server.refresh])
+
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.http.serve_forever, daemon=True)
+        self.thread.start()
+
+    @property
+    def settings(self):
+        return (f"auth: {{token: {{realm: 'http://127.0.0.1:{self.http.server_port}/token', service: tests, "
+                f"issuer: tests, rootcertbundle: {self.authority.cert}}}}}")
+
+    def token(self, scopes, service):
+        der = ssl.PEM_cert_to_DER_cert(self.authority.cert.read_text())
+        access = []
+        for scope in scopes:
+            kind, name, actions = scope.split(":")
+            access.append({"type": kind, "name": name, "actions": actions.split(",")})
+        now = int(time.time())
+        head = {"typ": "JWT", "alg": "RS256", "x5c": [base64.b64encode(der).decode()]}
+        claims = {"iss": "tests", "sub": "me", "aud": service, "exp": now + self.life, "nbf": now - 60, "iat": now,
+                  "jti": str(len(self.asked)), "access": access}
+        text = f"{base64url(json.dumps(head).encode())}.{base64url(json.dumps(claims).encode())}"
+        return f"{text}.{base64url(openssl('dgst', '-sha256', '-sign', self.authority.key, input=text.encode()))}"
+
+    def close(self):
+        self.http.shutdown()
+        self.http.server_close()
