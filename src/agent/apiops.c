@@ -6,6 +6,7 @@
 
 #include "agent/agent.h"
 #include "agent/ask.h"
+#include "agent/images.h"
 #include "base/fd.h"
 #include "base/id.h"
 #include "monitor/wasm.h"
@@ -110,6 +111,24 @@ static int remove_image(void *agent, const char *reference, bool force, struct z
     return image_remove(a->images, reference, layer_in_use, a->rt, err);
 }
 
+static int inspect_image(void *agent, const char *reference, json_t **ret, struct zl_error *err)
+{
+    return image_inspect(images(agent), reference, ret, err);
+}
+
+static int tag_image(void *agent, const char *reference, const char *name, struct zl_error *err)
+{
+    autoimage struct image *image = NULL;
+    if (image_find(images(agent), reference, &image, err) < 0)
+        return -1;
+    return image_tag(images(agent), name, image->digest, err);
+}
+
+static int prune_images(void *agent, bool all, bool plan, json_t **ret, struct zl_error *err)
+{
+    return images_prune(agent, all, plan, ret, err);
+}
+
 static void import(void *agent, const char *source, const char *reference, api_progress_fn progress,
                    api_done_fn done, void *arg)
 {
@@ -154,6 +173,9 @@ const struct api_ops agent_ops = {
     .trap_text = trap_text,
     .images = images,
     .image_remove = remove_image,
+    .image_inspect = inspect_image,
+    .image_tag = tag_image,
+    .image_prune = prune_images,
     .image_import = import,
     .image_pull = pull,
     .registry_login = registry_login,

@@ -34,6 +34,51 @@ static void delete_image(struct api_call *c)
         reply_empty(c);
 }
 
+static void get_image(struct api_call *c)
+{
+    struct zl_error err = { 0 };
+    json_t *image = NULL;
+    const struct api_server *s = c->server;
+    if (s->ops->image_inspect(s->agent, c->params[0], &image, &err) < 0)
+        reply_error(c, &err);
+    else
+        reply_json(c, 200, image);
+}
+
+struct tag {
+    const char *reference;
+};
+
+static const struct zl_field tag_fields[] = {
+    { "reference", zl_json_string, offsetof(struct tag, reference), ZL_REQUIRED },
+    { 0 },
+};
+
+static void post_tag(struct api_call *c)
+{
+    struct zl_error err = { 0 };
+    const struct api_server *s = c->server;
+    struct tag t = { 0 };
+    if (call_decode(c, tag_fields, &t) < 0)
+        return;
+    if (s->ops->image_tag(s->agent, c->params[0], t.reference, &err) < 0)
+        reply_error(c, &err);
+    else
+        reply_empty(c);
+}
+
+static void post_prune(struct api_call *c)
+{
+    struct zl_error err = { 0 };
+    json_t *gone = NULL;
+    const struct api_server *s = c->server;
+    if (s->ops->image_prune(s->agent, call_query_bool(c, "all"), call_query_bool(c, "plan"), &gone,
+                            &err) < 0)
+        reply_error(c, &err);
+    else
+        reply_json(c, 200, gone);
+}
+
 struct import {
     const char *source, *reference;
 };
@@ -192,6 +237,9 @@ const struct api_route image_routes[] = {
     { "POST",   "/api/v1/images/import", post_import,  "operator", "NDJSON: progress, then {event: done} or an error" },
     { "POST",   "/api/v1/registries/login", post_login, "operator", "whether {registry, login} opens the registry; nothing is kept" },
     { "POST",   "/api/v1/images/pull",   post_pull,    "operator", "NDJSON: progress, {status: stored, digest}, then {event: done} or an error" },
+    { "POST",   "/api/v1/images/prune",  post_prune,   "operator", "forgets images that nobody needs; query: all (named ones too), plan (only says which)" },
+    { "GET",    "/api/v1/images/{ref}",  get_image,    "reader",   "names, config, history and layers of an image" },
+    { "POST",   "/api/v1/images/{ref}/tag", post_tag,  "operator", "another name for it: {reference}" },
     { "DELETE", "/api/v1/images/{ref}",  delete_image, "operator", "forgets a reference (its slashes as %2F); query: force" },
     { 0 },
 };

@@ -85,6 +85,10 @@ struct api_ops {
                      struct zl_buf *ret);
     struct image_store *(*images)(void *agent);
     int (*image_remove)(void *agent, const char *reference, bool force, struct zl_error *err);
+    int (*image_inspect)(void *agent, const char *reference, json_t **ret, struct zl_error *err);
+    int (*image_tag)(void *agent, const char *reference, const char *name, struct zl_error *err);
+    /* *ret: what went, or with plan would go. */
+    int (*image_prune)(void *agent, bool all, bool plan, json_t **ret, struct zl_error *err);
     /* source: "/abs/rootfs.tar", "oci:/abs/dir[:tag]". */
     void (*image_import)(void *agent, const char *source, const char *reference,
                          api_progress_fn progress, api_done_fn done, void *arg);

@@ -304,3 +304,66 @@ void core_each_execution(const struct core *c, const char *deployment, const cha
         }
     }
 }
+
+/* ---- images ------------------------------------------------------------------------------- */
+
+static bool each_of_service(const struct spec_service *s, view_image_fn fn, void *arg)
+{
+    if (!s)
+        return true; /* a version that is not set */
+    for (size_t i = 0; i < s->n_groups; i++) {
+        if (s->groups[i].image && !fn(arg, s->groups[i].image->name))
+            return false;
+    }
+    return fn(arg, s->image.name);
+}
+
+static bool each_of_spec(const struct spec *spec, view_image_fn fn, void *arg)
+{
+    for (size_t i = 0; spec && i < spec->n_services; i++) {
+        if (!each_of_service(&spec->services[i], fn, arg))
+            return false;
+    }
+    return true;
+}
+
+/* Slots may lag behind their deployment's spec, or be about to return to an older one. */
+static bool each_of_slots(const struct deployment *d, view_image_fn fn, void *arg)
+{
+    const struct service *s;
+    const struct slot *slot;
+    TAILQ_FOREACH (s, &d->services, link) {
+        if (!each_of_service(s->target.service, fn, arg))
+            return false;
+        TAILQ_FOREACH (slot, &s->slots, link) {
+            if (!each_of_service(slot->version.service, fn, arg) ||
+                !each_of_service(slot->previous.service, fn, arg))
+                return false;
+        }
+    }
+    return true;
+}
+
+void core_each_image(const struct core *c, view_image_fn fn, void *arg)
+{
+    const struct deployment *d;
+    const struct standalone *a;
+    const struct instance *i;
+    const struct execution *x;
+    TAILQ_FOREACH (d, &c->deployments, link) {
+        if (!each_of_spec(d->spec, fn, arg) || !each_of_slots(d, fn, arg))
+            return;
+        TAILQ_FOREACH (x, &d->executions, link) {
+            if (!each_of_service(x->version.service, fn, arg))
+                return;
+        }
+    }
+    TAILQ_FOREACH (a, &c->standalones, link) {
+        if (!each_of_spec(a->spec, fn, arg))
+            return;
+    }
+    TAILQ_FOREACH (i, &c->instances, link) {
+        if (!each_of_service(i->version.service, fn, arg))
+            return;
+    }
+}

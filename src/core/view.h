@@ -61,6 +61,8 @@ struct view_deployment {
     bool ready;          /* every service has what it wants, healthy; jobs are registered */
 };
 
+/* The name of an image as a spec has it. */
+typedef bool (*view_image_fn)(void *arg, const char *image);
 typedef bool (*view_container_fn)(void *arg, const struct view_container *v);
 typedef bool (*view_service_fn)(void *arg, const struct view_service *v);
 typedef bool (*view_deployment_fn)(void *arg, const struct view_deployment *v);
@@ -73,6 +75,10 @@ void core_each_container(const struct core *c, const char *deployment, view_cont
                          void *arg);
 void core_each_execution(const struct core *c, const char *deployment, const char *job,
                          view_execution_fn fn, void *arg); /* newest first */
+/* Every image that something is made from, or may be made from again: by services and their replica
+ * groups, what a replacement may return to, executions, and containers that are left. Names repeat.
+ */
+void core_each_image(const struct core *c, view_image_fn fn, void *arg);
 const char *deployment_status_name(enum deployment_status s);
 const char *execution_status_name(enum execution_status s);
 

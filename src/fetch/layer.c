@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "fetch/compare.h"
 #include "fetch/decompress.h"
 #include "fetch/unpack.h"
 
@@ -199,7 +200,18 @@ int layer_unpack(struct work *w, size_t i, const struct input *in, struct layer 
     return pipeline_init(&p, in, err) < 0 ? -1 : pipeline_run(&p, l, err);
 }
 
-/* ---- into the store -------------------------------------------------------------------------- */
+/* ---- the layers below ------------------------------------------------------------------------ */
+
+struct roots {
+    int fds[OCI_LAYERS_MAX];
+    size_t n;
+};
+
+static void roots_done(struct roots *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        zl_closep(&r->fds[i]);
+}
 
 static int open_stored(struct work *w, struct layer *l, struct zl_error *err)
 {
@@ -226,6 +238,46 @@ static int settle(struct work *w, struct layer *l, size_t n, struct zl_error *er
     }
     return 0;
 }
+
+/* ---- against the store ----------------------------------------------------------------------- */
+
+static int compare_one(struct work *w, struct layer *l, uint32_t number, int stored,
+                       struct zl_error *err)
+{
+    char name[LAYOUT_PATH];
+    zl_autobuf struct zl_buf chain = ZL_BUF(256);
+    (void)snprintf(name, sizeof name, "%u/chain", number);
+    if (zl_read_file(w->store.layers, name, &chain, err) < 0)
+        return -1;
+    if (strcmp(chain.data, l->chain) != 0)
+        return zl_fail(err, ZL_ERR_INVALID, "it holds the layer %s", chain.data);
+    return compare_trees(stored, l->root, err);
+}
+
+int layers_compare(struct work *w, struct layer *l, size_t n, const uint32_t *numbers,
+                   struct zl_error *err)
+{
+    ZL_CLEANUP(roots_done) struct roots stored = { .n = 0 };
+    if (chain_all(l, n, err) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        char name[LAYOUT_PATH];
+        if (unpack_settle(l[i].unpack, stored.fds, i, err) < 0)
+            return zl_wrap(err, "layer %zu of %zu", i + 1, n);
+        (void)snprintf(name, sizeof name, "%u/fs", numbers[i]);
+        stored.fds[i] =
+            openat(w->store.layers, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (stored.fds[i] < 0)
+            return zl_fail_errno(err, "open layers/%s", name);
+        stored.n = i + 1;
+        if (compare_one(w, &l[i], numbers[i], stored.fds[i], err) < 0)
+            return zl_wrap(err, "layers/%u, layer %zu of %zu", numbers[i], i + 1, n);
+    }
+    return 0;
+}
+
+/* ---- into the store ---------------------------------------------------------------------------
+ */
 
 int layers_commit(struct work *w, struct layer *l, size_t n, struct zl_error *err)
 {

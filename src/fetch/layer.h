@@ -46,4 +46,9 @@ int layer_unpack(struct work *w, size_t i, const struct input *in, struct layer 
  * and with them the blobs that were added to w; afterwards all have numbers and are on the disk. */
 int layers_commit(struct work *w, struct layer *l, size_t n, struct zl_error *err);
 
+/* Whether the store's layers of these numbers are what unpacking the n layers again has given, with
+ * the right chain ids. -1 INVALID names the first difference. */
+int layers_compare(struct work *w, struct layer *l, size_t n, const uint32_t *numbers,
+                   struct zl_error *err);
+
 #endif

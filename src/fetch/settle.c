@@ -89,18 +89,22 @@ int settle_folders(struct settle *s, int root, struct zl_error *err)
     return 0;
 }
 
-/* The folder at path as in the layers below; as it was made, 0755 of root, where they have none. */
+/* The folder at path as in the layers below; where they have none it stays as it was made, 0755 of
+ * root, with the time 0, so that unpacking again gives the same. */
 static int take_after_below(int root, const char *path, const int *below, size_t n_below,
                             struct zl_error *err)
 {
+    static const struct timespec never[2] = { { 0 } };
     struct tree_path p;
     struct stat st;
     if (tree_path_parse(path, &p, err) < 0)
         return -1;
-    int layer = tree_find_below(below, n_below, p.text[0] ? p.text : ".", &st);
     zl_autoclose int fd = tree_open(root, &p, O_RDONLY | O_DIRECTORY, NULL);
-    if (fd < 0 || layer < 0 || !S_ISDIR(st.st_mode))
-        return 0;
+    if (fd < 0)
+        return 0; /* a later entry replaced it */
+    int layer = tree_find_below(below, n_below, p.text[0] ? p.text : ".", &st);
+    if (layer < 0 || !S_ISDIR(st.st_mode))
+        return futimens(fd, never) < 0 ? zl_fail_errno(err, "set the time of '%s'", path) : 0;
     zl_autoclose int model = tree_open(layer, &p, O_RDONLY | O_DIRECTORY, err);
     if (model < 0)
         return -1;

@@ -343,7 +343,14 @@ int tar_next(struct tar *t, struct tar_entry *ret, struct zl_error *err)
 {
     if (t->ended)
         return 0;
-    if (tar_skip(t, t->left + t->padding, err) < 0)
+    if (tar_skip(t, t->left, err) < 0)
+        return -1;
+    int rest = t->padding ? more(t, err) : 1;
+    if (rest <= 0) { /* umoci insert ends without padding, and Go takes it */
+        t->ended = rest == 0;
+        return rest;
+    }
+    if (tar_skip(t, t->padding, err) < 0)
         return -1;
     t->left = t->padding = 0;
     forget_entry(t);

@@ -146,6 +146,7 @@ class Docker(DockerLike):
     read_only = ["--read-only", "--tmpfs", "/tmp"]
     at_once = []
     knows_oom = True
+    storage = "vfs"
 
     def health(self, name):
         return self.inspect(name, ".State.Health.Status")
@@ -154,7 +155,7 @@ class Docker(DockerLike):
         super().__init__(folder, rootfs_tar)
         (self.folder / "daemon.json").write_text("{}")
         self.start_daemon("dockerd", "--data-root", self.folder / "data", "--exec-root", self.folder / "exec", "--pidfile",
-                          self.folder / "pid", "--host", f"unix://{self.folder}/sock", "--storage-driver", "vfs", "--config-file",
+                          self.folder / "pid", "--host", f"unix://{self.folder}/sock", "--storage-driver", self.storage, "--config-file",
                           self.folder / "daemon.json", "--add-runtime", f"zlayer={OCI}", "--default-runtime", "zlayer",
                           "--exec-opt", "native.cgroupdriver=cgroupfs")
         self.cli("import", rootfs_tar, self.image)

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Pruning the image store: which images are needed, by what core knows (services, their earlier
+ * versions, jobs, standalone containers) and by the containers that there are.
+ */
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/images.h"
+#include "base/imageref.h"
+#include "core/view.h"
+
+struct prune {
+    struct agent *a;
+    char **needed; /* normalized names */
+    size_t n, cap;
+    bool failed; /* there was no memory for one: nothing may be removed */
+    json_t *gone;
+};
+
+static void prune_done(struct prune *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        free(p->needed[i]);
+    free(p->needed);
+}
+
+/* view_image_fn */
+static bool add_needed(void *arg, const char *image)
+{
+    struct prune *p = arg;
+    char name[ZL_IMAGEREF_MAX];
+    const char *why;
+    if (!image || zl_imageref_normalize(image, name, &why) < 0)
+        return true; /* a spec that was accepted has none of these, and none is no image */
+    if (p->n == p->cap) {
+        size_t cap = p->cap ? p->cap * 2 : 32;
+        char **grown = reallocarray(p->needed, cap, sizeof *grown);
+        p->failed |= !grown;
+        if (!grown)
+            return false;
+        p->needed = grown;
+        p->cap = cap;
+    }
+    p->needed[p->n] = strdup(name);
+    p->failed |= !p->needed[p->n];
+    p->n += !p->failed;
+    return !p->failed;
+}
+
+/* "x:1" is needed by "x:1" and by "x:1@sha256:…" with its digest. */
+static bool is_named(const struct prune *p, const char *name, const char *digest)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        const char *at = strchr(p->needed[i], '@');
+        if ((name && strcmp(p->needed[i], name) == 0) || (at && strcmp(at + 1, digest) == 0))
+            return true;
+    }
+    return false;
+}
+
+static bool is_needed(void *arg, const char *name, const char *digest)
+{
+    const struct prune *p = arg;
+    struct runtime *rt = p->a->rt;
+    return is_named(p, name, digest) || (rt->ops->uses_image && rt->ops->uses_image(rt, digest));
+}
+
+static void note_gone(void *arg, const char *name, const char *digest)
+{
+    struct prune *p = arg;
+    (void)json_array_append_new(/* the list is for people: a line less stops nothing */
+                                p->gone,
+                                json_pack("{s:s?, s:s}", "reference", name, "digest", digest));
+}
+
+static int layer_in_use(void *arg, uint32_t layer)
+{
+    const struct prune *p = arg;
+    struct runtime *rt = p->a->rt;
+    return rt->ops->uses_layer && rt->ops->uses_layer(rt, layer);
+}
+
+int images_prune(struct agent *a, bool all, bool plan, json_t **ret, struct zl_error *err)
+{
+    ZL_CLEANUP(prune_done) struct prune p = { .a = a };
+    struct image_freed freed;
+    const struct image_prune how = { .all = all,
+                                     .plan = plan,
+                                     .needed = is_needed,
+                                     .in_use = layer_in_use,
+                                     .gone = note_gone,
+                                     .arg = &p };
+    core_each_image(a->core, add_needed, &p);
+    p.gone = json_array();
+    if (p.failed || !p.gone) {
+        json_decref(p.gone);
+        return zl_fail(err, ZL_ERR_SYSTEM, "prune images: out of memory");
+    }
+    if (image_prune(a->images, &how, &freed, err) < 0) {
+        json_decref(p.gone);
+        return -1;
+    }
+    *ret =
+        json_pack("{s:b, s:o, s:i, s:i, s:i, s:I, s:b}", "plan", plan, "images", p.gone, "n_images",
+                  (int)freed.images, "layers", (int)freed.layers, "blobs", (int)freed.blobs,
+                  "bytes", (json_int_t)freed.bytes, "postponed", freed.postponed);
+    return *ret ? 0 : zl_fail(err, ZL_ERR_SYSTEM, "prune images: out of memory");
+}
