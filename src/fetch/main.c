@@ -14,8 +14,11 @@
 #include "fetch/archive.h"
 #include "fetch/confine.h"
 #include "fetch/import.h"
+#include "fetch/ordered.h"
 #include "fetch/progress.h"
 #include "fetch/pull.h"
+#include "fetch/save.h"
+#include "fetch/verify.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/lsan_interface.h>
@@ -27,17 +30,20 @@ __attribute__((visibility("default"))) int __lsan_is_turned_off(void)
 }
 #endif
 
-enum { EXIT_USAGE = 2 };
+enum { EXIT_USAGE = 2, ARCHIVE_FD = 3 };
 
 static const char usage[] =
     "usage: zlayer-fetch import --root DIR --reference NAME SOURCE\n"
     "       zlayer-fetch pull --root DIR --reference NAME < ORDER\n"
     "       zlayer-fetch login --root DIR --reference REGISTRY/any < ORDER\n"
+    "       zlayer-fetch load --root DIR SOURCE\n"
+    "       zlayer-fetch save --root DIR < IMAGES 3> ARCHIVE\n"
+    "       zlayer-fetch verify --root DIR < IMAGES\n"
     "\n"
     "SOURCE is /abs/rootfs.tar[.gz|.zst], /abs/module.wasm, oci:/abs/DIR[:TAG], "
     "oci-archive:/abs/FILE[:TAG],\n"
     "docker-archive:/abs/FILE[:REFERENCE], dir:/abs/DIR, or archive:/abs/FILE, which is one of the "
-    "two. ORDER is a JSON object: src/fetch/order.h.\n"
+    "two. ORDER and IMAGES are JSON objects: src/fetch/order.h, ordered.h.\n"
     "\n"
     "  --root DIR        the state folder, which holds images/ and layers/\n"
     "  --reference NAME  what the image will be called; repeated in the last line\n"
@@ -169,12 +175,86 @@ static int login(const struct options *o, const char *unused, char digest[DIGEST
     return registry_check(&t.registry, err);
 }
 
+/* import_fn: one of several; arg takes the last one's digest. */
+static int tell_image(void *arg, const char *digest, const char *const *names, struct zl_error *err)
+{
+    char name[ZL_IMAGEREF_MAX];
+    const char *why;
+    size_t told = 0;
+    (void)err;
+    memcpy(arg, digest, DIGEST_SIZE);
+    for (; *names; names++) {
+        if (zl_imageref_normalize(*names, name, &why) == 0) {
+            progress_image(digest, name);
+            told++;
+        }
+    }
+    if (!told)
+        progress_image(digest, NULL);
+    return 0;
+}
+
+/* All images of an archive, which brings their names. */
+static int load(const struct options *o, const char *source_text, char digest[DIGEST_SIZE],
+                struct zl_error *err)
+{
+    ZL_CLEANUP(source_close) struct source source = SOURCE_CLOSED;
+    ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
+    if (source_open(source_text, &source, err) < 0 || open_work(o->root, false, &work, err) < 0)
+        return -1;
+    return import_source(&work, &source, true, tell_image, digest, err);
+}
+
+/* The archive goes to descriptor 3, which the agent gave. */
+static int save(const struct options *o, const char *unused, char digest[DIGEST_SIZE],
+                struct zl_error *err)
+{
+    zl_autojson struct zl_json doc = { 0 };
+    ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
+    struct ordered order;
+    (void)unused;
+    digest[0] = '\0';
+    if (open_work(o->root, false, &work, err) < 0 ||
+        ordered_read(STDIN_FILENO, &doc, &order, err) < 0)
+        return -1;
+    return save_images(&work, &order, ARCHIVE_FD, err);
+}
+
+/* Says of each image whether it is whole; one that is not does not stop the others. */
+static int verify(const struct options *o, const char *unused, char digest[DIGEST_SIZE],
+                  struct zl_error *err)
+{
+    zl_autojson struct zl_json doc = { 0 };
+    ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
+    struct ordered order;
+    size_t bad = 0;
+    (void)unused;
+    digest[0] = '\0';
+    if (open_work(o->root, false, &work, err) < 0 ||
+        ordered_read(STDIN_FILENO, &doc, &order, err) < 0)
+        return -1;
+    for (size_t i = 0; i < order.images.n; i++) {
+        const struct ordered_image *image = &order.images.v[i];
+        struct zl_error why;
+        bool is_whole = verify_image(&work, image->digest, &why) == 0;
+        progress_verified(image->digest, image->names.n ? image->names.v[0] : NULL,
+                          is_whole ? NULL : why.msg);
+        bad += !is_whole;
+    }
+    return bad ? zl_fail(err, ZL_ERR_INVALID, "%zu of %zu images are damaged", bad, order.images.n)
+               : 0;
+}
+
 static const struct command {
     const char *name;
     int n_args;
+    bool needs_reference;
     int (*run)(const struct options *o, const char *arg, char digest[DIGEST_SIZE],
                struct zl_error *err);
-} commands[] = { { "import", 1, import }, { "pull", 0, pull }, { "login", 0, login } };
+} commands[] = {
+    { "import", 1, true, import }, { "pull", 0, true, pull },  { "login", 0, true, login },
+    { "load", 1, false, load },    { "save", 0, false, save }, { "verify", 0, false, verify },
+};
 
 /* NULL: there is none of these words. */
 static const struct command *find_command(int n, char **words)
@@ -191,7 +271,8 @@ static int run(const struct options *o, const struct command *c, const char *arg
 {
     char reference[ZL_IMAGEREF_MAX], digest[DIGEST_SIZE];
     const char *why;
-    if (zl_imageref_normalize(o->reference, reference, &why) < 0)
+    reference[0] = '\0';
+    if (o->reference && zl_imageref_normalize(o->reference, reference, &why) < 0)
         return zl_fail(err, ZL_ERR_INVALID, "'%s' is not an image reference: %s", o->reference,
                        why);
     if (c->run(o, arg, digest, err) < 0) /* and its work is closed: see below */
@@ -214,7 +295,7 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     const struct command *command = find_command(argc - optind, argv + optind);
-    if (!command || !o.root || !o.reference) {
+    if (!command || !o.root || command->needs_reference != (o.reference != NULL)) {
         (void)fputs(usage, stderr);
         return EXIT_USAGE;
     }

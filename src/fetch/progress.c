@@ -37,6 +37,12 @@ void progress_image(const char *digest, const char *reference)
     say(json_pack("{s:s, s:s, s:s?}", "status", "image", "digest", digest, "reference", reference));
 }
 
+void progress_verified(const char *digest, const char *reference, const char *damage)
+{
+    say(json_pack("{s:s, s:s, s:s?, s:s?}", "status", "verified", "digest", digest, "reference",
+                  reference, "damage", damage));
+}
+
 void progress_done(const char *digest, const char *reference)
 {
     say(json_pack("{s:s, s:s, s:s}", "status", "done", "digest", digest, "reference", reference));

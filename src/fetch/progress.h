@@ -4,6 +4,7 @@
  *   {"status":"layer","digest":"sha256:…","current":N,"total":N}     digest null while not known
  *   {"status":"image","digest":"sha256:…","reference":"…"}   one of several is in the store; the
  *                                                            reference is null when it has none
+ *   {"status":"verified","digest":"sha256:…","reference":"…","damage":null}
  *   {"status":"done","digest":"sha256:…","reference":"…"}            the last line, exit 0
  *   {"status":"error","kind":"invalid","message":"…"}                the last line, exit 1
  * When nobody reads any more, SIGPIPE ends the program; what it leaves, the next one removes.
@@ -23,6 +24,8 @@ struct progress {
 /* Bytes of the layer; prints at most ten lines a second, and one when current reaches total. */
 void progress_layer(struct progress *p, uint64_t more);
 void progress_image(const char *digest, const char *reference);
+/* damage: what is wrong with it; NULL: nothing. */
+void progress_verified(const char *digest, const char *reference, const char *damage);
 void progress_done(const char *digest, const char *reference);
 void progress_error(const struct zl_error *cause);
 
