@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Makes one system call of a program fail, or kills the program there. Calls of the program (P) and
- * of all that it starts (C) are counted from 1 on, each for themselves, up to the execve(2) of what
- * is not the program itself: so the same call has the same number each time.
+ * of each process that it starts (C, D … by birth) are counted from 1 on, up to the execve(2) of
+ * what is not the program itself: so the same call has the same number each time.
  *
- *   failcall count LOG PROGRAM ARG...        runs it; LOG gets a line "<P|C> <n> <call> <path>"
- * each failcall fail:P:N:ERRNO LOG PROGRAM ...  the N-th of P (or C) does nothing and returns
- * -ERRNO failcall kill:P:N LOG PROGRAM ...        before the N-th of P (or C) the program gets
+ *   failcall count LOG PROGRAM ARG...        runs it; LOG gets a line "<P|C|D…> <n> <call> <path>"
+ * each failcall fail:P:N:ERRNO LOG PROGRAM ...  the N-th of P (or C …) does nothing and returns
+ * -ERRNO failcall kill:P:N LOG PROGRAM ...        before the N-th of P (or C …) the program gets
  * SIGKILL
  *
  * Exits as the program does (128 + signal). LOG ends with "alive <pid>...": which of the processes
@@ -31,6 +31,8 @@ enum { PROCESSES = 64 };
 
 static struct process {
     pid_t pid;
+    char who;
+    unsigned long count;
     unsigned long long call;
     bool failing;
 } processes[PROCESSES];
@@ -40,7 +42,7 @@ static struct {
     char who; /* whose call is meant */
     unsigned long at;
     int error;
-    unsigned long count_p, count_c;
+    char next;              /* who is born next */
     unsigned long long brk; /* where the heap ends: what a brk(2) that fails returns */
     pid_t program;
     FILE *log;
@@ -54,7 +56,8 @@ static struct process *find(pid_t pid)
             return &processes[i];
     for (size_t i = 0; i < PROCESSES; i++)
         if (!processes[i].pid) {
-            processes[i] = (struct process){ .pid = pid };
+            processes[i] =
+                (struct process){ .pid = pid, .who = pid == all.program ? 'P' : all.next++ };
             return &processes[i];
         }
     fprintf(stderr, "failcall: too many processes\n");
@@ -79,16 +82,13 @@ static void entered(struct process *p, const struct __ptrace_syscall_info *info)
     char path[256] = "";
     unsigned long long number = info->entry.nr;
 
-    char who = p->pid == all.program ? 'P' : 'C';
-    unsigned long *count = who == 'P' ? &all.count_p : &all.count_c;
-
     p->call = number;
-    ++*count;
+    p->count++;
     if (number == SYS_openat || number == SYS_openat2)
         read_text(p->pid, info->entry.args[1], path, sizeof path);
-    fprintf(all.log, "%c %lu %s %s\n", who, *count, name ? name : "?", path);
+    fprintf(all.log, "%c %lu %s %s\n", p->who, p->count, name ? name : "?", path);
     free(name);
-    if (*count != all.at || who != all.who)
+    if (p->count != all.at || p->who != all.who)
         return;
     fflush(all.log);
     if (all.kill)
@@ -219,6 +219,7 @@ int main(int argc, char **argv)
     if (argc < 4)
         return 125;
     parse(argv[1]);
+    all.next = 'C';
     all.log = fopen(argv[2], "we");
     all.program = fork();
     if (all.program == 0) {

@@ -129,22 +129,29 @@ static int reap(struct carry_proc *p)
 
     do
         rc = waitid(P_PID, (id_t)p->pid, &info, WEXITED);
-    while (rc < 0 && errno == EINTR);
+    while (rc < 0 && errno != ECHILD); /* a child of ours: there is no other answer */
     if (p->pidfd >= 0)
         (void)close(p->pidfd);
     *p = (struct carry_proc){ .pidfd = -1 };
     return info.si_code == CLD_EXITED ? 0 : info.si_status;
 }
 
+/* It is ending anyway, or stuck. Not reaped yet, so its number is its own still. */
+static void put_down(const struct carry_proc *p)
+{
+    if (k_pidfd_send_signal(p->pidfd, SIGKILL) < 0)
+        (void)kill(p->pid, SIGKILL);
+}
+
 void spawn_end(struct carry_proc *p)
 {
-    (void)k_pidfd_send_signal(p->pidfd, SIGKILL); /* it is ending anyway, or stuck */
+    put_down(p);
     (void)reap(p);
 }
 
 static int failed(const struct shared *shared, struct carry_proc *p, struct zl_error *err)
 {
-    (void)k_pidfd_send_signal(p->pidfd, SIGKILL); /* it is ending anyway, or stuck */
+    put_down(p);
     int signal = reap(p);
     if (shared->report.step != STEP_NONE)
         return step_error(&shared->report, err);
@@ -182,40 +189,51 @@ static int take_listener(struct spawn *s, struct carry_proc *p, struct zl_error 
     return rc;
 }
 
+/* The child, whose own report tells more if there is one, cannot be spoken with: what, and errno.
+ */
+static int lost(struct spawn *s, struct carry_proc *p, const char *what, struct zl_error *err)
+{
+    if (s->child.shared->report.step != STEP_NONE)
+        return failed(s->child.shared, p, err);
+    (void)zl_fail_errno(err, "%s", what);
+    spawn_end(p);
+    return -1;
+}
+
+/* What the child waits for. */
+static int answer(struct spawn *s, int sync, char word, struct carry_proc *p, struct zl_error *err)
+{
+    const struct carry_start *how = s->child.how;
+    int rc = word == STEP_USER_NS ? userns_write_maps(s->child.plan, p->pid, err)
+                                  : how->before_pivot(how->before_pivot_arg, p, err);
+
+    if (rc < 0) {
+        spawn_end(p);
+        return -1;
+    }
+    return send(sync, &word, 1, MSG_NOSIGNAL) == 1
+               ? 0
+               : lost(s, p, "send the container's first process its answer", err);
+}
+
 /* Hears how far the child came; end-of-file is the exec (close-on-exec) or the child's end. */
 static int follow(struct spawn *s, int sync, struct carry_proc *p, struct zl_error *err)
 {
-    const struct carry_start *how = s->child.how;
-
     for (;;) {
         char word = 0;
         ssize_t n = recv(sync, &word, 1, 0);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return zl_fail_errno(err, "hear from the container's first process");
+            return lost(s, p, "hear from the container's first process", err);
         if (n == 0)
-            return s->child.shared->report.step == STEP_NONE && how->gate < 0
+            return s->child.shared->report.step == STEP_NONE && s->child.how->gate < 0
                        ? 0
                        : failed(s->child.shared, p, err);
         if (word == STEP_GATE)
             return 0;
-        if (word == STEP_SECCOMP) {
-            if (take_listener(s, p, err) < 0)
-                return -1;
-            continue;
-        }
-        if (word == STEP_USER_NS) {
-            if (userns_write_maps(s->child.plan, p->pid, err) < 0) {
-                spawn_end(p);
-                return -1;
-            }
-        } else if (how->before_pivot(how->before_pivot_arg, p, err) < 0) {
-            (void)failed(s->child.shared, p, NULL); /* the hook's own error is the story */
+        if ((word == STEP_SECCOMP ? take_listener(s, p, err) : answer(s, sync, word, p, err)) < 0)
             return -1;
-        }
-        if (send(sync, &word, 1, MSG_NOSIGNAL) != 1)
-            return failed(s->child.shared, p, err);
     }
 }
 

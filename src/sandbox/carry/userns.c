@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/nsfs.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -69,7 +70,8 @@ int child_time_ns(struct child *k)
     if (fd < 0 || setns(fd, CLONE_NEWTIME) < 0)
         return child_fail(k, STEP_TIME_NS, NULL, NULL);
     k->last_ns = 0; /* a trace begins anew: the clock has jumped */
-    return close(fd);
+    (void)close(fd);
+    return 0;
 }
 
 /* ---- the process between ---- */
@@ -238,28 +240,45 @@ int userns_write_maps(const struct plan *p, pid_t pid, struct zl_error *err)
 
 /* ---- what is bound ---- */
 
-/* A user namespace with these maps, for mount_setattr(2); nobody lives in it. */
+/* Lives until it is killed, or whoever made it ended. */
+static _Noreturn void hold(int maker)
+{
+    struct pollfd ended = { .fd = maker, .events = POLLIN };
+
+    while (poll(&ended, 1, -1) != 1)
+        ;
+    _exit(0);
+}
+
+static int map_and_open(const struct plan *p, const struct plan_mount *m, pid_t pid,
+                        struct zl_error *err)
+{
+    char path[48];
+    int fd;
+
+    if (write_map(p, m->uid_map, pid, "uid_map", err) < 0 ||
+        write_map(p, m->gid_map, pid, "gid_map", err) < 0)
+        return -1;
+    (void)snprintf(path, sizeof path, "/proc/%d/ns/user", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? zl_fail_errno(err, "open '%s'", path) : fd;
+}
+
+/* A user namespace with these maps, for mount_setattr(2); nobody lives in it in the end. */
 static int make_user_ns(const struct plan *p, const struct plan_mount *m, struct zl_error *err)
 {
     struct carry_proc holder = { .pidfd = -1 };
-    char path[48];
-    int fd = -1;
+    zl_autoclose int we = k_pidfd_open(getpid());
+    int fd;
 
+    if (we < 0)
+        return zl_fail_errno(err, "make a user namespace");
     holder.pid = spawn_fork(CLONE_NEWUSER, -1, &holder.pidfd);
     if (holder.pid < 0)
         return zl_fail_errno(err, "make a user namespace");
-    if (holder.pid == 0) {
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        for (;;)
-            (void)pause();
-    }
-    (void)snprintf(path, sizeof path, "/proc/%d/ns/user", (int)holder.pid);
-    if (write_map(p, m->uid_map, holder.pid, "uid_map", err) == 0 &&
-        write_map(p, m->gid_map, holder.pid, "gid_map", err) == 0) {
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-            (void)zl_fail_errno(err, "open '%s'", path);
-    }
+    if (holder.pid == 0)
+        hold(we);
+    fd = map_and_open(p, m, holder.pid, err);
     spawn_end(&holder);
     return fd;
 }
