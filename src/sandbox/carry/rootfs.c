@@ -61,6 +61,24 @@ static int make_component(int dir_fd, const char *name, bool directory)
     return 0;
 }
 
+/* The folder above is there most often. 1 it was, 0 more is missing, -1 and errno. */
+static int make_last(struct child *k, char *path, bool directory)
+{
+    char *name = strrchr(path, '/');
+    int dir_fd, rc;
+
+    if (!name)
+        return 0;
+    *name = '\0'; /* "" is the root itself */
+    dir_fd = open_inside(k, path[0] ? path : ".", O_DIRECTORY);
+    *name = '/';
+    if (dir_fd < 0)
+        return errno == ENOENT ? 0 : -1;
+    rc = make_component(dir_fd, name + 1, directory);
+    (void)close(dir_fd);
+    return rc < 0 ? -1 : 1;
+}
+
 /* Makes what is missing of path, component by component, each looked up anew inside the root. */
 static int make_path(struct child *k, const char *path, bool directory)
 {
@@ -75,6 +93,9 @@ static int make_path(struct child *k, const char *path, bool directory)
     memcpy(walked, path, n + 1);
     while (n > 1 && walked[n - 1] == '/')
         walked[--n] = '\0';
+    int made = make_last(k, walked, directory);
+    if (made)
+        return made < 0 ? -1 : 0;
     while (walked[at] == '/')
         at++;
     while (at < n) {
