@@ -98,6 +98,8 @@ void import_begin(struct agent *a, const char *source, const char *reference,
 /* Whether login opens the registry. */
 void login_begin(struct agent *a, const char *registry, const char *login, api_done_fn done,
                  void *arg);
+void image_task_begin(struct agent *a, const struct api_image_task *task, api_progress_fn progress,
+                      api_done_fn done, void *arg);
 void pull_begin(struct agent *a, const struct api_pull *pull, api_progress_fn progress,
                 api_done_fn done, void *arg);
 

@@ -141,6 +141,12 @@ static void registry_login(void *agent, const char *registry, const char *login,
     login_begin(agent, registry, login, done, arg);
 }
 
+static void image_task(void *agent, const struct api_image_task *task, api_progress_fn progress,
+                       api_done_fn done, void *arg)
+{
+    image_task_begin(agent, task, progress, done, arg);
+}
+
 static void pull(void *agent, const struct api_pull *wish, api_progress_fn progress,
                  api_done_fn done, void *arg)
 {
@@ -177,6 +183,7 @@ const struct api_ops agent_ops = {
     .image_tag = tag_image,
     .image_prune = prune_images,
     .image_import = import,
+    .image_task = image_task,
     .image_pull = pull,
     .registry_login = registry_login,
     .shutdown = end,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "base/json.h"
 #include "runtime/fetch.h"
 #include "runtime/puller.h"
 
@@ -121,6 +122,148 @@ static struct import *import_new(struct agent *a, const char *reference, api_pro
     return i;
 }
 
+/* Begins it, or answers later why not. */
+static void start(struct import *i, const struct fetch_task *task, const char *what)
+{
+    int rc = i->a->imports->n > IMPORTS_MAX
+                 ? zl_fail(&i->failed, ZL_ERR_CONFLICT, "%d imports are under way", IMPORTS_MAX)
+                 : fetch_begin(task, &i->fetch, &i->failed);
+    if (rc < 0) {
+        (void)zl_wrap(&i->failed, "%s", what);
+        event_active(i->refused, EV_TIMEOUT, 0);
+    }
+}
+
+/* ---- load, save, verify ---------------------------------------------------------------------- */
+
+struct loaded {
+    const char *status, *digest, *reference;
+};
+
+static const struct zl_field loaded_fields[] = {
+    { "status", zl_json_string, offsetof(struct loaded, status), ZL_REQUIRED, NULL },
+    { "digest", zl_json_string, offsetof(struct loaded, digest), 0, NULL },
+    { "reference", zl_json_string, offsetof(struct loaded, reference), 0, NULL },
+    { 0 },
+};
+
+/* An image of an archive is in the store: it gets its name, or one by its digest. */
+static void on_loaded(void *arg, const char *line)
+{
+    struct import *i = arg;
+    zl_autojson struct zl_json doc = { 0 };
+    struct loaded l = { .status = "" };
+    char made[64], told[512];
+    if (zl_json_parse(&doc, line, strlen(line), "zlayer-fetch", &i->failed) < 0 ||
+        zl_json_decode(&doc, loaded_fields, &l, &i->failed) < 0)
+        return; /* told at the end */
+    if (strcmp(l.status, "image") != 0 || !l.digest) {
+        i->progress(i->arg, line);
+        return;
+    }
+    if (!l.reference) {
+        (void)snprintf(made, sizeof made, "imported-%.12s", l.digest + strlen("sha256:"));
+        l.reference = made;
+    }
+    if (image_tag(i->a->images, l.reference, l.digest, &i->failed) < 0)
+        return;
+    json_t *v = json_pack("{s:s, s:s, s:s}", "status", "loaded", "digest", l.digest, "reference",
+                          l.reference);
+    size_t n = v ? json_dumpb(v, told, sizeof told - 1, JSON_COMPACT) : 0;
+    json_decref(v);
+    if (n && n < sizeof told) {
+        told[n] = '\0';
+        i->progress(i->arg, told);
+    }
+}
+
+static void on_task_end(void *arg, const struct zl_error *failed, const char *digest)
+{
+    struct import *i = arg;
+    const struct zl_error own = i->failed;
+    (void)digest;
+    i->fetch = NULL; /* it frees itself */
+    finish(i, failed ? failed : &own);
+}
+
+/* What a task is about, by digest. */
+struct choice {
+    struct agent *a;
+    json_t *images;
+    struct zl_error *err;
+};
+
+static int choose(void *arg, const struct image *image)
+{
+    struct choice *c = arg;
+    bool named = strncmp(image->normalized, "sha256:", 7) != 0;
+    json_t *v = named
+                    ? json_pack("{s:s, s:[s]}", "digest", image->digest, "names", image->normalized)
+                    : json_pack("{s:s}", "digest", image->digest);
+    return json_array_append_new(c->images, v) < 0
+               ? zl_fail(c->err, ZL_ERR_SYSTEM, "choose images: out of memory")
+               : 0;
+}
+
+static int choose_all(struct choice *c, const struct zl_strs *names)
+{
+    if (!names->n)
+        return image_each(c->a->images, choose, c, c->err);
+    for (size_t i = 0; i < names->n; i++) {
+        autoimage struct image *image = NULL;
+        if (image_find(c->a->images, names->v[i], &image, c->err) < 0 || choose(c, image) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static char *make_order(struct agent *a, const struct api_image_task *t, struct zl_error *err)
+{
+    struct choice c = { a, json_array(), err };
+    char *text = NULL;
+    if (!c.images)
+        (void)zl_fail(err, ZL_ERR_SYSTEM, "choose images: out of memory");
+    else if (choose_all(&c, &t->images) == 0) {
+        json_t *order = json_pack("{s:O, s:b}", "images", c.images, "docker", t->docker);
+        text = order ? json_dumps(order, JSON_COMPACT) : NULL;
+        json_decref(order);
+        if (!text)
+            (void)zl_fail(err, ZL_ERR_SYSTEM, "choose images: out of memory");
+    }
+    json_decref(c.images);
+    return text;
+}
+
+void image_task_begin(struct agent *a, const struct api_image_task *t, api_progress_fn progress,
+                      api_done_fn done, void *arg)
+{
+    static const char *const commands[] = {
+        [API_IMAGE_LOAD] = "load", [API_IMAGE_SAVE] = "save", [API_IMAGE_VERIFY] = "verify"
+    };
+    struct import *i = import_new(a, "", progress, done, arg);
+    if (!i)
+        return;
+    zl_autofree char *order = t->source ? NULL : make_order(a, t, &i->failed);
+    if (!order && !t->source) {
+        event_active(i->refused, EV_TIMEOUT, 0);
+        return;
+    }
+    const struct fetch_task task = {
+        .base = a->base,
+        .root_dir = a->cfg.root_dir,
+        .command = commands[t->kind],
+        .source = t->source,
+        .order = order,
+        .archive_fd = t->fd,
+        .on_line = t->kind == API_IMAGE_LOAD ? on_loaded : on_line,
+        .on_end = on_task_end,
+        .arg = i,
+    };
+    start(i, &task, commands[t->kind]);
+}
+
+/* ---- import ---------------------------------------------------------------------------------- */
+
 void import_begin(struct agent *a, const char *source, const char *reference,
                   api_progress_fn progress, api_done_fn done, void *arg)
 {
@@ -137,13 +280,7 @@ void import_begin(struct agent *a, const char *source, const char *reference,
         .on_end = on_imported,
         .arg = i,
     };
-    int rc = a->imports->n > IMPORTS_MAX
-                 ? zl_fail(&i->failed, ZL_ERR_CONFLICT, "%d imports are under way", IMPORTS_MAX)
-                 : fetch_begin(&task, &i->fetch, &i->failed);
-    if (rc < 0) {
-        (void)zl_wrap(&i->failed, "import '%s'", reference);
-        event_active(i->refused, EV_TIMEOUT, 0);
-    }
+    start(i, &task, "import");
 }
 
 static void no_line(void *arg, const char *line)

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Images of the store; the agent imports and pulls them by zlayer-fetch, whose progress passes
  * through. */
+#include <event2/bufferevent.h>
+#include <event2/http.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include "api/call.h"
 #include "api/shape.h"
@@ -99,6 +103,95 @@ static void on_progress(void *arg, const char *line)
         (void)stream_line(c, v); /* the call is busy: it stays when its client does not */
     else
         json_decref(v);
+}
+
+struct image_task {
+    struct zl_strs images;
+    const char *source;
+    bool docker;
+    int64_t fd;
+};
+
+static const struct zl_field load_fields[] = {
+    { "source", zl_json_string, offsetof(struct image_task, source), ZL_REQUIRED },
+    { 0 },
+};
+static const struct zl_field save_fields[] = {
+    { "images", zl_json_strs, offsetof(struct image_task, images), ZL_REQUIRED },
+    { "docker", zl_json_bool, offsetof(struct image_task, docker), 0 },
+    { "fd", zl_json_i64, offsetof(struct image_task, fd), ZL_REQUIRED },
+    { 0 },
+};
+static const struct zl_field verify_fields[] = {
+    { "images", zl_json_strs, offsetof(struct image_task, images), 0 },
+    { 0 },
+};
+
+static void task_done(struct api_call *c, uint64_t id, const struct api_where *where)
+{
+    (void)id;
+    (void)where;
+    if (stream_line(c, json_pack("{s:s}", "event", "done")))
+        stream_end(c);
+}
+
+static void begin_task(struct api_call *c, enum api_image_task_kind kind,
+                       const struct image_task *t, int fd)
+{
+    const struct api_image_task task = {
+        .kind = kind, .source = t->source, .images = t->images, .docker = t->docker, .fd = fd
+    };
+    c->then = task_done;
+    c->busy = true;
+    stream_begin(c);
+    c->server->ops->image_task(c->server->agent, &task, on_progress, call_op_done, c);
+}
+
+static void post_load(struct api_call *c)
+{
+    struct image_task t = { .source = NULL };
+    if (call_decode(c, load_fields, &t) == 0)
+        begin_task(c, API_IMAGE_LOAD, &t, 0);
+}
+
+static void post_verify(struct api_call *c)
+{
+    struct image_task t = { .source = NULL };
+    if (call_decode(c, verify_fields, &t) == 0)
+        begin_task(c, API_IMAGE_VERIFY, &t, 0);
+}
+
+/*
+ * A descriptor of the client's, by its number: what the client itself has opened, with its rights,
+ * and nothing that it could only name (pidfd_getfd(2)). The peer is who connected (unix(7)).
+ */
+static int take_client_fd(struct api_call *c, int64_t number, struct zl_error *err)
+{
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    struct bufferevent *be =
+        evhttp_connection_get_bufferevent(evhttp_request_get_connection(c->req));
+    if (getsockopt(bufferevent_getfd(be), SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        return zl_fail_errno(err, "find the client's process");
+    zl_autoclose int process = (int)syscall(SYS_pidfd_open, peer.pid, 0);
+    if (process < 0)
+        return zl_fail_errno(err, "open the client's process");
+    int fd = (int)syscall(SYS_pidfd_getfd, process, (int)number, 0);
+    return fd >= 0 ? fd : zl_fail_errno(err, "take descriptor %d of the client", (int)number);
+}
+
+static void post_save(struct api_call *c)
+{
+    struct image_task t = { .source = NULL };
+    struct zl_error err = { 0 };
+    if (call_decode(c, save_fields, &t) < 0)
+        return;
+    zl_autoclose int fd = t.images.n ? take_client_fd(c, t.fd, &err)
+                                     : zl_fail(&err, ZL_ERR_INVALID, "save: no image is named");
+    if (fd < 0)
+        reply_error(c, &err);
+    else
+        begin_task(c, API_IMAGE_SAVE, &t, fd);
 }
 
 static void imported(struct api_call *c, uint64_t id, const struct api_where *where)
@@ -237,6 +330,9 @@ const struct api_route image_routes[] = {
     { "POST",   "/api/v1/images/import", post_import,  "operator", "NDJSON: progress, then {event: done} or an error" },
     { "POST",   "/api/v1/registries/login", post_login, "operator", "whether {registry, login} opens the registry; nothing is kept" },
     { "POST",   "/api/v1/images/pull",   post_pull,    "operator", "NDJSON: progress, {status: stored, digest}, then {event: done} or an error" },
+    { "POST",   "/api/v1/images/load",   post_load,    "operator", "all images of an archive, with their names. NDJSON: progress, {status: loaded}, {event: done}" },
+    { "POST",   "/api/v1/images/save",   post_save,    "operator", "images as an archive into a descriptor of the client's. NDJSON" },
+    { "POST",   "/api/v1/images/verify", post_verify,  "operator", "whether images are whole. NDJSON: {status: verified, damage}, {event: done} or an error" },
     { "POST",   "/api/v1/images/prune",  post_prune,   "operator", "forgets images that nobody needs; query: all (named ones too), plan (only says which)" },
     { "GET",    "/api/v1/images/{ref}",  get_image,    "reader",   "names, config, history and layers of an image" },
     { "POST",   "/api/v1/images/{ref}/tag", post_tag,  "operator", "another name for it: {reference}" },

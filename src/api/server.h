@@ -38,6 +38,16 @@ struct api_archive {
     bool keep_owner, same_types;
 };
 
+enum api_image_task_kind { API_IMAGE_LOAD, API_IMAGE_SAVE, API_IMAGE_VERIFY };
+
+struct api_image_task {
+    enum api_image_task_kind kind;
+    const char *source;    /* of load: "archive:/abs/file" */
+    struct zl_strs images; /* of the others, by any name; verify: none are all */
+    bool docker;           /* of save: for docker load, too */
+    int fd;                /* of save: the archive goes there; borrowed for the call */
+};
+
 struct api_info {
     const char *version, *runtime, *root_dir, *runtime_dir, *socket;
     int pid;
@@ -92,6 +102,8 @@ struct api_ops {
     /* source: "/abs/rootfs.tar", "oci:/abs/dir[:tag]". */
     void (*image_import)(void *agent, const char *source, const char *reference,
                          api_progress_fn progress, api_done_fn done, void *arg);
+    void (*image_task)(void *agent, const struct api_image_task *task, api_progress_fn progress,
+                       api_done_fn done, void *arg);
     void (*image_pull)(void *agent, const struct api_pull *pull, api_progress_fn progress,
                        api_done_fn done, void *arg);
     /* Whether login (as in struct api_pull) opens the registry; nothing is kept. */

@@ -175,16 +175,21 @@ static int order_fd(const char *order, struct zl_error *err)
 static int launch(struct fetch *f, const struct fetch_task *t, struct zl_error *err)
 {
     zl_autofree char *program = NULL, *command = strdup(t->command), *root = strdup(t->root_dir),
-                     *reference = strdup(t->reference),
+                     *reference = strdup(t->reference ? t->reference : ""),
                      *source = strdup(t->source ? t->source : "");
     char root_flag[] = "--root", ref_flag[] = "--reference", end[] = "--";
     if (!command || !root || !reference || !source)
         return zl_fail_errno(err, "start zlayer-fetch");
     if (zl_helper_path("zlayer-fetch", &program, err) < 0)
         return -1;
-    char *const argv[] = { program,  command,   root_flag, root,
-                           ref_flag, reference, end,       t->source ? source : NULL,
-                           NULL };
+    char *argv[9] = { program, command, root_flag, root };
+    size_t n = 4;
+    if (t->reference) {
+        argv[n++] = ref_flag;
+        argv[n++] = reference;
+    }
+    argv[n++] = end;
+    argv[n] = t->source ? source : NULL;
     int pair[2];
     zl_autoclose int order = t->order ? order_fd(t->order, err) : -1;
     if (t->order && order < 0)
@@ -197,7 +202,10 @@ static int launch(struct fetch *f, const struct fetch_task *t, struct zl_error *
         return zl_fail_errno(err, "make a pipe");
     struct zl_child child;
     struct zl_launch fetch = {
-        .program = program, .argv = argv, .fds = { order, theirs, 2 }, .n_fds = 3
+        .program = program,
+        .argv = argv,
+        .fds = { order, theirs, 2, t->archive_fd },
+        .n_fds = t->archive_fd > 0 ? 4 : 3,
     };
     if (zl_launch(&fetch, &child, err) < 0)
         return -1;

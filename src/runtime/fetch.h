@@ -17,9 +17,10 @@ struct fetch_task {
     struct event_base *base;
     const char *root_dir;
     const char *command;   /* "import", "pull", "push" */
-    const char *reference; /* --reference */
+    const char *reference; /* --reference; NULL: none */
     const char *source;    /* the argument behind; NULL: none */
     const char *order;     /* its stdin; NULL: nothing */
+    int archive_fd;        /* its descriptor 3, borrowed; 0: none */
     /* A line of progress: a JSON object. */
     void (*on_line)(void *arg, const char *line);
     /* Once, when the process has ended, never from inside fetch_begin(). failed NULL: done, and

@@ -94,3 +94,57 @@ def test_prune_keeps_what_a_service_or_a_container_needs(host, add):
     host.zlayer("container", "rm", "--force", "box")
     until(lambda: old in {i["digest"] for i in host.json("image", "prune")["images"]} or None, "the container's image goes after it")
     host.zlayer("down")
+
+
+# ---- archives -----------------------------------------------------------------------------------
+
+def test_what_is_saved_loads_again_with_the_same_digests(host, add):
+    one, two = add("one", "one"), add("two", "team/two:2")
+    host.zlayer("save", "one", "team/two:2", "-o", "saved.tar")
+    saved = (host.folder / "saved.tar").read_bytes()
+    host.zlayer("save", "one", "team/two:2", "-o", "again.tar")
+    assert (host.folder / "again.tar").read_bytes() == saved
+    host.zlayer("image", "rm", "one", "team/two:2")
+    out = host.zlayer("load", "-i", "saved.tar").stdout
+    assert f"docker.io/library/one:latest {one}\n" in out and f"docker.io/team/two:2 {two}\n" in out
+    assert {("docker.io/library/one:latest", one), ("docker.io/team/two:2", two)} <= names(host)
+    assert {json.loads(line)["damage"] for line in host.zlayer("image", "verify", "--format", "json").stdout.splitlines()
+            if "verified" in line} == {None}
+    host.zlayer("image", "rm", "one")
+    host.zlayer("import", "oci-archive:saved.tar:docker.io/library/one:latest", "-t", "alone")
+    assert host.json("image", "inspect", "alone")["digest"] == one
+
+
+def test_save_and_load_work_in_pipes(host, add):
+    digest = add("one", "one")
+    p = subprocess.run([w.BUILD / "src/cli/zlayer", "save", "one"], env=host.env, cwd=host.folder, stdout=subprocess.PIPE, check=True)
+    host.zlayer("image", "rm", "one")
+    q = subprocess.run([w.BUILD / "src/cli/zlayer", "load"], env=host.env, cwd=host.folder, input=p.stdout, stdout=subprocess.PIPE, check=True)
+    assert f"docker.io/library/one:latest {digest}".encode() in q.stdout
+    assert "no image 'nothing'" in host.zlayer("save", "nothing", "-o", "x.tar", code=1).stderr
+    assert not (host.folder / "x.tar").exists()
+    assert "holds no image" in host.zlayer("load", "-i", "rootfs.tar", code=1).stderr
+    assert "it is no root file system but an image" in host.zlayer("import", save_one(host), "-t", "x", code=1).stderr
+
+
+def save_one(host):
+    host.zlayer("save", "one", "-o", "one.tar")
+    return "one.tar"
+
+
+def test_verify_names_what_was_changed(host, add):
+    digest = add("one", "one")
+    shown = host.json("image", "inspect", "one")
+    assert "one:latest: whole" in host.zlayer("image", "verify", "one").stdout
+    file = host.root / f"layers/{shown['layers'][0]['number']}/fs/etc/text"
+    before = file.stat()
+    file.write_text("ONE")
+    w.os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    r = host.zlayer("image", "verify", "one", code=1)
+    assert "'/etc/text': its content is not what the image says" in r.stdout
+    blob = host.root / "images/blobs/sha256" / shown["layers"][0]["digest"][7:]
+    blob.write_bytes(blob.read_bytes().replace(b"etc/text", b"etc/TEXT"))
+    r = host.zlayer("image", "verify", "one", code=1)
+    assert "the digest of the layer is" in r.stdout or "damaged" in r.stdout
+    assert "1 of 1 images are damaged" in r.stderr
+    assert digest in str(names(host))

@@ -206,3 +206,35 @@ def test_one_file_of_2_GB(folder, docker):
     sh("umoci", "repack", "--image", f"{at}:t", bundle)
     sh("rm", "-rf", bundle)
     same(ours(folder, f"oci:{at}:t"), umocis(folder, at))
+
+
+# ---- archives between engines -------------------------------------------------------------------
+
+def store_with(folder, source):
+    root = pathlib.Path(tempfile.mkdtemp(prefix="store.", dir=folder))
+    said = [json.loads(line) for line in sh(FETCH, "load", "--root", root, source).splitlines()]
+    return root, {line["reference"]: line["digest"] for line in said if line["status"] == "image"}
+
+
+def test_docker_and_podman_load_what_we_save(folder, docker, busybox_tar):
+    docker.cli("save", "--output", folder / "busybox.tar", docker.image)
+    root, images = store_with(folder, f"archive:{folder}/busybox.tar")
+    assert list(images) == ["docker.io/library/zlayer-test:latest"]
+    order = {"docker": True, "images": [{"digest": d, "names": ["docker.io/library/from-zlayer:1"]} for d in images.values()]}
+    (folder / "order").write_text(json.dumps(order))
+    with open(folder / "order") as stdin, open(folder / "saved.tar", "w") as out:
+        subprocess.run(["sh", "-c", f"{FETCH} save --root {root} 3>&1 >/dev/null"], stdin=stdin, stdout=out, check=True)
+    assert "from-zlayer:1" in docker.cli("load", "--input", folder / "saved.tar").stdout
+    assert docker.run("from-zlayer:1", "echo", "loaded").stdout == "loaded\n"
+    podman = engines.Podman(folder / "podman", busybox_tar) if (folder / "podman").mkdir() is None else None
+    try:
+        assert "from-zlayer:1" in podman.cli("load", "--input", folder / "saved.tar").stdout
+        assert podman.run("from-zlayer:1", "echo", "loaded").stdout == "loaded\n"
+        podman.cli("save", "--format", "docker-archive", "--output", folder / "podman.tar", "from-zlayer:1")
+    finally:
+        left = podman.close()
+    assert not left, left
+    again, theirs = store_with(folder, f"archive:{folder}/podman.tar")
+    assert list(theirs) == ["docker.io/library/from-zlayer:1"]
+    for path in (root, again):
+        shutil.rmtree(path)
