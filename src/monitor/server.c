@@ -373,6 +373,13 @@ static void listener_ready(void *arg, uint32_t events)
     (void)add_connection(s, sock, own, NULL); /* on failure the peer sees the close */
 }
 
+static int listen_at(struct server *s, int sock, struct zl_error *err)
+{
+    if (listen(sock, BACKLOG) < 0)
+        return zl_fail_errno(err, "listen on the control socket");
+    return loop_watch(s->loop, &s->source, sock, EPOLLIN, listener_ready, s, err);
+}
+
 int server_listen(struct server *s, int dir_fd, struct zl_error *err)
 {
     struct sockaddr_un address;
@@ -387,10 +394,10 @@ int server_listen(struct server *s, int dir_fd, struct zl_error *err)
     (void)umask(mask);
     if (rc < 0)
         return zl_fail_errno(err, "bind the control socket '%s'", MON_CTL);
-    if (listen(sock, BACKLOG) < 0)
-        return zl_fail_errno(err, "listen on the control socket");
-    if (loop_watch(s->loop, &s->source, sock, EPOLLIN, listener_ready, s, err) < 0)
+    if (listen_at(s, sock, err) < 0) {
+        (void)unlinkat(dir_fd, MON_CTL, 0); /* nobody would ever answer there */
         return -1;
+    }
     s->listener = zl_take_fd(&sock);
     return 0;
 }

@@ -12,7 +12,9 @@ int mapping_open(int memfd, struct mapping *ret, struct zl_error *err)
     int wanted = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
     int seals = fcntl(memfd, F_GET_SEALS);
 
-    if (seals < 0 || (seals & wanted) != wanted || fstat(memfd, &st) < 0 || st.st_size == 0)
+    if ((seals < 0 && errno != EINVAL) || fstat(memfd, &st) < 0)
+        return zl_fail_errno(err, "look at the plan");
+    if (seals < 0 || (seals & wanted) != wanted || st.st_size == 0)
         return zl_fail(err, ZL_ERR_INVALID, "the plan is not a sealed memfd");
     void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, memfd, 0);
     if (bytes == MAP_FAILED)

@@ -161,7 +161,7 @@ def faults(busybox_tar):
 
 
 NAMES_A_THING = re.compile(r"'[^']+'")
-NAMES_A_STEP = re.compile(r"\b(set|mount|make|open|read|write|join|mask|bring|drop|wait|look|clone|change|execute|load|enter|find|lock|rename|create|send|begin|map|hear|list|prepare|return|start)\b")
+NAMES_A_STEP = re.compile(r"\b(set|mount|make|open|read|write|join|mask|bring|drop|wait|look|clone|change|execute|load|enter|find|lock|rename|create|send|begin|map|hear|list|prepare|return|start|bind|listen|serve|become|watch|close|use)\b")
 
 
 def judge_failure(f, verb, call, code, text):
@@ -242,3 +242,102 @@ def test_the_id_is_free_again_after_a_kill_and_a_delete(faults):
     f.run("delete", "c")
     f.run("create", "-b", bundle, "c")
     f.run("delete", "--force", "c")
+
+
+# ---- the monitor --------------------------------------------------------------------------------
+
+MONITOR_HARMLESS = {
+    ("P", "close"): "nothing is written through what is closed",
+    ("C", "close"): "the same",
+    ("P", "set_tid_address"): "libc's, at its start",
+    ("P", "prctl"): "its name",
+    ("P", "munmap"): "memory that is not used again",
+    ("P", "mmap"): "musl's malloc, which has brk(2) as a second source",
+    ("P", "fcntl"): "musl's open(2), which sets close-on-exec once more",
+    ("C", "fcntl"): "the same",
+    ("P", "setsid"): "fails only for a leader of a session",
+    ("P", "chdir"): "a working directory that it may be unable to leave: the monitor uses none",
+}
+
+
+class Monitor(Faults):
+    """zlayer-shim, asked by drive_shim for create, start and forget."""
+
+    def __init__(self, folder, tree):
+        super().__init__(folder, tree)
+        self.driven = self.folder / "driven"
+
+    def under(self, mode, *unused):
+        shutil.rmtree(self.driven, ignore_errors=True)
+        self.driven.mkdir()
+        r = subprocess.run([SHIPPED / "tests/faults/drive_shim", self.driven, self.tree, f"{self.cgroup.strip('/')}/c", FAILCALL, mode, self.log,
+                            SHIPPED / "src/shim/zlayer-shim"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+        *lines, last = self.log.read_text().splitlines()
+        self.calls = [Call(who, int(n), name, path) for who, n, name, path in (line.split(" ", 3) for line in lines)]
+        self.alive = [int(p) for p in last.split()[1:]]
+        return r.returncode, (r.stdout + r.stderr).strip()
+
+    def leftovers(self):
+        return super().leftovers() + [f"file {p}" for p in (self.driven / "run").rglob("*") if p.name != "c"]
+
+    def clean(self):
+        for d in (x.split(" ", 1)[1] for x in self.leftovers() if x.startswith("cgroup")):
+            until(lambda: self.gone(pathlib.Path(d)), f"the end of {d}")
+
+    def harmless(self, call):
+        return (call.who, call.name) in MONITOR_HARMLESS
+
+    def why_wrong(self, call, code, text):
+        where = f"shim: {call} -> {code}: {text}"
+        if self.alive:
+            return f"{where}: processes live on: {self.alive}"
+        if code == 3:
+            return f"{where}: the monitor does not end"
+        if call.name == "epoll_pwait":  # its death, after which its agent removes what there was
+            return None if "zlayer-shim: wait for events" in text else f"{where}: it died silently"
+        if self.leftovers():
+            return f"{where}: left behind: {self.leftovers()}"
+        if call.name in ("recvmsg", "sendmsg") and code == 2:
+            return None  # the connection itself: both ends see it close
+        if call.name in OF_LIBC and call.who == "P":
+            return None
+        said = [line for line in text.splitlines() if "I/O error" in line]
+        return None if any(NAMES_A_STEP.search(line.split(": ", 1)[1]) for line in said) else f"{where}: the error does not name the step"
+
+
+@pytest.fixture
+def monitor(busybox_tar):
+    folder = tempfile.mkdtemp(prefix="zlayer-faults.")
+    it = Monitor(folder, unpack(busybox_tar, pathlib.Path(folder) / "rootfs"))
+    try:
+        yield it
+    finally:
+        it.close()
+        left = it.leftovers()
+        if not left:
+            shutil.rmtree(folder)
+    assert not left, left
+
+
+def test_each_call_of_the_monitor_that_fails_is_an_error_and_leaves_nothing(monitor):
+    f = monitor
+    for _ in range(2):
+        code, text = f.under("count")
+        assert code == 0, text
+    last = max(i for i, c in enumerate(f.calls) if c.who == "C")
+    planned, tried, wrong, errors = f.calls[:last + 1], 0, [], collections.Counter()
+    for call in some_of(planned):
+        if call.name in WITHOUT_ERROR:
+            continue
+        code, text = f.under(f"fail:{call.who}:{call.n}:{errno.EIO}")
+        tried += 1
+        hit = f.call(call.who, call.n)
+        if code == 0 and not f.harmless(hit):
+            wrong.append(f"shim: {hit} failed and nobody said so")
+        if code:
+            errors[re.sub(r"'[^']*'|\d+", "*", text)] += 1
+            wrong += filter(None, [f.why_wrong(hit, code, text)])
+        f.clean()
+    print(f"shim: {len(planned)} calls, {tried} made to fail, {len(errors)} different errors")
+    assert not wrong, "\n".join(wrong)
+    assert len(errors) > 20

@@ -4,11 +4,13 @@
  * of each process that it starts (C, D … by birth) are counted from 1 on, up to the execve(2) of
  * what is not the program itself: so the same call has the same number each time.
  *
- *   failcall count LOG PROGRAM ARG...        runs it; LOG gets a line "<P|C|D…> <n> <call> <path>"
- * each failcall fail:P:N:ERRNO LOG PROGRAM ...  the N-th of P (or C …) does nothing and returns
- * -ERRNO failcall kill:P:N LOG PROGRAM ...        before the N-th of P (or C …) the program gets
- * SIGKILL
+ *   failcall count LOG PROGRAM ARG...      runs it
  *
+ *   failcall fail:P:N:ERRNO LOG PROGRAM... the N-th of P (or C ...) does nothing, returns -ERRNO
+ *
+ *   failcall kill:P:N LOG PROGRAM...       before the N-th of P (or C ...) PROGRAM gets SIGKILL
+ *
+ * LOG gets a line "<P|C|D...> <n> <call> <path>" for each call.
  * Exits as the program does (128 + signal). LOG ends with "alive <pid>...": which of the processes
  * it started lived when it had ended.
  */
@@ -220,7 +222,6 @@ int main(int argc, char **argv)
         return 125;
     parse(argv[1]);
     all.next = 'C';
-    all.log = fopen(argv[2], "we");
     all.program = fork();
     if (all.program == 0) {
         raise(SIGSTOP);
@@ -228,6 +229,8 @@ int main(int argc, char **argv)
         _exit(125);
     }
     int status;
+    (void)syscall(SYS_close_range, 3, ~0U, 0); /* the program's alone: it is seen when it closes */
+    all.log = fopen(argv[2], "we");
     if (!all.log || waitpid(all.program, &status, WUNTRACED) < 0 ||
         ptrace(PTRACE_SEIZE, all.program, 0, options) < 0)
         return 125;
