@@ -84,7 +84,9 @@ int layers_find(struct work *w, struct layer *l, size_t n, struct zl_error *err)
 struct summed {
     const struct input *in;
     struct digest *sum;
+    const struct work *work;
     uint64_t size, max;
+    uint64_t looked;                       /* at the disk, when so much had passed */
     const struct decompress *unless_plain; /* not summed when that unpacks nothing */
 };
 
@@ -98,6 +100,11 @@ static ssize_t summed_read(void *arg, const void **bytes, struct zl_error *err)
     if (s->size > s->max)
         return zl_fail(err, ZL_ERR_INVALID, "it is larger than %llu GiB",
                        (unsigned long long)(s->max >> 30));
+    if (s->size - s->looked >= WORK_ROOM_STEP) {
+        s->looked = s->size;
+        if (work_room(s->work, err) < 0)
+            return -1;
+    }
     if (s->unless_plain && decompress_packing(s->unless_plain) == PACKED_NOT)
         return n;
     return digest_add(s->sum, *bytes, (size_t)n, err) < 0 ? -1 : n;
@@ -150,15 +157,18 @@ static void pipeline_done(struct pipeline *p)
     digest_free(p->diff.sum);
 }
 
-static int pipeline_init(struct pipeline *p, const struct input *in, struct zl_error *err)
+static int pipeline_init(struct pipeline *p, const struct work *w, const struct input *in,
+                         struct zl_error *err)
 {
-    p->raw = (struct summed){ .in = in, .sum = digest_new(err), .max = UNPACK_MAX_STREAM };
+    p->raw =
+        (struct summed){ .in = in, .sum = digest_new(err), .work = w, .max = UNPACK_MAX_STREAM };
     p->inputs[0] = (struct input){ summed_read, NULL, &p->raw };
     if (!p->raw.sum || decompress_new(&p->inputs[0], &p->decompress, err) < 0)
         return -1;
     p->inputs[1] = decompress_input(p->decompress);
     p->diff = (struct summed){ .in = &p->inputs[1],
                                .sum = digest_new(err),
+                               .work = w,
                                .max = UNPACK_MAX_STREAM,
                                .unless_plain = p->decompress };
     p->inputs[2] = (struct input){ summed_read, NULL, &p->diff };
@@ -197,7 +207,7 @@ int layer_unpack(struct work *w, size_t i, const struct input *in, struct layer 
     if (l->root < 0)
         return -1;
     ZL_CLEANUP(pipeline_done) struct pipeline p = { .tar = NULL };
-    return pipeline_init(&p, in, err) < 0 ? -1 : pipeline_run(&p, l, err);
+    return pipeline_init(&p, w, in, err) < 0 ? -1 : pipeline_run(&p, l, err);
 }
 
 /* ---- the layers below ------------------------------------------------------------------------ */

@@ -116,7 +116,9 @@ static int import(const struct options *o, const char *source_text, char digest[
     ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
     if (source_open(source_text, &source, err) < 0 || open_work(o->root, false, &work, err) < 0)
         return -1;
-    return import_source(&work, &source, false, keep_digest, digest, err);
+    return import_source(&work, &source, false, keep_digest, digest, err) < 0
+               ? work_fail(&work, err)
+               : 0;
 }
 
 /* A registry, and what is needed to talk with it: the host's files are read before they are out of
@@ -158,7 +160,7 @@ static int pull(const struct options *o, const char *unused, char digest[DIGEST_
     (void)unused;
     if (talk_open(o, "pull", &t, err) < 0 || open_work(o->root, true, &work, err) < 0 ||
         pull_image(&work, &t.registry, &t.order, &t.ref, &pulled, err) < 0)
-        return -1;
+        return work_fail(&work, err);
     memcpy(digest, pulled.digest, DIGEST_SIZE);
     return 0;
 }
@@ -202,7 +204,8 @@ static int load(const struct options *o, const char *source_text, char digest[DI
     ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
     if (source_open(source_text, &source, err) < 0 || open_work(o->root, false, &work, err) < 0)
         return -1;
-    return import_source(&work, &source, true, tell_image, digest, err);
+    return import_source(&work, &source, true, tell_image, digest, err) < 0 ? work_fail(&work, err)
+                                                                            : 0;
 }
 
 /* The archive goes to descriptor 3, which the agent gave. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/fd.h"
 #include "base/id.h"
@@ -84,6 +85,66 @@ void work_close(struct work *w)
     free(w->blobs);
     layout_close(&w->store);
     *w = (struct work)WORK_CLOSED;
+}
+
+/* ---- the disk -------------------------------------------------------------------------------- */
+
+enum { MIB = 1 << 20 };
+
+int work_room(const struct work *w, struct zl_error *err)
+{
+    struct statvfs fs;
+    if (fstatvfs(w->dir, &fs) < 0)
+        return zl_fail_errno(err, "look at the disk");
+    uint64_t all = (uint64_t)fs.f_blocks * fs.f_frsize, free = (uint64_t)fs.f_bavail * fs.f_frsize;
+    uint64_t kept = all / 50;
+    kept = kept < 8 * MIB ? 8 * MIB : kept > 1024 * (uint64_t)MIB ? 1024 * (uint64_t)MIB : kept;
+    if (free >= kept)
+        return 0;
+    errno = ENOSPC;
+    return zl_fail_errno(err, "%llu MiB are free, and %llu MiB are kept for the agent",
+                         (unsigned long long)(free / MIB), (unsigned long long)(kept / MIB));
+}
+
+/* Removes the beginnings of blobs that nobody holds; how many bytes they took. */
+static uint64_t drop_partials(const struct layout *store)
+{
+    uint64_t bytes = 0;
+    int fd = openat(store->partial, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir) {
+        zl_closep(&fd);
+        return 0;
+    }
+    for (const struct dirent *d = readdir(dir); d; d = readdir(dir)) {
+        zl_autoclose int file = d->d_type == DT_REG ? openat(store->partial, d->d_name,
+                                                             O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+                                                    : -1;
+        if (file < 0 || flock(file, LOCK_EX | LOCK_NB) < 0)
+            continue;
+        bytes += layout_tree_bytes(store->partial, d->d_name);
+        (void)unlinkat(store->partial, d->d_name, 0); /* or the next one does */
+    }
+    (void)closedir(dir); /* it was only read */
+    return bytes;
+}
+
+int work_fail(struct work *w, struct zl_error *err)
+{
+    bool full = err->errnum == ENOSPC || err->errnum == EDQUOT;
+    if (w->dir < 0)
+        return -1; /* it did not even begin */
+    uint64_t bytes = layout_tree_bytes(w->store.layers, w->name);
+    if (full)
+        bytes += drop_partials(&w->store);
+    if (!full && bytes < MIB)
+        return -1; /* not worth a word */
+    size_t n = strlen(err->msg);
+    (void)snprintf(err->msg + n, sizeof err->msg - n,
+                   "%s; %llu.%llu MiB of partial data were removed",
+                   full ? " (zlayer image prune --plan says what can go)" : "",
+                   (unsigned long long)(bytes / MIB), (unsigned long long)(bytes % MIB * 10 / MIB));
+    return full ? zl_wrap(err, "the disk is full") : -1;
 }
 
 /* ---- blobs ----------------------------------------------------------------------------------- */

@@ -32,6 +32,18 @@ int work_open(int root_fd, struct work *ret, struct zl_error *err);
 /* Removes the folder. */
 void work_close(struct work *w);
 
+/*
+ * Part of the disk is kept free, for the agent's own state and for whoever else lives there: a
+ * fiftieth of it, 8 MiB at least and 1 GiB at most. -1 SYSTEM, ENOSPC: it is reached. To be asked
+ * every WORK_ROOM_STEP bytes that are written. Thread-safe.
+ */
+enum { WORK_ROOM_STEP = 1 << 20 };
+int work_room(const struct work *w, struct zl_error *err);
+/* After a failure: adds to *err how much of what was half done goes with the folder; of a full
+ * disk, what can be done, and then the beginnings of blobs go, too, that nobody is writing. Answers
+ * -1. */
+int work_fail(struct work *w, struct zl_error *err);
+
 bool work_has_blob(const struct work *w, const char *digest);
 /* A document made here, of n bytes, which becomes a blob at the commit; digest is filled. */
 int work_put_blob(struct work *w, const void *bytes, size_t n, char digest[DIGEST_SIZE],

@@ -105,30 +105,6 @@ struct sweep {
     struct image_freed *freed;
 };
 
-/* What a tree takes on the disk, each file once; what cannot be read counts nothing. */
-static uint64_t tree_bytes(int dir_fd, const char *name)
-{
-    struct stat st;
-    uint64_t bytes = 0;
-    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return 0;
-    if (!S_ISDIR(st.st_mode))
-        return (uint64_t)st.st_blocks * 512 / (st.st_nlink ? st.st_nlink : 1);
-    bytes = (uint64_t)st.st_blocks * 512;
-    int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    if (!dir) {
-        zl_closep(&fd);
-        return bytes;
-    }
-    for (const struct dirent *d = readdir(dir); d; d = readdir(dir)) {
-        if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
-            bytes += tree_bytes(fd, d->d_name);
-    }
-    (void)closedir(dir); /* it was only read */
-    return bytes;
-}
-
 /* Calls fn for each name in a folder until it answers other than 0. */
 static int each_name(int dir_fd, int (*fn)(struct sweep *w, const char *name, struct zl_error *err),
                      struct sweep *w, struct zl_error *err)
@@ -167,9 +143,16 @@ static int sweep_blob(struct sweep *w, const char *name, struct zl_error *err)
 {
     if (is_needed_blob(w->needed, name))
         return 0;
-    w->freed->bytes += tree_bytes(w->s->layout.blobs, name);
+    w->freed->bytes += layout_tree_bytes(w->s->layout.blobs, name);
     w->freed->blobs++;
     return remove_file(w, w->s->layout.blobs, name, err);
+}
+
+/* The beginning of a blob, which a later pull would have gone on with. */
+static int sweep_partial(struct sweep *w, const char *name, struct zl_error *err)
+{
+    w->freed->bytes += layout_tree_bytes(w->s->layout.partial, name);
+    return remove_file(w, w->s->layout.partial, name, err);
 }
 
 /* Work folders of dead runs, and layers that were on their way out: nobody is fetching. */
@@ -177,7 +160,7 @@ static int sweep_leftover(struct sweep *w, const char *name, struct zl_error *er
 {
     if (strncmp(name, LAYOUT_TMP, strlen(LAYOUT_TMP)) != 0)
         return 0;
-    w->freed->bytes += tree_bytes(w->s->layout.layers, name);
+    w->freed->bytes += layout_tree_bytes(w->s->layout.layers, name);
     return w->how->plan ? 0 : zl_remove_tree(w->s->layout.layers, name, err);
 }
 
@@ -192,7 +175,7 @@ static int sweep_layer(void *arg, uint32_t layer, struct zl_error *err)
         return 0;
     (void)snprintf(name, sizeof name, "%u", layer);
     (void)snprintf(tmp, sizeof tmp, LAYOUT_TMP "gone-%u", layer);
-    w->freed->bytes += tree_bytes(w->s->layout.layers, name);
+    w->freed->bytes += layout_tree_bytes(w->s->layout.layers, name);
     w->freed->layers++;
     if (w->how->plan)
         return 0;
@@ -234,7 +217,8 @@ int image_collect(struct image_store *s, const struct oci_index *index,
     struct sweep w = { s, &needed, how, freed };
     if (each_name(s->layout.of, sweep_list, &w, err) < 0 ||
         layout_each_layer(&s->layout, sweep_layer, &w, err) < 0 ||
-        each_name(s->layout.layers, sweep_leftover, &w, err) < 0)
+        each_name(s->layout.layers, sweep_leftover, &w, err) < 0 ||
+        (how->partial && each_name(s->layout.partial, sweep_partial, &w, err) < 0))
         return -1;
     return each_name(s->layout.blobs, sweep_blob, &w, err);
 }

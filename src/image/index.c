@@ -208,7 +208,7 @@ int image_prune(struct image_store *s, const struct image_prune *how, struct ima
     zl_autojson struct zl_json doc = { 0 }, left_doc = { 0 };
     zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
     struct oci_index index, left;
-    const struct image_collecting collecting = { how->plan, how->in_use, how->arg };
+    const struct image_collecting collecting = { how->plan, true, how->in_use, how->arg };
     *ret = (struct image_freed){ 0 };
     zl_autoclose int lock = layout_lock(&s->layout, LAYOUT_LOCK, LOCK_EX, err);
     if (lock < 0 || image_read_index(s, &doc, &index, err) < 0)

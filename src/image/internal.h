@@ -17,7 +17,8 @@ int image_read_index(struct image_store *s, struct zl_json *doc, struct oci_inde
 const struct oci_descriptor *image_lookup(const struct oci_index *index, const char *reference,
                                           struct zl_error *err);
 struct image_collecting {
-    bool plan;                                /* only count */
+    bool plan;    /* only count */
+    bool partial; /* what pulls that were cut off have downloaded, too */
     int (*in_use)(void *arg, uint32_t layer); /* NULL: none is */
     void *arg;
 };

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
 
@@ -143,4 +144,27 @@ int layout_each_layer(const struct layout *l, layout_layer_fn fn, void *arg, str
         rc = zl_fail_errno(err, "list the layers");
     (void)closedir(dir); /* it was only read */
     return rc;
+}
+
+uint64_t layout_tree_bytes(int dir_fd, const char *name)
+{
+    struct stat st;
+    uint64_t bytes = 0;
+    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    if (!S_ISDIR(st.st_mode))
+        return (uint64_t)st.st_blocks * 512 / (st.st_nlink ? st.st_nlink : 1);
+    bytes = (uint64_t)st.st_blocks * 512;
+    int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir) {
+        zl_closep(&fd);
+        return bytes;
+    }
+    for (const struct dirent *d = readdir(dir); d; d = readdir(dir)) {
+        if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+            bytes += layout_tree_bytes(fd, d->d_name);
+    }
+    (void)closedir(dir); /* it was only read */
+    return bytes;
 }

@@ -56,6 +56,9 @@ const char *layout_hex(const char *digest);
 int layout_read_blob(const struct layout *l, const char *digest, struct zl_buf *out,
                      struct zl_error *err);
 
+/* What a tree takes on the disk, each file once; what cannot be read counts nothing. */
+uint64_t layout_tree_bytes(int dir_fd, const char *name);
+
 /* The layers of a manifest. 0; -1 NOT_FOUND when it was never unpacked. ret has room for max. */
 int layout_read_layers(const struct layout *l, const char *digest, uint32_t *ret, size_t max,
                        size_t *n, struct zl_error *err);

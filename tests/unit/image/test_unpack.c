@@ -357,7 +357,7 @@ static void deletions_become_what_overlay_understands(void **unused)
 /* An archive of up to three entries: what it tries, and how that ends (NULL: harmlessly). */
 struct attack {
     struct {
-        char type; /* f file, d folder, s symlink, h hardlink */
+        char type; /* f file, d folder, s symlink, h hardlink, c device 1/3, p pipe */
         const char *path, *target;
     } entries[3];
     const char *refused;
@@ -392,6 +392,21 @@ static const struct attack attacks[] = {
     { { { 'f', "." } },                                                   "must be a folder" },
     { { { 's', "/", "../outside" } },                                     "must be a folder" },
     { { { 'f', "file" }, { 'f', "file/x" } },                             "is used as a folder" },
+    { { { 's', "a", "/" }, { 'f', "a/evil" } },                           "is used as a folder" },
+    { { { 's', "a", ".." }, { 'h', "a/evil", "x" } },                     "not in the layer or below" },
+    { { { 's', "a", "../outside" }, { 'f', "b" }, { 'h', "a/evil", "b" } }, "is used as a folder" },
+    { { { 'h', "../evil", "x" } },                                        "leads upwards" },
+    { { { 'f', "x" }, { 'h', "../outside/evil", "x" } },                  "leads upwards" },
+    { { { 's', "a", "../outside/secret" }, { 'h', "b", "a" }, { 'd', "b" } }, NULL },
+    { { { 's', "..evil", "../outside" }, { 'f', "..evil/x" } },           "is used as a folder" },
+    { { { 'd', "a/.." } },                                                "leads upwards" },
+    { { { 'f', "..." }, { 'f', ".../x" } },                               "is used as a folder" },
+    { { { 's', "a", "../outside" }, { 's', "a", "../outside" }, { 'f', "a/secret" } }, "is used as a folder" },
+    { { { 'f', ".wh.a" }, { 'f', "a/x" } },                               "is used as a folder" },
+    { { { 'f', ".wh.a" }, { 's', "a", "../outside" }, { 'f', "a/evil" } }, "is used as a folder" },
+    { { { 'c', "null" }, { 'f', "null/x" } },                             "is used as a folder" },
+    { { { 'c', "null" }, { 'f', "null" } },                               NULL },
+    { { { 'p', "pipe" }, { 'h', "hard", "pipe" } },                       NULL },
 };
 /* clang-format on */
 
@@ -404,6 +419,14 @@ static void add_attack(struct tarball *t, const struct attack *a)
             break;
         case 's':
             tar_symlink(t, a->entries[i].path, a->entries[i].target);
+            break;
+        case 'c':
+            archive_entry_set_rdev(tar_entry(t, a->entries[i].path, S_IFCHR | 0666), makedev(1, 3));
+            tar_add(t, NULL);
+            break;
+        case 'p':
+            (void)tar_entry(t, a->entries[i].path, S_IFIFO | 0600);
+            tar_add(t, NULL);
             break;
         case 'h':
             tar_hardlink(t, a->entries[i].path, a->entries[i].target);
