@@ -277,11 +277,12 @@ static void last_complaint(const struct criu_call *call, char *out, size_t size)
         (void)snprintf(out, size, "%.*s; ", (int)strcspn(last, "\n"), last);
 }
 
-static int complain(const struct criu_call *call, const struct answer *a, struct zl_error *err)
+static int complain(const struct criu_call *call, struct answer *a, struct zl_error *err)
 {
     char complaint[512];
 
     last_complaint(call, complaint, sizeof complaint);
+    a->message[strcspn(a->message, "\n")] = '\0';
     return zl_fail(err, ZL_ERR_SYSTEM, "%s: criu could not%s%s%s%s: %ssee '%s/%s'",
                    works[call->work].what, a->message[0] ? ": " : "", a->message,
                    a->errnum ? ": " : "", a->errnum ? strerror(a->errnum) : "", complaint,

@@ -90,7 +90,8 @@ static int told(void *arg, const char *what, pid_t pid, int fd, struct zl_error 
 
 /* ---- doing it ---- */
 
-/* criu wants a root that is a mount. */
+/* criu wants a root that is a mount. It mounts in its folders as well, so those must be opened
+ * where it lives: in this namespace, after this. */
 static int mount_root(const struct making *m, struct zl_error *err)
 {
     if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) < 0)
@@ -117,7 +118,7 @@ static int bring_back(struct restoring *r, const struct criu_dirs *dirs, struct 
     if (criu_request(CRIU_RESTORE, r->o, dirs, r->m.config, &r->m.container, &opts, err) < 0 ||
         criu_request_namespaces(CRIU_RESTORE, r->m.config, &opts, r->inherit, &r->n_inherit, err) <
             0 ||
-        criu_request_stdio(dirs, &opts, err) < 0 || mount_root(&r->m, err) < 0)
+        criu_request_stdio(dirs, &opts, err) < 0)
         return -1;
     criu_request_root(&opts, r->m.rootfs);
     call.n_inherit = r->n_inherit;
@@ -142,8 +143,9 @@ static int restore(struct restoring *r, struct zl_error *err)
     autocriudirs struct criu_dirs dirs = CRIU_DIRS_NONE;
     zl_autoclose int console = -1;
 
-    if (making_load(&r->m, err) < 0 || criu_dirs_open(r->o, false, &dirs, err) < 0 ||
-        make_console(r, &console, err) < 0 || making_prepare(&r->m, err) < 0)
+    if (making_load(&r->m, err) < 0 || mount_root(&r->m, err) < 0 ||
+        criu_dirs_open(r->o, false, &dirs, err) < 0 || make_console(r, &console, err) < 0 ||
+        making_prepare(&r->m, err) < 0)
         return -1;
     if (bring_back(r, &dirs, err) < 0) {
         making_give_up(&r->m, &r->p);

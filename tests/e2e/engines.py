@@ -68,14 +68,14 @@ class Engine:
         def answers():
             assert self.daemon.poll() is None, (self.folder / "daemon.log").read_text()[-2000:]
             return self.cli(*self.ping, code=None).returncode == 0
-        until(answers, f"{self.name} answers")
+        until(answers, f"{self.name} answers", timeout=120)
 
     def popen(self, *args, **kw):
         # podman's conmon writes files ("oom") into the folder that it was started in
         kw = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": self.folder, **kw}
         return subprocess.Popen(self.inside(*self.command(), *args), **kw)
 
-    def cli(self, *args, code=0, timeout=60, **kw):
+    def cli(self, *args, code=0, timeout=180, **kw):
         p = self.popen(*args, **kw)
         out, err = p.communicate(timeout=timeout)
         assert code is None or p.returncode == code, f"{self.name} {args}: exit {p.returncode}, not {code}\n{out}\n{err}"
@@ -97,7 +97,7 @@ class Engine:
     def close(self):
         if self.daemon:
             self.daemon.terminate()
-            self.daemon.wait(30)
+            self.daemon.wait(120)
         self.netns.kill()
         self.netns.communicate()
 
@@ -107,7 +107,7 @@ class Engine:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             return not rest
-        until(gone, "the end of the engine's processes")
+        until(gone, "the end of the engine's processes", timeout=60)
         left = self.cgroups()
         for d in [p for p in pathlib.Path("/sys/fs/cgroup").rglob(self.cgroup.strip("/")) if p.is_dir()]:
             for sub in sorted([d, *(s for s in d.rglob("*") if s.is_dir())], reverse=True):
@@ -137,7 +137,8 @@ class DockerLike(Engine):
         return self.cli("inspect", "--format", "{{%s}}" % what, name).stdout.strip()
 
     def remove(self, *names):
-        self.cli("rm", "--force", *self.at_once, *names)
+        """podman's own clean-up after a container's end may be at it still: then it says "busy"."""
+        until(lambda: self.cli("rm", "--force", *self.at_once, *names, code=None).returncode == 0, f"{names} are removed", timeout=60)
 
 
 class Docker(DockerLike):
@@ -168,7 +169,7 @@ class Podman(DockerLike):
     name = "podman"
     network = ["--network", "none"]
     read_only = ["--read-only"]  # with a tmpfs on /tmp and others, copied up
-    at_once = ["--time", "0"]
+    at_once = ["--time", "0", "--ignore"]
     knows_oom = False  # conmon does not see it on this kernel's cgroup v1, whatever the runtime
 
     def __init__(self, folder, rootfs_tar):
@@ -221,6 +222,6 @@ class Containerd(Engine):
     def remove(self, name):
         if self.status(name) == "RUNNING":
             self.cli("task", "kill", "-s", "KILL", name)
-            until(lambda: self.status(name) == "STOPPED", f"{name} is stopped")
+            until(lambda: self.status(name) == "STOPPED", f"{name} is stopped", timeout=60)
         self.cli("task", "rm", name, code=None)
         self.cli("container", "rm", name)

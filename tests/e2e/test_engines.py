@@ -46,7 +46,7 @@ def on_terminal(popen):
     except OSError:
         pass
     os.close(master)
-    return out.decode(), p.wait(30)
+    return out.decode(), p.wait(120)
 
 
 # ---- docker and podman ---------------------------------------------------------------------------
@@ -153,16 +153,16 @@ def read_limit(pid, controller, v1, v2):
 def test_a_published_port_answers(engine):
     engine.start("page", "-p", "127.0.0.1:8088:80", engine.image, "sh", "-c", "echo hello > /tmp/index.html; exec httpd -f -p 80 -h /tmp")
     fetch = engine.inside("python3", "-c", "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8088/', timeout=2).read().decode(), end='')")
-    until(lambda: subprocess.run(fetch, capture_output=True, text=True, timeout=10).stdout == "hello\n", "the page")
+    until(lambda: subprocess.run(fetch, capture_output=True, text=True, timeout=10).stdout == "hello\n", "the page", timeout=60)
     engine.remove("page")
 
 
 def test_a_health_check_sees_what_is(engine):
     engine.start("sick", "--health-cmd", "test -e /tmp/ok", "--health-interval", "1s" if engine.name == "docker" else "disable",
                  "--health-retries", "1", engine.image, "sleep", "1000")
-    until(lambda: engine.health("sick") == "unhealthy", "it is unhealthy")
+    until(lambda: engine.health("sick") == "unhealthy", "it is unhealthy", timeout=60)
     engine.cli("exec", "sick", "touch", "/tmp/ok")
-    until(lambda: engine.health("sick") == "healthy", "it is healthy")
+    until(lambda: engine.health("sick") == "healthy", "it is healthy", timeout=60)
     engine.remove("sick")
 
 
@@ -190,7 +190,7 @@ def test_ctr_detached_then_exec_then_kill(containerd):
     containerd.cli("task", "resume", "web")
     assert "memory" in containerd.cli("task", "metrics", "web").stdout
     containerd.cli("task", "kill", "web")
-    until(lambda: containerd.status("web") == "STOPPED", "web is stopped")
+    until(lambda: containerd.status("web") == "STOPPED", "web is stopped", timeout=60)
     assert "exit code 7" in containerd.cli("task", "rm", "web").stderr
     containerd.cli("container", "rm", "web")
 
@@ -207,3 +207,12 @@ def test_ctr_terminal(containerd):
     out, code = on_terminal(lambda tty: containerd.popen("run", "--rm", "--tty", *containerd.options("tty"), containerd.image, "tty",
                                                          "sh", "-c", "test -t 0 && tty; exit 3", stdin=tty, stdout=tty, stderr=tty))
     assert "/dev/pts/0" in out and code == 3
+
+
+def test_ctr_logs(containerd, tmp_path):
+    log = tmp_path / "log"
+    containerd.cli("run", "--detach", *containerd.options("chat"), "--log-uri", f"file://{log}", containerd.image, "chat",
+                   "sh", "-c", "echo one; echo two >&2")
+    until(lambda: containerd.status("chat") == "STOPPED", "chat has ended", timeout=60)
+    assert sorted(log.read_text().split()) == ["one", "two"]
+    containerd.remove("chat")

@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <termios.h>
 
 #include "base/fd.h"
@@ -120,6 +121,31 @@ static int close_the_rest(struct child *k)
     return zl_close_others(first, kept, ZL_ARRAY_LEN(kept));
 }
 
+static bool is_null(int fd)
+{
+    struct stat st;
+
+    return fd >= 0 && fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+}
+
+/* The host's /dev/null lies in none of the container's mounts: who saves the container (criu) would
+ * not find it. Its own is the same device, and nobody has been in its /dev yet. */
+static void take_own_null(struct child *k, int from[3])
+{
+    int own = -1;
+
+    if (!k->plan || !(k->plan->flags & PLAN_SETUP_DEV))
+        return;
+    for (int i = 0; i < 3; i++) {
+        if (!is_null(from[i]))
+            continue;
+        if (own < 0)
+            own = k_openat2(k->root_fd, "/dev/null", O_RDWR | O_CLOEXEC, 0, CHILD_PATH_RESOLVE);
+        if (is_null(own)) /* else it is as the image has it */
+            from[i] = own;
+    }
+}
+
 int child_stdio(struct child *k)
 {
     int from[3];
@@ -128,6 +154,9 @@ int child_stdio(struct child *k)
         from[i] = k->slave_fd >= 0 ? k->slave_fd : k->how->stdio[i];
         if (from[i] < 0)
             from[i] = k->null_fd;
+    }
+    take_own_null(k, from);
+    for (int i = 0; i < 3; i++) {
         from[i] = lift(from[i], i);
         if (from[i] < 0)
             return child_fail(k, STEP_STDIO, NULL, NULL);
