@@ -58,4 +58,4 @@ class Arena(Oci):
 
 
 def escapes_in(text):
-    return [line for line in text.splitlines() if line.startswith("ESCAPED")]
+    return [line for line in text.splitlines() if "ESCAPED" in line]

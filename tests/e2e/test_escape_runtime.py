@@ -7,23 +7,39 @@ import os
 import pathlib
 import signal
 import subprocess
+import time
 
 import pytest
 
-from escapes import against, escapes_in
-from world import alive, until
+from escapes import SHIPPED, against, escapes_in
+from world import until
 
-ROUNDS = 60  # of an attack that needs luck; the weakened program falls in the first few
+ROUNDS = 40  # of an attack that needs luck; the weakened program falls in the first few
+PATIENCE = 120.0  # seconds, until it must have had it
+
+
+def eager(pid):
+    """The attacker runs before all others: what it looks for lives for a tenth of a millisecond."""
+    os.setpriority(os.PRIO_PROCESS, pid, -20)
+
+
+def rounds(goes_on):
+    """At least some; and more while it goes on, for the machine may be busy with others."""
+    end = time.monotonic() + PATIENCE
+    n = 0
+    while goes_on() and (n < ROUNDS or time.monotonic() < end):
+        n += 1
+        yield n
 
 
 def attack_during_execs(arena, attack, enough, *command, **process):
     """The attack runs in the container while commands are executed in it; what it printed."""
     out = arena.hold(arena.config("attack", *attack, **process))
-    until(lambda: alive(arena.state("c")["pid"]), "the attacker")
-    for _ in range(ROUNDS):
+    eager(arena.state("c")["pid"])
+    until(lambda: "ready" in out.read_text(), "the attacker")
+    tries = rounds(lambda: not enough(out.read_text())) if arena.weak else range(ROUNDS)
+    for _ in tries:
         arena.run("exec", "c", *command, code=None)
-        if enough(out.read_text()):
-            break
     arena.run("kill", "c", "KILL", code=None)
     arena.until_status("c", "stopped")
     return out.read_text()
@@ -35,15 +51,14 @@ def attack_during_execs(arena, attack, enough, *command, **process):
 @pytest.mark.parametrize("capable", [False, True], ids=["default", "CAP_SYS_ADMIN"])
 def test_exec_of_proc_self_exe_does_not_hand_out_the_runtime(arena, capable):
     before = arena.program.read_bytes()
-    config = arena.config("attack", "overwrite", 60)
+    config = arena.config("attack", "overwrite", 300)
     if capable:
         for caps in config["process"]["capabilities"].values():
             caps.append("CAP_SYS_ADMIN")
     out = arena.hold(config)
-    for _ in range(ROUNDS):
+    eager(arena.state("c")["pid"])
+    for _ in rounds(lambda: "caught" not in out.read_text()):
         arena.run("exec", "c", "/proc/self/exe", "--version", code=None)
-        if "caught" in out.read_text() or not arena.program.read_bytes() == before:
-            break
     until(lambda: "done" in out.read_text(), "the end of the attack")
     text = out.read_text()
     written = ["the host's file"] if arena.program.read_bytes() != before else []
@@ -57,23 +72,43 @@ def test_exec_of_proc_self_exe_does_not_hand_out_the_runtime(arena, capable):
 def test_run_of_proc_self_exe_does_not_hand_out_the_runtime(arena):
     """The image's command is the runtime, and somebody in the same PID namespace waits for it."""
     before = arena.program.read_bytes()
-    out = arena.hold(arena.config("attack", "overwrite", 60), "a")
+    out = arena.hold(arena.config("attack", "overwrite", 300), "a")
     (arena.tree / "bin/app").symlink_to("/proc/self/exe")
     victim = arena.config("/bin/app", "--version")
     for ns in victim["linux"]["namespaces"]:
         if ns["type"] == "pid":
             ns["path"] = f"/proc/{arena.state('a')['pid']}/ns/pid"
     bundle = arena.bundle(victim)
-    for _ in range(ROUNDS):
+    eager(arena.state("a")["pid"])
+    for _ in rounds(lambda: "caught" not in out.read_text()):
         arena.run("run", "-b", bundle, "v", code=None)
-        if "caught" in out.read_text():
-            break
     until(lambda: "done" in out.read_text(), "the end of the attack")
     written = ["the host's file"] if arena.program.read_bytes() != before else []
     if written:
         arena.program.write_bytes(before)
     arena.judge(escapes_in(out.read_text()) + written, out.read_text())
     assert "caught" in out.read_text()
+
+
+@pytest.mark.parametrize("weakness", [None, "MONITOR"], ids=["shipped", "MONITOR"])
+def test_exec_of_proc_self_exe_does_not_hand_out_the_monitor(world, busybox_tar, attack, weakness):
+    """zlayer-shim runs from one file in memory for all containers; zlayer-init is loaded as it is."""
+    helpers = world.folder / "libexec"
+    helpers.mkdir()
+    for name in ("shim/zlayer-shim", "shim/zlayer-init", "fetch/zlayer-fetch", "agent/zlayerd"):
+        (helpers / pathlib.Path(name).name).symlink_to(SHIPPED / "src" / name)
+    if weakness:
+        (helpers / "zlayerd").unlink()
+        (helpers / "zlayerd").symlink_to(SHIPPED / f"tests/weak/zlayerd-{weakness}")
+    world.env["ZLAYER_LIBEXEC"] = str(helpers)
+    world.import_busybox(busybox_tar)
+    world.zlayer("run", "-d", "--name", "a", "-v", f"{attack.parent}:/x:ro", "busybox", "/x/attack", "overwrite", "300")
+    eager(world.pids()["a"])
+    for _ in rounds(lambda: "caught" not in world.zlayer("logs", "a").stdout):
+        world.zlayer("exec", "a", "--", "/proc/self/exe", code=None)
+    text = until(lambda: (lambda t: t if "done" in t else None)(world.zlayer("logs", "a").stdout), "the end of the attack")
+    assert "in memory" in text, text
+    assert bool(escapes_in(text)) == bool(weakness), text
 
 
 # ---- descriptors and magic links: CVE-2024-21626 ------------------------------------------------

@@ -69,6 +69,18 @@ static int foreign_program(const char *pid, const struct stat *our, const struct
     return -1;
 }
 
+/* The number that the next process here will have, if nobody else is born meanwhile. */
+static pid_t next_number(void)
+{
+    pid_t mine = fork();
+
+    if (mine == 0)
+        _exit(0);
+    waitpid(mine, NULL, 0);
+    return mine + 1;
+}
+
+/* Who joins gets one of the next numbers, and may live for less than 0.1 ms. */
 static int catch_program(double deadline, pid_t *who)
 {
     struct stat our, shell;
@@ -76,19 +88,17 @@ static int catch_program(double deadline, pid_t *who)
     if (stat("/proc/self/exe", &our) < 0 || stat("/bin/busybox", &shell) < 0)
         return -1;
     while (now() < deadline) {
-        DIR *d = opendir("/proc");
-        const struct dirent *e;
-        while ((e = readdir(d))) {
-            int fd = e->d_name[0] >= '1' && e->d_name[0] <= '9'
-                         ? foreign_program(e->d_name, &our, &shell)
-                         : -1;
-            if (fd < 0)
-                continue;
-            *who = atoi(e->d_name);
-            closedir(d);
-            return fd;
-        }
-        closedir(d);
+        pid_t next = next_number();
+        for (double soon = now() + 0.1; now() < soon;)
+            for (pid_t pid = next; pid < next + 3; pid++) {
+                char number[16];
+                snprintf(number, sizeof number, "%d", (int)pid);
+                int fd = foreign_program(number, &our, &shell);
+                if (fd < 0)
+                    continue;
+                *who = pid;
+                return fd;
+            }
     }
     return -1;
 }
@@ -110,6 +120,20 @@ static void by_mount(int fd)
         if (open(path, O_WRONLY) >= 0)
             escaped("cloned the mount of the runtime's program");
     }
+}
+
+/* A file in memory that is not sealed can be written as soon as nobody runs from it. */
+static void by_memory(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int seals = fd < 0 ? -1 : fcntl(fd, F_GET_SEALS);
+
+    if (seals >= 0)
+        printf("in memory, seals %d\n", seals);
+    if (seals >= 0 && !(seals & F_SEAL_WRITE))
+        escaped("the runtime's program in memory is not sealed");
+    if (fd >= 0)
+        close(fd);
 }
 
 /* ETXTBSY as long as it runs: its end is ours to bring about. */
@@ -138,6 +162,7 @@ static int attack_overwrite(double seconds)
         printf("not writable: %s\n", strerror(errno));
     if (truncate(path, 1) == 0)
         escaped("cut the runtime's program");
+    by_memory(path);
     by_mount(program);
     return 0;
 }
@@ -270,11 +295,7 @@ static int attack_join(double seconds)
     printf("ready\n");
     fflush(stdout);
     for (double end = now() + seconds; now() < end;) {
-        pid_t mine = fork();
-        if (mine == 0)
-            _exit(0);
-        waitpid(mine, NULL, 0);
-        next = mine + 1;
+        next = next_number();
         for (double soon = now() + 0.2; now() < soon;)
             if (kill(next, 0) == 0) {
                 look_into(next, &our, &shell);
