@@ -29,7 +29,7 @@ enum {
     PLAN_MAGIC = 0x6e6c707a, /* "zpln" */
     PLAN_EXEC_MAGIC = 0x78657a7a,
     PLAN_UPDATE_MAGIC = 0x64707a7a,
-    PLAN_VERSION = 6,
+    PLAN_VERSION = 7,
     PLAN_MAX = 4 << 20, /* bytes */
     PLAN_LOWER_MAX = 120,
 };
@@ -107,6 +107,7 @@ enum {                        /* plan_cgroup.flags */
 struct plan_cgroup { /* one hierarchy */
     uint32_t kind;
     uint32_t flags;
+    uint32_t owner, pad; /* v2: uid that may make cgroups below it; 0: as it is made */
     plan_str mount;      /* "/sys/fs/cgroup/memory" */
     plan_str path;       /* below it, no leading '/': "zlayer/c/2k7q…" */
     plan_str controller; /* v1: "memory", "cpu,cpuacct"; v2: "" */

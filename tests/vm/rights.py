@@ -72,6 +72,21 @@ def a_user_namespace_lives_in_its_cgroup(oci):
 
 
 @case
+def who_may_write_his_cgroup_owns_it(oci):
+    def change(config):
+        user(config)
+        mount = next(m for m in config["mounts"] if m["type"] == "cgroup")
+        mount["options"].remove("ro")
+    own = oci.make("owner", "sleep", 1000, resources={"memory": {"limit": 64 << 20}}, change=change)
+    assert own.stat().st_uid == (own / "cgroup.procs").stat().st_uid == (own / "cgroup.subtree_control").stat().st_uid == 100000
+    assert (own / "memory.max").stat().st_uid == 0
+    assert oci.sh("owner", "mkdir /sys/fs/cgroup/sub && echo made; echo max > /sys/fs/cgroup/memory.max || echo denied").stdout == "made\ndenied\n"
+    (own / "sub").rmdir()
+    plain = oci.make("plain", "sleep", 1000, change=user)
+    assert plain.stat().st_uid == 0
+
+
+@case
 def clocks_and_ids_of_mounts_are_moved(oci):
     folder = oci.folder / "owned"
     folder.mkdir()

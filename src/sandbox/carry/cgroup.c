@@ -296,6 +296,26 @@ int cgroup_open_of(struct cgroup *c, int pidfd, struct zl_error *err)
                    "the container's first process has left its cgroup '%s/%s'", c->mount, c->path);
 }
 
+/* The folder and what the kernel says may go with it (cgroups(7), /sys/kernel/cgroup/delegate): its
+ * limits stay whose they are. */
+static int give_away(struct cgroup *c, struct zl_error *err)
+{
+    char files[4096] = "";
+    zl_autoclose int list = open("/sys/kernel/cgroup/delegate", O_RDONLY | O_CLOEXEC);
+    ssize_t n = list < 0 ? -1 : read(list, files, sizeof files - 1);
+
+    if (n < 0)
+        return zl_fail_errno(err, "read '/sys/kernel/cgroup/delegate'");
+    if (fchown(c->dir_fd, c->plan->owner, (gid_t)-1) < 0)
+        return zl_fail_errno(err, "give cgroup '%s/%s' to user %u", c->mount, c->path,
+                             c->plan->owner);
+    for (char *at = files, *rest; (at = strtok_r(at, "\n", &rest)); at = NULL)
+        if (fchownat(c->dir_fd, at, c->plan->owner, (gid_t)-1, 0) < 0 && errno != ENOENT)
+            return zl_fail_errno(err, "give '%s/%s/%s' to user %u", c->mount, c->path, at,
+                                 c->plan->owner);
+    return 0;
+}
+
 int cgroup_make(struct cgroup *c, struct zl_error *err)
 {
     int made = cgroup_make_folder(c), empty = 1;
@@ -313,7 +333,7 @@ int cgroup_make(struct cgroup *c, struct zl_error *err)
                        c->mount, c->path);
     c->ours = true;
     c->fresh = made;
-    if (cgroup_limit(c, err) < 0)
+    if (cgroup_limit(c, err) < 0 || (c->plan->owner && give_away(c, err) < 0))
         return -1;
     if (c->plan->device_bpf.n && cgroup_set_devices(c, plan_table(c->base, c->plan->device_bpf),
                                                     c->plan->device_bpf.n, err) < 0)

@@ -230,7 +230,8 @@ static int mount_fs(struct child *k, const struct plan_mount *m, int target_fd)
     if (mount(source ? source : type, child_fd_path(target_fd, path), type,
               zl_weaken(READONLY) ? m->flags & ~(uint64_t)MS_RDONLY : m->flags,
               plan_text(k->base, m->data)) < 0 &&
-        (errno != EBUSY || strcmp(type, "cgroup2") != 0 || mount_over_itself(m, target_fd) < 0))
+        (errno != EBUSY || !type || strcmp(type, "cgroup2") != 0 ||
+         mount_over_itself(m, target_fd) < 0))
         return -1;
     if (m->copy_up && copy_up(k, m, target_fd) < 0)
         return child_fail(k, STEP_COPY_UP, plan_text(k->base, m->target), NULL);

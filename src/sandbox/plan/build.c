@@ -203,6 +203,28 @@ int plan_build(const struct oci_config *config, const struct plan_options *o, st
     return writer_finish(&b.w, &p, sizeof p, err);
 }
 
+/* What the further process p does not say. */
+static void take_from_container(const struct oci_process *of, struct oci_process *p)
+{
+    if (!p->capabilities)
+        p->capabilities = of->capabilities;
+    if (!p->rlimits.n)
+        p->rlimits.v = of->rlimits.v, p->rlimits.n = of->rlimits.n;
+    p->no_new_privileges |= of->no_new_privileges;
+    if (!p->scheduler)
+        p->scheduler = of->scheduler;
+    if (!p->io_priority)
+        p->io_priority = of->io_priority;
+    if (!p->exec_cpu_affinity.initial && !p->exec_cpu_affinity.final)
+        p->exec_cpu_affinity = of->exec_cpu_affinity;
+    if (!p->apparmor_profile)
+        p->apparmor_profile = of->apparmor_profile;
+    if (!p->selinux_label)
+        p->selinux_label = of->selinux_label;
+    if (!p->oom_score_adj.set)
+        p->oom_score_adj = of->oom_score_adj;
+}
+
 int plan_exec_build(const struct oci_config *config, const struct plan_options *o,
                     const struct oci_process *given, struct zl_buf *out, struct zl_error *err)
 {
@@ -210,25 +232,8 @@ int plan_exec_build(const struct oci_config *config, const struct plan_options *
     struct build b = { .config = config, .options = o, .err = err };
     struct oci_process p = *given;
 
-    if (config->process) {
-        if (!p.capabilities)
-            p.capabilities = config->process->capabilities;
-        if (!p.rlimits.n)
-            p.rlimits.v = config->process->rlimits.v, p.rlimits.n = config->process->rlimits.n;
-        p.no_new_privileges |= config->process->no_new_privileges;
-        if (!p.scheduler)
-            p.scheduler = config->process->scheduler;
-        if (!p.io_priority)
-            p.io_priority = config->process->io_priority;
-        if (!p.exec_cpu_affinity.initial && !p.exec_cpu_affinity.final)
-            p.exec_cpu_affinity = config->process->exec_cpu_affinity;
-        if (!p.apparmor_profile)
-            p.apparmor_profile = config->process->apparmor_profile;
-        if (!p.selinux_label)
-            p.selinux_label = config->process->selinux_label;
-        if (!p.oom_score_adj.set)
-            p.oom_score_adj = config->process->oom_score_adj;
-    }
+    if (config->process)
+        take_from_container(config->process, &p);
     writer_begin(&b.w, out, sizeof x);
     if (!p.args.n)
         return zl_fail(err, ZL_ERR_INVALID, "plan a further process: no command");

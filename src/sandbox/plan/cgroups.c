@@ -4,6 +4,7 @@
  * something is limited in it: each costs 30 to 45 µs over a container's life. The others are noted
  * as late ones. A host may have some controllers in v1 and others in v2 (hybrid).
  */
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -229,7 +230,9 @@ static plan_str controllers_wanted(struct gathered *g)
 static int add_v2(struct gathered *g, struct zl_buf *rows)
 {
     bool pure = g->b->layout->mode == CGROUP_V2;
-    struct plan_cgroup c = { .kind = PLAN_CGROUP_V2, .flags = given_flag(g) };
+    struct plan_cgroup c = { .kind = PLAN_CGROUP_V2,
+                             .flags = given_flag(g),
+                             .owner = pure ? g->b->cgroup_owner : 0 };
     struct writer *w = &g->b->w;
 
     c.mount = writer_textf(w, "%s%s", g->b->layout->root, pure ? "" : "/unified");
@@ -334,6 +337,30 @@ static bool limits_anything(const struct oci_resources *r)
            r->unified.n;
 }
 
+/*
+ * config-linux.md, "Cgroup ownership": a container with a cgroup namespace of its own in which it
+ * may write has its cgroup for itself.
+ */
+static uint32_t owner_of(const struct build *b, const struct plan *p)
+{
+    const struct oci_config *c = b->config;
+    uint32_t owner = 0;
+    bool writable = false;
+
+    for (size_t i = 0; i < c->mounts.n; i++) {
+        const struct oci_mount *m = &c->mounts.v[i];
+        if (!m->type || strncmp(m->type, "cgroup", 6) != 0)
+            continue;
+        writable = true;
+        for (size_t o = 0; o < m->options.n; o++)
+            writable &= strcmp(m->options.v[o], "ro") != 0;
+    }
+    if (!writable || !c->process || !(p->namespaces & CLONE_NEWCGROUP) ||
+        !map_id(b, &c->linux_.uid_mappings, c->process->user.uid, &owner))
+        return 0;
+    return owner;
+}
+
 /* As far as they are of use to who is no root. */
 static struct oci_resources resources_of(const struct build *b)
 {
@@ -361,6 +388,7 @@ int build_cgroups(struct build *b, struct plan *p)
                                   : 0;
     if (choose_path(b) < 0)
         return -1;
+    b->cgroup_owner = owner_of(b, p);
     if (b->layout->mode == CGROUP_NONE)
         return limits_anything(r)
                    ? zl_fail(b->err, ZL_ERR_CONFIGURATION,

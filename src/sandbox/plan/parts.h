@@ -12,6 +12,7 @@ struct build {
     const struct oci_config *config; /* NULL: an update */
     const struct plan_options *options;
     const struct cgroup_layout *layout; /* of this host; NULL: an exec plan */
+    uint32_t cgroup_owner;              /* plan_cgroup.owner */
     char cgroup_path[512];              /* without leading '/' */
     struct zl_error *err;
 };
@@ -28,6 +29,8 @@ int build_time(struct build *b, struct plan *p);
 struct plan_tab build_id_maps(struct build *b, const struct oci_id_mappings *from);
 /* Whether the container has a user namespace of its own, new or joined. */
 bool has_user_ns(const struct build *b);
+/* users.c: what the host knows this container id as. False: it is not mapped. */
+bool map_id(const struct build *b, const struct oci_id_mappings *m, uint32_t id, uint32_t *ret);
 /* users.c: whether the new user namespace, if there is one, knows this id. */
 bool is_mapped(const struct build *b, const struct oci_id_mappings *m, uint32_t id);
 /* Whether that is one that keeps its supplementary groups as they are: user_namespaces(7). */

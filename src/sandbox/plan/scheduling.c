@@ -134,7 +134,7 @@ int build_cpus(struct build *b, const char *name, const char *list, struct plan_
     if (!list || !list[0])
         return 0;
     for (const char *at = list;; at++) {
-        uint32_t first, last;
+        uint32_t first = 0, last;
         at = read_cpu(at, &first);
         last = first;
         if (at && *at == '-')

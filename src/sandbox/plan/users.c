@@ -56,14 +56,25 @@ struct plan_tab build_id_maps(struct build *b, const struct oci_id_mappings *fro
     return writer_rows(&b->w, &rows, sizeof(struct plan_id_map));
 }
 
+bool map_id(const struct build *b, const struct oci_id_mappings *m, uint32_t id, uint32_t *ret)
+{
+    if (!has_user_ns(b)) {
+        *ret = id;
+        return true;
+    }
+    for (size_t i = 0; i < m->n; i++)
+        if (id >= m->v[i].container && id - m->v[i].container < m->v[i].size) {
+            *ret = m->v[i].host + (id - m->v[i].container);
+            return true;
+        }
+    return false;
+}
+
 bool is_mapped(const struct build *b, const struct oci_id_mappings *m, uint32_t id)
 {
-    if (!has_user_ns(b) || !m->n) /* a joined one: the kernel will tell */
-        return true;
-    for (size_t i = 0; i < m->n; i++)
-        if (id >= m->v[i].container && id - m->v[i].container < m->v[i].size)
-            return true;
-    return false;
+    uint32_t unused;
+
+    return !m->n || map_id(b, m, id, &unused); /* a joined one: the kernel will tell */
 }
 
 static bool maps_root(const struct oci_id_mappings *m)
