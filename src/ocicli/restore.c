@@ -90,11 +90,12 @@ static int told(void *arg, const char *what, pid_t pid, int fd, struct zl_error 
 
 /* ---- doing it ---- */
 
-/* criu wants a root that is a mount. It mounts in its folders as well, so those must be opened
- * where it lives: in this namespace, after this. */
+/* Slaves, not private: a bind mount that was one of the host's (systemd shares all) becomes one
+ * again. criu wants a root that is a mount. It mounts in its folders as well, so those must be
+ * opened where it lives: in this namespace, after this. */
 static int mount_root(const struct making *m, struct zl_error *err)
 {
-    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) < 0)
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
         return zl_fail_errno(err, "make a mount namespace");
     if (mount(m->rootfs, m->rootfs, NULL, MS_BIND | MS_REC, NULL) < 0)
         return zl_fail_errno(err, "mount root '%s'", m->rootfs);
