@@ -192,8 +192,11 @@ static int request(struct api_client *c, const char *method, const char *target,
 
 /* ---- answers ------------------------------------------------------------------------------- */
 
+/* What the agent cannot reach is not the agent: that one has answered. */
 static enum zl_err_kind kind_of(const char *word)
 {
+    if (word && strcmp(word, zl_err_kind_name(ZL_ERR_UNREACHABLE)) == 0)
+        return ZL_ERR_SYSTEM;
     for (int k = ZL_OK + 1; word && k < ZL_ERR_KINDS; k++)
         if (strcmp(zl_err_kind_name((enum zl_err_kind)k), word) == 0)
             return (enum zl_err_kind)k;

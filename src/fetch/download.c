@@ -12,6 +12,7 @@
 #include "base/id.h"
 
 enum { CHUNK = 256 * 1024, REFUSAL_MAX = 64 * 1024 };
+enum { PROGRESS_ENOUGH = 64 * 1024 }; /* of one try, not to count it as one in vain */
 
 static void set_state(struct download *d, enum download_state state)
 {
@@ -242,10 +243,14 @@ static int keep(struct download *d, const char *bytes, size_t n, struct zl_error
     if (n > d->size - d->have)
         return zl_fail(err, ZL_ERR_INVALID, "%s sends more than the %llu bytes of the blob",
                        d->registry->v[d->endpoint].host, (unsigned long long)d->size);
-    if (zl_write_all(d->fd, bytes, n, "the blob", err) < 0 || digest_add(d->sum, bytes, n, err) < 0)
+    bool look = d->have / WORK_ROOM_STEP != (d->have + n) / WORK_ROOM_STEP;
+    if ((look && work_room(d->work, err) < 0) ||
+        zl_write_all(d->fd, bytes, n, "the blob", err) < 0 || digest_add(d->sum, bytes, n, err) < 0)
         return -1;
     d->have += n;
-    d->retry.failures = 0;
+    d->progressed += n;
+    if (d->progressed >= PROGRESS_ENOUGH)
+        d->retry.failures = 0;
     d->on_bytes(d->arg, n);
     return 0;
 }
@@ -279,6 +284,7 @@ static void begin(struct download *d)
     (void)snprintf(path, sizeof path, "blobs/%s", d->digest);
     zl_buf_reset(&d->refusal);
     d->skip = UINT64_MAX;
+    d->progressed = 0;
     if (lseek(d->fd, (off_t)d->have, SEEK_SET) < 0) {
         (void)zl_fail_errno(&d->err, "seek in images/partial/%s", d->name);
         fail(d);

@@ -38,6 +38,7 @@ struct download {
     uint64_t skip; /* bytes of the answer that we have: the server knows no ranges */
     struct digest *sum;
     struct retry retry;
+    uint64_t progressed; /* bytes that the try in hand has brought */
     unsigned tries;
     struct transfer *transfer;
     uint64_t wait_until_ms;

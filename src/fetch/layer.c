@@ -210,6 +210,18 @@ int layer_unpack(struct work *w, size_t i, const struct input *in, struct layer 
     return pipeline_init(&p, w, in, err) < 0 ? -1 : pipeline_run(&p, l, err);
 }
 
+int layer_reset(struct work *w, struct layer *l, struct zl_error *err)
+{
+    unpack_free(l->unpack);
+    l->unpack = NULL;
+    zl_closep(&l->root);
+    l->root = -1;
+    if (l->slot[0] && zl_remove_tree(w->dir, l->slot, err) < 0)
+        return -1;
+    l->slot[0] = '\0';
+    return 0;
+}
+
 /* ---- the layers below ------------------------------------------------------------------------ */
 
 struct roots {

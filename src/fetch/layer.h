@@ -42,6 +42,9 @@ int layers_find(struct work *w, struct layer *l, size_t n, struct zl_error *err)
 int layer_unpack(struct work *w, size_t i, const struct input *in, struct layer *l,
                  struct zl_error *err);
 
+/* What layer_unpack() left of a try that failed goes; it may be called again. */
+int layer_reset(struct work *w, struct layer *l, struct zl_error *err);
+
 /* All n layers of an image, lowest first, each unpacked or found before, become part of the store,
  * and with them the blobs that were added to w; afterwards all have numbers and are on the disk. */
 int layers_commit(struct work *w, struct layer *l, size_t n, struct zl_error *err);

@@ -4,6 +4,7 @@
  * by digest, so that a tag that moves meanwhile cannot mix two images.
  *
  *   index ─▶ manifest ─▶ config ─▶ layers, several at a time ─▶ the list of layers
+ *                                     and unpacked while they come
  */
 #include "fetch/pull.h"
 
@@ -14,17 +15,18 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "fetch/download.h"
+#include "fetch/growing.h"
 #include "fetch/layer.h"
 #include "fetch/parallel.h"
 #include "fetch/platform.h"
 #include "fetch/progress.h"
 #include "image/wasm.h"
 
-enum { TURN_MS = 1000, NESTED_MAX = 3 };
+enum { TURN_MS = 100, NESTED_MAX = 3 };
 
 struct part { /* one layer */
-    const struct oci_descriptor *descriptor;
     struct download download;
+    struct growing growing; /* what of it may be unpacked */
     bool opened;
     struct progress progress;
 };
@@ -42,7 +44,9 @@ struct pull {
     bool is_artifact; /* blobs only: nothing is unpacked */
     struct part parts[OCI_LAYERS_MAX];
     struct layer *layers;
-    atomic_bool stop; /* of unpacking */
+    atomic_bool stop; /* those who unpack have given up */
+    int unpacked;
+    struct zl_error unpack_error;
 };
 
 static void pull_free(struct pull *p)
@@ -50,8 +54,10 @@ static void pull_free(struct pull *p)
     if (!p)
         return;
     for (size_t i = 0; i < OCI_LAYERS_MAX; i++) {
-        if (p->parts[i].opened)
-            download_close(&p->parts[i].download);
+        if (!p->parts[i].opened)
+            continue;
+        download_close(&p->parts[i].download);
+        growing_done(&p->parts[i].growing);
     }
     layers_free(p->layers, OCI_LAYERS_MAX);
     zl_buf_done(&p->manifest_text);
@@ -140,21 +146,23 @@ static int get_config(struct pull *p, struct zl_error *err)
     return check_config(p, err);
 }
 
-/* ---- blobs ----------------------------------------------------------------------------------- */
+/* ---- downloading ----------------------------------------------------------------------------- */
 
 static void on_bytes(void *arg, uint64_t n)
 {
     struct part *part = arg;
     progress_layer(&part->progress, n);
+    growing_add(&part->growing, n);
 }
 
-static bool is_repeated(const struct pull *p, size_t i)
+/* An image may have a layer twice: the first part downloads it. */
+static size_t first_of(const struct pull *p, size_t i)
 {
-    for (size_t j = 0; j < i; j++) {
-        if (strcmp(p->manifest.layers.v[j].digest, p->manifest.layers.v[i].digest) == 0)
-            return true;
-    }
-    return false;
+    const struct oci_descriptor *v = p->manifest.layers.v;
+    size_t j = 0;
+    while (strcmp(v[j].digest, v[i].digest) != 0)
+        j++;
+    return j;
 }
 
 static int open_parts(struct pull *p, struct zl_error *err)
@@ -162,10 +170,10 @@ static int open_parts(struct pull *p, struct zl_error *err)
     for (size_t i = 0; i < p->manifest.layers.n; i++) {
         const struct oci_descriptor *d = &p->manifest.layers.v[i];
         struct part *part = &p->parts[i];
-        part->descriptor = d;
         part->progress = (struct progress){ .digest = d->digest, .total = d->size };
-        if (work_has_blob(p->work, d->digest) || is_repeated(p, i))
+        if (work_has_blob(p->work, d->digest) || first_of(p, i) != i)
             continue;
+        growing_init(&part->growing);
         part->opened = true;
         if (download_open(&part->download, p->work, p->registry, d->digest, d->size, on_bytes, part,
                           err) < 0)
@@ -174,25 +182,36 @@ static int open_parts(struct pull *p, struct zl_error *err)
     return 0;
 }
 
-/* Steps all parts; how many are not complete yet, or -1. */
+/* One part, a step further. running: how many are in transfer. True: it is complete. */
+static bool step_part(struct pull *p, struct part *part, unsigned *running)
+{
+    struct download *d = &part->download;
+    if (d->state == DOWNLOAD_WRONG) {
+        part->progress.current = 0;
+        download_again(d);
+        growing_restart(&part->growing);
+    }
+    if (*running < p->order->streams)
+        download_step(d, zl_mono_ms());
+    *running += d->state == DOWNLOAD_RUNNING;
+    if (d->state == DOWNLOAD_COMPLETE)
+        growing_end(&part->growing, false);
+    return d->state == DOWNLOAD_COMPLETE;
+}
+
+/* How many parts are not complete yet, or -1. */
 static int step_parts(struct pull *p, struct zl_error *err)
 {
-    uint64_t now = zl_mono_ms();
     unsigned running = 0;
     int open = 0;
     for (size_t i = 0; i < p->manifest.layers.n; i++) {
-        struct download *d = &p->parts[i].download;
-        if (!p->parts[i].opened)
+        struct part *part = &p->parts[i];
+        if (!part->opened)
             continue;
-        if (d->state == DOWNLOAD_WRONG)
-            download_again(d);
-        if (running < p->order->streams)
-            download_step(d, now);
-        if (d->state == DOWNLOAD_FAILED)
-            return zl_fail(err, d->err.kind, "layer %zu of %zu: %s", i + 1, p->manifest.layers.n,
-                           d->err.msg);
-        running += d->state == DOWNLOAD_RUNNING;
-        open += d->state != DOWNLOAD_COMPLETE;
+        open += !step_part(p, part, &running);
+        if (part->download.state == DOWNLOAD_FAILED)
+            return zl_fail(err, part->download.err.kind, "layer %zu of %zu: %s", i + 1,
+                           p->manifest.layers.n, part->download.err.msg);
     }
     return open;
 }
@@ -208,54 +227,105 @@ static int turn_ms(const struct pull *p)
     return until > now ? (int)(until - now) : 0;
 }
 
-static int get_blobs(struct pull *p, struct zl_error *err)
+/* Until all blobs are there, or those who unpack have given up: they say why. */
+static int download_all(struct pull *p, struct zl_error *err)
 {
-    if (open_parts(p, err) < 0)
-        return -1;
-    for (;;) {
+    while (!atomic_load(&p->stop)) {
         int open = step_parts(p, err);
         if (open <= 0)
             return open;
         if (http_turn(p->registry->http, NULL, NULL, 0, turn_ms(p), err) < 0)
             return -1;
     }
-}
-
-/* ---- into the store -------------------------------------------------------------------------- */
-
-/* Layer i, from the blob of the store or from what was just downloaded. */
-static int unpack_one(void *arg, size_t i, struct zl_error *err)
-{
-    struct pull *p = arg;
-    const struct download *d = &p->parts[i].download;
-    const char *digest = p->layers[i].digest;
-    int partial = p->work->store.partial, blobs = p->work->store.blobs;
-    if (p->layers[i].number)
-        return 0;
-    zl_autoclose int fd =
-        p->parts[i].opened ? openat(partial, d->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
-                           : openat(blobs, layout_hex(digest), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return zl_fail_errno(err, "open blob %s", digest);
-    ZL_CLEANUP(file_input_done) struct file_input file = FILE_INPUT(fd);
-    file.stop = &p->stop;
-    const struct input in = file_input(&file);
-    if (layer_unpack(p->work, i, &in, &p->layers[i], err) < 0)
-        return zl_wrap(err, "layer %zu of %zu", i + 1, p->manifest.layers.n);
     return 0;
 }
 
-static int unpack(struct pull *p, struct zl_error *err)
+/* ---- unpacking, meanwhile -------------------------------------------------------------------- */
+
+static int unpack_stored(struct pull *p, size_t i, struct zl_error *err)
+{
+    struct layer *l = &p->layers[i];
+    zl_autoclose int fd =
+        openat(p->work->store.blobs, layout_hex(l->digest), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return zl_fail_errno(err, "open blob %s", l->digest);
+    ZL_CLEANUP(file_input_done) struct file_input file = FILE_INPUT(fd);
+    file.stop = &p->stop;
+    const struct input in = file_input(&file);
+    return layer_unpack(p->work, i, &in, l, err);
+}
+
+static int unpack_growing(struct pull *p, size_t i, struct part *part, struct zl_error *err)
+{
+    for (;;) {
+        ZL_CLEANUP(growing_input_done) struct growing_input growing;
+        const struct input in =
+            growing_input(&growing, &part->growing, part->download.fd, part->download.size);
+        if (layer_unpack(p->work, i, &in, &p->layers[i], err) == 0)
+            return 0;
+        if (!growing_is_anew(&growing))
+            return -1;
+        if (layer_reset(p->work, &p->layers[i], err) < 0)
+            return -1;
+    }
+}
+
+static int unpack_one(void *arg, size_t i, struct zl_error *err)
+{
+    struct pull *p = arg;
+    struct part *part = &p->parts[first_of(p, i)];
+    if (p->layers[i].number) /* was unpacked before: only its blob was missing, if that */
+        return 0;
+    int rc = part->opened ? unpack_growing(p, i, part, err) : unpack_stored(p, i, err);
+    return rc < 0 ? zl_wrap(err, "layer %zu of %zu", i + 1, p->manifest.layers.n) : 0;
+}
+
+static void *unpack_all(void *arg)
+{
+    struct pull *p = arg;
+    size_t n = p->is_artifact ? 0 : p->manifest.layers.n;
+    p->unpacked = parallel(n, unpack_one, p, &p->stop, &p->unpack_error);
+    return NULL;
+}
+
+static int prepare_layers(struct pull *p, struct zl_error *err)
 {
     size_t n = p->is_artifact ? 0 : p->manifest.layers.n;
     for (size_t i = 0; i < n; i++) { /* both were checked */
-        (void)snprintf(p->layers[i].digest, DIGEST_SIZE, "%s", p->parts[i].descriptor->digest);
+        (void)snprintf(p->layers[i].digest, DIGEST_SIZE, "%s", p->manifest.layers.v[i].digest);
         (void)snprintf(p->layers[i].diff_id, DIGEST_SIZE, "%s", p->config.diff_ids.v[i]);
     }
-    if (layers_find(p->work, p->layers, n, err) < 0)
-        return -1;
-    return parallel(n, unpack_one, p, &p->stop, err);
+    return layers_find(p->work, p->layers, n, err);
 }
+
+/* Nobody waits for what will not come. */
+static void end_parts(struct pull *p)
+{
+    for (size_t i = 0; i < p->manifest.layers.n; i++) {
+        if (p->parts[i].opened)
+            growing_end(&p->parts[i].growing, true);
+    }
+}
+
+static int get_layers(struct pull *p, struct zl_error *err)
+{
+    pthread_t unpacker;
+    if (open_parts(p, err) < 0 || prepare_layers(p, err) < 0)
+        return -1;
+    int rc = pthread_create(&unpacker, NULL, unpack_all, p);
+    if (rc) {
+        errno = rc;
+        return zl_fail_errno(err, "start a thread");
+    }
+    rc = download_all(p, err);
+    end_parts(p);
+    (void)pthread_join(unpacker, NULL); /* ours, and joined once */
+    if (rc == 0 && p->unpacked < 0)
+        rc = zl_fail(err, p->unpack_error.kind, "%s", p->unpack_error.msg);
+    return rc;
+}
+
+/* ---- into the store -------------------------------------------------------------------------- */
 
 static int commit(struct pull *p, struct zl_error *err)
 {
@@ -277,9 +347,7 @@ static int pull_all(struct pull *p, const char *reference, struct zl_error *err)
         return -1;
     if (get_config(p, err) < 0)
         return -1;
-    if (get_blobs(p, err) < 0)
-        return -1;
-    if (unpack(p, err) < 0)
+    if (get_layers(p, err) < 0)
         return -1;
     return commit(p, err);
 }

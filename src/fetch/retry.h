@@ -6,7 +6,7 @@
 #include "fetch/http.h"
 
 enum {
-    RETRY_MAX = 5,              /* in a row without a byte of progress */
+    RETRY_MAX = 5,              /* in a row without much progress */
     RETRY_FIRST_MS = 200,       /* doubled each time */
     RETRY_LONGEST_MS = 10000,   /* of our own waits */
     RETRY_AFTER_LONGEST_S = 120 /* what a server may ask for; more is told instead of waited */
