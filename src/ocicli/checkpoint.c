@@ -57,7 +57,7 @@ static int save(struct cli *cli, const struct criu_options *o, struct found *f,
 static int checkpoint(struct cli *cli, const struct criu_options *o, const char *id,
                       struct zl_error *err)
 {
-    autofound struct found f;
+    autofound struct found f = { .container = CONTAINER_NONE };
 
     if (check_options(o, err) < 0 || container_find(cli, id, &f, err) < 0)
         return -1;
