@@ -23,6 +23,7 @@ enum zl_weakness {
     ZL_WEAK_PROC,     /* /proc may be a link of the image */
     ZL_WEAK_READONLY, /* what should be read-only is not */
     ZL_WEAK_DUMPABLE, /* who joins a container can be traced in it */
+    ZL_WEAK_AHEAD,    /* who joins has rights when it can be seen */
     ZL_WEAK_CAPS,     /* capabilities of ours are not dropped */
     ZL_WEAK_SETID,    /* no_new_privs is forgotten */
     ZL_WEAK_PID,      /* a container is known by the number of its process */

@@ -295,6 +295,40 @@ def test_who_joins_the_container_cannot_be_traced_by_it(arena):
     arena.judge(escapes_in(text), text)
 
 
+@against("AHEAD")
+@pytest.mark.parametrize("user", [0, 1000])
+def test_who_joins_a_container_that_may_trace_has_no_more_rights_than_it(arena, user):
+    config = arena.config("attack", "join", 600, "rights", noNewPrivileges=True)
+    for kind in ("bounding", "effective", "permitted"):
+        config["process"]["capabilities"][kind].append("CAP_SYS_PTRACE")
+    out = arena.hold(config)
+    eager(arena.state("c")["pid"])
+    until(lambda: "ready" in out.read_text(), "the attacker")
+    for _ in rounds(lambda: not escapes_in(out.read_text())) if arena.weak else range(ROUNDS):
+        arena.run("exec", "--user", user, "c", "true", code=None if arena.weak else 0)
+    arena.judge(escapes_in(out.read_text()), out.read_text())
+
+
+@against()
+def test_exec_in_a_container_that_may_trace_is_as_any_other(arena):
+    config = arena.config("sleep", 1000, noNewPrivileges=True)
+    for kind in ("bounding", "effective", "permitted"):
+        config["process"]["capabilities"][kind].append("CAP_SYS_PTRACE")
+    arena.hold(config)
+    assert arena.run("exec", "c", "sh", "-c", "echo in; exit 7", code=7).stdout == "in\n"
+    assert "no/such" in arena.run("exec", "c", "/no/such", code=127).stderr
+    assert "working directory" in arena.run("exec", "--cwd", "/proc/1/cwd/x/../../../..", "c", "true", code=125).stderr
+    assert arena.run("exec", "c", "attack", "fds").stdout == "done\n"
+    assert arena.run("exec", "--user", "1000:1000", "c", "id", "-u").stdout == "1000\n"
+    pid, session = arena.run("exec", "c", "sh", "-c", "cut -d' ' -f1,6 /proc/self/stat; exit $?").stdout.split()
+    assert int(session) <= int(pid)
+    tty = subprocess.run(["script", "-qec", f"{arena.program} --root {arena.root} exec -t c sh -c 'test -t 0 && echo on a terminal; : > /dev/tty && echo its own'",
+                          "/dev/null"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60).stdout
+    assert "on a terminal" in tty and "its own" in tty, tty
+    cgroups = [set(line.split(":", 1)[1] for line in arena.run("exec", "c", "cat", f"/proc/{p}/cgroup").stdout.splitlines()) for p in ("1", "self")]
+    assert cgroups[0] == cgroups[1]
+
+
 @against("PID")
 def test_exec_does_not_join_who_got_the_number_of_a_dead_container(arena):
     """exec is held up between its look at the container and its joining; the container ends, and a process

@@ -4,12 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/weaken.h"
 #include "sandbox/carry/child.h"
 #include "sandbox/carry/inner.h"
 #include "sandbox/carry/spawn.h"
@@ -458,6 +460,20 @@ static int open_root(const struct carry *c, int init, int *ret, struct zl_error 
     return *ret < 0 ? zl_fail_errno(err, "open the container's root") : 0;
 }
 
+/*
+ * A container with CAP_SYS_PTRACE sees into every process of its PID namespace, dumpable or not:
+ * who joins it must have no right left when it is born there. A filter that is loaded with rights
+ * (without no_new_privs) would bind who makes that process as well: then it is as with the others.
+ */
+static bool must_go_ahead(const struct carry *c, const struct plan_exec *x)
+{
+    bool traces = c->plan->process.caps[PLAN_CAP_BOUNDING] >> CAP_SYS_PTRACE & 1;
+    bool early = x->process.seccomp.n && !(x->process.flags & PLAN_NO_NEW_PRIVS);
+
+    return traces && !early && !zl_weaken(AHEAD) && other_pid_ns(c) &&
+           !(x->process.flags & PLAN_USER_NS);
+}
+
 int carry_exec(struct carry *c, int init, const struct plan_exec *x, const struct carry_start *how,
                struct carry_proc *ret, struct zl_error *err)
 {
@@ -474,7 +490,8 @@ int carry_exec(struct carry *c, int init, const struct plan_exec *x, const struc
                    .enter = all_namespaces(c->plan) & ~(uint32_t)(CLONE_NEWUSER | CLONE_NEWPID),
                    .tracing = c->tracing },
         .pid_ns_fd = other_pid_ns(c) ? init : -1,
-        .between = x->process.flags & PLAN_USER_NS,
+        .between = x->process.flags & PLAN_USER_NS || must_go_ahead(c, x),
+        .ahead = must_go_ahead(c, x),
     };
     struct below below = { .how = how };
     int rc;

@@ -336,7 +336,7 @@ static const struct way into_running_container[] = {
     { 0 },
 };
 
-static const struct way to_exec[] = {
+static const struct way to_rights[] = {
     { STEP_KEYRING,      child_keyring },
     { STEP_RLIMIT,       child_rlimits },
     { STEP_SCHEDULER,    child_scheduling },
@@ -347,6 +347,10 @@ static const struct way to_exec[] = {
     { STEP_SECCOMP,      early_seccomp },
     { STEP_USER,         child_user },
     { STEP_CAPABILITIES, child_capabilities },
+    { 0 },
+};
+
+static const struct way to_exec[] = {
     { STEP_FIND,         find_before_gate },
     { STEP_SECCOMP,      seccomp_before_gate },
     { STEP_GATE,         wait_at_gate },
@@ -372,16 +376,42 @@ static void tell_gate(struct child *k)
         (void)!write(k->how->report, &k->shared->report, sizeof k->shared->report);
 }
 
+static int hide(const struct child *k)
+{
+    return k->dumpable || zl_weaken(DUMPABLE) ? 0 : prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+static int go_to_rights(struct child *k)
+{
+    if (walk(k, k->plan ? into_new_container : into_running_container) < 0)
+        return -1;
+    return (zl_weaken(LABEL) && set_oom_adj(k) < 0) ? -1 : walk(k, to_rights);
+}
+
+int child_go_ahead(struct child *k)
+{
+    k->root_fd = k->null_fd = k->slave_fd = k->mask_fd = k->dir_fd = -1;
+    return hide(k) < 0 ? child_fail(k, STEP_SESSION, NULL, NULL) : go_to_rights(k);
+}
+
+/* A session and its terminal are of who executes the command. */
+static int follow_ahead(struct child *k)
+{
+    if (setsid() < 0)
+        return child_fail(k, STEP_SESSION, NULL, NULL);
+    if (k->process->flags & PLAN_TERMINAL && ioctl(0, TIOCSCTTY, 0) < 0)
+        return child_fail(k, STEP_TERMINAL, "the controlling terminal", NULL);
+    return 0;
+}
+
 static int run(struct child *k)
 {
     child_mark(k, STEP_NONE);
-    if (k->sync >= 0)
+    if (k->sync >= 0 && !k->ahead)
         (void)close(k->parents_end);
-    if (!k->dumpable && !zl_weaken(DUMPABLE) && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+    if (hide(k) < 0)
         return child_fail(k, STEP_SESSION, NULL, NULL);
-    if (walk(k, k->plan ? into_new_container : into_running_container) < 0)
-        return -1;
-    if ((zl_weaken(LABEL) && set_oom_adj(k) < 0) || walk(k, to_exec) < 0)
+    if ((k->ahead ? follow_ahead(k) : go_to_rights(k)) < 0 || walk(k, to_exec) < 0)
         return -1;
     zl_signals_to_default(); /* our own table: CLONE_SIGHAND is not set */
     return k->init_argv ? child_exec_init(k) : child_exec(k);

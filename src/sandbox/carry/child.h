@@ -93,6 +93,7 @@ struct child {
     int sync;            /* seqpacket to the parent, which waits for a byte; -1: vfork */
     int parents_end;     /* of that socket: the child closes it, so that its parent's end shows */
     bool dumpable;       /* false: PR_SET_DUMPABLE 0, for who lives among others */
+    bool ahead; /* all but the last steps were gone by who made us, out of the container's sight */
     bool tracing;
     char *const *init_argv; /* of the container's own process 1; NULL: the command is executed */
     int init_exe, init_report;
@@ -111,6 +112,9 @@ struct child {
 
 /* The whole way, up to exec; ends the process when that fails. */
 _Noreturn void child_run(struct child *k);
+/* exec: the way to where no right is left that the container has not. Who went it makes the process
+ * that executes the command. -1 with the report filled. */
+int child_go_ahead(struct child *k);
 
 /* Fills the report from errno; object and source are texts or NULL. Returns -1. */
 int child_fail(struct child *k, enum step step, const char *object, const char *source);

@@ -262,19 +262,36 @@ static int lend_pid_ns(int fd, int *ret_own, struct zl_error *err)
     return 0;
 }
 
+/* Joins the container, and is no more than its processes then; who is born to us now is in its PID
+ * namespace. */
+static int go_ahead(struct spawn *s)
+{
+    struct child *k = &s->child;
+
+    k->ahead = true;
+    if (setns(s->pid_ns_fd, CLONE_NEWPID) < 0)
+        return child_fail(k, STEP_NS_JOIN, NULL, NULL);
+    return child_go_ahead(k);
+}
+
+static int join_first(struct spawn *s)
+{
+    struct child *k = &s->child;
+
+    for (size_t i = 0; i < k->n_tasks; i++)
+        if (write(k->tasks[i], "0", 1) != 1)
+            return child_fail(k, STEP_CGROUP_JOIN, NULL, NULL);
+    k->n_tasks = 0; /* what is born to us is in them as well */
+    return userns_enter(k, s->pid_ns_fd);
+}
+
 /* In the process between: the child, as a child of our parent. Does not return. */
 static _Noreturn void between(struct spawn *s, struct clone3_args *a)
 {
     struct child *k = &s->child;
     long pid;
 
-    for (size_t i = 0; i < k->n_tasks; i++)
-        if (write(k->tasks[i], "0", 1) != 1) {
-            (void)child_fail(k, STEP_CGROUP_JOIN, NULL, NULL);
-            _exit(127);
-        }
-    k->n_tasks = 0; /* what is born to us is in them as well */
-    if (userns_enter(k, s->pid_ns_fd) < 0)
+    if ((s->ahead ? go_ahead(s) : join_first(s)) < 0)
         _exit(127);
     a->flags = (a->flags & ~(uint64_t)(CLONE_PIDFD | CLONE_INTO_CGROUP)) | CLONE_PARENT;
     a->exit_signal = 0; /* clone3(2): our own */

