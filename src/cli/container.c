@@ -100,6 +100,31 @@ static int rm_run(struct cli *cli, const void *options, int argc, char **argv)
                 NULL);
 }
 
+/* What `run` made and what has ended: nobody else would remove it. */
+static int prune_run(struct cli *cli, const void *options, int argc, char **argv)
+{
+    struct zl_error err = { 0 };
+    json_t *list = NULL;
+    int code = CLI_OK;
+    (void)options;
+    (void)argc;
+    (void)argv;
+    if (cli_call(cli, "GET", "/api/v1/containers?deployment=-", NULL, NULL, NULL, &list, &err) < 0)
+        return cli_fail(&err);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *c = json_array_get(list, i);
+        if (strcmp(jstr(c, "state"), "exited") != 0)
+            continue;
+        if (cli_call(cli, "DELETE", "/api/v1/containers/{}?wait=1", jstr(c, "id"), NULL, NULL, NULL,
+                     &err) < 0)
+            code = err.kind == ZL_ERR_NOT_FOUND ? code : cli_fail(&err); /* another was quicker */
+        else
+            (void)printf("%s\n", jstr(c, "name"));
+    }
+    json_decref(list);
+    return code;
+}
+
 /* clang-format off */
 static const struct cli_option stop_options[] = {
     { 'f', "force", CLI_FLAG,     offsetof(struct container_options, force),    NULL,   "kill at once", NULL },
@@ -121,6 +146,7 @@ static const struct cli_command container_commands[] = {
     { .name = "rm", .alias = "remove", .args = "CONTAINER…", .summary = "Remove containers that `run` made",
       .options = rm_options, .options_size = sizeof(struct container_options), .min_args = 1, .max_args = -1,
       .completes = "container", .run = rm_run },
+    { .name = "prune", .summary = "Remove all containers that `run` made and that have ended", .run = prune_run },
     { .name = "logs", .args = "CONTAINER", .summary = "Print what a container wrote", .options = logs_options,
       .options_size = sizeof(struct logs_options), .min_args = 1, .max_args = 1, .completes = "container",
       .run = logs_command_run },

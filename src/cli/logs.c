@@ -15,8 +15,10 @@
 #include "cli/output.h"
 #include "cli/resolve.h"
 #include "monitor/logread.h"
+#include "spec/duration.h"
 
 enum { LINES_DEFAULT = 100, SOURCES_MAX = 256, ENDED_CHECK_MS = 500 };
+enum { UNIX_TIME_MIN = 100000000 }; /* below that, a number is a duration in seconds */
 
 struct source {
     struct logread *reader;
@@ -235,6 +237,28 @@ static int parse_lines(const char *text, uint64_t *ret, struct zl_error *err)
     return 0;
 }
 
+/* "10m": so long ago; "2026-11-27T16:00:00Z"; "1767225600", a Unix time: nanoseconds of UTC. */
+static int parse_time(const char *option, const char *text, int64_t *ret, struct zl_error *err)
+{
+    struct spec_flaw flaw;
+    uint64_t ago_ns;
+    char *end;
+    errno = 0;
+    long long seconds = strtoll(text, &end, 10);
+    bool number = *text && !*end && !errno && seconds >= 0 && seconds < INT64_MAX / 1000000000;
+    if (number)
+        *ret =
+            seconds >= UNIX_TIME_MIN ? seconds * 1000000000 : zl_wall_ns() - seconds * 1000000000;
+    else if (spec_parse_duration(text, &ago_ns, &flaw) == 0)
+        *ret = zl_wall_ns() - (int64_t)ago_ns;
+    else if (zl_parse_rfc3339(text, ret, NULL) < 0)
+        return zl_fail(err, ZL_ERR_INVALID,
+                       "%s '%s': a duration such as 10m, a time such as 2026-11-27T16:00:00Z or "
+                       "Unix seconds",
+                       option, text);
+    return 0;
+}
+
 static int show_logs(struct cli *cli, const struct logs_options *o, const json_t *logs,
                      struct zl_error *err)
 {
@@ -242,11 +266,15 @@ static int show_logs(struct cli *cli, const struct logs_options *o, const json_t
     struct printer p = { .cli = cli,
                          .names = json_array_size(logs) > 1,
                          .timestamps = o->timestamps };
-    struct logread_opts opts = { .follow = o->follow };
+    struct logread_opts opts = { .follow = o->follow,
+                                 .streams = o->stream == 1   ? 1U << LOG_STDOUT
+                                            : o->stream == 2 ? 1U << LOG_STDERR
+                                                             : 0 };
     if (parse_lines(o->lines, &opts.tail, err) < 0)
         return -1;
-    if (o->since_ms)
-        opts.since_ns = zl_wall_ns() - (int64_t)o->since_ms * 1000000;
+    if ((o->since && parse_time("--since", o->since, &opts.since_ns, err) < 0) ||
+        (o->until && parse_time("--until", o->until, &opts.until_ns, err) < 0))
+        return -1;
     size_t n = 0;
     int rc = 0;
     for (; rc == 0 && n < json_array_size(logs) && n < SOURCES_MAX; n++) {
@@ -321,13 +349,17 @@ int logs_copy(const char *path, struct zl_error *err)
     return rc;
 }
 
+static const char *const stream_words[] = { "all", "stdout", "stderr", NULL };
+
 /* clang-format off */
 const struct cli_option logs_options[] = {
     { 'f', "follow",     CLI_FLAG,     offsetof(struct logs_options, follow),     NULL,   "go on as lines are written", NULL },
     { 'n', "lines",      CLI_STRING,   offsetof(struct logs_options, lines),      "N",    "the last N lines of each replica, or all [100]", NULL },
     { 'i', "instance",   CLI_STRING,   offsetof(struct logs_options, instance),   "INSTANCE", "only this replica: its number, or a part of its name or id", NULL },
     { 't', "timestamps", CLI_FLAG,     offsetof(struct logs_options, timestamps), NULL,   "say when each line was written", NULL },
-    { 0,   "since",      CLI_DURATION, offsetof(struct logs_options, since_ms),   "TIME", "only lines of the last TIME", NULL },
+    { 0,   "since",      CLI_STRING,   offsetof(struct logs_options, since),      "TIME", "from then on: 10m (ago), 2026-11-27T16:00:00Z, Unix seconds", NULL },
+    { 0,   "until",      CLI_STRING,   offsetof(struct logs_options, until),      "TIME", "only what was written before then", NULL },
+    { 0,   "stream",     CLI_CHOICE,   offsetof(struct logs_options, stream),     "STREAM", "stdout or stderr only", stream_words },
     { 'd', "deployment", CLI_STRING,   offsetof(struct logs_options, deployment), "NAME", "of this deployment", NULL },
     { 0 },
 };

@@ -17,7 +17,8 @@ struct logs_options {
     bool follow, timestamps;
     const char *lines; /* a number or "all" */
     const char *instance, *deployment;
-    uint64_t since_ms; /* 0: from the first */
+    const char *since, *until; /* times: logs.c, parse_time */
+    int stream;                /* index into its words: 0 both, 1 stdout, 2 stderr */
 };
 /* `zlayer logs` and `zlayer container logs`. */
 int logs_command_run(struct cli *cli, const void *options, int argc, char **argv);

@@ -230,7 +230,6 @@ static void enter_starting(struct core *c, struct instance *i, const struct outc
 {
     (void)o;
     set_state(c, i, INST_STARTING);
-    emit_inst_event(c, "create", i, "%s", i->label.service);
     (void)request(c, i, EFF_START, traits[INST_STARTING].timeout_ms);
 }
 
@@ -246,6 +245,8 @@ static void enter_up(struct core *c, struct instance *i, const struct outcome *o
     i->pid = o->pid;
     i->started_ms = c->now.wall_ms;
     i->up_at = c->now.mono_ms;
+    /* told together: an event alone would make the start wait for the disk */
+    emit_inst_event(c, "create", i, "%s", i->label.service);
     emit_inst_event(c, "start", i, "%s", i->label.service);
     if (i->label.owner == OWNER_REPLICA && i->version.service)
         health_begin(c, i, start_grace(i));

@@ -3,11 +3,17 @@
 #ifndef ZL_IMAGE_INTERNAL_H
 #define ZL_IMAGE_INTERNAL_H
 
+#include <sys/stat.h>
+
 #include "image/layout.h"
 #include "image/store.h"
 
 struct image_store {
     struct layout layout;
+    /* What was found last, good as long as the index is the same file: one start asks several
+     * times, and most starts are of one image. */
+    struct image *last;
+    struct stat last_index;
 };
 
 int image_read_index(struct image_store *s, struct zl_json *doc, struct oci_index *ret,

@@ -33,6 +33,7 @@ void image_store_free(struct image_store *s)
 {
     if (!s)
         return;
+    image_free(s->last);
     layout_close(&s->layout);
     free(s);
 }
@@ -50,6 +51,7 @@ int image_read_index(struct image_store *s, struct zl_json *doc, struct oci_inde
 
 struct loaded {
     struct image pub; /* first: what callers hold */
+    unsigned others;  /* that hold it, too */
     struct zl_json manifest_doc, config_doc;
     char *asked, *name, *called;
     const char *entry[2]; /* of a module: what it is called */
@@ -59,7 +61,7 @@ struct loaded {
 void image_free(struct image *i)
 {
     struct loaded *x = (struct loaded *)i;
-    if (!x)
+    if (!x || x->others-- > 0)
         return;
     zl_json_done(&x->manifest_doc);
     zl_json_done(&x->config_doc);
@@ -266,15 +268,58 @@ const struct oci_descriptor *image_lookup(const struct oci_index *index, const c
     return many ? NULL : found;
 }
 
+static struct image *hold(struct image *i)
+{
+    ((struct loaded *)i)->others++;
+    return i;
+}
+
+/* The index is replaced, never written: its inode and times tell. */
+static bool is_same_index(const struct stat *a, const struct stat *b)
+{
+    return a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/* Whether its layers are where they were: another process may have collected them. */
+static bool has_layers(struct image_store *s, const struct image *i)
+{
+    for (size_t n = 0; n < i->n_layers; n++) {
+        char name[LAYOUT_PATH];
+        (void)snprintf(name, sizeof name, "%u/fs", i->layers[n]);
+        if (faccessat(s->layout.layers, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+            return false;
+    }
+    return i->n_layers > 0;
+}
+
+static bool is_last(struct image_store *s, const char *reference, const struct stat *index)
+{
+    return s->last && strcmp(s->last->reference, reference) == 0 &&
+           is_same_index(index, &s->last_index) && has_layers(s, s->last);
+}
+
 int image_find(struct image_store *s, const char *reference, struct image **ret,
                struct zl_error *err)
 {
     zl_autojson struct zl_json doc = { 0 };
     struct oci_index index;
+    struct stat st = { 0 };
+    /* before the index is read: should it be replaced meanwhile, the next question reads it again
+     */
+    if (fstatat(s->layout.images, LAYOUT_INDEX, &st, 0) == 0 && is_last(s, reference, &st)) {
+        *ret = hold(s->last);
+        return 0;
+    }
     if (image_read_index(s, &doc, &index, err) < 0)
         return -1;
     const struct oci_descriptor *d = image_lookup(&index, reference, err);
-    return d ? load(s, d, reference, ret, err) : -1;
+    if (!d || load(s, d, reference, ret, err) < 0)
+        return -1;
+    image_free(s->last);
+    s->last = hold(*ret);
+    s->last_index = st;
+    return 0;
 }
 
 int image_each(struct image_store *s, image_fn fn, void *arg, struct zl_error *err)

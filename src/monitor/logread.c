@@ -236,7 +236,8 @@ static bool give_unfinished(struct logread *r, struct logread_line *ret)
 
 static bool is_wanted(const struct logread *r, const struct logread_line *line)
 {
-    return line->wall_ns >= r->opts.since_ns &&
+    return (!r->opts.streams || r->opts.streams & 1U << line->stream) &&
+           line->wall_ns >= r->opts.since_ns &&
            (r->opts.until_ns == 0 || line->wall_ns < r->opts.until_ns);
 }
 

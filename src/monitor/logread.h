@@ -21,6 +21,7 @@ struct logread_opts {
     int64_t until_ns; /* lines before then; 0: no end */
     uint64_t tail;    /* the last so many of them; LOGREAD_ALL */
     bool follow;
+    unsigned streams; /* 1 << LOG_STDOUT, 1 << LOG_STDERR; 0: all. Counts for tail as well */
 };
 
 struct logread_line {

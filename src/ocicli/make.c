@@ -175,7 +175,7 @@ int making_prepare(struct making *m, struct zl_error *err)
                                    .created = m->created,
                                    .annotations = m->config->annotations };
     if ((!with_systemd(m) || unit_start(m->cli, &m->container, m->config, &m->unit, err) == 0) &&
-        plan(m, err) == 0 && carry_prepare(m->container.carry, false, err) == 0)
+        plan(m, err) == 0 && carry_prepare(m->container.carry, CARRY_NET_CHILD, err) == 0)
         return 0;
     carry_free(m->container.carry); /* what it made it took back; a cgroup may be another's */
     m->container.carry = NULL;

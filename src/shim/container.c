@@ -83,6 +83,18 @@ static int new_carry(struct shim *s, const struct plan *plan, struct zl_error *e
     return carry_new(plan, s->plan_fds + own, s->n_plan_fds - own, &s->carry, err);
 }
 
+/* We were born into a network namespace for the container: out again when it wants another. */
+static int use_network(struct shim *s, const struct plan *plan, struct zl_error *err)
+{
+    if (s->in_network && !(plan->namespaces & CLONE_NEWNET)) {
+        if (setns(s->host_network_fd, CLONE_NEWNET) < 0)
+            return zl_fail_errno(err, "return to the network of the host");
+        s->in_network = false;
+    }
+    zl_closep(&s->host_network_fd);
+    return 0;
+}
+
 /* What is made outside of this process comes last, and is undone when it is not the very last. */
 static int make_container(struct shim *s, struct zl_msg *m, struct zl_error *err)
 {
@@ -100,7 +112,8 @@ static int make_container(struct shim *s, struct zl_msg *m, struct zl_error *err
     take_fds(s, m);
     if (open_streams(s, err) < 0 || new_carry(s, plan, err) < 0)
         return -1;
-    if (carry_prepare(s->carry, true, err) < 0)
+    if (use_network(s, plan, err) < 0 ||
+        carry_prepare(s->carry, s->in_network ? CARRY_NET_ENTERED : CARRY_NET_OWN, err) < 0)
         return -1;
     if ((s->guest && s->guest->created(s, err) < 0) ||
         server_listen(s->server, s->run_fd, err) < 0) {
@@ -218,6 +231,13 @@ static int launch(struct shim *s, struct zl_error *err)
     return 0;
 }
 
+static void belong(void *arg)
+{
+    const struct shim *s = arg;
+
+    belong_to_monitors(s->plan.bytes);
+}
+
 static int start_now(struct shim *s, struct server_ticket *ticket, struct zl_error *err)
 {
     if (launch(s, err) < 0)
@@ -227,7 +247,8 @@ static int start_now(struct shim *s, struct server_ticket *ticket, struct zl_err
     if (s->guest) /* it may have ended already, and waits for nothing but us */
         return 0;
     watch_oom(s);
-    belong_to_monitors(s->plan.bytes); /* nobody waits for that */
+    /* nobody waits for that, and what ends at once is told at once */
+    loop_arm(&s->loop, &s->belong_timer, SHIM_BELONG_LATER_MS, belong, s);
     return 0;
 }
 
@@ -591,6 +612,7 @@ void container_done(struct shim *s)
     for (size_t i = 0; i < s->n_plan_fds; i++)
         zl_closep(&s->plan_fds[i]);
     zl_closep(&s->init.pidfd);
+    zl_closep(&s->host_network_fd);
     zl_closep(&s->run_fd);
     zl_closep(&s->state_fd);
 }

@@ -5,6 +5,7 @@
  * is free to die afterwards.
  */
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -79,6 +80,17 @@ static int watch_children(struct shim *s, struct zl_error *err)
     return loop_watch(&s->loop, &s->children, s->children_fd, EPOLLIN, children_ready, s, err);
 }
 
+/* What cannot be done now is told when a container wants it. */
+static void enter_network(struct shim *s)
+{
+    s->host_network_fd = openat(AT_FDCWD, "/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (s->host_network_fd < 0)
+        return;
+    s->in_network = carry_enter_network(NULL) == 0;
+    if (!s->in_network) /* perhaps in one without lo */
+        (void)setns(s->host_network_fd, CLONE_NEWNET);
+}
+
 static int set_up(struct shim *s, struct zl_error *err)
 {
     if (fill_standard_fds(err) < 0)
@@ -94,6 +106,8 @@ static int set_up(struct shim *s, struct zl_error *err)
     if (loop_init(&s->loop, err) < 0 || watch_children(s, err) < 0 ||
         server_new(&s->loop, shim_rows, shim_n_rows, &server_events, s, &s->server, err) < 0)
         return -1;
+    if (!s->guest)
+        enter_network(s);
     return server_adopt(s->server, CONTROL_FD, err);
 }
 

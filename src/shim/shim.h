@@ -25,6 +25,7 @@ enum {
     SHIM_DRAIN_MS = 500,       /* for output that others still have the other end of */
     SHIM_LINGER_MS = 5 * 1000, /* for clients that have not taken all output */
     SHIM_OOM_LATER_MS = 20,
+    SHIM_BELONG_LATER_MS = 50,
     SHIM_EXEC_UNUSED_MS = 60 * 1000,
 };
 
@@ -67,6 +68,9 @@ struct shim {
     struct server *server;
     struct loop_source children; /* SIGCHLD by signalfd */
     int children_fd;
+    /* A new network namespace takes a tenth of a start: it is made before anybody waits for it. */
+    bool in_network;
+    int host_network_fd; /* to get back; -1 once CREATE was there */
 
     enum mon_phase phase;
     struct mon_create create;
@@ -92,7 +96,7 @@ struct shim {
     bool forgetting, forgotten; /* forgotten: only clients that have not taken all are left */
     struct server_ticket waiters[SHIM_WAITERS_MAX];
     size_t n_waiters;
-    struct loop_timer attach_timer, stop_timer, drain_timer, linger_timer;
+    struct loop_timer belong_timer, attach_timer, stop_timer, drain_timer, linger_timer;
 
     struct exec *execs;
     size_t n_execs;
@@ -101,7 +105,8 @@ struct shim {
 
 #define SHIM_NEW                                                                                   \
     {                                                                                              \
-        .loop.epoll_fd = -1, .children_fd = -1, .run_fd = -1, .state_fd = -1, .init.pidfd = -1     \
+        .loop.epoll_fd = -1, .children_fd = -1, .host_network_fd = -1, .run_fd = -1,               \
+        .state_fd = -1, .init.pidfd = -1                                                           \
     }
 /* life.c: from the control socket, descriptor 3, to the end. */
 int shim_live(struct shim *s, struct zl_error *err);

@@ -343,3 +343,59 @@ def test_events_come_once_and_in_order(host):
     mine = [e for e in events(host) if e["container"] == ident]
     assert [e["type"] for e in mine] == ["create", "start", "oom", "exit", "remove"], mine
     assert "137" in [e["text"] for e in mine if e["type"] == "exit"][0]
+
+
+# ---- logs, and what is left behind ---------------------------------------------------------------
+def test_logs_by_time_stream_and_number(host):
+    run(host, "talk", "busybox", "sh", "-c", "echo one; sleep 0.1; echo two >&2; sleep 1; echo three; sleep 0.1; echo four >&2; sleep 0.1; echo five")
+    host.zlayer("wait", "talk")
+    lines = [json.loads(line) for line in host.zlayer("logs", "-n", "all", "talk", "--format", "json").stdout.splitlines()]
+    assert [x["message"] for x in lines] == ["one", "two", "three", "four", "five"]
+    assert [x["stream"] for x in lines] == ["stdout", "stderr", "stdout", "stderr", "stdout"]
+    times = [x["timestamp"] for x in lines]
+    assert times == sorted(times)
+    def shown(*options):
+        return [line.split("] ")[1] for line in host.zlayer("logs", *options, "talk").stdout.splitlines()]
+    assert shown("-n", "2") == ["four", "five"]
+    assert shown("--stream", "stderr") == ["two", "four"]
+    assert shown("--stream", "stdout", "-n", "1") == ["five"]
+    assert shown("--since", times[2]) == ["three", "four", "five"]
+    assert shown("--until", times[2]) == ["one", "two"]
+    assert shown("--since", "1h", "--until", times[1]) == ["one"]
+    assert shown("--since", "3600") == ["one", "two", "three", "four", "five"]
+    assert "--since 'soon'" in host.zlayer("logs", "--since", "soon", "talk", code=1).stderr
+    assert host.zlayer("logs", "-t", "-n", "1", "talk").stdout.startswith(times[4][:19])
+
+
+def test_following_a_log_ends_with_its_container(host):
+    run(host, "later", "-i", "busybox", "sh", "-c", "echo first; read x; printf last")
+    p = host.popen("logs", "-f", "later")
+    assert p.stdout.readline() == "[stdout] first\n"
+    host.zlayer("attach", "later", input="\n")
+    assert p.communicate(timeout=20)[0].rstrip("\n") == "[stdout] last"
+
+
+def test_prune_removes_what_has_ended_and_nothing_else(host):
+    run(host, "ended", "busybox", "true")
+    run(host, "alive", "busybox", "sleep", "1000")
+    host.zlayer("wait", "ended")
+    assert host.zlayer("container", "prune").stdout == "ended\n"
+    assert [c["name"] for c in host.json("container", "ls")] == ["alive"]
+
+
+def test_no_zombie_remains(host):
+    run(host, "z", "busybox", "sh", "-c", "for i in 1 2 3; do (sleep 0.05; exit 1) & done; sleep 0.3")
+    host.zlayer("wait", "z")
+    mine = str(host.run).encode()
+    def zombies():
+        out = []
+        for p in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                state = (p / "stat").read_text().rsplit(")", 1)[1].split()[:2]
+                parent = pathlib.Path(f"/proc/{state[1]}/environ").read_bytes()
+            except OSError:
+                continue
+            if state[0] == "Z" and mine in parent:
+                out.append(p.name)
+        return out
+    until(lambda: not zombies(), "no zombies", timeout=5)

@@ -157,6 +157,27 @@ def test_detached_is_listed_stopped_and_removed(kind):
     kind.host.zlayer("container", "rm", "bg")
 
 
+def test_what_is_done_and_told_while_it_runs(kind):
+    """Pause, new limits, counters and processes are the monitor's and the cgroup's, whatever runs."""
+    host = kind.host
+    ident = kind.run("forever", options=["-d", "--name", "bg", "-m", "128m"]).stdout.strip()
+    assert [len(host.json("top", "bg")["processes"]), host.json("container", "inspect", "bg")["runtime"]] == \
+        [1, "native" if kind.name == "container" else "wasm"]
+    sample = json.loads(host.zlayer("stats", "--no-stream", "bg", "--format", "json").stdout)["stats"]
+    assert sample["memory"]["usage"] > 0 and sample["memory"]["limit"] == 128 << 20 and sample["pids"]["current"] >= 1
+    host.zlayer("pause", "bg")
+    assert host.json("container", "inspect", "bg")["paused"] is True
+    host.zlayer("unpause", "bg")
+    host.zlayer("update", "-m", "96m", "bg")
+    limits = [base / "c" / ident / name for base in host.cgroups() for name in ("memory.limit_in_bytes", "memory.max")]
+    assert [p.read_text().strip() for p in limits if p.exists()] == [str(96 << 20)]
+    r = host.zlayer("cp", "bg:/etc", host.folder / "no", code=None if kind.name == "container" else 1)
+    assert kind.name == "container" or "no file system of its own" in r.stderr
+    host.zlayer("kill", "-s", "term", "bg", code=None)
+    host.zlayer("kill", "bg", code=None)
+    assert host.zlayer("wait", "bg").stdout.strip() in ("137", "143")
+
+
 # ---- deployments ----------------------------------------------------------------------------------
 def test_a_killed_replica_is_back_and_the_other_untouched(kind):
     deploy(kind, kind.service("a", "forever", extra="    scale: {mode: fixed, replicas: 2}\n"))

@@ -171,7 +171,8 @@ static int write_etc(struct making *m, struct zl_error *err)
         .extra_hosts = &m->service->extra_hosts,
     };
     oci_bundle_hostname(m->service, m->c->name, hostname);
-    return m->network_of ? 0 : oci_etc_write(m->state_fd, &etc, err);
+    /* on tmpfs: nobody needs them after a reboot */
+    return m->network_of ? 0 : oci_etc_write(m->run_fd, &etc, err);
 }
 
 /* What is shared as /dev/shm lies on the tmpfs of the run directory and goes with it. */
@@ -215,7 +216,7 @@ int making_document(struct making *m, struct zl_error *err)
     const struct image_config *ic = &m->image->config;
     char shm[512];
     if (asprintf(&cgroups_path, "%s/c/%s", m->n->cgroup_parent, m->c->id_text) < 0 ||
-        asprintf(&etc_dir, "%s/containers/%s", m->n->root_dir, etc_of->id_text) < 0)
+        asprintf(&etc_dir, "%s/c/%s", m->n->run_dir, etc_of->id_text) < 0)
         return zl_fail_errno(err, "make config.json");
     struct oci_bundle bundle = {
         .service = m->service,

@@ -22,7 +22,7 @@
 #include "base/weaken.h"
 #include "runtime/native/inner.h"
 
-enum { SHIM_FD = 3, REFILL_US = 1000 };
+enum { SHIM_FD = 3, REFILL_US = 25000 }; /* by then what was taken it for has started */
 
 /* What a monitor may know of our environment: not the secrets that may be in it. */
 static const char *const passed_on[] = {
@@ -230,7 +230,8 @@ int shim_pool_take(struct shim_pool *p, struct zl_error *err)
     }
     if (taken < 0)
         taken = start_one(p, err);
-    (void)evtimer_add(p->refill, &later); /* without memory there is no spare one next time */
+    if (!evtimer_pending(p->refill, NULL))
+        (void)evtimer_add(p->refill, &later); /* without memory there is no spare one next time */
     return taken;
 }
 

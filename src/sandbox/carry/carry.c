@@ -59,11 +59,10 @@ void carry_free(struct carry *c)
 
 /* ---- before the start ---- */
 
-static int enter_netns(struct carry *c, struct zl_error *err)
+int carry_enter_network(struct zl_error *err)
 {
     if (unshare(CLONE_NEWNET) < 0)
         return zl_fail_errno(err, "make a network namespace");
-    c->own_netns = true;
     if (spawn_loopback_up() < 0)
         return zl_fail_errno(err, "bring up the loopback interface");
     return 0;
@@ -94,12 +93,13 @@ static int join_netns(const struct carry *c, struct zl_error *err)
     return 0;
 }
 
-int carry_prepare(struct carry *c, bool own_netns, struct zl_error *err)
+int carry_prepare(struct carry *c, enum carry_network network, struct zl_error *err)
 {
-    bool wants = own_netns && c->plan->namespaces & CLONE_NEWNET;
+    c->own_netns = network != CARRY_NET_CHILD && c->plan->namespaces & CLONE_NEWNET;
+    bool make = c->own_netns && network == CARRY_NET_OWN;
 
-    if (make_cgroups(c, err) < 0 || (wants && enter_netns(c, err) < 0) ||
-        (own_netns && join_netns(c, err) < 0)) {
+    if (make_cgroups(c, err) < 0 || (make && carry_enter_network(err) < 0) ||
+        (network != CARRY_NET_CHILD && join_netns(c, err) < 0)) {
         for (uint32_t i = 0; i < c->plan->cgroups.n; i++)
             if (c->cgroups[i].ours)
                 (void)cgroup_remove(&c->cgroups[i], NULL); /* the first failure is the story */

@@ -66,10 +66,18 @@ void carry_free(struct carry *c); /* lets go; touches nothing that was made */
 ZL_DEFINE_CLEANUP(struct carry *, carry_free)
 #define autocarry ZL_CLEANUP(carry_freep)
 
-/* Makes cgroups and their limits and, where the plan asks for a new network namespace and
- * `own_netns`, moves the calling process into it and brings lo up (a shim lives there; its child
- * inherits it). On failure everything made is removed again. */
-int carry_prepare(struct carry *c, bool own_netns, struct zl_error *err);
+enum carry_network {                    /* where the plan asks for a new network namespace */
+                     CARRY_NET_CHILD,   /* the first process gets one of its own */
+                     CARRY_NET_OWN,     /* the calling process makes one and lives in it; its child
+                                           inherits it */
+                     CARRY_NET_ENTERED, /* the calling process lives in a fresh one:
+                                           carry_enter_network() */
+};
+/* Makes cgroups and their limits, and the network namespace with lo up. On failure everything made
+ * is removed again. */
+int carry_prepare(struct carry *c, enum carry_network network, struct zl_error *err);
+/* Moves the calling process into a new network namespace and brings lo up. */
+int carry_enter_network(struct zl_error *err);
 /* Writes the limits once more: somebody else wrote others meanwhile (systemd). */
 int carry_limit(struct carry *c, struct zl_error *err);
 /*
