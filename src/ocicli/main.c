@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* zlayer-oci: its commands, the options of all, and the checks before any of them runs. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/fd.h"
 #include "oci/state.h"
 #include "ocicli/container.h"
 
@@ -54,16 +56,28 @@ static const struct cli_exit_text exits[] = {
 bool cli_is_rootless(const struct cli *cli)
 {
     if (!cli->rootless || strcmp(cli->rootless, "auto") == 0)
-        return geteuid() != 0;
+        return cli->of_user;
     return strcmp(cli->rootless, "true") == 0;
+}
+
+/* Root of a user namespace that is not the host's has no more rights on the host than its user.
+ * Only looked for where a session of a user is told of: engines of root have none. */
+static bool in_user_namespace(void)
+{
+    zl_autobuf struct zl_buf map = ZL_BUF(65536);
+    unsigned inside, outside, size;
+
+    return zl_read_file(AT_FDCWD, "/proc/self/uid_map", &map, NULL) == 0 &&
+           (sscanf(map.data, "%u %u %u", &inside, &outside, &size) != 3 || size != UINT32_MAX);
 }
 
 static int prepare(struct cli *cli, struct zl_error *err)
 {
     const char *run = getenv("XDG_RUNTIME_DIR");
-    bool of_user = geteuid() != 0 && run && run[0] == '/';
+    bool session = run && run[0] == '/';
     int n;
 
+    cli->of_user = geteuid() != 0 || (session && in_user_namespace());
     if (cli->systemd_cgroup)
         cli->cgroup_manager = OCI_SYSTEMD;
     if (cli->rootless && strcmp(cli->rootless, "auto") != 0 && strcmp(cli->rootless, "true") != 0 &&
@@ -71,7 +85,7 @@ static int prepare(struct cli *cli, struct zl_error *err)
         return zl_fail(err, ZL_ERR_INVALID, "--rootless is true, false or auto, not '%s'",
                        cli->rootless);
     n = snprintf(cli->default_root, sizeof cli->default_root, "%s/zlayer-oci",
-                 of_user ? run : "/run");
+                 cli->of_user && session ? run : "/run");
     if (n < 0 || (size_t)n >= sizeof cli->default_root)
         return zl_fail(err, ZL_ERR_INVALID, "$XDG_RUNTIME_DIR is too long");
     if (!cli->root)
@@ -96,9 +110,10 @@ const struct cli_program cli_program = {
     .globals = globals,
     .groups = groups,
     .exits = exits,
-    .environment = "XDG_RUNTIME_DIR (of other users than root: the folder of states), LISTEN_FDS "
-                   "(descriptors for the container, as sd_listen_fds(3)), ZLAYER_LIBEXEC (where "
-                   "zlayer\\-sd is), ZLAYER_TRACE=start (how long each step of a start took)",
+    .environment =
+        "XDG_RUNTIME_DIR (of other users than the host's root: the folder of states), LISTEN_FDS "
+        "(descriptors for the container, as sd_listen_fds(3)), ZLAYER_LIBEXEC (where "
+        "zlayer\\-sd is), ZLAYER_TRACE=start (how long each step of a start took)",
     .one_page = true,
     .usage_exit = OCI_FAILED,
     .own_exit = OCI_OWN_FAILURE,

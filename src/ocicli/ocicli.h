@@ -21,6 +21,7 @@ struct cli {
     int log_format;     /* enum oci_log_format */
     int cgroup_manager; /* enum oci_cgroups */
     bool debug, systemd_cgroup;
+    bool of_user; /* we are not the host's root, though perhaps that of a user namespace */
 
     char self[4096]; /* the path of our executable's file; "": not known */
     char default_root[4096];

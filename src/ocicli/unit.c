@@ -285,7 +285,7 @@ int unit_start(const struct cli *cli, struct container *c, const struct oci_conf
     autocall struct call call = { 0 };
 
     *ret = (struct unit)UNIT_NONE;
-    ret->user = geteuid() != 0;
+    ret->user = cli_is_rootless(cli);
     if (parse_path(config->linux_.cgroups_path, c->id, ret, err) < 0 ||
         check_pids(config, err) < 0 || build_start(&call, ret, c->id, config, err) < 0 ||
         write_note(c, ret, err) < 0)

@@ -10,6 +10,7 @@ import pytest
 
 from ocibundle import OCI, Oci
 from test_oci_seccomp import MKDIR, Listener, profile, says_no
+from world import alive, until
 
 UID = 1000
 CGROUP = pathlib.Path("/sys/fs/cgroup")
@@ -294,3 +295,42 @@ def test_limits_hold_in_a_delegated_cgroup(delegated):
     delegated.run("kill", "--all", "c", "KILL")
     delegated.until_status("c", "stopped")
     delegated.run("delete", "c")
+
+
+# ---- podman of an ordinary user -----------------------------------------------------------------
+
+@pytest.fixture
+def podman(granted, busybox_tar):
+    """podman as uid 1000, which runs zlayer-oci as root of a user namespace that is podman's."""
+    tar = shutil.copy(busybox_tar, granted.folder / "image.tar")
+    run = granted.folder / "runtime"
+    # root of it would rather be asked through systemd, which does not run here
+    command = ["podman", "--root", granted.folder / "root", "--runroot", run / "root", "--tmpdir", run / "tmp", "--cgroup-manager", "cgroupfs",
+               "--events-backend", "file", "--storage-driver", "vfs", "--runtime", granted.program]
+
+    def podman(*args, code=0):
+        r = subprocess.run([*granted.before, *granted.as_user, *map(str, command), *map(str, args)], env=granted.env, cwd=granted.folder,
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+        assert r.returncode == code, f"podman {args}: exit {r.returncode}\n{r.stdout}{r.stderr}"
+        return r.stdout
+    granted.own()
+    try:
+        podman("import", tar, "zlayer-test")
+        yield podman
+    finally:
+        podman("rm", "--all", "--force", "--time", "0")
+        pause = int((run / "tmp/pause.pid").read_text())  # holds podman's user namespace
+        os.kill(pause, 9)
+        until(lambda: not alive(pause), "the end of podman's own process")
+
+
+def test_podman_of_a_user_runs_containers_by_it(podman):
+    plain = ["run", "--rm", "--network", "none"]
+    out = podman(*plain, "zlayer-test", "sh", "-c", "id -u; cat /proc/self/uid_map; touch /new && stat -c %u /new; echo > /dev/null && echo null")
+    assert out.split() == ["0", "0", str(UID), "1", "1", "300000", "65536", "0", "null"]
+    assert podman(*plain, "--user", "5:6", "zlayer-test", "sh", "-c", "id -u; id -g").split() == ["5", "6"]
+    assert podman(*plain, "--userns", "keep-id", "zlayer-test", "id", "-u").strip() == str(UID)
+    podman("run", "--detach", "--name", "held", "--network", "none", "zlayer-test", "sleep", "1000")
+    assert podman("exec", "held", "sh", "-c", "id -u; test $(readlink /proc/self/ns/pid) = $(readlink /proc/1/ns/pid) && echo same").split() == ["0", "same"]
+    assert podman("exec", "--tty", "held", "stat", "-c", "%u", "/dev/pts/0").strip() == "0"
+    podman("stop", "--time", "1", "held")

@@ -88,7 +88,12 @@ static int put_device(struct child *k, const struct plan_device *d)
 {
     bool fifo = (d->mode & S_IFMT) == S_IFIFO;
 
-    return k->process->flags & PLAN_USER_NS && !fifo ? bind_device(k, d) : make_device(k, d);
+    if (k->process->flags & PLAN_USER_NS && !fifo)
+        return bind_device(k, d);
+    if (make_device(k, d) == 0)
+        return 0;
+    return errno == EPERM && !fifo ? bind_device(k, d)
+                                   : -1; /* we are in such a namespace already */
 }
 
 int child_devices(struct child *k)

@@ -250,14 +250,24 @@ static long clone_quietly(struct clone3_args *a, struct child *k)
     return pid;
 }
 
-/* The PID namespace of our next children, not of ourselves (setns(2)); put back afterwards. */
-static int lend_pid_ns(int fd, int *ret_own, struct zl_error *err)
+/*
+ * The PID namespace of our next children, not of ourselves (setns(2)); put back afterwards. Root of
+ * a user namespace may enter one of his own, but not return to the host's: then a process between
+ * us does it.
+ */
+static int lend_pid_ns(struct spawn *s, int *ret_own, struct zl_error *err)
 {
     *ret_own = -1;
-    if (fd < 0)
+    if (s->pid_ns_fd < 0 || s->between)
         return 0;
     *ret_own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-    if (*ret_own < 0 || setns(fd, CLONE_NEWPID) < 0)
+    if (*ret_own >= 0 && setns(*ret_own, CLONE_NEWPID) < 0 && errno == EPERM) {
+        zl_closep(ret_own);
+        *ret_own = -1;
+        s->between = true;
+        return 0;
+    }
+    if (*ret_own < 0 || setns(s->pid_ns_fd, CLONE_NEWPID) < 0)
         return zl_fail_errno(err, "join the PID namespace");
     return 0;
 }
@@ -375,7 +385,7 @@ static int clone_child(struct spawn *s, void *stack, struct carry_proc *p, struc
         a.flags |= CLONE_INTO_CGROUP;
         a.cgroup = (uint64_t)s->cgroup_fd;
     }
-    if (!s->between && lend_pid_ns(s->pid_ns_fd, &own_pid_ns, err) < 0)
+    if (lend_pid_ns(s, &own_pid_ns, err) < 0)
         return -1;
     pid = clone_hidden(s, &a);
     if (own_pid_ns >= 0 && setns(own_pid_ns, CLONE_NEWPID) < 0)

@@ -142,7 +142,8 @@ int userns_enter(struct child *k, int pid_ns_fd)
     pid_later = pid_ns_fd >= 0 && setns(pid_ns_fd, CLONE_NEWPID) < 0;
     if (pid_later && errno != EPERM)
         return child_fail(k, STEP_NS_JOIN, "pid", NULL);
-    if ((k->plan ? join_user_of_plan(k) : join_user(k, k->init_fd)) < 0)
+    if (k->process->flags & PLAN_USER_NS &&
+        (k->plan ? join_user_of_plan(k) : join_user(k, k->init_fd)) < 0)
         return -1;
     if (pid_later && setns(pid_ns_fd, CLONE_NEWPID) < 0)
         return child_fail(k, STEP_NS_JOIN, "pid", NULL);
