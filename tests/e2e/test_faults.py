@@ -45,6 +45,8 @@ HARMLESS = {
     ("P", "capget", ""): "what may not be raised is refused by capset(2)",
     ("P", "pidfd_send_signal", ""): "of a process that only holds a user namespace: kill(2) is the second way",
     ("P", "waitid", ""): "it is asked again",
+    ("*", "openat2", "/dev/null"): "the host's stays, which only a checkpoint would miss",
+    ("*", "newfstatat", ""): "the same, when it is asked of standard input and output",
     ("D", "prlimit64", ""): "a higher hard limit: the child goes as high as it may",
     ("C", "poll", ""): "it waits at its gate: create is done, and start tells of it; or it only holds a user namespace",
     ("E", "poll", ""): "the same, of one that was made by a process between",
