@@ -100,6 +100,8 @@ void login_begin(struct agent *a, const char *registry, const char *login, api_d
                  void *arg);
 void image_task_begin(struct agent *a, const struct api_image_task *task, api_progress_fn progress,
                       api_done_fn done, void *arg);
+void push_begin(struct agent *a, const char *reference, const char *login, api_progress_fn progress,
+                api_done_fn done, void *arg);
 void pull_begin(struct agent *a, const struct api_pull *pull, api_progress_fn progress,
                 api_done_fn done, void *arg);
 

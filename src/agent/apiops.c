@@ -147,6 +147,12 @@ static void image_task(void *agent, const struct api_image_task *task, api_progr
     image_task_begin(agent, task, progress, done, arg);
 }
 
+static void push(void *agent, const char *reference, const char *login, api_progress_fn progress,
+                 api_done_fn done, void *arg)
+{
+    push_begin(agent, reference, login, progress, done, arg);
+}
+
 static void pull(void *agent, const struct api_pull *wish, api_progress_fn progress,
                  api_done_fn done, void *arg)
 {
@@ -185,6 +191,7 @@ const struct api_ops agent_ops = {
     .image_import = import,
     .image_task = image_task,
     .image_pull = pull,
+    .image_push = push,
     .registry_login = registry_login,
     .shutdown = end,
 };

@@ -303,7 +303,7 @@ void login_begin(struct agent *a, const char *registry, const char *login, api_d
     struct import *i = import_new(a, registry, NULL, done, arg);
     if (!i)
         return;
-    zl_autofree char *order = puller_order(a->puller, login), *reference = NULL;
+    zl_autofree char *order = puller_order(a->puller, login, NULL), *reference = NULL;
     int rc = -1;
     if (!order || asprintf(&reference, "%s/login", registry) < 0)
         (void)zl_fail(&i->failed, ZL_ERR_SYSTEM, "log in to %s: out of memory", registry);
@@ -318,6 +318,52 @@ void login_begin(struct agent *a, const char *registry, const char *login, api_d
                                                .arg = i },
                          &i->fetch, &i->failed);
     if (rc < 0)
+        event_active(i->refused, EV_TIMEOUT, 0);
+}
+
+static void on_pushed(void *arg, const struct zl_error *failed, const char *digest)
+{
+    struct import *i = arg;
+    struct zl_error err = failed ? *failed : (struct zl_error){ 0 };
+    char line[160];
+    i->fetch = NULL; /* it frees itself */
+    if (failed) {
+        (void)zl_wrap(&err, "push '%s'", i->reference);
+    } else { /* a digest needs no escapes */
+        (void)snprintf(line, sizeof line, "{\"status\":\"stored\",\"digest\":\"%s\"}", digest);
+        i->progress(i->arg, line);
+    }
+    finish(i, &err);
+}
+
+static int start_push(struct import *i, const char *login)
+{
+    autoimage struct image *image = NULL;
+    struct agent *a = i->a;
+    struct zl_error *err = &i->failed;
+    if (image_find(a->images, i->reference, &image, err) < 0)
+        return -1;
+    zl_autofree char *order = puller_order(a->puller, login, image->digest);
+    if (!order)
+        return zl_fail(err, ZL_ERR_SYSTEM, "push '%s': out of memory", i->reference);
+    const struct fetch_task task = {
+        .base = a->base,
+        .root_dir = a->cfg.root_dir,
+        .command = "push",
+        .reference = i->reference,
+        .order = order,
+        .on_line = on_line,
+        .on_end = on_pushed,
+        .arg = i,
+    };
+    return fetch_begin(&task, &i->fetch, err);
+}
+
+void push_begin(struct agent *a, const char *reference, const char *login, api_progress_fn progress,
+                api_done_fn done, void *arg)
+{
+    struct import *i = import_new(a, reference, progress, done, arg);
+    if (i && start_push(i, login) < 0)
         event_active(i->refused, EV_TIMEOUT, 0);
 }
 

@@ -288,6 +288,31 @@ static void post_pull(struct api_call *c)
     c->server->ops->image_pull(c->server->agent, &pull, on_progress, call_op_done, c);
 }
 
+/* ---- push ----------------------------------------------------------------------------------- */
+
+static const struct zl_field push_fields[] = {
+    { "reference", zl_json_string, offsetof(struct pull, reference), ZL_REQUIRED },
+    { "login", keep_object, offsetof(struct pull, login) },
+    { 0 },
+};
+
+static void post_push(struct api_call *c)
+{
+    struct pull *p = calloc(1, sizeof *p);
+    if (!p) {
+        reply_fail(c, ZL_ERR_SYSTEM, "no memory for a push");
+        return;
+    }
+    call_keep(c, p, free);
+    if (call_decode(c, push_fields, p) < 0)
+        return;
+    zl_autofree char *login = p->login ? json_dumps(p->login, JSON_COMPACT) : NULL;
+    c->then = pulled;
+    c->busy = true;
+    stream_begin(c);
+    c->server->ops->image_push(c->server->agent, p->reference, login, on_progress, call_op_done, c);
+}
+
 /* ---- login ---------------------------------------------------------------------------------- */
 
 struct login {
@@ -329,6 +354,7 @@ const struct api_route image_routes[] = {
     { "GET",    "/api/v1/images",        get_images,   "reader",   "every image of the store" },
     { "POST",   "/api/v1/images/import", post_import,  "operator", "NDJSON: progress, then {event: done} or an error" },
     { "POST",   "/api/v1/registries/login", post_login, "operator", "whether {registry, login} opens the registry; nothing is kept" },
+    { "POST",   "/api/v1/images/push",   post_push,    "operator", "NDJSON: progress, {status: stored, digest}, then {event: done} or an error" },
     { "POST",   "/api/v1/images/pull",   post_pull,    "operator", "NDJSON: progress, {status: stored, digest}, then {event: done} or an error" },
     { "POST",   "/api/v1/images/load",   post_load,    "operator", "all images of an archive, with their names. NDJSON: progress, {status: loaded}, {event: done}" },
     { "POST",   "/api/v1/images/save",   post_save,    "operator", "images as an archive into a descriptor of the client's. NDJSON" },

@@ -106,6 +106,9 @@ struct api_ops {
                        api_done_fn done, void *arg);
     void (*image_pull)(void *agent, const struct api_pull *pull, api_progress_fn progress,
                        api_done_fn done, void *arg);
+    /* login as in struct api_pull. */
+    void (*image_push)(void *agent, const char *reference, const char *login,
+                       api_progress_fn progress, api_done_fn done, void *arg);
     /* Whether login (as in struct api_pull) opens the registry; nothing is kept. */
     void (*registry_login)(void *agent, const char *registry, const char *login, api_done_fn done,
                            void *arg);

@@ -26,7 +26,7 @@ static const struct cli_command *const commands[] = {
     &run_command, &attach_command, &wait_command, &kill_command, &pause_command, &unpause_command,
     &update_command, &stats_command, &top_command, &cp_command, &diff_command, &export_command,
     &container_command,
-    &image_command, &pull_command, &import_command, &load_command, &save_command, &login_command, &logout_command, &wasm_command,
+    &image_command, &pull_command, &push_command, &import_command, &load_command, &save_command, &login_command, &logout_command, &wasm_command,
     &serve_command, &daemon_command,
     &version_command, &completion_command, &man_command, &help_command,
     NULL,

@@ -168,6 +168,7 @@ static void take_header(struct transfer *t, const char *name, size_t len, const 
                   { "www-authenticate", 2 },
                   { "content-range", 3 },
                   { "range", 3 },
+                  { "location", 5 },
                   { "retry-after", 4 } };
     for (size_t i = 0; i < ZL_ARRAY_LEN(known); i++) {
         if (strlen(known[i].name) != len || strncasecmp(known[i].name, name, len) != 0)
@@ -180,8 +181,10 @@ static void take_header(struct transfer *t, const char *name, size_t len, const 
             take_challenge(a, value, n);
         else if (known[i].what == 3)
             take_range(a, text);
-        else
+        else if (known[i].what == 4)
             take_retry_after(a, text);
+        else
+            take_text(a->location, sizeof a->location, value, n);
     }
 }
 
@@ -209,14 +212,10 @@ static void fill_answer(struct transfer *t)
 {
     long status = 0;
     curl_off_t length = -1;
-    char *location = NULL;
     (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status); /* these only copy */
     (void)curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-    (void)curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &location);
     t->a.status = (int)status;
     t->a.length = length;
-    if (location)
-        take_text(t->a.location, sizeof t->a.location, location, strlen(location));
 }
 
 /* ---- bodies ---------------------------------------------------------------------------------- */

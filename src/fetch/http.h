@@ -45,7 +45,7 @@ struct http_answer { /* of the last hop; -1 and "" for what was not said */
     int64_t retry_after_s; /* Retry-After, as seconds or as a date */
     char type[128];        /* Content-Type without parameters */
     char digest[140];      /* Docker-Content-Digest */
-    char location[HTTP_LOCATION_MAX];                    /* absolute */
+    char location[HTTP_LOCATION_MAX];                    /* Location, as it was said */
     char challenge[HTTP_CHALLENGES][HTTP_CHALLENGE_MAX]; /* WWW-Authenticate, one each */
     size_t n_challenges;
 };

@@ -17,6 +17,7 @@
 #include "fetch/ordered.h"
 #include "fetch/progress.h"
 #include "fetch/pull.h"
+#include "fetch/push.h"
 #include "fetch/save.h"
 #include "fetch/verify.h"
 
@@ -35,6 +36,7 @@ enum { EXIT_USAGE = 2, ARCHIVE_FD = 3 };
 static const char usage[] =
     "usage: zlayer-fetch import --root DIR --reference NAME SOURCE\n"
     "       zlayer-fetch pull --root DIR --reference NAME < ORDER\n"
+    "       zlayer-fetch push --root DIR --reference NAME < ORDER\n"
     "       zlayer-fetch login --root DIR --reference REGISTRY/any < ORDER\n"
     "       zlayer-fetch load --root DIR SOURCE\n"
     "       zlayer-fetch save --root DIR < IMAGES 3> ARCHIVE\n"
@@ -165,6 +167,23 @@ static int pull(const struct options *o, const char *unused, char digest[DIGEST_
     return 0;
 }
 
+static int push(const struct options *o, const char *unused, char digest[DIGEST_SIZE],
+                struct zl_error *err)
+{
+    ZL_CLEANUP(talk_close) struct talk t = { .http = NULL };
+    ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
+    (void)unused;
+    if (talk_open(o, "pull,push", &t, err) < 0)
+        return -1;
+    if (!t.order.have || strncmp(t.order.have, "sha256:", 7) != 0 || !zl_digest_valid(t.order.have))
+        return zl_fail(err, ZL_ERR_INVALID, "the order does not say which manifest to push");
+    if (open_work(o->root, true, &work, err) < 0 ||
+        push_image(&work.store, &t.registry, &t.ref, t.order.have, err) < 0)
+        return -1;
+    (void)snprintf(digest, DIGEST_SIZE, "%s", t.order.have); /* checked: fits */
+    return 0;
+}
+
 /* Whether the credentials of the order open the registry of the reference. */
 static int login(const struct options *o, const char *unused, char digest[DIGEST_SIZE],
                  struct zl_error *err)
@@ -255,8 +274,9 @@ static const struct command {
     int (*run)(const struct options *o, const char *arg, char digest[DIGEST_SIZE],
                struct zl_error *err);
 } commands[] = {
-    { "import", 1, true, import }, { "pull", 0, true, pull },  { "login", 0, true, login },
-    { "load", 1, false, load },    { "save", 0, false, save }, { "verify", 0, false, verify },
+    { "import", 1, true, import },  { "pull", 0, true, pull },  { "push", 0, true, push },
+    { "login", 0, true, login },    { "load", 1, false, load }, { "save", 0, false, save },
+    { "verify", 0, false, verify },
 };
 
 /* NULL: there is none of these words. */

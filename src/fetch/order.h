@@ -21,7 +21,7 @@ struct order {
         const char *username, *password, *identity_token, *registry_token;
     } login;
     const char *platform; /* "linux/arm/v7"; NULL: this machine */
-    const char *have;     /* pull: the digest that is there; when that is it still, say so */
+    const char *have;     /* pull: the digest that is there; push: the manifest to be pushed */
     struct {
         struct order_registry *v;
         size_t n;

@@ -123,6 +123,15 @@ void registry_close(struct registry *r)
 
 /* ---- one request ----------------------------------------------------------------------------- */
 
+/* Whether the URL is of the endpoint's host: nobody else gets its credentials. */
+static bool is_of(const struct endpoint *e, const char *url)
+{
+    const char *host = strstr(url, "://") + 3;
+    size_t n = strlen(e->host);
+    return strncmp(host, e->host, n) == 0 && (host[n] == '/' || host[n] == '\0') &&
+           (e->plain || strncmp(url, "https:", 6) == 0);
+}
+
 int registry_prepare(const struct registry *r, const struct endpoint *e, const char *path,
                      struct zl_buf *url, struct http_request *rq, struct zl_error *err)
 {
@@ -135,7 +144,7 @@ int registry_prepare(const struct registry *r, const struct endpoint *e, const c
         zl_buf_addf(url, "%s://%s%s/v2/%s/%s", e->plain ? "http" : "https", e->host, e->prefix,
                     r->repository, path);
     rq->url = url->data;
-    rq->authorization = e->auth.header;
+    rq->authorization = is_of(e, url->data) ? e->auth.header : NULL;
     rq->ca_pem = e->auth.ca_pem;
     rq->unverified = e->auth.unverified;
     rq->may_downgrade = e->may_plain;

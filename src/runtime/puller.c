@@ -204,7 +204,8 @@ static void on_line(void *arg, const char *line)
 /* ---- one pull ----------------------------------------------------------------------------- */
 
 /* The settings, and what somebody adds. */
-static char *make_order(const struct puller *p, const char *login_text, const char *platform)
+static char *make_order(const struct puller *p, const char *login_text, const char *platform,
+                        const char *have)
 {
     json_t *o = json_copy(p->settings);
     json_t *login = login_text ? json_loads(login_text, 0, NULL) : NULL;
@@ -213,19 +214,21 @@ static char *make_order(const struct puller *p, const char *login_text, const ch
         rc = json_object_set_new(o, "login", login);
     if (rc == 0 && platform)
         rc = json_object_set_new(o, "platform", json_string(platform));
+    if (rc == 0 && have)
+        rc = json_object_set_new(o, "have", json_string(have));
     char *text = o && rc == 0 ? json_dumps(o, JSON_COMPACT) : NULL;
     json_decref(o);
     return text;
 }
 
-char *puller_order(const struct puller *p, const char *login)
+char *puller_order(const struct puller *p, const char *login, const char *have)
 {
-    return make_order(p, login, NULL);
+    return make_order(p, login, NULL, have);
 }
 
 static int start(struct pull *pull, struct zl_error *err)
 {
-    zl_autofree char *order = make_order(pull->p, pull->login, pull->platform);
+    zl_autofree char *order = make_order(pull->p, pull->login, pull->platform, NULL);
     const struct fetch_task task = {
         .base = pull->p->base,
         .root_dir = pull->p->root_dir,

@@ -47,9 +47,9 @@ struct pull_wish {
 
 /* NULL: no memory even for an answer; then none comes. The wish is read during the call only. */
 struct pull_wait *puller_pull(struct puller *p, const struct pull_wish *wish);
-/* The order of a run of zlayer-fetch that is not a pull: the settings, with login (as in a wish).
- * Allocated; NULL: no memory. */
-char *puller_order(const struct puller *p, const char *login);
+/* The order of a run of zlayer-fetch that is not a pull: the settings, with login (as in a wish)
+ * and have. Allocated; NULL: no memory. */
+char *puller_order(const struct puller *p, const char *login, const char *have);
 /* Who waits waits no more; the last one ends the pull. */
 void puller_drop(struct pull_wait *w);
 
