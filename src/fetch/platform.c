@@ -35,16 +35,30 @@ static unsigned level_of(const struct family *f, const char *variant)
     return level >= f->lowest && level <= f->highest && !digit[1] ? level : 0;
 }
 
+#ifdef __x86_64__
+/* The levels of the psABI by features that tell them apart on the CPUs there are: clang 14 does not
+ * know the levels by name. */
+static unsigned x86_level(void)
+{
+    if (!__builtin_cpu_supports("sse4.2") || !__builtin_cpu_supports("popcnt"))
+        return 1;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi2") ||
+        !__builtin_cpu_supports("fma"))
+        return 2;
+    return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd")
+               ? 4
+               : 3;
+}
+#endif
+
 struct platform platform_here(void)
 {
     struct platform p = { .architecture = import_architecture() };
     const struct family *f = family_of(p.architecture);
     p.level = f ? f->plain : 0;
 #ifdef __x86_64__
-    p.level = __builtin_cpu_supports("x86-64-v4")   ? 4
-              : __builtin_cpu_supports("x86-64-v3") ? 3
-              : __builtin_cpu_supports("x86-64-v2") ? 2
-                                                    : 1;
+    p.level = x86_level();
 #endif
     return p;
 }

@@ -4,7 +4,9 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -13,12 +15,15 @@
 #include "base/helper.h"
 #include "base/json.h"
 #include "base/launch.h"
+#include "image/layout.h"
 
 enum { LINE_MAX_BYTES = 64 * 1024 };
 
 struct fetch {
     struct fetch_task task; /* base, functions and arg of it */
     int pidfd, out;
+    int hold; /* shared lock on images/fetching, beyond the process's own: what it stored gets its
+               * name in on_end, and until then no other process may collect it. -1: none */
     struct event *readable, *ended;
     struct zl_buf line;
     char digest[80];
@@ -37,6 +42,7 @@ static void fetch_free(struct fetch *f)
     free_event(f->readable);
     free_event(f->ended);
     zl_closep(&f->out);
+    zl_closep(&f->hold);
     zl_closep(&f->pidfd);
     zl_buf_done(&f->line);
     free(f);
@@ -62,6 +68,7 @@ static void finish(struct fetch *f)
     if (!f->has_word)
         (void)zl_fail(&err, ZL_ERR_INTERNAL, "zlayer-fetch ended without a word");
     memcpy(digest, f->digest, sizeof digest);
+    zl_autoclose int hold = zl_take_fd(&f->hold); /* until on_end has returned */
     fetch_free(f);
     task.on_end(task.arg, err.kind == ZL_OK ? NULL : &err, digest);
 }
@@ -213,12 +220,26 @@ static int launch(struct fetch *f, const struct fetch_task *t, struct zl_error *
     return 0;
 }
 
+/* Not waited for: whoever collects now does so before the process stores anything, since that waits
+ * for the same lock. */
+static int hold_store(const char *root_dir)
+{
+    zl_autofree char *path = NULL;
+    if (asprintf(&path, "%s/" LAYOUT_IMAGES "/" LAYOUT_FETCHING, root_dir) < 0)
+        return -1;
+    zl_autoclose int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) == 0 ? zl_take_fd(&fd) : -1;
+}
+
 int fetch_begin(const struct fetch_task *task, struct fetch **ret, struct zl_error *err)
 {
     struct fetch *f = calloc(1, sizeof *f);
     if (!f)
         return zl_fail_errno(err, "start zlayer-fetch");
-    *f = (struct fetch){ .task = *task, .pidfd = -1, .out = -1, .line = ZL_BUF(LINE_MAX_BYTES) };
+    *f = (struct fetch){
+        .task = *task, .pidfd = -1, .out = -1, .hold = -1, .line = ZL_BUF(LINE_MAX_BYTES)
+    };
+    f->hold = hold_store(task->root_dir);
     if (launch(f, task, err) < 0) {
         fetch_free(f);
         return -1;
