@@ -120,6 +120,28 @@ ZLAYER_API int zlayer_container_stop(zlayer_container *c, uint64_t grace_ms,
                                      struct zlayer_error *err);
 /* One signal to its first process; SIGKILL goes to all. */
 ZLAYER_API int zlayer_container_kill(zlayer_container *c, int signal, struct zlayer_error *err);
+/* All of its processes stand still, or go on. CONFLICT: they do already. */
+ZLAYER_API int zlayer_container_pause(zlayer_container *c, struct zlayer_error *err);
+ZLAYER_API int zlayer_container_unpause(zlayer_container *c, struct zlayer_error *err);
+/* Bytes for its standard input, which the spec's `stdin_open: true` opens; returns when all of them
+ * are taken, so not while it reads nothing. After the end its reader gets end-of-file. CONFLICT:
+ * its input is not open. */
+ZLAYER_API int zlayer_container_write_stdin(zlayer_container *c, const void *bytes, size_t n,
+                                            struct zlayer_error *err);
+ZLAYER_API int zlayer_container_close_stdin(zlayer_container *c, struct zlayer_error *err);
+
+struct zlayer_stats { /* since its start; a limit of 0 is none */
+    size_t size;      /* sizeof(struct zlayer_stats), set by the caller */
+    uint64_t cpu_usage_ns, cpu_user_ns, cpu_system_ns;
+    uint64_t memory_bytes, memory_working_set, memory_limit;
+    uint64_t net_rx_bytes, net_tx_bytes, blkio_read_bytes, blkio_write_bytes;
+    uint64_t pids, pids_limit;
+    uint32_t online_cpus;
+    int64_t time_ms; /* UTC, of the sample */
+};
+/* CONFLICT: it does not run. */
+ZLAYER_API int zlayer_container_stats(zlayer_container *c, struct zlayer_stats *ret,
+                                      struct zlayer_error *err);
 /* Kills it if need be and removes everything but its log. The handle stays the caller's to free. */
 ZLAYER_API int zlayer_container_remove(zlayer_container *c, struct zlayer_error *err);
 /* Frees the handle only; NULL is fine. */

@@ -8,6 +8,8 @@
 #include "monitor/logread.h"
 #include "runtime/native.h"
 
+enum { STDIN_PIECE = 32 * 1024, STDIN_AGAIN_US = 5000 };
+
 static struct zlayer_container *container_make(struct zlayer_runtime *rt, struct zl_error *err)
 {
     struct zlayer_container *c = calloc(1, sizeof *c);
@@ -132,6 +134,87 @@ int zlayer_container_kill(zlayer_container *c, int signal, struct zlayer_error *
 {
     struct rt_request rq = { .kind = RT_KILL, .kill = { .signal = signal } };
     return ask_plainly(c, &rq, err);
+}
+
+static int pause_or_not(zlayer_container *c, bool pause, struct zlayer_error *err)
+{
+    struct rt_request rq = { .kind = RT_PAUSE, .pause = { .pause = pause } };
+    return ask_plainly(c, &rq, err);
+}
+
+int zlayer_container_pause(zlayer_container *c, struct zlayer_error *err)
+{
+    return pause_or_not(c, true, err);
+}
+
+int zlayer_container_unpause(zlayer_container *c, struct zlayer_error *err)
+{
+    return pause_or_not(c, false, err);
+}
+
+/* The monitor takes what the pipe has room for; it is asked again until all is taken. */
+static int feed(zlayer_container *c, const char *bytes, size_t n, bool end,
+                struct zlayer_error *err)
+{
+    const struct timeval pause = { 0, STDIN_AGAIN_US };
+    for (;;) {
+        struct rt_request rq = {
+            .kind = RT_STDIN,
+            .id = c->id,
+            .input = { bytes, n < STDIN_PIECE ? n : STDIN_PIECE, end && n <= STDIN_PIECE },
+        };
+        struct rt_answer a;
+        if (lib_ask(c->owner, &rq, &a) < 0)
+            return lib_fail(err, &a.err);
+        bytes += a.taken;
+        n -= a.taken;
+        if (n == 0)
+            return 0;
+        if (a.taken < rq.input.n) { /* it reads slowly */
+            (void)event_base_loopexit(c->owner->base, &pause);
+            (void)event_base_dispatch(c->owner->base); /* its exit may be told meanwhile */
+        }
+    }
+}
+
+int zlayer_container_write_stdin(zlayer_container *c, const void *bytes, size_t n,
+                                 struct zlayer_error *err)
+{
+    return n ? feed(c, bytes, n, false, err) : 0;
+}
+
+int zlayer_container_close_stdin(zlayer_container *c, struct zlayer_error *err)
+{
+    return feed(c, "", 0, true, err);
+}
+
+int zlayer_container_stats(zlayer_container *c, struct zlayer_stats *ret, struct zlayer_error *err)
+{
+    const struct rt_request rq = { .kind = RT_STATS, .id = c->id };
+    struct rt_answer a;
+    if (lib_ask(c->owner, &rq, &a) < 0)
+        return lib_fail(err, &a.err);
+    const struct fact_stats *s = &a.fact.stats;
+    const struct zlayer_stats all = {
+        .size = ret->size,
+        .cpu_usage_ns = s->cpu_usage_ns,
+        .cpu_user_ns = s->cpu_user_ns,
+        .cpu_system_ns = s->cpu_system_ns,
+        .memory_bytes = s->memory_bytes,
+        .memory_working_set = s->memory_working_set,
+        .memory_limit = s->memory_limit,
+        .net_rx_bytes = s->net_rx_bytes,
+        .net_tx_bytes = s->net_tx_bytes,
+        .blkio_read_bytes = s->blkio_read_bytes,
+        .blkio_write_bytes = s->blkio_write_bytes,
+        .pids = s->pids,
+        .pids_limit = s->pids_limit,
+        .online_cpus = s->online_cpus,
+        .time_ms = s->wall_ms,
+    };
+    /* an older caller's struct is shorter */
+    (void)memcpy(ret, &all, ret->size < sizeof all ? ret->size : sizeof all);
+    return 0;
 }
 
 int zlayer_container_remove(zlayer_container *c, struct zlayer_error *err)

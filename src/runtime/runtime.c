@@ -23,6 +23,7 @@ static const char *const verbs[RT_KINDS] = {
     [RT_ARCHIVE] = "copy files of",
     [RT_PAUSE] = "pause",
     [RT_UPDATE] = "update",
+    [RT_STDIN] = "write to",
 };
 
 const char *rt_kind_verb(enum rt_kind k)

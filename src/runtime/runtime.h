@@ -27,6 +27,7 @@ enum rt_kind {
                  * of fetch/archive.h */
     RT_PAUSE,   /* all of its processes stand still, or go on; CONFLICT when they do already */
     RT_UPDATE,  /* new limits: all of them or none */
+    RT_STDIN,   /* bytes for its standard input; answers how many were taken */
     RT_KINDS
 };
 #define RT_CAN(kind) (UINT64_C(1) << (kind))
@@ -74,6 +75,11 @@ struct rt_request {
             const char *columns; /* as ps(1) has them after -o, or its -ef, aux; NULL: the usual */
         } top;
         struct {
+            const char *bytes; /* at most 64 KiB */
+            size_t n;
+            bool end; /* end-of-file behind them, when all are taken */
+        } input;
+        struct {
             const struct fact_limits *limits;
         } update;
     };
@@ -97,6 +103,7 @@ struct rt_answer {
             int64_t pid, started_wall_ms;
         } start;
         struct rt_stream_where where; /* RT_EXEC, RT_ATTACH, RT_ARCHIVE (without a token) */
+        size_t taken;                 /* RT_STDIN */
         struct fact fact;             /* RT_STATS, RT_TOP, RT_DETAILS, RT_UPDATE */
     };
 };

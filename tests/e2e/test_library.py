@@ -33,6 +33,19 @@ def test_the_agent_leaves_the_containers_of_a_library_alone(host):
         assert p.returncode == 4
 
 
+def feed(host, given, *command):
+    return subprocess.run([BUILD / "src/lib/feed", "busybox", *command], env=host.env, cwd=host.folder, capture_output=True,
+                          text=True, timeout=60, input=given)
+
+
+def test_a_container_reads_what_the_library_writes_until_it_is_closed(host):
+    much = "0123456789abcdef\n" * 20000  # more than a pipe and a packet hold
+    r = feed(host, much, "sh", "-c", "sleep 0.2; cat; exit 3")
+    assert r.returncode == 3 and r.stdout == much
+    assert "1 processes, some memory" in r.stderr or "2 processes, some memory" in r.stderr
+    assert host.leftovers() == []
+
+
 @wasmtool.needs_wasm
 def test_a_module_runs_through_the_library_as_a_container_does(host, tmp_path):
     module = wasmtool.compile_c(tmp_path, "tool.c")

@@ -182,6 +182,7 @@ struct rt_call *native_stats(struct native *, const struct rt_request *, rt_done
 struct rt_call *native_top(struct native *, const struct rt_request *, rt_done_fn, void *);
 struct rt_call *native_details(struct native *, const struct rt_request *, rt_done_fn, void *);
 struct rt_call *native_archive(struct native *, const struct rt_request *, rt_done_fn, void *);
+struct rt_call *native_stdin(struct native *, const struct rt_request *, rt_done_fn, void *);
 struct rt_call *native_pause(struct native *, const struct rt_request *, rt_done_fn, void *);
 struct rt_call *native_update(struct native *, const struct rt_request *, rt_done_fn, void *);
 

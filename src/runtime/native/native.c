@@ -16,6 +16,7 @@ static const native_fn handlers[RT_KINDS] = {
     [RT_PROBE] = native_probe,     [RT_EXEC] = native_exec,     [RT_ATTACH] = native_attach,
     [RT_STATS] = native_stats,     [RT_TOP] = native_top,       [RT_DETAILS] = native_details,
     [RT_ARCHIVE] = native_archive, [RT_PAUSE] = native_pause,   [RT_UPDATE] = native_update,
+    [RT_STDIN] = native_stdin,
 };
 
 static struct rt_call *native_submit(struct runtime *rt, const struct rt_request *rq,

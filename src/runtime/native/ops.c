@@ -141,6 +141,29 @@ struct rt_call *native_pause(struct native *n, const struct rt_request *rq, rt_d
     return native_call_sent(k, mon_client_send_pause(k->c->mon, op, rq->pause.pause, &err), &err);
 }
 
+/* ---- stdin --------------------------------------------------------------------------------- */
+
+static void on_taken(struct native_call *k, const struct mon_message *m)
+{
+    struct rt_answer a = { .taken = (size_t)m->taken.taken };
+    rt_call_answer(&k->call, &a);
+}
+
+struct rt_call *native_stdin(struct native *n, const struct rt_request *rq, rt_done_fn done,
+                             void *arg)
+{
+    struct zl_error err = { 0 };
+    struct rt_call *refused;
+    struct native_call *k = native_call_begin(n, rq, done, arg, &refused);
+    if (!k)
+        return refused;
+    uint64_t op = native_call_expect(k, on_taken);
+    return native_call_sent(
+        k,
+        mon_client_send_stdin(k->c->mon, op, 0, rq->input.bytes, rq->input.n, rq->input.end, &err),
+        &err);
+}
+
 /* ---- attach and exec: a token, and where to go with it ------------------------------------ */
 
 static void on_granted(struct native_call *k, const struct mon_message *m)

@@ -36,6 +36,7 @@ static const native_fn handlers[RT_KINDS] = {
     [RT_PROBE] = native_probe, [RT_ATTACH] = native_attach,   [RT_STATS] = native_stats,
     [RT_TOP] = native_top,     [RT_DETAILS] = native_details, [RT_ARCHIVE] = refuse_archive,
     [RT_EXEC] = refuse_exec,   [RT_PAUSE] = native_pause,     [RT_UPDATE] = native_update,
+    [RT_STDIN] = native_stdin,
 };
 
 static struct rt_call *wasm_submit(struct runtime *rt, const struct rt_request *rq, rt_done_fn done,
@@ -66,7 +67,7 @@ static const struct runtime_ops wasm_ops = {
     .can = RT_CAN(RT_PULL) | RT_CAN(RT_CREATE) | RT_CAN(RT_START) | RT_CAN(RT_STOP) |
            RT_CAN(RT_KILL) | RT_CAN(RT_REMOVE) | RT_CAN(RT_PROBE) | RT_CAN(RT_ATTACH) |
            RT_CAN(RT_STATS) | RT_CAN(RT_EXEC) | RT_CAN(RT_TOP) | RT_CAN(RT_DETAILS) |
-           RT_CAN(RT_ARCHIVE) | RT_CAN(RT_PAUSE) | RT_CAN(RT_UPDATE),
+           RT_CAN(RT_ARCHIVE) | RT_CAN(RT_PAUSE) | RT_CAN(RT_UPDATE) | RT_CAN(RT_STDIN),
     .submit = wasm_submit,
     .cancel = native_cancel,
     .watch = native_watch,
