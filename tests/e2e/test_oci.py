@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from engines import OCI as SHIPPED
 from world import until
 
 
@@ -490,6 +491,15 @@ def test_update_changes_what_it_says_and_nothing_else(sleeper):
     for arguments, message in ((["--memory", "much"], "expected a size, found 'much'"), (["--cpu-quota", "1k"], "expected a number"),
                                (["--l3-cache-schema", "L3:0=f"], "Intel RDT"), (["--resources", "/dev/null"], "/dev/null:1:0")):
         assert message in sleeper.run("update", *arguments, "c", code=1).stderr
+
+
+def test_a_container_is_made_and_ends_within_512k_of_memory(oci):
+    """What setting it up costs is charged to it; so it is the program that is shipped, without sanitizers."""
+    oci.program = SHIPPED
+    config = oci.config("true")
+    config["linux"]["resources"]["memory"] = {"limit": 512 << 10}
+    for name in "abc":
+        oci.run("run", "-b", oci.bundle(config), name)
 
 
 def test_ps_shows_every_process(sleeper):
