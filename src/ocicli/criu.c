@@ -293,7 +293,7 @@ static int complain(const struct criu_call *call, struct answer *a, struct zl_er
 static int follow(const struct criu_call *call, int sock, struct zl_error *why,
                   struct zl_error *err)
 {
-    struct answer a;
+    struct answer a = { .fd = -1 };
 
     if (hear(sock, &a, err) < 0)
         return -1;
