@@ -72,26 +72,9 @@ int find_container(const struct core *core, const char *what, struct view_contai
     return rc;
 }
 
-struct id_search {
-    uint64_t id;
-    struct view_container *ret;
-    bool found;
-};
-
-static bool consider_id(void *arg, const struct view_container *v)
-{
-    struct id_search *s = arg;
-    s->found = v->id.v == s->id;
-    if (s->found)
-        *s->ret = *v;
-    return !s->found;
-}
-
 int find_container_id(const struct core *core, struct inst_id id, struct view_container *ret)
 {
-    struct id_search s = { .id = id.v, .ret = ret };
-    core_each_container(core, NULL, consider_id, &s);
-    return s.found ? 0 : -1;
+    return id.v && core_find_container(core, id, ret) ? 0 : -1;
 }
 
 struct deployment_search {

@@ -73,6 +73,8 @@ void core_each_deployment(const struct core *c, view_deployment_fn fn, void *arg
 void core_each_service(const struct core *c, const char *deployment, view_service_fn fn, void *arg);
 void core_each_container(const struct core *c, const char *deployment, view_container_fn fn,
                          void *arg);
+/* The one with this id, which is not 0; false: there is none. */
+bool core_find_container(const struct core *c, struct inst_id id, struct view_container *ret);
 void core_each_execution(const struct core *c, const char *deployment, const char *job,
                          view_execution_fn fn, void *arg); /* newest first */
 /* Every image that something is made from, or may be made from again: by services and their replica
