@@ -143,20 +143,28 @@ int image_tag(struct image_store *s, const char *reference, const char *digest,
     return write_index(s, doc.root, err);
 }
 
-/* The index without the entry that reference means: all of its names when it is a digest. */
+/* Drops the entries of this manifest. */
+static void drop_digest(json_t *manifests, const char *digest)
+{
+    for (size_t i = json_array_size(manifests); i > 0; i--) {
+        if (strcmp(digest_in(json_array_get(manifests, i - 1)), digest) == 0)
+            (void)json_array_remove(manifests, i - 1); /* the index is in range */
+    }
+}
+
+/* The index without the entry d, or without all of its image's. d is of the same document, whose
+ * strings go with their entries. */
 static int forget(struct image_store *s, json_t *root, const struct oci_descriptor *d, bool by_name,
                   struct zl_error *err)
 {
     json_t *manifests = json_object_get(root, "manifests");
-    const char *name = oci_annotation(d, OCI_REF_NAME);
-    if (name && by_name) {
-        drop_name(manifests, name);
-    } else {
-        for (size_t i = json_array_size(manifests); i > 0; i--) {
-            if (strcmp(digest_in(json_array_get(manifests, i - 1)), d->digest) == 0)
-                (void)json_array_remove(manifests, i - 1); /* the index is in range */
-        }
-    }
+    zl_autofree char *key = strdup(by_name ? oci_annotation(d, OCI_REF_NAME) : d->digest);
+    if (!key)
+        return zl_fail_errno(err, "change the index");
+    if (by_name)
+        drop_name(manifests, key);
+    else
+        drop_digest(manifests, key);
     return write_index(s, root, err);
 }
 

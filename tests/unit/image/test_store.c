@@ -206,6 +206,11 @@ static void inspect_shows_names_config_and_layers(void **unused)
     assert_int_equal(json_integer_value(json_object_get(layer, "number")), 1);
     assert_non_null(json_object_get(layer, "diff_id"));
     json_decref(v);
+    /* The last entry of the index: those before it are looked at when its name is gone. */
+    assert_int_equal(image_remove(s.store, "other:1", NULL, NULL, &err), 0);
+    assert_int_equal(image_inspect(s.store, "app", &v, &err), 0);
+    assert_int_equal(json_array_size(json_object_get(v, "references")), 1);
+    json_decref(v);
     assert_int_equal(image_inspect(s.store, "nothing", &v, &err), -1);
     assert_int_equal(err.kind, ZL_ERR_NOT_FOUND);
     shelf_close(&s);
