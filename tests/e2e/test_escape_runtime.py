@@ -63,7 +63,7 @@ def test_exec_of_proc_self_exe_does_not_hand_out_the_runtime(arena, capable):
     text = out.read_text()
     written = ["the host's file"] if arena.program.read_bytes() != before else []
     if written:
-        arena.program.write_bytes(before)  # for the end of the test
+        arena.renew(before)
     arena.judge(escapes_in(text) + written, text)
     assert "caught" in text
 
@@ -85,7 +85,7 @@ def test_run_of_proc_self_exe_does_not_hand_out_the_runtime(arena):
     until(lambda: "done" in out.read_text(), "the end of the attack")
     written = ["the host's file"] if arena.program.read_bytes() != before else []
     if written:
-        arena.program.write_bytes(before)
+        arena.renew(before)
     arena.judge(escapes_in(out.read_text()) + written, out.read_text())
     assert "caught" in out.read_text()
 
