@@ -1,6 +1,6 @@
 # Everything here only calls meson and scripts; see `make help`.
 BUILD ?= build
-.PHONY: all deps demo test check bench bench-density bench-wasm fmt install clean help
+.PHONY: all deps demo test check bench bench-density bench-wasm bench-pull fmt install clean help
 
 all: ; @scripts/build $(BUILD)
 deps: ; @scripts/deps
@@ -9,6 +9,7 @@ test: ; @scripts/deps && scripts/test
 check: ; @scripts/deps && scripts/check
 bench: ; @scripts/deps --peers && scripts/build build-bench -Dbuildtype=release && bench/run build-bench
 bench-wasm: ; @scripts/deps && scripts/build build-bench -Dbuildtype=release && bench/run build-bench wasm
+bench-pull: ; @scripts/deps && scripts/build build-bench -Dbuildtype=release && bench/run build-bench pull
 bench-density: ; @scripts/deps && scripts/build build-bench -Dbuildtype=release && bench/run build-bench density
 fmt: ; @scripts/fmt
 install: all ; @meson install -C $(BUILD)
