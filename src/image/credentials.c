@@ -144,6 +144,7 @@ static int take_entry(const json_t *entry, const char *what, const char *registr
     }
     *colon = '\0';
     c->username = plain;
+    free(c->password); /* one beside it, without a name */
     c->password = strdup(colon + 1);
     return c->password ? 0 : zl_fail_errno(err, "read %s", what);
 }
