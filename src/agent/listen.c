@@ -46,15 +46,29 @@ int agent_lock(int run_fd, struct zl_error *err)
     return zl_take_fd(&fd);
 }
 
+/* In /etc/group, where the installation has it (getgrnam(3) would load libraries to stay); -1: not
+ * there. */
+static gid_t socket_group(void)
+{
+    FILE *f = fopen("/etc/group", "re");
+    const struct group *g = NULL;
+    gid_t ret;
+
+    while (f && (g = fgetgrent(f)) && strcmp(g->gr_name, SOCKET_GROUP) != 0)
+        ;
+    ret = g ? g->gr_gid : (gid_t)-1;
+    if (f)
+        (void)fclose(f);
+    return ret;
+}
+
 static int set_access(int dir_fd, const char *name, struct zl_error *err)
 {
-    char buf[4096];
-    struct group entry, *found = NULL;
+    gid_t group = socket_group(); /* without one: only root */
+
     if (fchmodat(dir_fd, name, 0660, 0) < 0)
         return zl_fail_errno(err, "set the mode of the socket");
-    if (getgrnam_r(SOCKET_GROUP, &entry, buf, sizeof buf, &found) != 0 || !found)
-        return 0; /* there is no such group: then only root */
-    if (fchownat(dir_fd, name, (uid_t)-1, found->gr_gid, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fchownat(dir_fd, name, (uid_t)-1, group, AT_SYMLINK_NOFOLLOW) < 0)
         return zl_fail_errno(err, "give the socket to group '" SOCKET_GROUP "'");
     return 0;
 }

@@ -15,8 +15,8 @@ struct api_kept_event {
     TAILQ_ENTRY(api_kept_event) link;
     uint64_t number;    /* from 1 */
     uint64_t container; /* 0: of none */
-    json_t *json;
-    json_t *end; /* how the container ended, if it had by then; it may be removed soon */
+    char *json;         /* as text, an eighth of the memory */
+    char *end;          /* how the container ended, if it had by then; it may be removed soon */
 };
 
 static void drop_oldest(struct api_server *s)
@@ -24,9 +24,17 @@ static void drop_oldest(struct api_server *s)
     struct api_kept_event *e = TAILQ_FIRST(&s->kept);
     TAILQ_REMOVE(&s->kept, e, link);
     s->n_kept--;
-    json_decref(e->json);
-    json_decref(e->end);
+    free(e->json);
+    free(e->end);
     free(e);
+}
+
+/* Takes over json; NULL without memory. */
+static char *text_of(json_t *json)
+{
+    char *ret = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    json_decref(json);
+    return ret;
 }
 
 void events_free(struct api_server *s)
@@ -43,14 +51,14 @@ void events_keep(struct api_server *s, const struct effect *event, int64_t wall_
     if (!e)
         return; /* an event that is not shown loses no state */
     e->number = ++s->next_event;
-    e->json = json_pack("{s:I, s:o, s:s?, s:s?, s:s?, s:o, s:s?}", "number", (json_int_t)e->number,
-                        "time", shape_time(wall_ms), "type", event->event.type, "deployment",
-                        event->event.deployment, "service", event->event.service, "container",
-                        shape_id(inst), "text", event->event.text);
+    e->json = text_of(json_pack(
+        "{s:I, s:o, s:s?, s:s?, s:s?, s:o, s:s?}", "number", (json_int_t)e->number, "time",
+        shape_time(wall_ms), "type", event->event.type, "deployment", event->event.deployment,
+        "service", event->event.service, "container", shape_id(inst), "text", event->event.text));
     e->container = inst;
     const struct core *core = s->ops->core(s->agent);
     if (inst && find_container_id(core, (struct inst_id){ inst }, &v) == 0 && v.has_exit)
-        e->end = shape_end(&v);
+        e->end = text_of(shape_end(&v));
     TAILQ_INSERT_TAIL(&s->kept, e, link);
     if (++s->n_kept > KEPT_EVENTS)
         drop_oldest(s);
@@ -62,7 +70,7 @@ json_t *events_find_end(const struct api_server *s, uint64_t container)
     const struct api_kept_event *e;
     TAILQ_FOREACH_REVERSE (e, &s->kept, api_kept_events, link) {
         if (e->container == container && e->end)
-            return json_incref(e->end);
+            return json_loads(e->end, 0, NULL);
     }
     return NULL;
 }
@@ -84,7 +92,7 @@ static bool send_events(struct api_call *c)
                                       (json_int_t)(e->number - f->next))))
             return true;
         f->next = e->number + 1;
-        if (!stream_line(c, json_incref(e->json)))
+        if (!stream_line(c, e->json ? json_loads(e->json, 0, NULL) : NULL))
             return true;
     }
     if (f->follow)

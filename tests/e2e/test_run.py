@@ -1,4 +1,5 @@
 """`zlayer run`: the container's exit code, and messages that name the path."""
+import pathlib
 import os
 import signal
 import subprocess
@@ -157,3 +158,10 @@ def test_what_a_container_writes_is_out_of_reach_of_the_hosts_users(host):
     assert as_nobody(f"open('{host.run}/lock')") != 0  # whoever may read it may lock it
     assert as_nobody(f"import os; os.stat('{state}/upper/tmp/suid')") != 0
     host.zlayer("container", "rm", "-f", "writer")
+
+
+def test_the_agent_stays_small_where_name_services_are_installed(host):
+    """Looking up the group of its socket must not load libnss_*, each with libraries of its own."""
+    host.zlayer("run", "--rm", "busybox", "true")
+    maps = pathlib.Path(f"/proc/{host.agent_pid()}/maps").read_text()
+    assert "libc" in maps and "libnss_" not in maps
