@@ -202,7 +202,7 @@ services:
     host.zlayer("up", "-d", "test.zlayer.yml")
     host.up("web", 1)
     host.zlayer("pause", "web")
-    time.sleep(1)  # five intervals
+    time.sleep(1)  # five intervals, in which nothing may happen: there is no condition to wait for
     found = [c for c in host.containers("sick")][0]
     assert (found["health"], found["restarts"], found["paused"]) == ("healthy", 0, True)
     host.zlayer("unpause", "web")

@@ -110,7 +110,7 @@ def other(h, data, offset):
 
 def stalled(h, data, offset):
     send(h, 206 if offset else 200, data[:1000], partial(offset, data), length=len(data))
-    time.sleep(20)
+    time.sleep(20)  # is what this server does: the client must not wait for it
 
 
 def no_ranges(h, data, offset):

@@ -386,6 +386,7 @@ static void labels_of_selinux_are_refused_where_there_is_none(void **unused)
     };
     (void)unused;
 
+    /* A label is refused where SELinux is absent only. */
     if (access("/sys/fs/selinux/enforce", F_OK) == 0)
         skip();
     for (size_t i = 0; i < ZL_ARRAY_LEN(rests); i++) {
