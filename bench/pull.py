@@ -1,8 +1,9 @@
 """Pulling and unpacking one image, of several layers and more than 300 MB, from a registry on loopback.
 
-zlayer against podman and skopeo + umoci, interleaved; beside them the floor: one thread that
-inflates, sums and extracts the same layers and does nothing else. Wall time, CPU time of all processes that worked for it, and
-the peak memory of zlayer-fetch and of the agent.
+zlayer against podman, docker and skopeo + umoci, interleaved, each beginning with the same clean caches of the disk;
+beside them the floor: one thread that inflates, sums and extracts the same layers and does nothing else. Wall time, CPU
+time of all processes that worked for it, and the peak memory of zlayer-fetch, all of its processes together, and of
+the agent.
 """
 import gzip
 import os
@@ -59,7 +60,7 @@ def memory_of(pid, key):
 
 
 class Peak(threading.Thread):
-    """The largest VmHWM of a zlayer-fetch of this root, in kB."""
+    """The most that the processes of a zlayer-fetch of this root took together, in kB: what they share is counted in each."""
 
     def __init__(self, root):
         super().__init__(daemon=True)
@@ -67,12 +68,14 @@ class Peak(threading.Thread):
 
     def run(self):
         while not self.over:
+            together = 0
             for p in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
                 try:
                     if b"zlayer-fetch" in (words := p.read_bytes()) and self.root in words:
-                        self.peak = max(self.peak, memory_of(p.parent.name, "VmHWM"))
+                        together += memory_of(p.parent.name, "VmHWM")
                 except (OSError, StopIteration):
                     pass
+            self.peak = max(self.peak, together)
             time.sleep(0.05)
 
 
@@ -120,6 +123,48 @@ class Podman:
 
     def close(self):
         pass
+
+
+class Docker:
+    """In a network namespace of its own, with a second docker-registry over the same folder: two dockerd in one flush
+    each other's rules."""
+    name = "docker pull"
+
+    def __init__(self, folder, registry, image):
+        self.image, self.host = image, f"unix://{folder}/docker.sock"
+        work, config = folder / "docker", folder / "docker-registry.yml"
+        work.mkdir()
+        (work / "daemon.json").write_text("{}")
+        config.write_text(registry.config.read_text())
+        self.netns = subprocess.Popen(
+            ["unshare", "-n", "sh", "-c", f"ip link set lo up && exec docker-registry serve {config}"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.daemon = subprocess.Popen(
+            ["nsenter", f"--net=/proc/{self.netns.pid}/ns/net", "dockerd", "--data-root", work / "data", "--exec-root", work / "exec",
+             "--host", self.host, "--pidfile", work / "pid", "--bridge", "none", "--iptables=false", "--storage-driver", "overlay2",
+             "--config-file", work / "daemon.json"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 60
+        while self.docker("version").returncode:
+            if time.monotonic() > end or self.daemon.poll() is not None:
+                raise RuntimeError("dockerd does not start")
+            time.sleep(0.2)
+
+    def docker(self, *args):
+        return subprocess.run(["docker", "-H", self.host, *args], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def once(self):
+        began = cpu_of(self.daemon.pid)
+        self.docker("pull", "-q", self.image).check_returncode()
+        return cpu_of(self.daemon.pid) - began  # it unpacks in processes that it waits for
+
+    def clean(self):
+        self.docker("rmi", "-f", self.image).check_returncode()
+
+    def close(self):
+        self.daemon.terminate()
+        self.daemon.wait(60)
+        self.netns.terminate()
+        self.netns.wait(60)
 
 
 class Skopeo:
@@ -174,7 +219,9 @@ def section(build, rounds=5, gap=0.04):
     runners = []
     try:
         name = registry.put("bench/image:1", image)
-        runners = [Zlayer(build, folder, name), Podman(folder, name), Skopeo(folder, name), Floor(build, folder, image)]
+        for make in (lambda: Zlayer(build, folder, name), lambda: Podman(folder, name), lambda: Docker(folder, registry, name),
+                     lambda: Skopeo(folder, name), lambda: Floor(build, folder, image)):
+            runners.append(make())
         print(f"pull: {LAYERS} layers, {size / 1e6:.0f} MB, {sum(map(len, image.layers)) / 1e6:.0f} MB compressed, "
               f"{rounds} rounds, {os.cpu_count()} cores")
         wall, used = {r.name: [] for r in runners}, {r.name: [] for r in runners}

@@ -27,6 +27,11 @@ enum zl_weakness {
     ZL_WEAK_CAPS,     /* capabilities of ours are not dropped */
     ZL_WEAK_SETID,    /* no_new_privs is forgotten */
     ZL_WEAK_PID,      /* a container is known by the number of its process */
+    ZL_WEAK_VIEW,     /* zlayer-fetch: the host's files stay in sight */
+    ZL_WEAK_CALLS,    /* zlayer-fetch: no system call is refused, and the network is the host's */
+    ZL_WEAK_LATE,     /* zlayer-fetch: who unpacks is forked when credentials were read */
+    ZL_WEAK_RIGHTS,   /* zlayer-fetch: capabilities stay */
+    ZL_WEAK_STDIO,    /* zlayer-fetch: so do the descriptors of who unpacks */
 };
 
 #ifndef ZL_WEAKEN

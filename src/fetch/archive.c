@@ -324,7 +324,10 @@ static int run(struct archive *a, struct zl_error *err)
         a->fds = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (a->fds < 0)
             return zl_fail_errno(err, "open /proc/self/fd");
-        return confine(a->o->root, err) < 0 ? -1 : ops[i].run(a, err);
+        if (confine_view(a->o->root, CONFINE_NOTHING, err) < 0 ||
+            confine_role(CONFINE_COPIER, err) < 0)
+            return -1;
+        return ops[i].run(a, err);
     }
     return zl_fail(err, ZL_ERR_INVALID, "there is no operation '%s'", a->o->op);
 }

@@ -2,6 +2,7 @@
 #include "fetch/confine.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -10,10 +11,13 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "base/fd.h"
+#include "base/weaken.h"
+#include "image/layout.h"
 
 enum { RESOLVER_FILE_MAX = 1 << 20 };
 #define STORE "store" /* where the state folder is below the new root */
@@ -43,66 +47,117 @@ static int copy_resolver_files(int root_fd, struct zl_error *err)
     return etc < 0 ? -1 : 0;
 }
 
-/* An empty file system over the state folder, where only we see it, with that folder in it. */
-static int furnish(const char *root, int store, bool with_resolver, struct zl_error *err)
+/* One folder of the state folder, below the new root's `store`. By path, since a descriptor from
+ * before belongs to a mount of the old namespace. */
+static int mount_part(const char *root, const char *name, int *ret, struct zl_error *err)
+{
+    const struct mount_attr limits = {
+        .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+    };
+    zl_autobuf struct zl_buf path = ZL_BUF(PATH_MAX);
+    zl_buf_addf(&path, "%s/%s", root, name);
+    if (zl_buf_check(&path, "the path of the state folder", err) < 0)
+        return -1;
+    zl_autoclose int fd = open_tree(AT_FDCWD, path.data, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (fd < 0 || mount_setattr(fd, "", AT_EMPTY_PATH, (struct mount_attr *)(uintptr_t)&limits,
+                                sizeof limits) < 0)
+        return zl_fail_errno(err, "mount '%s' again", path.data);
+    *ret = zl_take_fd(&fd);
+    return 0;
+}
+
+static int attach_part(int store, const char *name, int part, struct zl_error *err)
+{
+    if (mkdirat(store, name, 0700) < 0 ||
+        move_mount(part, "", store, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        return zl_fail_errno(err, "mount %s below the new root", name);
+    return 0;
+}
+
+/* Nothing else of the state folder: neither the agent's database, nor containers, logs, volumes. */
+static int attach_store(int root_fd, const int parts[2], struct zl_error *err)
+{
+    zl_autoclose int store = zl_mkdir_p(root_fd, STORE, 0700, err);
+    if (store < 0 || attach_part(store, LAYOUT_IMAGES, parts[0], err) < 0)
+        return -1;
+    return attach_part(store, LAYOUT_LAYERS, parts[1], err);
+}
+
+/* An empty file system over `place`, where only we see it, and the view in it. */
+static int furnish(const char *place, const int parts[2], enum confine_view view,
+                   struct zl_error *err)
 {
     const unsigned long limits = MS_NOSUID | MS_NODEV | MS_NOEXEC;
-    if (mount("tmpfs", root, "tmpfs", limits, "size=4m,mode=0755") < 0)
-        return zl_fail_errno(err, "mount over '%s'", root);
-    zl_autoclose int fd = zl_open_dir(AT_FDCWD, root, err);
-    if (fd < 0 || (with_resolver && copy_resolver_files(fd, err) < 0))
+    if (mount("tmpfs", place, "tmpfs", limits, "size=4m,mode=0755") < 0)
+        return zl_fail_errno(err, "mount over '%s'", place);
+    zl_autoclose int fd = zl_open_dir(AT_FDCWD, place, err);
+    if (fd < 0 || (view == CONFINE_STORE_AND_RESOLVER && copy_resolver_files(fd, err) < 0) ||
+        (view != CONFINE_NOTHING && attach_store(fd, parts, err) < 0))
         return -1;
-    if (mkdirat(fd, STORE, 0700) < 0 ||
-        move_mount(store, "", fd, STORE, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-        return zl_fail_errno(err, "mount the state folder below the new root");
-    if (mount(NULL, root, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | limits, NULL) < 0)
+    if (mount(NULL, place, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | limits, NULL) < 0)
         return zl_fail_errno(err, "make the new root read-only");
     return 0;
 }
 
-/* After this, no path leads out of the store: the old root is not mounted anywhere any more. Device
- * nodes of an image are made there, but must never be opened or executed. */
-static int own_root(const char *root, bool with_resolver, struct zl_error *err)
+static int make_store(const char *root, struct zl_error *err)
 {
-    struct mount_attr limits = {
-        .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
-    };
+    zl_autoclose int fd = zl_open_dir(AT_FDCWD, root, err);
+    zl_autoclose int images = fd < 0 ? -1 : zl_mkdir_p(fd, LAYOUT_IMAGES, 0700, err);
+    zl_autoclose int layers = images < 0 ? -1 : zl_mkdir_p(fd, LAYOUT_LAYERS, 0700, err);
+    return layers < 0 ? -1 : 0;
+}
+
+/* After this, no path leads out of the view: the old root is not mounted anywhere any more. Device
+ * nodes of an image are made there, but must never be opened or executed. */
+static int own_root(const char *root, enum confine_view view, struct zl_error *err)
+{
+    static const char place[] = "/proc"; /* which every host has, and we see no more */
+    int parts[2] = { -1, -1 };
+    if (view != CONFINE_NOTHING && make_store(root, err) < 0)
+        return -1;
     if (unshare(CLONE_NEWNS) < 0)
         return zl_fail_errno(err, "make a mount namespace");
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return zl_fail_errno(err, "make all mounts private");
-    /* By path, since a descriptor from before belongs to a mount of the old namespace. */
-    zl_autoclose int store = open_tree(AT_FDCWD, root, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-    if (store < 0 || mount_setattr(store, "", AT_EMPTY_PATH, &limits, sizeof limits) < 0)
-        return zl_fail_errno(err, "mount '%s' again", root);
-    if (furnish(root, store, with_resolver, err) < 0)
+    int rc = view == CONFINE_NOTHING ? 0
+             : mount_part(root, LAYOUT_IMAGES, &parts[0], err) < 0
+                 ? -1
+                 : mount_part(root, LAYOUT_LAYERS, &parts[1], err);
+    if (rc == 0)
+        rc = furnish(place, parts, view, err);
+    zl_closep(&parts[0]);
+    zl_closep(&parts[1]);
+    if (rc < 0)
         return -1;
-    if (chdir(root) < 0) /* the new mount, not what is below it */
-        return zl_fail_errno(err, "enter '%s'", root);
+    if (chdir(place) < 0) /* the new mount, not what is below it */
+        return zl_fail_errno(err, "enter '%s'", place);
     if (syscall(SYS_pivot_root, ".", ".") < 0)
-        return zl_fail_errno(err, "make '%s' the root", root);
+        return zl_fail_errno(err, "make '%s' the root", place);
     if (umount2(".", MNT_DETACH) < 0) /* "." is the old root now: pivot_root(2) */
         return zl_fail_errno(err, "let go of the old root");
-    return chdir("/" STORE) < 0 ? zl_fail_errno(err, "enter '%s'", root) : 0;
+    return chdir(view == CONFINE_NOTHING ? "/" : "/" STORE) < 0
+               ? zl_fail_errno(err, "enter '%s'", root)
+               : 0;
 }
 
 /* ---- privileges ------------------------------------------------------------------------------ */
 
-static int drop_capabilities(struct zl_error *err)
+#define CAP(name) (UINT64_C(1) << CAP_##name)
+#define UNPACKING                                                                                  \
+    (CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(FOWNER) | CAP(FSETID) | CAP(MKNOD) | CAP(SETFCAP))
+
+static int drop_capabilities(uint64_t kept, struct zl_error *err)
 {
-    static const int kept[] = { CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_FOWNER,
-                                CAP_FSETID, CAP_MKNOD,        CAP_SETFCAP };
-    uint64_t mask = 0;
-    for (size_t i = 0; i < ZL_ARRAY_LEN(kept); i++)
-        mask |= UINT64_C(1) << kept[i];
+    /* without CAP_SETPCAP the bounding set was cut before, and can be no larger than we are */
     for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
-        if (!(mask >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+        if (!(kept >> cap & 1) && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) > 0 &&
+            prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EPERM)
             return zl_fail_errno(err, "drop capability %d", cap);
     }
     struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
     struct __user_cap_data_struct sets[2] = { { 0 } };
     for (int i = 0; i < 2; i++) /* nothing is inheritable: nothing is executed */
-        sets[i].effective = sets[i].permitted = (uint32_t)(mask >> (32 * i));
+        sets[i].effective = sets[i].permitted = (uint32_t)(kept >> (32 * i));
     return syscall(SYS_capset, &head, sets) < 0 ? zl_fail_errno(err, "drop capabilities") : 0;
 }
 
@@ -117,31 +172,59 @@ static int limit_memory(struct zl_error *err)
 #endif
 }
 
-/* Not what unpacking needs, which is libc's business and changes with it, but what only somebody
- * who took over the process would ask for. */
+/* ---- system calls ---------------------------------------------------------------------------- */
+
+/* Of those who use large libraries: not what they need, which is the libraries' business and
+ * changes with them, but what only somebody who took over the process would ask for. */
 /* clang-format off */
 static const char *const denied[] = {
-    "execve", "execveat", "fork", "vfork", "ptrace", "process_vm_readv",
+    "execve", "execveat", "ptrace", "process_vm_readv",
     "process_vm_writev", "bind", "listen", "unshare", "setns",
     "mount", "umount2", "move_mount", "open_tree", "fsopen", "fsmount", "fsconfig", "fspick",
-    "mount_setattr", "pivot_root", "chroot", "bpf", "perf_event_open", "userfaultfd",
+    "mount_setattr", "pivot_root", "bpf", "perf_event_open", "userfaultfd",
     "io_uring_setup", "keyctl", "add_key", "request_key", "init_module", "finit_module",
     "delete_module", "kexec_load", "kexec_file_load", "reboot", "swapon", "swapoff", "acct",
     "quotactl", "sethostname", "setdomainname", "iopl", "ioperm", "settimeofday", "clock_settime",
     "adjtimex", "open_by_handle_at", "name_to_handle_at", "pidfd_getfd", "kcmp", "setuid",
     "setgid", "setresuid", "setresgid", "setreuid", "setregid", "setgroups",
+    /* of other processes of the same user, who needs no capability for it */
+    "setpriority", "ioprio_set", "sched_setaffinity", "sched_setscheduler", "sched_setparam",
+    "sched_setattr", "process_madvise", "migrate_pages", "move_pages",
+    NULL,
 };
-/* And of one that needs no network. */
-static const char *const network_calls[] = { "socket", "socketpair", "connect" };
+/* Of one that needs no network. */
+static const char *const network_calls[] = { "socket", "connect", NULL }; /* pairs lead nowhere */
+/* Of one that starts no process, and has no business with those that there are. */
+static const char *const process_calls[] = {
+    "fork", "vfork", "chroot", "kill", "tkill", "pidfd_open", "pidfd_send_signal",
+    "rt_sigqueueinfo", "rt_tgsigqueueinfo", NULL,
+};
+
+/* Who unpacks has our own code, two decompressors and libc's memory, and is told all that it may:
+ * files below folders that it has open, by descriptor. */
+static const char *const of_a_hand[] = {
+    "read", "pread64", "write", "pwrite64", "lseek", "ftruncate", "fallocate", "sendfile",
+    "sync_file_range", "openat", "openat2", "close", "fcntl", "getdents64", "fstat", "newfstatat", "statx",
+    "fstatfs", "mkdirat", "mknodat", "symlinkat", "linkat", "unlinkat", "readlinkat",
+    "fchown", "fchownat", "fchmod", "fchmodat", "utimensat", "fsetxattr", "fgetxattr", "flistxattr",
+    "sendmsg", "brk", "mmap", "munmap", "mremap", "madvise", "futex", "getrandom",
+    "clock_gettime", "rt_sigreturn", "exit", "exit_group", "restart_syscall",
+#ifdef __SANITIZE_ADDRESS__ /* what its reports, and their printing, need */
+    "mprotect", "sigaltstack", "rt_sigaction", "rt_sigprocmask", "getpid", "gettid", "readlink",
+    "open", "prctl", "sched_yield", "sched_getaffinity", "set_robust_list", "rseq", "getrlimit", "prlimit64",
+    "ioctl", "getuid", "geteuid", "nanosleep", "clock_nanosleep",
+#endif
+    NULL,
+};
 /* clang-format on */
 
-static int deny(scmp_filter_ctx filter, const char *const *calls, size_t n)
+static int add_all(scmp_filter_ctx filter, uint32_t action, const char *const *calls)
 {
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        int number = seccomp_syscall_resolve_name(calls[i]);
+    for (; rc == 0 && calls && *calls; calls++) {
+        int number = seccomp_syscall_resolve_name(*calls);
         if (number != __NR_SCMP_ERROR) /* a call that this library does not know yet */
-            rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), number, 0);
+            rc = seccomp_rule_add(filter, action, number, 0);
     }
     return rc;
 }
@@ -157,39 +240,91 @@ static int threads_only(scmp_filter_ctx filter)
     return rc;
 }
 
-static int deny_calls(bool with_network, struct zl_error *err)
+/* Calls that are needed for the process itself, and not for others. */
+static int ourselves_only(scmp_filter_ctx filter)
 {
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-    int rc = filter ? deny(filter, denied, ZL_ARRAY_LEN(denied)) : -1;
-    if (rc == 0 && !with_network)
-        rc = deny(filter, network_calls, ZL_ARRAY_LEN(network_calls));
+    const uint32_t no = SCMP_ACT_ERRNO(EPERM);
+    int rc = seccomp_rule_add(filter, no, SCMP_SYS(tgkill), 1,
+                              SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid()));
     if (rc == 0)
+        rc = seccomp_rule_add(filter, no, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0));
+    return rc;
+}
+
+/* A socket is for a registry: abstract names of AF_UNIX, the hypervisor's side and the like are not
+ * reached through the file system, so no view hides them. */
+static int families_only(scmp_filter_ctx filter)
+{
+    static const int others[] = { AF_UNIX, AF_VSOCK, AF_ALG, AF_PACKET };
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < ZL_ARRAY_LEN(others); i++)
+        rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
+                              SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)others[i]));
+    return rc;
+}
+
+static const struct role {
+    uint64_t capabilities;
+    const char *const *allowed; /* NULL: all but the denied ones */
+    bool network, processes;
+} roles[] = {
+    [CONFINE_KEEPER] = { .capabilities = CAP(DAC_READ_SEARCH) },
+    [CONFINE_TALKER] = { .network = true },
+    [CONFINE_FOREMAN] = { .capabilities = UNPACKING | CAP(SYS_CHROOT), .processes = true },
+    [CONFINE_HAND] = { .capabilities = UNPACKING, .allowed = of_a_hand },
+    [CONFINE_COPIER] = { .capabilities = UNPACKING },
+};
+
+static int deny_some(scmp_filter_ctx filter, const struct role *r)
+{
+    const uint32_t no = SCMP_ACT_ERRNO(EPERM);
+    int rc = add_all(filter, no, denied);
+    if (rc == 0 && !r->network)
+        rc = add_all(filter, no, network_calls);
+    if (rc == 0 && !r->processes)
+        rc = add_all(filter, no, process_calls);
+    if (rc == 0 && r->network)
+        rc = families_only(filter);
+    if (rc == 0 && !r->processes)
         rc = threads_only(filter);
+    return rc == 0 && !r->processes ? ourselves_only(filter) : rc;
+}
+
+static int filter_calls(const struct role *r, struct zl_error *err)
+{
+    scmp_filter_ctx filter = seccomp_init(r->allowed ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_ALLOW);
+    int rc = -1;
+    if (filter)
+        rc = r->allowed ? add_all(filter, SCMP_ACT_ALLOW, r->allowed) : deny_some(filter, r);
     if (rc == 0)
         rc = seccomp_load(filter);
     seccomp_release(filter);
     return rc ? zl_fail(err, ZL_ERR_SYSTEM, "load the system call filter (%d)", rc) : 0;
 }
 
-static int confine_all(const char *root, bool with_network, struct zl_error *err)
+int confine_role(enum confine_role role, struct zl_error *err)
 {
-    if (geteuid() != 0)
-        return zl_fail(err, ZL_ERR_CONFIGURATION, "zlayer-fetch needs root in this version");
-    if (own_root(root, with_network, err) < 0 || limit_memory(err) < 0)
-        return zl_wrap(err, "confine zlayer-fetch");
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        return zl_fail_errno(err, "confine zlayer-fetch: give up new privileges");
-    if (deny_calls(with_network, err) < 0 || drop_capabilities(err) < 0)
+    const struct role *r = &roles[role];
+    if ((!zl_weaken(RIGHTS) && drop_capabilities(r->capabilities, err) < 0) ||
+        (!zl_weaken(CALLS) && filter_calls(r, err) < 0))
         return zl_wrap(err, "confine zlayer-fetch");
     return 0;
 }
 
-int confine(const char *root, struct zl_error *err)
+int confine_view(const char *root, enum confine_view view, struct zl_error *err)
 {
-    return confine_all(root, false, err);
+    if (geteuid() != 0)
+        return zl_fail(err, ZL_ERR_CONFIGURATION, "zlayer-fetch needs root in this version");
+    if ((!zl_weaken(VIEW) && own_root(root, view, err) < 0) || limit_memory(err) < 0)
+        return zl_wrap(err, "confine zlayer-fetch");
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return zl_fail_errno(err, "confine zlayer-fetch: give up new privileges");
+    return 0;
 }
 
-int confine_with_network(const char *root, struct zl_error *err)
+int confine_folder(int fd, struct zl_error *err)
 {
-    return confine_all(root, true, err);
+    if (!zl_weaken(VIEW) && (fchdir(fd) < 0 || chroot(".") < 0 || chdir("/") < 0))
+        return zl_fail_errno(err, "confine zlayer-fetch: make the layer the root");
+    return 0;
 }

@@ -1,24 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What zlayer-fetch gives up before it looks at the first foreign byte. It reads archives and
- * documents that anybody may have made, with libraries that had bugs; after confine() a bug in them
- * owns a process that sees the state folder and nothing else, and can do
- * little but unpack.
+ * What the processes of zlayer-fetch give up before they look at the first foreign byte. They read
+ * archives, documents and answers that anybody may have made, with libraries that had bugs; a bug
+ * in them then owns a process that sees part of the state folder, or one layer of it, and can do
+ * little there. Which process is what: crew.h.
  */
 #ifndef ZL_FETCH_CONFINE_H
 #define ZL_FETCH_CONFINE_H
 
 #include "base/error.h"
 
+enum confine_view { /* what is left of the file system */
+                    CONFINE_NOTHING,
+                    CONFINE_STORE,              /* images/ and layers/ of the state folder */
+                    CONFINE_STORE_AND_RESOLVER, /* and /etc with the resolver's files of this host,
+                                                   as they are now */
+};
+
+enum confine_role {
+    CONFINE_KEEPER,  /* reads sources and the store: may read whatever its owner is; no network */
+    CONFINE_TALKER,  /* talks with registries: has sockets, and no capability at all */
+    CONFINE_FOREMAN, /* forks the next ones, and needs what they need */
+    CONFINE_HAND,    /* unpacks: owners, modes, devices; a list of system calls, nothing else */
+    CONFINE_COPIER,  /* files into and out of a container, for one client */
+};
+
 /*
- * A file system that holds nothing but the folder `root`, which becomes the current one, is "/" in
- * a mount namespace of its own; no new privileges; of the
- * capabilities those that unpacking needs stay; memory is limited; system calls that unpacking
- * never makes fail. What is needed from elsewhere must be open. Needs root.
+ * A mount namespace of its own, whose root is a file system that holds nothing but the view, below
+ * the current folder: no devices, no set-uid, nothing is executed. Memory is limited, no new
+ * privileges. `root` is the state folder; images/ and layers/ are made when missing. What is needed
+ * from elsewhere must be open. Needs root.
  */
-int confine(const char *root, struct zl_error *err);
-/* The same for one who talks with registries: it keeps sockets, and finds the resolver's files of
- * this host, as they are now, in /etc. */
-int confine_with_network(const char *root, struct zl_error *err);
+int confine_view(const char *root, enum confine_view view, struct zl_error *err);
+/* Capabilities and system calls: what the role does not need is gone. After confine_view(). */
+int confine_role(enum confine_role role, struct zl_error *err);
+/* The current folder becomes the root, for a FOREMAN's child that is to be a HAND: the layer. */
+int confine_folder(int fd, struct zl_error *err);
 
 #endif

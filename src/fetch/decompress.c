@@ -241,7 +241,7 @@ void decompress_free(struct decompress *d)
 
 struct input decompress_input(struct decompress *d)
 {
-    return (struct input){ decompress_read, NULL, d };
+    return (struct input){ decompress_read, NULL, d, false };
 }
 
 enum packing decompress_packing(const struct decompress *d)

@@ -10,8 +10,10 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/id.h"
+#include "fetch/room.h"
 
 enum { CHUNK = 256 * 1024, REFUSAL_MAX = 64 * 1024 };
+enum { WRITEBACK = 4 << 20 };         /* bytes after which the disk begins with them */
 enum { PROGRESS_ENOUGH = 64 * 1024 }; /* of one try, not to count it as one in vain */
 
 static void set_state(struct download *d, enum download_state state)
@@ -59,7 +61,7 @@ static int start_over(struct download *d, struct zl_error *err)
 {
     digest_free(d->sum);
     d->sum = digest_new(err);
-    d->have = 0;
+    d->have = d->writing = 0;
     d->found = false;
     if (!d->sum)
         return -1;
@@ -231,6 +233,16 @@ static void on_done(void *arg, const struct http_answer *a, const struct zl_erro
 
 /* ---- the bytes ------------------------------------------------------------------------------- */
 
+/* So that the sync at the end finds little to do; only begun, whether it works or not. */
+static void begin_writeback(struct download *d)
+{
+    if (d->have < d->writing + WRITEBACK)
+        return;
+    (void)sync_file_range(d->fd, (off_t)d->writing, (off_t)(d->have - d->writing),
+                          SYNC_FILE_RANGE_WRITE);
+    d->writing = d->have;
+}
+
 static int keep(struct download *d, const char *bytes, size_t n, struct zl_error *err)
 {
     if (d->skip >= n) {
@@ -243,11 +255,12 @@ static int keep(struct download *d, const char *bytes, size_t n, struct zl_error
     if (n > d->size - d->have)
         return zl_fail(err, ZL_ERR_INVALID, "%s sends more than the %llu bytes of the blob",
                        d->registry->v[d->endpoint].host, (unsigned long long)d->size);
-    bool look = d->have / WORK_ROOM_STEP != (d->have + n) / WORK_ROOM_STEP;
-    if ((look && work_room(d->work, err) < 0) ||
-        zl_write_all(d->fd, bytes, n, "the blob", err) < 0 || digest_add(d->sum, bytes, n, err) < 0)
+    bool look = d->have / ROOM_STEP != (d->have + n) / ROOM_STEP;
+    if ((look && room_left(d->fd, err) < 0) || zl_write_all(d->fd, bytes, n, "the blob", err) < 0 ||
+        digest_add(d->sum, bytes, n, err) < 0)
         return -1;
     d->have += n;
+    begin_writeback(d);
     d->progressed += n;
     if (d->progressed >= PROGRESS_ENOUGH)
         d->retry.failures = 0;

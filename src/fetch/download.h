@@ -31,11 +31,12 @@ struct download {
     size_t endpoint; /* in hand */
     char digest[DIGEST_SIZE];
     uint64_t size;
-    int fd;        /* of the file: read and write */
-    char name[80]; /* below images/partial */
-    uint64_t have; /* bytes in it */
-    bool found;    /* some of them are from a run before us */
-    uint64_t skip; /* bytes of the answer that we have: the server knows no ranges */
+    int fd;           /* of the file: read and write */
+    char name[80];    /* below images/partial */
+    uint64_t have;    /* bytes in it */
+    uint64_t writing; /* the disk was asked to begin with so many of them */
+    bool found;       /* some of them are from a run before us */
+    uint64_t skip;    /* bytes of the answer that we have: the server knows no ranges */
     struct digest *sum;
     struct retry retry;
     uint64_t progressed; /* bytes that the try in hand has brought */

@@ -92,7 +92,7 @@ struct input growing_input(struct growing_input *i, struct growing *g, int fd, u
     (void)pthread_mutex_lock(&g->lock);
     i->round = g->round;
     (void)pthread_mutex_unlock(&g->lock);
-    return (struct input){ growing_read, NULL, i };
+    return (struct input){ growing_read, NULL, i, true }; /* by the download */
 }
 
 void growing_input_done(struct growing_input *i)

@@ -57,7 +57,8 @@ static int unpack_one(struct import_job *j, size_t i, struct zl_error *err)
     if (source_part(j->s, j->paths[i], &part, err) < 0)
         return -1;
     blob_name(i, name);
-    zl_autoclose int copy = openat(j->w->dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    zl_autoclose int copy =
+        openat(j->w->blob_dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (copy < 0)
         return zl_fail_errno(err, "create a blob");
     progress.total = part.size;
@@ -105,7 +106,7 @@ int import_layers(struct import_job *j, struct zl_error *err)
         char name[LAYOUT_PATH];
         blob_name(i, name);
         if (j->layers[i].slot[0] &&
-            work_add_blob(j->w, j->w->dir, name, j->layers[i].digest, err) < 0)
+            work_add_blob(j->w, j->w->blob_dir, name, j->layers[i].digest, err) < 0)
             return -1;
     }
     return 0;

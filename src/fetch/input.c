@@ -44,7 +44,7 @@ static ssize_t file_read(void *arg, const void **bytes, struct zl_error *err)
 
 struct input file_input(struct file_input *f)
 {
-    return (struct input){ file_read, f->copy_fd < 0 && !f->progress ? pass_over : NULL, f };
+    return (struct input){ file_read, f->copy_fd < 0 && !f->progress ? pass_over : NULL, f, false };
 }
 
 void file_input_done(struct file_input *f)

@@ -8,6 +8,7 @@
 #define ZL_FETCH_INPUT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -21,6 +22,7 @@ struct input {
     /* Passes over the next n bytes unread. NULL: it cannot; they are to be read and dropped. */
     void (*skip)(void *arg, uint64_t n);
     void *arg;
+    bool is_summed; /* somebody else sees to it that the bytes have the digest they should have */
 };
 
 enum { INPUT_PIECE = 256 * 1024 };

@@ -8,7 +8,7 @@
 
 #include "base/fd.h"
 #include "fetch/compare.h"
-#include "fetch/decompress.h"
+#include "fetch/room.h"
 #include "fetch/unpack.h"
 
 struct layer *layers_new(size_t n, struct zl_error *err)
@@ -17,14 +17,14 @@ struct layer *layers_new(size_t n, struct zl_error *err)
     if (!l)
         (void)zl_fail_errno(err, "read an image");
     for (size_t i = 0; l && i < n; i++)
-        l[i].root = -1;
+        l[i].root = l[i].notes = -1;
     return l;
 }
 
 void layers_free(struct layer *l, size_t n)
 {
     for (size_t i = 0; l && i < n; i++) {
-        unpack_free(l[i].unpack);
+        zl_closep(&l[i].notes);
         zl_closep(&l[i].root);
     }
     free(l);
@@ -32,18 +32,33 @@ void layers_free(struct layer *l, size_t n)
 
 /* ---- which layers those are ------------------------------------------------------------------ */
 
-/* chain(1) = diff(1); chain(n) = sha256(chain(n-1) " " diff(n)): image-spec, config.md. */
-static int chain_all(struct layer *l, size_t n, struct zl_error *err)
+/* chain(1) = id(1); chain(n) = sha256(chain(n-1) " " id(n)): image-spec, config.md, of diff ids. */
+static int chain_next(const char *before, const char *id, char chain[DIGEST_SIZE],
+                      struct zl_error *err)
+{
+    char text[2 * DIGEST_SIZE];
+    if (!before) {
+        (void)snprintf(chain, DIGEST_SIZE, "%s", id);
+        return 0;
+    }
+    int len = snprintf(text, sizeof text, "%s %s", before, id);
+    return digest_of(text, (size_t)len, chain, err);
+}
+
+/*
+ * What a layer is known by in the store: its chain id, and the same of the blobs that it was made
+ * of. A diff id is what the hand said, which the layer may have taken over; a blob's digest was
+ * found before it was looked at. So who lies about one makes its own images wrong, and no others.
+ */
+static int key_all(struct layer *l, size_t n, struct zl_error *err)
 {
     for (size_t i = 0; i < n; i++) {
-        char text[2 * DIGEST_SIZE];
-        if (i == 0) {
-            memcpy(l[0].chain, l[0].diff_id, DIGEST_SIZE);
-            continue;
-        }
-        int len = snprintf(text, sizeof text, "%s %s", l[i - 1].chain, l[i].diff_id);
-        if (digest_of(text, (size_t)len, l[i].chain, err) < 0)
+        const char *blob = l[i].digest[0] ? l[i].digest : l[i].diff_id; /* as it is unpacked */
+        const struct layer *before = i ? &l[i - 1] : NULL;
+        if (chain_next(before ? before->chain : NULL, l[i].diff_id, l[i].chain, err) < 0 ||
+            chain_next(before ? before->blobs : NULL, blob, l[i].blobs, err) < 0)
             return -1;
+        (void)snprintf(l[i].key, sizeof l[i].key, "%s %s", l[i].chain, l[i].blobs);
     }
     return 0;
 }
@@ -54,7 +69,7 @@ static struct work_layer *as_work_layers(const struct layer *l, size_t n, struct
     if (!x)
         (void)zl_fail_errno(err, "store an image");
     for (size_t i = 0; x && i < n; i++) {
-        x[i].chain = l[i].chain;
+        x[i].key = l[i].key;
         x[i].number = l[i].number;
         memcpy(x[i].slot, l[i].slot, sizeof x[i].slot);
     }
@@ -69,7 +84,7 @@ static void take_numbers(struct layer *l, const struct work_layer *x, size_t n)
 
 int layers_find(struct work *w, struct layer *l, size_t n, struct zl_error *err)
 {
-    if (chain_all(l, n, err) < 0)
+    if (key_all(l, n, err) < 0)
         return -1;
     zl_autofree struct work_layer *x = as_work_layers(l, n, err);
     if (!x || work_find_layers(w, x, n, err) < 0)
@@ -79,47 +94,6 @@ int layers_find(struct work *w, struct layer *l, size_t n, struct zl_error *err)
 }
 
 /* ---- unpacking one --------------------------------------------------------------------------- */
-
-/* An input that counts and sums what passes. */
-struct summed {
-    const struct input *in;
-    struct digest *sum;
-    const struct work *work;
-    uint64_t size, max;
-    uint64_t looked;                       /* at the disk, when so much had passed */
-    const struct decompress *unless_plain; /* not summed when that unpacks nothing */
-};
-
-static ssize_t summed_read(void *arg, const void **bytes, struct zl_error *err)
-{
-    struct summed *s = arg;
-    ssize_t n = s->in->read(s->in->arg, bytes, err);
-    if (n <= 0)
-        return n;
-    s->size += (uint64_t)n;
-    if (s->size > s->max)
-        return zl_fail(err, ZL_ERR_INVALID, "it is larger than %llu GiB",
-                       (unsigned long long)(s->max >> 30));
-    if (s->size - s->looked >= WORK_ROOM_STEP) {
-        s->looked = s->size;
-        if (work_room(s->work, err) < 0)
-            return -1;
-    }
-    if (s->unless_plain && decompress_packing(s->unless_plain) == PACKED_NOT)
-        return n;
-    return digest_add(s->sum, *bytes, (size_t)n, err) < 0 ? -1 : n;
-}
-
-/* What follows the archive's end belongs to both sums. */
-static int drain(const struct input *in, struct zl_error *err)
-{
-    const void *bytes;
-    ssize_t n;
-    do {
-        n = in->read(in->arg, &bytes, err);
-    } while (n > 0);
-    return (int)n;
-}
 
 /* Compares what came out with what was promised, or fills it in. */
 static int settle_digest(const char found[DIGEST_SIZE], char promised[DIGEST_SIZE],
@@ -142,56 +116,93 @@ static const char *media_type(enum packing packing)
     return types[packing];
 }
 
-struct pipeline {
-    struct summed raw, diff;
-    struct decompress *decompress;
-    struct tar *tar;
-    struct input inputs[3]; /* behind raw, decompress, diff */
+/* What passes on its way to the hand. */
+struct pump {
+    const struct input *in;
+    struct digest *sum; /* NULL: in->is_summed */
+    uint64_t size, looked;
 };
 
-static void pipeline_done(struct pipeline *p)
+/* One piece: how long it is, 0 at the end. */
+static ssize_t take_piece(struct pump *p, const struct work *w, const void **bytes,
+                          struct zl_error *err)
 {
-    tar_free(p->tar);
-    decompress_free(p->decompress);
-    digest_free(p->raw.sum);
-    digest_free(p->diff.sum);
+    ssize_t n = p->in->read(p->in->arg, bytes, err);
+    if (n <= 0)
+        return n;
+    p->size += (uint64_t)n;
+    if (p->size > UNPACK_MAX_STREAM)
+        return zl_fail(err, ZL_ERR_INVALID, "it is larger than %llu GiB",
+                       (unsigned long long)(UNPACK_MAX_STREAM >> 30));
+    if (p->size - p->looked >= ROOM_STEP) {
+        p->looked = p->size;
+        if (room_left(w->dir, err) < 0)
+            return -1;
+    }
+    return p->sum && digest_add(p->sum, *bytes, (size_t)n, err) < 0 ? -1 : n;
 }
 
-static int pipeline_init(struct pipeline *p, const struct work *w, const struct input *in,
-                         struct zl_error *err)
+/* 0 also when the hand does not want more: it says why. */
+static int pump(struct pump *p, const struct work *w, int pipe, struct zl_error *err)
 {
-    p->raw =
-        (struct summed){ .in = in, .sum = digest_new(err), .work = w, .max = UNPACK_MAX_STREAM };
-    p->inputs[0] = (struct input){ summed_read, NULL, &p->raw };
-    if (!p->raw.sum || decompress_new(&p->inputs[0], &p->decompress, err) < 0)
-        return -1;
-    p->inputs[1] = decompress_input(p->decompress);
-    p->diff = (struct summed){ .in = &p->inputs[1],
-                               .sum = digest_new(err),
-                               .work = w,
-                               .max = UNPACK_MAX_STREAM,
-                               .unless_plain = p->decompress };
-    p->inputs[2] = (struct input){ summed_read, NULL, &p->diff };
-    return p->diff.sum ? tar_new(&p->inputs[2], &p->tar, err) : -1;
+    const void *bytes;
+    ssize_t n;
+    while ((n = take_piece(p, w, &bytes, err)) > 0) {
+        if (zl_write_all(pipe, bytes, (size_t)n, "to the process that unpacks", err) < 0)
+            return errno == EPIPE ? 0 : -1;
+    }
+    return (int)n;
 }
 
-static int pipeline_run(struct pipeline *p, struct layer *l, struct zl_error *err)
+/* A file without a name: what the hand notes is bounded by the disk, and goes with the fd. */
+static int open_notes(const struct work *w, size_t i, struct zl_error *err)
 {
-    char digest[DIGEST_SIZE], diff_id[DIGEST_SIZE];
-    if (unpack_tar(p->tar, l->root, &l->unpack, err) < 0 || drain(&p->inputs[2], err) < 0 ||
-        digest_end(p->raw.sum, digest, err) < 0)
+    char name[LAYOUT_PATH];
+    (void)snprintf(name, sizeof name, "notes-%zu", i);
+    zl_autoclose int fd = openat(w->dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 || unlinkat(w->dir, name, 0) < 0)
+        return zl_fail_errno(err, "create a file for notes");
+    return zl_take_fd(&fd);
+}
+
+static int take_result(struct layer *l, struct pump *p, const struct crew_layer *found,
+                       struct zl_error *err)
+{
+    char digest[DIGEST_SIZE];
+    memcpy(digest, l->digest, sizeof digest);
+    if (p->sum && digest_end(p->sum, digest, err) < 0)
         return -1;
-    enum packing packing = decompress_packing(p->decompress);
-    if (packing == PACKED_NOT)
-        memcpy(diff_id, digest, sizeof diff_id);
-    else if (digest_end(p->diff.sum, diff_id, err) < 0)
-        return -1;
-    l->size = p->raw.size;
-    l->diff_size = p->diff.size;
-    l->media_type = media_type(packing);
+    l->size = p->size;
+    l->diff_size = found->diff_size;
+    l->media_type = media_type(found->packing);
+    if (!found->unsettled) {
+        zl_closep(&l->notes);
+        l->notes = -1;
+    }
     if (settle_digest(digest, l->digest, "digest", err) < 0)
         return -1;
-    return settle_digest(diff_id, l->diff_id, "diff id", err);
+    return settle_digest(found->diff_id[0] ? found->diff_id : digest, l->diff_id, "diff id", err);
+}
+
+static int unpack_by_hand(struct work *w, const struct input *in, struct layer *l,
+                          struct zl_error *err)
+{
+    struct crew_job job;
+    struct crew_layer found = { 0 };
+    struct zl_error why = { 0 };
+    autodigest struct digest *sum = in->is_summed ? NULL : digest_new(err);
+    struct pump p = { .in = in, .sum = sum };
+    if ((!sum && !in->is_summed) || crew_unpack(w->crew, l->root, l->notes, &job, err) < 0)
+        return -1;
+    int sent = pump(&p, w, job.pipe, err);
+    int rc = crew_finish(&job, &found, &why);
+    if (sent < 0) /* and what the hand says about its end is no news */
+        return -1;
+    if (rc < 0) {
+        *err = why;
+        return -1;
+    }
+    return take_result(l, &p, &found, err);
 }
 
 int layer_unpack(struct work *w, size_t i, const struct input *in, struct layer *l,
@@ -201,22 +212,19 @@ int layer_unpack(struct work *w, size_t i, const struct input *in, struct layer 
     (void)snprintf(l->slot, sizeof l->slot, "layer-%zu", i);
     (void)snprintf(path, sizeof path, "%s/fs", l->slot);
     /* What an image before this one left there: a layer that the store had. */
-    if (zl_remove_tree(w->dir, l->slot, err) < 0)
+    if (crew_remove(w->crew, w->dir, l->slot, NULL, err) < 0)
         return -1;
     l->root = zl_mkdir_p(w->dir, path, 0755, err);
-    if (l->root < 0)
-        return -1;
-    ZL_CLEANUP(pipeline_done) struct pipeline p = { .tar = NULL };
-    return pipeline_init(&p, w, in, err) < 0 ? -1 : pipeline_run(&p, l, err);
+    l->notes = l->root < 0 ? -1 : open_notes(w, i, err);
+    return l->notes < 0 ? -1 : unpack_by_hand(w, in, l, err);
 }
 
 int layer_reset(struct work *w, struct layer *l, struct zl_error *err)
 {
-    unpack_free(l->unpack);
-    l->unpack = NULL;
+    zl_closep(&l->notes);
     zl_closep(&l->root);
-    l->root = -1;
-    if (l->slot[0] && zl_remove_tree(w->dir, l->slot, err) < 0)
+    l->notes = l->root = -1;
+    if (l->slot[0] && crew_remove(w->crew, w->dir, l->slot, NULL, err) < 0)
         return -1;
     l->slot[0] = '\0';
     return 0;
@@ -245,6 +253,12 @@ static int open_stored(struct work *w, struct layer *l, struct zl_error *err)
     return l->root < 0 ? zl_fail_errno(err, "open layers/%s", name) : 0;
 }
 
+static int settle_one(struct work *w, const struct layer *l, const int *below, size_t n_below,
+                      struct zl_error *err)
+{
+    return l->notes < 0 ? 0 : crew_settle(w->crew, l->root, l->notes, below, n_below, err);
+}
+
 /* In their order: a layer may ask what the ones below decided. */
 static int settle(struct work *w, struct layer *l, size_t n, struct zl_error *err)
 {
@@ -255,7 +269,7 @@ static int settle(struct work *w, struct layer *l, size_t n, struct zl_error *er
         if (open_stored(w, &l[i], err) < 0)
             return -1;
         roots[i] = l[i].root;
-        if (l[i].unpack && unpack_settle(l[i].unpack, roots, i, err) < 0)
+        if (settle_one(w, &l[i], roots, i, err) < 0)
             return zl_wrap(err, "layer %zu of %zu", i + 1, n);
     }
     return 0;
@@ -271,7 +285,7 @@ static int compare_one(struct work *w, struct layer *l, uint32_t number, int sto
     (void)snprintf(name, sizeof name, "%u/chain", number);
     if (zl_read_file(w->store.layers, name, &chain, err) < 0)
         return -1;
-    if (strcmp(chain.data, l->chain) != 0)
+    if (strcmp(chain.data, l->key) != 0)
         return zl_fail(err, ZL_ERR_INVALID, "it holds the layer %s", chain.data);
     return compare_trees(stored, l->root, err);
 }
@@ -280,11 +294,11 @@ int layers_compare(struct work *w, struct layer *l, size_t n, const uint32_t *nu
                    struct zl_error *err)
 {
     ZL_CLEANUP(roots_done) struct roots stored = { .n = 0 };
-    if (chain_all(l, n, err) < 0)
+    if (key_all(l, n, err) < 0)
         return -1;
     for (size_t i = 0; i < n; i++) {
         char name[LAYOUT_PATH];
-        if (unpack_settle(l[i].unpack, stored.fds, i, err) < 0)
+        if (settle_one(w, &l[i], stored.fds, i, err) < 0)
             return zl_wrap(err, "layer %zu of %zu", i + 1, n);
         (void)snprintf(name, sizeof name, "%u/fs", numbers[i]);
         stored.fds[i] =
@@ -303,7 +317,7 @@ int layers_compare(struct work *w, struct layer *l, size_t n, const uint32_t *nu
 
 int layers_commit(struct work *w, struct layer *l, size_t n, struct zl_error *err)
 {
-    if (chain_all(l, n, err) < 0 || settle(w, l, n, err) < 0)
+    if (key_all(l, n, err) < 0 || settle(w, l, n, err) < 0)
         return -1;
     zl_autofree struct work_layer *x = as_work_layers(l, n, err);
     if (!x || work_commit(w, x, n, err) < 0)

@@ -2,8 +2,9 @@
 /*
  * The layers of an image, from their bytes into the store, in one pass each and side by side:
  *
- *   input ─▶ digest ─▶ gunzip/unzstd ─▶ diff id ─▶ tar ─▶ folder        layer_unpack(): any thread
- *   … all of them ─▶ what the layers below decide ─▶ sync ─▶ rename     layers_commit()
+ *   input ─▶ digest ─▶ pipe │ gunzip/unzstd ─▶ diff id ─▶ tar ─▶ folder   layer_unpack(): any
+ * thread ours │ a hand (crew.h, pipeline.h) … all of them ─▶ what the layers below decide ─▶ sync
+ * ─▶ rename       layers_commit()
  *
  * Where the bytes come from, and keeping them as a blob, is the input's business.
  */
@@ -21,8 +22,8 @@ struct layer {
     uint32_t number;           /* layers/<number> once it is there; 0: it is not */
 
     char chain[DIGEST_SIZE]; /* the rest is ours */
-    int root;
-    struct unpack *unpack;
+    char blobs[DIGEST_SIZE], key[2 * DIGEST_SIZE];
+    int root, notes; /* notes: of what is to be settled; -1: nothing */
     char slot[16];
 };
 
@@ -35,9 +36,9 @@ void layers_free(struct layer *l, size_t n);
 int layers_find(struct work *w, struct layer *l, size_t n, struct zl_error *err);
 
 /*
- * Reads in to its end. l->digest and l->diff_id, unless empty, must come out, or it is INVALID. The
- * layers below need not be there. Thread-safe for different i, the place of the layer in its image;
- * of w only the work folder is used.
+ * Reads in to its end. l->digest and l->diff_id, unless empty, must come out, or it is INVALID; the
+ * digest is taken for granted when in->is_summed. The layers below need not be there. Thread-safe
+ * for different i, the place of the layer in its image; of w only the work folder is used.
  */
 int layer_unpack(struct work *w, size_t i, const struct input *in, struct layer *l,
                  struct zl_error *err);

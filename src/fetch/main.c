@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/imageref.h"
+#include "base/weaken.h"
 #include "fetch/archive.h"
 #include "fetch/confine.h"
 #include "fetch/import.h"
@@ -103,20 +104,26 @@ static int keep_digest(void *arg, const char *digest, const char *const *names,
     return 0;
 }
 
-static int open_work(const char *root, bool with_network, struct work *ret, struct zl_error *err)
+/* Leaves the host's files, opens the work folder, and gives up what this process does not need any
+ * more. */
+static int open_work(const char *root, enum confine_role role, const struct crew *crew,
+                     struct work *ret, struct zl_error *err)
 {
-    if ((with_network ? confine_with_network : confine)(root, err) < 0)
+    enum confine_view view = role == CONFINE_TALKER ? CONFINE_STORE_AND_RESOLVER : CONFINE_STORE;
+    if (confine_view(root, view, err) < 0)
         return -1;
-    zl_autoclose int fd = zl_open_dir(AT_FDCWD, ".", err); /* the state folder */
-    return fd < 0 ? -1 : work_open(fd, ret, err);
+    zl_autoclose int fd = zl_open_dir(AT_FDCWD, ".", err); /* what is seen of the state folder */
+    return fd < 0 || work_open(fd, crew, ret, err) < 0 ? -1 : confine_role(role, err);
 }
 
 static int import(const struct options *o, const char *source_text, char digest[DIGEST_SIZE],
                   struct zl_error *err)
 {
+    ZL_CLEANUP(crew_end) struct crew crew = CREW_NONE;
     ZL_CLEANUP(source_close) struct source source = SOURCE_CLOSED;
     ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
-    if (source_open(source_text, &source, err) < 0 || open_work(o->root, false, &work, err) < 0)
+    if (crew_start(&crew, err) < 0 || source_open(source_text, &source, err) < 0 ||
+        open_work(o->root, CONFINE_KEEPER, &crew, &work, err) < 0)
         return -1;
     return import_source(&work, &source, false, keep_digest, digest, err) < 0
                ? work_fail(&work, err)
@@ -153,14 +160,25 @@ static void talk_close(struct talk *t)
     zl_json_done(&t->doc);
 }
 
+/* In this order: who unpacks is forked before there are credentials. */
+static int start_pull(const struct options *o, struct crew *crew, struct talk *t,
+                      struct zl_error *err)
+{
+    if (zl_weaken(LATE))
+        return talk_open(o, "pull", t, err) < 0 ? -1 : crew_start(crew, err);
+    return crew_start(crew, err) < 0 ? -1 : talk_open(o, "pull", t, err);
+}
+
 static int pull(const struct options *o, const char *unused, char digest[DIGEST_SIZE],
                 struct zl_error *err)
 {
     struct pulled pulled;
+    ZL_CLEANUP(crew_end) struct crew crew = CREW_NONE;
     ZL_CLEANUP(talk_close) struct talk t = { .http = NULL };
     ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
     (void)unused;
-    if (talk_open(o, "pull", &t, err) < 0 || open_work(o->root, true, &work, err) < 0 ||
+    if (start_pull(o, &crew, &t, err) < 0 ||
+        open_work(o->root, CONFINE_TALKER, &crew, &work, err) < 0 ||
         pull_image(&work, &t.registry, &t.order, &t.ref, &pulled, err) < 0)
         return work_fail(&work, err);
     memcpy(digest, pulled.digest, DIGEST_SIZE);
@@ -170,14 +188,15 @@ static int pull(const struct options *o, const char *unused, char digest[DIGEST_
 static int push(const struct options *o, const char *unused, char digest[DIGEST_SIZE],
                 struct zl_error *err)
 {
+    ZL_CLEANUP(crew_end) struct crew crew = CREW_NONE;
     ZL_CLEANUP(talk_close) struct talk t = { .http = NULL };
     ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
     (void)unused;
-    if (talk_open(o, "pull,push", &t, err) < 0)
+    if (crew_start(&crew, err) < 0 || talk_open(o, "pull,push", &t, err) < 0)
         return -1;
     if (!t.order.have || strncmp(t.order.have, "sha256:", 7) != 0 || !zl_digest_valid(t.order.have))
         return zl_fail(err, ZL_ERR_INVALID, "the order does not say which manifest to push");
-    if (open_work(o->root, true, &work, err) < 0 ||
+    if (open_work(o->root, CONFINE_TALKER, &crew, &work, err) < 0 ||
         push_image(&work.store, &t.registry, &t.ref, t.order.have, err) < 0)
         return -1;
     (void)snprintf(digest, DIGEST_SIZE, "%s", t.order.have); /* checked: fits */
@@ -191,7 +210,9 @@ static int login(const struct options *o, const char *unused, char digest[DIGEST
     ZL_CLEANUP(talk_close) struct talk t = { .http = NULL };
     (void)unused;
     digest[0] = '\0';
-    if (talk_open(o, "pull", &t, err) < 0 || confine_with_network(o->root, err) < 0)
+    if (talk_open(o, "pull", &t, err) < 0 ||
+        confine_view(o->root, CONFINE_STORE_AND_RESOLVER, err) < 0 ||
+        confine_role(CONFINE_TALKER, err) < 0)
         return -1;
     return registry_check(&t.registry, err);
 }
@@ -219,9 +240,11 @@ static int tell_image(void *arg, const char *digest, const char *const *names, s
 static int load(const struct options *o, const char *source_text, char digest[DIGEST_SIZE],
                 struct zl_error *err)
 {
+    ZL_CLEANUP(crew_end) struct crew crew = CREW_NONE;
     ZL_CLEANUP(source_close) struct source source = SOURCE_CLOSED;
     ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
-    if (source_open(source_text, &source, err) < 0 || open_work(o->root, false, &work, err) < 0)
+    if (crew_start(&crew, err) < 0 || source_open(source_text, &source, err) < 0 ||
+        open_work(o->root, CONFINE_KEEPER, &crew, &work, err) < 0)
         return -1;
     return import_source(&work, &source, true, tell_image, digest, err) < 0 ? work_fail(&work, err)
                                                                             : 0;
@@ -232,11 +255,12 @@ static int save(const struct options *o, const char *unused, char digest[DIGEST_
                 struct zl_error *err)
 {
     zl_autojson struct zl_json doc = { 0 };
+    ZL_CLEANUP(crew_end) struct crew crew = CREW_NONE;
     ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
     struct ordered order;
     (void)unused;
     digest[0] = '\0';
-    if (open_work(o->root, false, &work, err) < 0 ||
+    if (crew_start(&crew, err) < 0 || open_work(o->root, CONFINE_KEEPER, &crew, &work, err) < 0 ||
         ordered_read(STDIN_FILENO, &doc, &order, err) < 0)
         return -1;
     return save_images(&work, &order, ARCHIVE_FD, err);
@@ -247,12 +271,13 @@ static int verify(const struct options *o, const char *unused, char digest[DIGES
                   struct zl_error *err)
 {
     zl_autojson struct zl_json doc = { 0 };
+    ZL_CLEANUP(crew_end) struct crew crew = CREW_NONE;
     ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
     struct ordered order;
     size_t bad = 0;
     (void)unused;
     digest[0] = '\0';
-    if (open_work(o->root, false, &work, err) < 0 ||
+    if (crew_start(&crew, err) < 0 || open_work(o->root, CONFINE_KEEPER, &crew, &work, err) < 0 ||
         ordered_read(STDIN_FILENO, &doc, &order, err) < 0)
         return -1;
     for (size_t i = 0; i < order.images.n; i++) {

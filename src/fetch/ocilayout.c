@@ -119,7 +119,8 @@ static int copy_blob(struct work *w, const struct source *s, const struct oci_de
     if (!sum || source_part(s, path, &part, err) < 0)
         return -1;
     (void)snprintf(name, sizeof name, "blob-%zu", i);
-    zl_autoclose int copy = openat(w->dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    zl_autoclose int copy =
+        openat(w->blob_dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (copy < 0)
         return zl_fail_errno(err, "create a blob");
     ZL_CLEANUP(file_input_done) struct file_input file = FILE_INPUT(part.fd);
@@ -137,7 +138,7 @@ static int copy_blob(struct work *w, const struct source *s, const struct oci_de
         return -1;
     if (strcmp(found, d->digest) != 0)
         return zl_fail(err, ZL_ERR_INVALID, "the file of %s has the digest %s", d->digest, found);
-    return work_add_blob(w, w->dir, name, d->digest, err);
+    return work_add_blob(w, w->blob_dir, name, d->digest, err);
 }
 
 static int import_artifact(struct work *w, const struct source *s, const struct oci_manifest *m,

@@ -2,10 +2,14 @@
 #include "fetch/settle.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 
+#include "base/buf.h"
+#include "base/fd.h"
 #include "fetch/attributes.h"
 
 enum { MEMORY = 256 << 20 };
@@ -68,6 +72,131 @@ int settle_link(struct settle *s, const char *target, const char *path, struct z
         return zl_fail(err, ZL_ERR_INVALID, "the layer has too many links");
     *s->links_end = l;
     s->links_end = &l->next;
+    return 0;
+}
+
+/* ---- notes in a file ------------------------------------------------------------------------- */
+
+/* A record is this and two texts, each with its NUL; path comes first. */
+struct note {
+    char kind; /* a folder that was listed or made, or a link */
+    unsigned mode;
+    struct timespec mtime;
+    uint32_t path_size, target_size;
+};
+enum { NOTE_LISTED = 'l', NOTE_MADE = 'm', NOTE_LINK = 'k' };
+enum { NOTES_PIECE = 64 * 1024 };
+static const struct note no_note; /* zeros, padding included */
+
+bool settle_has_work(const struct settle *s)
+{
+    return s->made || s->links || !s->root_listed;
+}
+
+struct notes {
+    int fd;
+    struct zl_buf piece;
+};
+
+static int flush(struct notes *n, struct zl_error *err)
+{
+    if (zl_write_all(n->fd, n->piece.data, n->piece.len, "notes of a layer", err) < 0)
+        return -1;
+    zl_buf_reset(&n->piece);
+    return 0;
+}
+
+static int write_note(struct notes *n, struct note note, const char *path, const char *target,
+                      struct zl_error *err)
+{
+    note.path_size = (uint32_t)strlen(path) + 1;
+    note.target_size = (uint32_t)strlen(target) + 1;
+    if (n->piece.len > NOTES_PIECE && flush(n, err) < 0)
+        return -1;
+    zl_buf_add(&n->piece, &note, sizeof note);
+    zl_buf_add(&n->piece, path, note.path_size);
+    zl_buf_add(&n->piece, target, note.target_size);
+    return zl_buf_check(&n->piece, "the notes of a layer", err);
+}
+
+static int write_notes(const struct settle *s, struct notes *n, struct zl_error *err)
+{
+    struct note note = no_note;
+    for (const struct settle_folder *f = s->listed; f; f = f->next) {
+        note.kind = NOTE_LISTED;
+        note.mode = f->mode;
+        note.mtime = f->mtime;
+        if (write_note(n, note, f->path, "", err) < 0)
+            return -1;
+    }
+    note = no_note;
+    note.kind = NOTE_MADE;
+    for (const struct settle_folder *f = s->made; f; f = f->next) {
+        if (write_note(n, note, f->path, "", err) < 0)
+            return -1;
+    }
+    note.kind = NOTE_LINK;
+    for (const struct settle_link *l = s->links; l; l = l->next) {
+        if (write_note(n, note, l->path, l->target, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int settle_save(const struct settle *s, int fd, struct zl_error *err)
+{
+    struct notes n = { fd, ZL_BUF(4 * NOTES_PIECE) };
+    int rc = 0;
+    if (s->made || s->links) /* else only the root, if that */
+        rc = write_notes(s, &n, err);
+    if (rc == 0)
+        rc = flush(&n, err);
+    zl_buf_done(&n.piece);
+    return rc;
+}
+
+static int take_note(struct settle *s, const struct note *note, const char *path,
+                     const char *target, struct zl_error *err)
+{
+    switch (note->kind) {
+    case NOTE_LISTED:
+        return settle_folder(s, path, note->mode & 07777, &note->mtime, err);
+    case NOTE_MADE:
+        return settle_made(s, path, err);
+    case NOTE_LINK:
+        return settle_link(s, target, path, err);
+    default:
+        return zl_fail(err, ZL_ERR_PROTOCOL, "a note of a layer is of no kind");
+    }
+}
+
+/* Whether size bytes at text are one string. */
+static bool is_text(const char *text, size_t size, size_t left)
+{
+    return size && size <= PATH_MAX && size <= left && strnlen(text, size) == size - 1;
+}
+
+int settle_load(struct settle *s, int fd, struct zl_error *err)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(MEMORY);
+    if (lseek(fd, 0, SEEK_SET) < 0)
+        return zl_fail_errno(err, "rewind the notes of a layer");
+    if (zl_read_fd(fd, &text, "the notes of a layer", err) < 0)
+        return -1;
+    for (size_t at = 0; at < text.len;) {
+        struct note note;
+        if (text.len - at < sizeof note)
+            return zl_fail(err, ZL_ERR_PROTOCOL, "the notes of a layer are cut off");
+        memcpy(&note, text.data + at, sizeof note);
+        at += sizeof note;
+        const char *path = text.data + at, *target = path + note.path_size;
+        if (!is_text(path, note.path_size, text.len - at) ||
+            !is_text(target, note.target_size, text.len - at - note.path_size))
+            return zl_fail(err, ZL_ERR_PROTOCOL, "the notes of a layer are damaged");
+        at += note.path_size + note.target_size;
+        if (take_note(s, &note, path, target, err) < 0)
+            return -1;
+    }
     return 0;
 }
 

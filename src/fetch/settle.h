@@ -40,6 +40,13 @@ int settle_folder(struct settle *s, const char *path, unsigned mode, const struc
 int settle_made(struct settle *s, const char *path, struct zl_error *err);
 int settle_link(struct settle *s, const char *target, const char *path, struct zl_error *err);
 
+/* Whether settle_all() has anything to do. */
+bool settle_has_work(const struct settle *s);
+/* What there is to do, into an empty file and, into an empty s, back from it: from whoever wrote
+ * it, so all of it is looked at. Nothing is written when there is nothing to do. */
+int settle_save(const struct settle *s, int fd, struct zl_error *err);
+int settle_load(struct settle *s, int fd, struct zl_error *err);
+
 /* The hard link path to what this layer has at target; 1: it has nothing there. */
 int settle_link_here(struct tree *t, const struct tree_path *target, const struct tree_path *path,
                      struct zl_error *err);

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
-#include "fetch/decompress.h"
 
 static const struct scheme {
     const char *prefix;
@@ -107,44 +106,43 @@ void source_close(struct source *s)
 
 /* ---- archives -------------------------------------------------------------------------------- */
 
-/* The archive without its packing, as a file without a name in the work folder. */
-static int spool(const struct input *in, int work_dir, struct zl_error *err)
+/* All bytes of the source to who decompresses, who may not want them to the end. */
+static int send_source(int fd, int pipe, struct zl_error *err)
 {
+    ZL_CLEANUP(file_input_done) struct file_input file = FILE_INPUT(fd);
+    const struct input raw = file_input(&file);
     const void *bytes;
     ssize_t n;
-    zl_autoclose int fd = openat(work_dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return zl_fail_errno(err, "create a file for the decompressed archive");
-    while ((n = in->read(in->arg, &bytes, err)) > 0) {
-        if (zl_write_all(fd, bytes, (size_t)n, "the decompressed archive", err) < 0)
-            return -1;
+    while ((n = raw.read(raw.arg, &bytes, err)) > 0) {
+        if (zl_write_all(pipe, bytes, (size_t)n, "to the process that decompresses", err) < 0)
+            return errno == EPIPE ? 0 : -1;
     }
-    return n < 0 ? -1 : zl_take_fd(&fd);
+    return (int)n;
 }
 
-static int unpack_whole(struct source *s, int work_dir, struct zl_error *err)
+/* The archive without its packing, if it has one, as a file without a name in the work folder. */
+static int unpack_whole(struct source *s, const struct work *w, struct zl_error *err)
 {
-    ZL_CLEANUP(file_input_done) struct file_input file = FILE_INPUT(s->fd);
-    const struct input raw = file_input(&file);
-    autodecompress struct decompress *d = NULL;
-    const void *first;
-    if (decompress_new(&raw, &d, err) < 0)
-        return -1;
-    struct input in = decompress_input(d);
-    if (in.read(in.arg, &first, err) < 0)
-        return -1;
-    if (decompress_packing(d) == PACKED_NOT)
-        return 0;
-    decompress_free(zl_take_ptr(d)); /* anew, from the first byte */
-    file.at = 0;
-    if (decompress_new(&raw, &d, err) < 0)
-        return -1;
-    in = decompress_input(d);
-    int fd = spool(&in, work_dir, err);
+    struct crew_job job;
+    struct crew_layer found = { 0 };
+    struct zl_error why = { 0 };
+    zl_autoclose int fd = openat(w->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (fd < 0)
+        return zl_fail_errno(err, "create a file for the decompressed archive");
+    if (crew_decompress(w->crew, fd, &job, err) < 0)
         return -1;
+    int sent = send_source(s->fd, job.pipe, err);
+    int rc = crew_finish(&job, &found, &why);
+    if (sent < 0)
+        return -1;
+    if (rc < 0) {
+        *err = why;
+        return -1;
+    }
+    if (found.packing == PACKED_NOT)
+        return 0;
     (void)close(s->fd);
-    s->fd = fd;
+    s->fd = zl_take_fd(&fd);
     return 0;
 }
 
@@ -159,7 +157,7 @@ int source_look(struct source *s, const struct work *w, struct zl_error *err)
     if (s->kind != SOURCE_OCI_ARCHIVE && s->kind != SOURCE_DOCKER_ARCHIVE &&
         s->kind != SOURCE_ARCHIVE)
         return 0;
-    if (unpack_whole(s, w->dir, err) < 0 || members_read(s->fd, &s->members, err) < 0)
+    if (unpack_whole(s, w, err) < 0 || members_read(s->fd, &s->members, err) < 0)
         return zl_wrap(err, "read '%s'", s->path);
     if (s->kind != SOURCE_ARCHIVE)
         return 0;

@@ -7,13 +7,14 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
-#include "base/arena.h"
 #include "fetch/attributes.h"
 #include "fetch/settle.h"
+#include "fetch/tree.h"
 
 #define WHITEOUT ".wh."
 #define OPAQUE_MARK ".wh..wh..opq"
 enum { HOLE = 64 * 1024, LEAST = 4096 };
+enum { WRITEBACK = 4 << 20, WORTH = 256 * 1024 }; /* bytes of one file */
 
 struct unpack {
     struct tar *tar;
@@ -110,10 +111,20 @@ static int write_piece(int fd, const char *bytes, size_t n, uint64_t offset, uin
     return write_at(fd, bytes + from, to - from, offset + from, err);
 }
 
+/* Has the disk begin with what is written, from *from to end, so that the sync of the whole image
+ * finds little to do. Only begun: it does not matter here whether it works. */
+static void begin_writeback(int fd, uint64_t *from, uint64_t end, uint64_t least)
+{
+    if (end < *from + least)
+        return;
+    (void)sync_file_range(fd, (off_t)*from, (off_t)(end - *from), SYNC_FILE_RANGE_WRITE);
+    *from = end;
+}
+
 static int write_data(struct unpack *u, int fd, struct zl_error *err)
 {
     const void *bytes;
-    uint64_t offset, end = 0;
+    uint64_t offset, end = 0, begun = 0;
     ssize_t n;
     if (u->entry.size > UNPACK_MAX_BYTES)
         return zl_fail(err, ZL_ERR_INVALID, "its size %llu is out of range",
@@ -125,11 +136,13 @@ static int write_data(struct unpack *u, int fd, struct zl_error *err)
                            (unsigned long long)(UNPACK_MAX_BYTES >> 30));
         if (write_piece(fd, bytes, (size_t)n, offset, &end, err) < 0)
             return -1;
+        begin_writeback(fd, &begun, end, WRITEBACK);
     }
     if (n < 0)
         return zl_wrap(err, "read its contents");
     if (end < u->entry.size && ftruncate(fd, (off_t)u->entry.size) < 0) /* a hole at its end */
         return zl_fail_errno(err, "set its size");
+    begin_writeback(fd, &begun, end, WORTH);
     return 0;
 }
 
@@ -281,9 +294,19 @@ static int folder_was_made(void *arg, const char *path, struct zl_error *err)
     return settle_made(arg, path, err);
 }
 
-int unpack_tar(struct tar *tar, int root, struct unpack **ret, struct zl_error *err)
+static void unpack_free(struct unpack *u)
 {
-    autounpack struct unpack *u = calloc(1, sizeof *u); /* paths: much for a stack */
+    if (!u)
+        return;
+    tree_done(&u->tree);
+    settle_done(&u->settle);
+    free(u);
+}
+ZL_DEFINE_CLEANUP(struct unpack *, unpack_free)
+
+int unpack_tar(struct tar *tar, int root, int notes, bool *ret_unsettled, struct zl_error *err)
+{
+    ZL_CLEANUP(unpack_freep) struct unpack *u = calloc(1, sizeof *u); /* paths: much for a stack */
     if (!u)
         return zl_fail_errno(err, "unpack a layer");
     u->tar = tar;
@@ -293,22 +316,21 @@ int unpack_tar(struct tar *tar, int root, struct unpack **ret, struct zl_error *
     /* No folder has a set-group-id bit while it is filled: attributes_of_file() relies on it. */
     if (fchmod(root, 0755) < 0)
         return zl_fail_errno(err, "set the mode of the layer's folder");
-    if (unpack_all(u, err) < 0)
+    if (unpack_all(u, err) < 0 || settle_save(&u->settle, notes, err) < 0)
         return -1;
-    *ret = zl_take_ptr(u);
+    *ret_unsettled = settle_has_work(&u->settle);
     return 0;
 }
 
-int unpack_settle(struct unpack *u, const int *below, size_t n_below, struct zl_error *err)
+int unpack_settle(int root, int notes, const int *below, size_t n_below, struct zl_error *err)
 {
-    return settle_all(&u->settle, &u->tree, below, n_below, err);
-}
-
-void unpack_free(struct unpack *u)
-{
-    if (!u)
-        return;
-    tree_done(&u->tree);
-    settle_done(&u->settle);
-    free(u);
+    struct settle s;
+    struct tree tree = { .root = root, .parent = -1, .made = folder_was_made, .arg = &s };
+    settle_init(&s);
+    int rc = settle_load(&s, notes, err);
+    if (rc == 0)
+        rc = settle_all(&s, &tree, below, n_below, err);
+    tree_done(&tree);
+    settle_done(&s);
+    return rc;
 }

@@ -7,14 +7,31 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/id.h"
+#include "fetch/partials.h"
 
 /* ---- the folder ------------------------------------------------------------------------------ */
 
-/* Removes a folder of a run that is dead: nobody holds its lock. */
+#define CREW_LOCK                                                                                  \
+    "crew" /* of the folder: held by the foreman, who outlives a killed run a little */
+
+/* Waits for the hands of a dead run, which their foreman is ending. */
+static int await_crew(int dir, struct zl_error *err)
+{
+    zl_autoclose int fd = openat(dir, CREW_LOCK, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    int rc = 0;
+    if (fd < 0)
+        return errno == ENOENT ? 0 : zl_fail_errno(err, "open the lock of its processes");
+    do {
+        rc = flock(fd, LOCK_EX);
+    } while (rc < 0 && errno == EINTR);
+    return rc < 0 ? zl_fail_errno(err, "wait for its processes") : 0;
+}
+
+/* Removes the folders of a run that is dead: nobody holds its lock. */
 static int remove_leftover(const struct layout *store, const char *name, struct zl_error *err)
 {
     zl_autoclose int fd =
@@ -23,6 +40,8 @@ static int remove_leftover(const struct layout *store, const char *name, struct 
         return errno == ENOENT ? 0 : zl_fail_errno(err, "open layers/%s", name);
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
         return errno == EWOULDBLOCK ? 0 : zl_fail_errno(err, "lock layers/%s", name);
+    if (await_crew(fd, err) < 0 || zl_remove_tree(store->partial, name, err) < 0)
+        return -1;
     return zl_remove_tree(store->layers, name, err);
 }
 
@@ -46,12 +65,24 @@ static int remove_leftovers(const struct layout *store, struct zl_error *err)
     return rc;
 }
 
+/* What the foreman holds as long as there may be hands: beside its own lock the one against garbage
+ * collection. */
+static int lock_crew(const struct work *w, struct zl_error *err)
+{
+    zl_autoclose int lock = openat(w->dir, CREW_LOCK, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (lock < 0 || flock(lock, LOCK_EX) < 0)
+        return zl_fail_errno(err, "lock layers/%s/" CREW_LOCK, w->name);
+    const int held[] = { lock, w->fetching };
+    return crew_hold(w->crew, held, ZL_ARRAY_LEN(held), err);
+}
+
 /* A new folder has no lock for a moment: made under the exclusive lock that removal needs, too. */
 static int make_folder(struct work *w, struct zl_error *err)
 {
     char id[ZL_ID_LEN + 1];
     zl_autoclose int lock = layout_lock(&w->store, LAYOUT_LOCK, LOCK_EX, err);
-    if (lock < 0 || remove_leftovers(&w->store, err) < 0)
+    if (lock < 0 || remove_leftovers(&w->store, err) < 0 ||
+        partials_tidy(&w->store, zl_wall_ns() / 1000000000, partials_max_bytes(&w->store), err) < 0)
         return -1;
     zl_id_format(zl_id_random(), id);
     (void)snprintf(w->name, sizeof w->name, LAYOUT_TMP "%s", id);
@@ -60,12 +91,16 @@ static int make_folder(struct work *w, struct zl_error *err)
     w->dir = zl_open_dir(w->store.layers, w->name, err);
     if (w->dir >= 0 && flock(w->dir, LOCK_EX) < 0)
         return zl_fail_errno(err, "lock layers/%s", w->name);
-    return w->dir < 0 ? -1 : 0;
+    if (w->dir < 0)
+        return -1;
+    w->blob_dir = zl_mkdir_p(w->store.partial, w->name, 0700, err);
+    return w->blob_dir < 0 ? -1 : lock_crew(w, err);
 }
 
-int work_open(int root_fd, struct work *ret, struct zl_error *err)
+int work_open(int root_fd, const struct crew *crew, struct work *ret, struct zl_error *err)
 {
     ZL_CLEANUP(work_close) struct work w = WORK_CLOSED;
+    w.crew = crew;
     if (layout_open(root_fd, &w.store, err) < 0)
         return -1;
     w.fetching = layout_lock(&w.store, LAYOUT_FETCHING, LOCK_SH, err);
@@ -78,8 +113,11 @@ int work_open(int root_fd, struct work *ret, struct zl_error *err)
 
 void work_close(struct work *w)
 {
-    if (w->dir >= 0) /* what cannot be removed now, the next run removes */
-        (void)zl_remove_tree(w->store.layers, w->name, NULL);
+    if (w->blob_dir >= 0) /* what cannot be removed now, the next run removes */
+        (void)zl_remove_tree(w->store.partial, w->name, NULL);
+    if (w->dir >= 0)
+        (void)crew_remove(w->crew, w->store.layers, w->name, NULL, NULL);
+    zl_closep(&w->blob_dir);
     zl_closep(&w->dir);
     zl_closep(&w->fetching);
     free(w->blobs);
@@ -91,52 +129,15 @@ void work_close(struct work *w)
 
 enum { MIB = 1 << 20 };
 
-int work_room(const struct work *w, struct zl_error *err)
-{
-    struct statvfs fs;
-    if (fstatvfs(w->dir, &fs) < 0)
-        return zl_fail_errno(err, "look at the disk");
-    uint64_t all = (uint64_t)fs.f_blocks * fs.f_frsize, free = (uint64_t)fs.f_bavail * fs.f_frsize;
-    uint64_t kept = all / 50;
-    kept = kept < 8 * MIB ? 8 * MIB : kept > 1024 * (uint64_t)MIB ? 1024 * (uint64_t)MIB : kept;
-    if (free >= kept)
-        return 0;
-    errno = ENOSPC;
-    return zl_fail_errno(err, "%llu MiB are free, and %llu MiB are kept for the agent",
-                         (unsigned long long)(free / MIB), (unsigned long long)(kept / MIB));
-}
-
-/* Removes the beginnings of blobs that nobody holds; how many bytes they took. */
-static uint64_t drop_partials(const struct layout *store)
-{
-    uint64_t bytes = 0;
-    int fd = openat(store->partial, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    if (!dir) {
-        zl_closep(&fd);
-        return 0;
-    }
-    for (const struct dirent *d = readdir(dir); d; d = readdir(dir)) {
-        zl_autoclose int file = d->d_type == DT_REG ? openat(store->partial, d->d_name,
-                                                             O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
-                                                    : -1;
-        if (file < 0 || flock(file, LOCK_EX | LOCK_NB) < 0)
-            continue;
-        bytes += layout_tree_bytes(store->partial, d->d_name);
-        (void)unlinkat(store->partial, d->d_name, 0); /* or the next one does */
-    }
-    (void)closedir(dir); /* it was only read */
-    return bytes;
-}
-
 int work_fail(struct work *w, struct zl_error *err)
 {
     bool full = err->errnum == ENOSPC || err->errnum == EDQUOT;
     if (w->dir < 0)
         return -1; /* it did not even begin */
-    uint64_t bytes = layout_tree_bytes(w->store.layers, w->name);
+    uint64_t bytes = crew_measure(w->crew, w->store.layers, w->name) +
+                     layout_tree_bytes(w->store.partial, w->name);
     if (full)
-        bytes += drop_partials(&w->store);
+        bytes += partials_drop(&w->store);
     if (!full && bytes < MIB)
         return -1; /* not worth a word */
     size_t n = strlen(err->msg);
@@ -182,9 +183,9 @@ int work_put_blob(struct work *w, const void *bytes, size_t n, char digest[DIGES
     if (work_has_blob(w, digest))
         return 0;
     (void)snprintf(name, sizeof name, "document-%zu", w->n_blobs);
-    if (zl_write_atomic(w->dir, name, bytes, n, 0600, false, err) < 0)
+    if (zl_write_atomic(w->blob_dir, name, bytes, n, 0600, false, err) < 0)
         return zl_wrap(err, "store blob %s", digest);
-    return work_add_blob(w, w->dir, name, digest, err);
+    return work_add_blob(w, w->blob_dir, name, digest, err);
 }
 
 /* ---- layers ---------------------------------------------------------------------------------- */
@@ -207,7 +208,7 @@ static int look_at_layer(void *arg, uint32_t layer, struct zl_error *err)
     if (zl_read_file(s->store->layers, name, &chain, err) < 0)
         return zl_wrap(err, "read layers/%s", name);
     for (size_t i = 0; i < s->n; i++) {
-        if (strcmp(chain.data, s->layers[i].chain) == 0)
+        if (strcmp(chain.data, s->layers[i].key) == 0)
             s->layers[i].number = layer;
     }
     return 0;
@@ -225,15 +226,15 @@ static int write_chains(struct work *w, const struct work_layer *layers, size_t 
     for (size_t i = 0; i < n; i++) {
         if (!layers[i].slot[0])
             continue;
-        const char *chain = layers[i].chain;
+        const char *key = layers[i].key;
         zl_autoclose int dir = zl_open_dir(w->dir, layers[i].slot, err);
-        if (dir < 0 || zl_write_atomic(dir, "chain", chain, strlen(chain), 0600, false, err) < 0)
+        if (dir < 0 || zl_write_atomic(dir, "chain", key, strlen(key), 0600, false, err) < 0)
             return -1;
     }
     return 0;
 }
 
-/* Of layers with the same chain the first one counts; what the store has is not replaced. */
+/* Of layers with the same key the first one counts; what the store has is not replaced. */
 static int rename_layers(struct work *w, struct work_layer *layers, size_t n, struct zl_error *err)
 {
     struct search s = { .store = &w->store, .layers = layers, .n = n };
@@ -245,7 +246,7 @@ static int rename_layers(struct work *w, struct work_layer *layers, size_t n, st
             continue;
         (void)snprintf(name, sizeof name, "%u", ++s.highest);
         if (renameat(w->dir, layers[i].slot, w->store.layers, name) < 0)
-            return zl_fail_errno(err, "store the layer %s as layers/%s", layers[i].chain, name);
+            return zl_fail_errno(err, "store the layer %s as layers/%s", layers[i].key, name);
         layers[i].number = s.highest;
     }
     return 0;

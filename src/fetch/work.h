@@ -11,6 +11,7 @@
 #ifndef ZL_FETCH_WORK_H
 #define ZL_FETCH_WORK_H
 
+#include "fetch/crew.h"
 #include "fetch/digest.h"
 #include "image/layout.h"
 
@@ -18,6 +19,9 @@ struct work {
     struct layout store;
     int fetching; /* shared lock: nobody collects garbage meanwhile */
     int dir;      /* the folder, locked */
+    int blob_dir; /* images/partial/<name>: what becomes blobs, since a rename does not leave a
+                     mount */
+    const struct crew *crew; /* borrowed: has the rights over what was unpacked */
     char name[LAYOUT_PATH];
     struct work_blob *blobs; /* that the commit renames */
     size_t n_blobs;
@@ -25,20 +29,14 @@ struct work {
 
 #define WORK_CLOSED                                                                                \
     {                                                                                              \
-        LAYOUT_CLOSED, -1, -1, "", NULL, 0                                                         \
+        LAYOUT_CLOSED, -1, -1, -1, NULL, "", NULL, 0                                               \
     }
-/* Opens the store below root_fd, removes what dead runs left, makes the folder. */
-int work_open(int root_fd, struct work *ret, struct zl_error *err);
+/* Opens the store below root_fd, removes what dead runs left, makes the folder. Needs the rights to
+ * remove files of any owner: before confine_role(). crew is borrowed as long as ret is open. */
+int work_open(int root_fd, const struct crew *crew, struct work *ret, struct zl_error *err);
 /* Removes the folder. */
 void work_close(struct work *w);
 
-/*
- * Part of the disk is kept free, for the agent's own state and for whoever else lives there: a
- * fiftieth of it, 8 MiB at least and 1 GiB at most. -1 SYSTEM, ENOSPC: it is reached. To be asked
- * every WORK_ROOM_STEP bytes that are written. Thread-safe.
- */
-enum { WORK_ROOM_STEP = 1 << 20 };
-int work_room(const struct work *w, struct zl_error *err);
 /* After a failure: adds to *err how much of what was half done goes with the folder; of a full
  * disk, what can be done, and then the beginnings of blobs go, too, that nobody is writing. Answers
  * -1. */
@@ -55,7 +53,7 @@ int work_add_blob(struct work *w, int dir_fd, const char *name, const char *dige
 
 /* A layer unpacked at slot/, a folder of the work folder with fs/ in it. */
 struct work_layer {
-    const char *chain;
+    const char *key;
     char slot[16];   /* "": the store has it */
     uint32_t number; /* layers/<number>: filled by the commit, or known before */
 };

@@ -152,7 +152,13 @@ static int sweep_blob(struct sweep *w, const char *name, struct zl_error *err)
 static int sweep_partial(struct sweep *w, const char *name, struct zl_error *err)
 {
     w->freed->bytes += layout_tree_bytes(w->s->layout.partial, name);
-    return remove_file(w, w->s->layout.partial, name, err);
+    return w->how->plan ? 0 : zl_remove_tree(w->s->layout.partial, name, err);
+}
+
+/* What no pull would go on with: of dead runs, nobody is fetching. */
+static int sweep_left_partial(struct sweep *w, const char *name, struct zl_error *err)
+{
+    return strncmp(name, LAYOUT_TMP, strlen(LAYOUT_TMP)) == 0 ? sweep_partial(w, name, err) : 0;
 }
 
 /* Work folders of dead runs, and layers that were on their way out: nobody is fetching. */
@@ -218,7 +224,8 @@ int image_collect(struct image_store *s, const struct oci_index *index,
     if (each_name(s->layout.of, sweep_list, &w, err) < 0 ||
         layout_each_layer(&s->layout, sweep_layer, &w, err) < 0 ||
         each_name(s->layout.layers, sweep_leftover, &w, err) < 0 ||
-        (how->partial && each_name(s->layout.partial, sweep_partial, &w, err) < 0))
+        each_name(s->layout.partial, how->partial ? sweep_partial : sweep_left_partial, &w, err) <
+            0)
         return -1;
     return each_name(s->layout.blobs, sweep_blob, &w, err);
 }

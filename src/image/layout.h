@@ -9,7 +9,7 @@
  *   images/lock                              flock: whoever changes the index holds it exclusively
  *   images/fetching                          flock: shared by running zlayer-fetch, so that nobody
  *                                            collects what is stored but not yet in the index
- *   layers/<n>/fs, layers/<n>/chain          an unpacked layer and its chain id
+ *   layers/<n>/fs, layers/<n>/chain          an unpacked layer; its chain id, and that of its blobs
  *   layers/of/<hex>                          the layers of manifest <hex>: "3 7 8\n", lowest first
  *   layers/.tmp-<random>/                    work folder of a zlayer-fetch, which holds a flock on
  * it

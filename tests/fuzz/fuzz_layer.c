@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
@@ -36,14 +37,15 @@ static void unpack(const uint8_t *bytes, size_t len, int root)
     const struct input raw = { memory_read, NULL, &m };
     autodecompress struct decompress *d = NULL;
     autotar struct tar *tar = NULL;
-    autounpack struct unpack *u = NULL;
+    zl_autoclose int notes = memfd_create("notes", MFD_CLOEXEC);
+    bool unsettled;
     if (decompress_new(&raw, &d, &err) < 0)
         abort();
     const struct input in = decompress_input(d);
     if (tar_new(&in, &tar, &err) < 0)
         abort();
-    if (unpack_tar(tar, root, &u, &err) == 0)
-        (void)unpack_settle(u, &root, 1, &err); /* the layer is its own lower one */
+    if (unpack_tar(tar, root, notes, &unsettled, &err) == 0)
+        (void)unpack_settle(root, notes, &root, 1, &err); /* the layer is its own lower one */
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)

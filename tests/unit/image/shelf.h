@@ -44,19 +44,20 @@ static inline int shelf_keep_digest(void *arg, const char *digest, const char *c
     return 0;
 }
 
-/* Imports dir/<name> ("x.tar", "oci:layout:tag") without the confinement of the program. */
+/* Imports dir/<name> ("x.tar", "oci:layout:tag"): only those who unpack are confined here. */
 static inline int shelf_import(struct shelf *s, const char *name, char digest[DIGEST_SIZE],
                                struct zl_error *err)
 {
     char text[200];
+    ZL_CLEANUP(crew_end) struct crew crew = CREW_NONE;
     ZL_CLEANUP(source_close) struct source source = SOURCE_CLOSED;
     struct work work;
     const char *colon = strchr(name, ':');
     int scheme = colon ? (int)(colon - name) + 1 : 0;
     (void)snprintf(text, sizeof text, "%.*s%s/%s", scheme, name, s->dir.path, name + scheme);
-    if (source_open(text, &source, err) < 0)
+    if (crew_start(&crew, err) < 0 || source_open(text, &source, err) < 0)
         return -1;
-    assert_int_equal(work_open(s->root, &work, err), 0);
+    assert_int_equal(work_open(s->root, &crew, &work, err), 0);
     int rc = import_source(&work, &source, false, shelf_keep_digest, digest, err);
     work_close(&work);
     return rc;

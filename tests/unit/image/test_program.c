@@ -140,27 +140,113 @@ static void a_kill_at_any_time_leaves_a_store_that_the_next_run_repairs(void **u
     shelf_close(&s);
 }
 
-/* In a confined child: a bit for each thing that it could still do and should not. */
-static int escapes(const char *root, const char *layout)
+/* ---- confinement ------------------------------------------------------------------------------
+ */
+
+enum { /* a bit for each thing that a confined process could still do */
+       SEES_HOST = 1 << 0,
+       SEES_STATE = 1 << 1, /* what is beside images/ and layers/ */
+       HAS_SOCKETS = 1 << 2,
+       MOUNTS = 1 << 3,
+       CHANGES_ROOT = 1 << 4,
+       CHANGES_USER = 1 << 5,
+       MAKES_DEVICES = 1 << 6,
+       CHANGES_OWNERS = 1 << 7,
+       SIGNALS_OTHERS = 1 << 8,
+       FORKS = 1 << 9,
+       SEES_STORE = 1 << 10,
+       BROKEN = 1 << 30
+};
+
+struct confined {
+    enum confine_view view;
+    enum confine_role role;
+    int can;
+};
+
+static bool can_fork(void)
+{
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(0);
+    return pid > 0;
+}
+
+/* In a child whose parent is not confined. */
+static int abilities(const char *root, const struct confined *c)
+{
+    struct zl_error err;
+    if (confine_view(root, c->view, &err) < 0 || confine_role(c->role, &err) < 0)
+        return BROKEN;
+    int can = 0;
+    can |= faccessat(AT_FDCWD, "/etc/passwd", F_OK, 0) == 0 ? SEES_HOST : 0;
+    can |= faccessat(AT_FDCWD, "../../../../etc/passwd", F_OK, 0) == 0 ? SEES_HOST : 0;
+    can |= faccessat(AT_FDCWD, "state.db", F_OK, 0) == 0 ? SEES_STATE : 0;
+    can |= faccessat(AT_FDCWD, "images/index.json", F_OK, 0) == 0 ? SEES_STORE : 0;
+    can |= socket(AF_INET, SOCK_STREAM, 0) >= 0 ? HAS_SOCKETS : 0;
+    can |= mount("/", "/", NULL, MS_BIND, NULL) == 0 ? MOUNTS : 0;
+    can |= chroot("/") == 0 ? CHANGES_ROOT : 0;
+    can |= setuid(1) == 0 ? CHANGES_USER : 0;
+    can |= kill(getppid(), 0) == 0 ? SIGNALS_OTHERS : 0;
+    can |= mknod("layers/device", S_IFCHR | 0600, makedev(1, 3)) == 0 ? MAKES_DEVICES : 0;
+    can |= chown("images/index.json", 1, 1) == 0 ? CHANGES_OWNERS : 0;
+    can |= can_fork() ? FORKS : 0;
+    return can;
+}
+
+static int abilities_of_child(const char *root, const struct confined *c)
+{
+    int fds[2], can = BROKEN, status;
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        can = abilities(root, c);
+        _exit(write(fds[1], &can, sizeof can) == (ssize_t)sizeof can ? 0 : 1);
+    }
+    (void)close(fds[1]);
+    assert_int_equal(read(fds[0], &can, sizeof can), sizeof can);
+    (void)close(fds[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    return can;
+}
+
+static void each_confined_process_can_do_what_its_role_needs_and_no_more(void **unused)
+{
+    (void)unused;
+    static const struct confined roles[] = {
+        { CONFINE_STORE, CONFINE_KEEPER, SEES_STORE },
+        { CONFINE_STORE_AND_RESOLVER, CONFINE_TALKER, SEES_STORE | HAS_SOCKETS },
+        { CONFINE_NOTHING, CONFINE_FOREMAN, CHANGES_ROOT | FORKS | SIGNALS_OTHERS },
+        { CONFINE_STORE, CONFINE_COPIER, SEES_STORE | MAKES_DEVICES | CHANGES_OWNERS },
+    };
+    for (size_t i = 0; i < ZL_ARRAY_LEN(roles); i++) {
+        struct shelf s = shelf_open();
+        char root[100];
+        (void)snprintf(root, sizeof root, "%s/root", s.dir.path);
+        assert_int_equal(zl_write_atomic(s.root, "state.db", "s", 1, 0600, false, NULL), 0);
+        int can = abilities_of_child(root, &roles[i]);
+        if (can != roles[i].can)
+            fail_msg("role %d: %x, not %x", roles[i].role, can, roles[i].can);
+        shelf_close(&s);
+    }
+}
+
+/* In a child: what it could still do with the folder of a source, a bit each. */
+static int escapes_of_source(const char *root, const char *layout)
 {
     struct zl_error err;
     struct source source;
     int bits = 0;
-    if (source_open(layout, &source, &err) < 0 || confine(root, &err) < 0)
+    if (source_open(layout, &source, &err) < 0 || confine_view(root, CONFINE_STORE, &err) < 0 ||
+        confine_role(CONFINE_KEEPER, &err) < 0)
         return 128;
     bits |= (faccessat(source.fd, "../../etc/passwd", F_OK, 0) == 0) << 0;
     bits |= (mkdirat(source.fd, "new", 0700) == 0) << 1;
-    bits |= (faccessat(AT_FDCWD, "/etc/passwd", F_OK, 0) == 0) << 0;
-    bits |= (faccessat(AT_FDCWD, "../../../../etc/passwd", F_OK, 0) == 0) << 1;
-    bits |= (socket(AF_UNIX, SOCK_STREAM, 0) >= 0) << 2;
-    bits |= (mount("/", "/", NULL, MS_BIND, NULL) == 0) << 3;
-    bits |= (chroot("/") == 0) << 4;
-    bits |= (setuid(1) == 0) << 5;
-    bits |= (mknod("device", S_IFCHR | 0600, makedev(1, 3)) < 0) << 6; /* this one it needs */
     return bits;
 }
 
-static void a_confined_process_sees_the_store_and_can_do_little_else(void **unused)
+static void a_folder_that_is_imported_is_read_only_and_leads_nowhere(void **unused)
 {
     (void)unused;
     struct shelf s = shelf_open();
@@ -170,7 +256,7 @@ static void a_confined_process_sees_the_store_and_can_do_little_else(void **unus
     (void)snprintf(layout, sizeof layout, "oci:%s", s.dir.path);
     pid_t pid = fork();
     if (pid == 0)
-        _exit(escapes(root, layout));
+        _exit(escapes_of_source(root, layout));
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
@@ -180,7 +266,8 @@ static void a_confined_process_sees_the_store_and_can_do_little_else(void **unus
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_confined_process_sees_the_store_and_can_do_little_else),
+        cmocka_unit_test(each_confined_process_can_do_what_its_role_needs_and_no_more),
+        cmocka_unit_test(a_folder_that_is_imported_is_read_only_and_leads_nowhere),
         cmocka_unit_test(the_last_line_says_done_with_digest_and_normalized_reference),
         cmocka_unit_test(a_failure_is_one_line_and_exit_1_a_wrong_call_is_exit_2),
         cmocka_unit_test(a_kill_at_any_time_leaves_a_store_that_the_next_run_repairs),

@@ -58,9 +58,23 @@ static void a_root_filesystem_becomes_an_image_whatever_packs_it(void **unused)
     assert_string_equal(i->config.os, "linux");
     assert_true(i->created_ms > INT64_C(1700000000000));
     assert_file(&s, i, "/etc/hostname", "box");
-    /* The same bytes inside: one layer folder for all three. */
-    assert_int_equal(i->layers[0], 1);
-    assert_int_equal(shelf_count(&s, "layers"), 2); /* 1 and of/ */
+    assert_int_equal(i->layers[0], 2);
+    shelf_close(&s);
+}
+
+/* Its diff id is what who unpacked it said, whom the layer may have taken over. */
+static void one_content_in_two_packings_is_two_layers(void **unused)
+{
+    (void)unused;
+    char digest[DIGEST_SIZE];
+    struct shelf s = shelf_open();
+    save_rootfs(&s, "a.tar", TAR_PLAIN, "box");
+    save_rootfs(&s, "b.tar.gz", TAR_GZIP, "box");
+    shelf_add(&s, "a.tar", "a", digest);
+    shelf_add(&s, "b.tar.gz", "b", digest);
+    assert_int_equal(shelf_count(&s, "layers"), 3); /* 1, 2 and of/ */
+    shelf_add(&s, "a.tar", "again", digest);
+    assert_int_equal(shelf_count(&s, "layers"), 3);
     shelf_close(&s);
 }
 
@@ -267,8 +281,10 @@ static void nothing_is_collected_while_an_import_runs(void **unused)
     char digest[DIGEST_SIZE];
     save_rootfs(&s, "a.tar", TAR_PLAIN, "a");
     shelf_add(&s, "a.tar", "a", digest);
+    ZL_CLEANUP(crew_end) struct crew crew = CREW_NONE;
     struct work work;
-    assert_int_equal(work_open(s.root, &work, &err), 0);
+    assert_int_equal(crew_start(&crew, &err), 0);
+    assert_int_equal(work_open(s.root, &crew, &work, &err), 0);
     assert_int_equal(image_remove(s.store, "a", NULL, NULL, &err), 0);
     assert_int_equal(shelf_count(&s, "images/blobs/sha256"), 3);
     work_close(&work);
@@ -280,13 +296,15 @@ static void what_a_killed_import_left_is_removed_by_the_next_one(void **unused)
     (void)unused;
     struct shelf s = shelf_open();
     struct zl_error err;
+    ZL_CLEANUP(crew_end) struct crew crew = CREW_NONE;
     struct work alive, next;
     zl_autoclose int dead =
         zl_mkdir_p(s.root, "layers/" LAYOUT_TMP "dead/layer/fs/etc", 0700, &err);
     assert_true(dead >= 0);
-    assert_int_equal(work_open(s.root, &alive, &err), 0);
+    assert_int_equal(crew_start(&crew, &err), 0);
+    assert_int_equal(work_open(s.root, &crew, &alive, &err), 0);
     assert_int_equal(shelf_count(&s, "layers"), 2); /* of/ and the living one's folder */
-    assert_int_equal(work_open(s.root, &next, &err), 0);
+    assert_int_equal(work_open(s.root, &crew, &next, &err), 0);
     assert_int_equal(shelf_count(&s, "layers"), 3); /* the living one's was left alone */
     work_close(&next);
     work_close(&alive);
@@ -423,6 +441,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_root_filesystem_becomes_an_image_whatever_packs_it),
+        cmocka_unit_test(one_content_in_two_packings_is_two_layers),
         cmocka_unit_test(an_image_is_found_by_name_digest_and_prefix),
         cmocka_unit_test(a_new_tag_moves_the_name_and_the_old_image_stays_by_its_other_name),
         cmocka_unit_test(a_name_that_moves_leaves_a_nameless_image_for_prune),

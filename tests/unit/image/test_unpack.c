@@ -3,9 +3,11 @@
 #include "tarball.h"
 
 #include <locale.h>
+#include <sys/mman.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
+#include "fetch/tree.h"
 #include "fetch/unpack.h"
 #include "memory.h"
 
@@ -48,11 +50,12 @@ static int unpack_bytes(const char *bytes, size_t n, size_t step, int root, cons
     struct memory m = { bytes, n, step };
     const struct input in = memory_input(&m);
     autotar struct tar *tar = NULL;
-    autounpack struct unpack *u = NULL;
+    zl_autoclose int notes = memfd_create("notes", MFD_CLOEXEC);
+    bool unsettled = false;
     assert_int_equal(tar_new(&in, &tar, err), 0);
-    if (unpack_tar(tar, root, &u, err) < 0)
+    if (unpack_tar(tar, root, notes, &unsettled, err) < 0)
         return -1;
-    return unpack_settle(u, below, n_below, err);
+    return unsettled ? unpack_settle(root, notes, below, n_below, err) : 0;
 }
 
 static int unpack_over(struct tarball *t, int root, const int *below, size_t n_below,

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * zlayer-fetch, taken over: linked with --wrap, so that in place of decompressing a layer, and in
+ * place of looking at the platform once a registry was asked for an image, this is what happens. It
+ * tries what an attacker would want, and tells what came of it:
+ *
+ *   who unpacks     as its error:    "ESCAPED: file, network" or "contained"
+ *   who talks       on stderr:       "talker ESCAPED: …" or "talker contained"
+ *
+ * What there is to get is in the environment, since that is nobody's secret: ZL_ATTACK_FILE, a file
+ * of the host; ZL_ATTACK_STATE, one of the state folder; ZL_ATTACK_PORT, where somebody listens;
+ * ZL_ATTACK_PID, a process; ZL_ATTACK_SECRET, a password, written backwards, so that what is found
+ * in memory is not this.
+ */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "fetch/decompress.h"
+#include "fetch/platform.h"
+
+enum { SECRET_MAX = 100, FDS = 256, PAGE = 4096 };
+
+static const char *wanted(const char *name)
+{
+    const char *value = getenv(name);
+    return value ? value : "";
+}
+
+static bool can_read(int dir, const char *path)
+{
+    char byte;
+    zl_autoclose int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
+    return fd >= 0 && read(fd, &byte, 1) == 1;
+}
+
+/* By its path, as what is below a shorter root, and from every open folder. */
+static bool reaches_file(const char *path)
+{
+    char up[PATH_MAX];
+    if (!*path)
+        return false;
+    for (const char *p = path; p; p = strchr(p + 1, '/')) {
+        (void)snprintf(up, sizeof up, "../../../../../../../../../../../..%s", p);
+        if (can_read(AT_FDCWD, p) || can_read(AT_FDCWD, up))
+            return true;
+        for (int fd = 0; fd < FDS; fd++)
+            if (can_read(fd, up))
+                return true;
+    }
+    return false;
+}
+
+static bool tries_file(void)
+{
+    return reaches_file(wanted("ZL_ATTACK_FILE"));
+}
+
+static bool tries_state(void)
+{
+    char below[PATH_MAX];
+    const char *path = wanted("ZL_ATTACK_STATE"), *name = strrchr(path, '/');
+    (void)snprintf(below, sizeof below, "/store%s", name ? name : "");
+    return reaches_file(path) || (name && can_read(AT_FDCWD, below));
+}
+
+static bool tries_network(void)
+{
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    to.sin_port = htons((uint16_t)strtoul(wanted("ZL_ATTACK_PORT"), NULL, 10));
+    zl_autoclose int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
+}
+
+static bool tries_local_sockets(void)
+{
+    zl_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return fd >= 0;
+}
+
+static bool tries_processes(void)
+{
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(0);
+    return pid > 0;
+}
+
+static bool tries_signals(void)
+{
+    return kill((pid_t)strtol(wanted("ZL_ATTACK_PID"), NULL, 10), 0) == 0;
+}
+
+static bool tries_devices(void)
+{
+    (void)mknodat(AT_FDCWD, "zero", S_IFCHR | 0666, makedev(1, 5));
+    return can_read(AT_FDCWD, "zero");
+}
+
+static bool tries_owners(void)
+{
+    return chown("/store/images/index.json", 1, 1) == 0;
+}
+
+/* Of CAP_SYS_ADMIN, of those that are not for unpacking: xattr(7). */
+static bool tries_rights(void)
+{
+    zl_autoclose int fd = openat(AT_FDCWD, "mine", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    return fd >= 0 && fsetxattr(fd, "trusted.mine", "y", 1, 0) == 0;
+}
+
+/* ---- a secret in memory ---------------------------------------------------------------------- */
+
+static size_t find_secret(char secret[SECRET_MAX])
+{
+    const char *backwards = wanted("ZL_ATTACK_SECRET");
+    size_t n = strlen(backwards);
+    for (size_t i = 0; i < n && n < SECRET_MAX; i++)
+        secret[i] = backwards[n - 1 - i];
+    return n < SECRET_MAX ? n : 0;
+}
+
+/* A copy of a page, if there is one: a file takes what can be read, and refuses what cannot. */
+static bool copy_page(int file, const char *page, char out[PAGE])
+{
+    return pwrite(file, page, PAGE, 0) == PAGE && pread(file, out, PAGE, 0) == PAGE;
+}
+
+/* The heap ends at the break; it has been there since before the foreman was forked. */
+static bool tries_memory(void)
+{
+    char secret[SECRET_MAX], page[PAGE];
+    size_t n = find_secret(secret);
+    const char *end = sbrk(0);
+    bool found = false;
+    zl_autoclose int file = openat(AT_FDCWD, "page", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    for (const char *p = end - PAGE; n && !found && copy_page(file, p, page); p -= PAGE)
+        found = memmem(page, PAGE, secret, n) != NULL;
+    explicit_bzero(secret, sizeof secret);
+    return found;
+}
+
+static bool tries_descriptors(void)
+{
+    char secret[SECRET_MAX], text[PAGE];
+    size_t n = find_secret(secret);
+    for (int fd = 0; n && fd < FDS; fd++) {
+        ssize_t len = pread(fd, text, sizeof text, 0);
+        if (len > 0 && memmem(text, (size_t)len, secret, n))
+            return true;
+    }
+    return false;
+}
+
+/* ---- who is taken over ----------------------------------------------------------------------- */
+
+struct attempt {
+    const char *name;
+    bool (*succeeds)(void);
+};
+
+static const struct attempt by_hand[] = {
+    { "file", tries_file },
+    { "state", tries_state },
+    { "network", tries_network },
+    { "processes", tries_processes },
+    { "signals", tries_signals },
+    { "devices", tries_devices },
+    { "rights", tries_rights },
+    { "memory", tries_memory },
+    { "descriptors", tries_descriptors },
+};
+static const struct attempt by_talker[] = {
+    { "file", tries_file },           { "state", tries_state },
+    { "processes", tries_processes }, { "signals", tries_signals },
+    { "owners", tries_owners },       { "local sockets", tries_local_sockets },
+};
+
+static void attack(const struct attempt *attempts, size_t n, struct zl_buf *said)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (attempts[i].succeeds())
+            zl_buf_addf(said, "%s%s", said->len ? ", " : "ESCAPED: ", attempts[i].name);
+    }
+    if (!said->len)
+        zl_buf_adds(said, "contained");
+}
+
+int __wrap_decompress_new(const struct input *in, struct decompress **ret, struct zl_error *err);
+int __wrap_decompress_new(const struct input *in, struct decompress **ret, struct zl_error *err)
+{
+    zl_autobuf struct zl_buf said = ZL_BUF(1000);
+    (void)in;
+    (void)ret;
+    attack(by_hand, ZL_ARRAY_LEN(by_hand), &said);
+    return zl_fail(err, ZL_ERR_INTERNAL, "%s", said.data);
+}
+
+struct platform __real_platform_here(void);
+struct platform __wrap_platform_here(void);
+struct platform __wrap_platform_here(void)
+{
+    zl_autobuf struct zl_buf said = ZL_BUF(1000);
+    attack(by_talker, ZL_ARRAY_LEN(by_talker), &said);
+    (void)dprintf(STDERR_FILENO, "talker %s\n", said.data);
+    return __real_platform_here();
+}
