@@ -164,7 +164,7 @@ static int copy_out(struct cli *cli, const struct cp_options *o, const json_t *c
                     const char *from_path, const char *to_path, struct zl_error *err)
 {
     struct side from, to;
-    struct target t;
+    struct target t = { 0 };
     struct helper h;
     const struct archive_ask to_stdout = { .op = "get", .path = from_path };
     if (strcmp(to_path, "-") == 0)
@@ -205,7 +205,7 @@ static int copy_in(struct cli *cli, const struct cp_options *o, const json_t *co
                    const char *from_path, const char *to_path, struct zl_error *err)
 {
     struct side from, to;
-    struct target t;
+    struct target t = { 0 };
     struct helper h;
     const struct archive_ask from_stdin = { .op = "put",
                                             .path = to_path,
