@@ -69,6 +69,7 @@ static void keep_label(struct batch *b, struct inst_label *l)
 static void keep_create(struct batch *b, struct effect *e)
 {
     e->create.spec = spec_ref(e->create.spec);
+    e->create.image_digest = keep(b, e->create.image_digest);
     keep_label(b, &e->create.label);
 }
 
@@ -81,6 +82,7 @@ static void keep_probe(struct batch *b, struct effect *e)
 static void keep_pull(struct batch *b, struct effect *e)
 {
     e->pull.image = keep(b, e->pull.image);
+    e->pull.digest = keep(b, e->pull.digest);
 }
 
 static void keep_event(struct batch *b, struct effect *e)
@@ -131,6 +133,7 @@ static void drop_probe(struct effect *e)
 static void ask_pull(const struct effect *e, struct rt_request *rq)
 {
     rq->pull.image = e->pull.image;
+    rq->pull.digest = e->pull.digest;
     rq->pull.policy = e->pull.policy;
 }
 
@@ -138,6 +141,7 @@ static void ask_create(const struct effect *e, struct rt_request *rq)
 {
     rq->create.label = &e->create.label;
     rq->create.service = e->create.service;
+    rq->create.image_digest = e->create.image_digest;
     rq->create.attach_first = e->create.hold;
 }
 
@@ -219,7 +223,7 @@ static void answer_request(struct request *r, const struct rt_answer *answer)
     struct zl_error failed = answer->err;
     ev.answer.op = r->op;
     ev.answer.failed = failed.kind == ZL_OK ? NULL : &failed;
-    if (ev.answer.failed)
+    if (ev.answer.failed && r->inst.v)
         waiters_failed(r->a, r->inst, &failed);
     if (answer->kind == RT_PULL)
         ev.answer.image_digest = answer->pull.digest;

@@ -3,6 +3,7 @@
  * Pruning the image store: which images are needed, by what core knows (services, their earlier
  * versions, jobs, standalone containers) and by the containers that there are.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/agent.h"
@@ -12,7 +13,7 @@
 
 struct prune {
     struct agent *a;
-    char **needed; /* normalized names */
+    char **needed; /* normalized names, and digests */
     size_t n, cap;
     bool failed; /* there was no memory for one: nothing may be removed */
     json_t *gone;
@@ -31,8 +32,12 @@ static bool add_needed(void *arg, const char *image)
     struct prune *p = arg;
     char name[ZL_IMAGEREF_MAX];
     const char *why;
-    if (!image || zl_imageref_normalize(image, name, &why) < 0)
-        return true; /* a spec that was accepted has none of these, and none is no image */
+    if (!image)
+        return true; /* none is no image */
+    if (zl_digest_valid(image))
+        (void)snprintf(name, sizeof name, "%s", image); /* checked: fits */
+    else if (zl_imageref_normalize(image, name, &why) < 0)
+        return true; /* a spec that was accepted has none of these */
     if (p->n == p->cap) {
         size_t cap = p->cap ? p->cap * 2 : 32;
         char **grown = reallocarray(p->needed, cap, sizeof *grown);
@@ -48,12 +53,13 @@ static bool add_needed(void *arg, const char *image)
     return !p->failed;
 }
 
-/* "x:1" is needed by "x:1" and by "x:1@sha256:…" with its digest. */
+/* "x:1" is needed by "x:1", by "x:1@sha256:…" with its digest, and by the digest alone. */
 static bool is_named(const struct prune *p, const char *name, const char *digest)
 {
     for (size_t i = 0; i < p->n; i++) {
         const char *at = strchr(p->needed[i], '@');
-        if ((name && strcmp(p->needed[i], name) == 0) || (at && strcmp(at + 1, digest) == 0))
+        if ((name && strcmp(p->needed[i], name) == 0) ||
+            strcmp(at ? at + 1 : p->needed[i], digest) == 0)
             return true;
     }
     return false;

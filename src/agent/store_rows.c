@@ -35,8 +35,11 @@ static void add_services(struct filler *f, const struct row_service *v, size_t n
 {
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++) {
-        json_t *one = json_pack("{s:s, s:I, s:b}", "name", v[i].name, "created_ms",
-                                (json_int_t)v[i].created_ms, "stopped", v[i].stopped);
+        json_t *one = json_pack("{s:s, s:I, s:b, s:s, s:s, s:I, s:b}", "name", v[i].name,
+                                "created_ms", (json_int_t)v[i].created_ms, "stopped", v[i].stopped,
+                                "digest", v[i].digest ? v[i].digest : "", "previous_digest",
+                                v[i].previous_digest ? v[i].previous_digest : "", "renewals",
+                                (json_int_t)v[i].renewals, "renew", v[i].renew);
         if (json_array_append_new(list, one) < 0)
             f->arena->failed = true;
     }
@@ -202,6 +205,13 @@ static void *grown(struct zl_arena *a, const void *v, size_t n, size_t size)
     return bigger;
 }
 
+/* "" where an older agent wrote the row. */
+static const char *member_at(const struct reader *r, const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return zl_arena_strdup(r->into->memory, text ? text : "");
+}
+
 static int read_services(struct reader *r, const char *text, struct row_deployment *row)
 {
     json_error_t at;
@@ -217,6 +227,10 @@ static int read_services(struct reader *r, const char *text, struct row_deployme
             .name = zl_arena_strdup(r->into->memory, name ? name : ""),
             .created_ms = json_integer_value(json_object_get(one, "created_ms")),
             .stopped = json_is_true(json_object_get(one, "stopped")),
+            .digest = member_at(r, one, "digest"),
+            .previous_digest = member_at(r, one, "previous_digest"),
+            .renewals = (uint64_t)json_integer_value(json_object_get(one, "renewals")),
+            .renew = json_is_true(json_object_get(one, "renew")),
         };
     }
     json_decref(list);

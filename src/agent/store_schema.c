@@ -24,7 +24,8 @@ static const char *const upgrades[STORE_VERSION + 1] = {
           "CREATE TABLE event(seq INTEGER PRIMARY KEY AUTOINCREMENT, wall_ms INTEGER NOT NULL,"
           " type TEXT NOT NULL, deployment TEXT, service TEXT, id INTEGER NOT NULL,"
           " text TEXT NOT NULL);",
-    /* services: [{name, created_ms, stopped}, …]; before, only the names of the stopped ones */
+    /* services: [{name, created_ms, stopped}, …]; before, only the names of the stopped ones.
+     * Members that were added since, and what they are when missing: store_rows.c. */
     [2] = "ALTER TABLE deployment ADD COLUMN services TEXT NOT NULL DEFAULT '[]';"
           "UPDATE deployment SET services = (SELECT json_group_array(json_object('name', value,"
           " 'created_ms', deployment.created_ms, 'stopped', json('true')))"

@@ -10,22 +10,28 @@
 #include "api/call.h"
 #include "api/shape.h"
 
+struct listing {
+    const struct core *core;
+    json_t *list;
+};
+
 static int list_image(void *arg, const struct image *i)
 {
-    return json_array_append_new(arg, shape_image(i));
+    const struct listing *l = arg;
+    return json_array_append_new(l->list, shape_image(l->core, i));
 }
 
 static void get_images(struct api_call *c)
 {
     struct zl_error err = { 0 };
-    json_t *list = json_array();
+    struct listing l = { call_core(c), json_array() };
     struct image_store *store = c->server->ops->images(c->server->agent);
-    if (list && image_each(store, list_image, list, &err) < 0) {
-        json_decref(list);
+    if (l.list && image_each(store, list_image, &l, &err) < 0) {
+        json_decref(l.list);
         reply_error(c, &err);
         return;
     }
-    reply_json(c, 200, list);
+    reply_json(c, 200, l.list);
 }
 
 static void delete_image(struct api_call *c)
@@ -43,10 +49,16 @@ static void get_image(struct api_call *c)
     struct zl_error err = { 0 };
     json_t *image = NULL;
     const struct api_server *s = c->server;
-    if (s->ops->image_inspect(s->agent, c->params[0], &image, &err) < 0)
+    if (s->ops->image_inspect(s->agent, c->params[0], &image, &err) < 0) {
         reply_error(c, &err);
-    else
-        reply_json(c, 200, image);
+        return;
+    }
+    const char *digest = json_string_value(json_object_get(image, "digest"));
+    if (!digest)
+        digest = "";
+    (void)json_object_set_new(/* one member less is no reason to say nothing */
+                              image, "used_by", shape_image_users(call_core(c), digest));
+    reply_json(c, 200, image);
 }
 
 struct tag {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/shape.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/id.h"
 
@@ -85,13 +87,20 @@ static json_t *shape_endpoints(const struct spec_service *s)
     return list;
 }
 
+static json_t *shape_digest(const char *digest)
+{
+    return digest && *digest ? json_string(digest) : json_null();
+}
+
 json_t *shape_service(const struct view_service *v)
 {
     const struct spec_service *s = v->service;
-    return json_pack("{s:s, s:s, s:s, s:s?, s:s, s:s, s:i, s:i, s:i, s:b, s:b, s:o, s:o}",
+    return json_pack("{s:s, s:s, s:s, s:s?, s:o, s:o, s:s, s:s, s:i, s:i, s:i, s:b, s:b, s:o, s:o}",
                      "deployment", v->deployment, "name", s->name, "rtype",
-                     spec_rtype_name(s->rtype), "image", s->image.name, "status", v->status, "why",
-                     v->why, "desired", (int)v->desired, "running", (int)v->running, "healthy",
+                     spec_rtype_name(s->rtype), "image", s->image.name, "image_digest",
+                     shape_digest(v->digest), "previous_image_digest",
+                     shape_digest(v->previous_digest), "status", v->status, "why", v->why,
+                     "desired", (int)v->desired, "running", (int)v->running, "healthy",
                      (int)v->healthy, "health_check", s->health.written, "stopped", v->stopped,
                      "endpoints", shape_endpoints(s), "created_at", shape_time(v->created_ms));
 }
@@ -126,10 +135,34 @@ json_t *shape_execution(const struct row_execution *v, const char *log)
                      "finished_at", shape_time(v->finished_ms), "log", log);
 }
 
-json_t *shape_image(const struct image *i)
+struct users {
+    const char *digest;
+    json_t *list;
+};
+
+static bool add_user(void *arg, const struct view_service *v)
 {
-    return json_pack("{s:s, s:s, s:s, s:i, s:I, s:o, s:b}", "reference", i->reference, "normalized",
-                     i->normalized, "digest", i->digest, "layers", (int)i->n_layers, "size",
-                     (json_int_t)i->size, "created_at", shape_time(i->created_ms), "wasm",
-                     i->wasm.digest[0] != '\0');
+    const struct users *u = arg;
+    bool now = strcmp(v->digest, u->digest) == 0;
+    if (!now && strcmp(v->previous_digest, u->digest) != 0)
+        return true;
+    return json_array_append_new(u->list, json_pack("{s:s, s:s, s:s}", "deployment", v->deployment,
+                                                    "service", v->service->name, "version",
+                                                    now ? "present" : "previous")) == 0;
+}
+
+json_t *shape_image_users(const struct core *core, const char *digest)
+{
+    struct users u = { digest, json_array() };
+    if (u.list)
+        core_each_service(core, NULL, add_user, &u);
+    return u.list;
+}
+
+json_t *shape_image(const struct core *core, const struct image *i)
+{
+    return json_pack("{s:s, s:s, s:s, s:i, s:I, s:o, s:b, s:o}", "reference", i->reference,
+                     "normalized", i->normalized, "digest", i->digest, "layers", (int)i->n_layers,
+                     "size", (json_int_t)i->size, "created_at", shape_time(i->created_ms), "wasm",
+                     i->wasm.digest[0] != '\0', "used_by", shape_image_users(core, i->digest));
 }

@@ -12,9 +12,26 @@ struct image_options {
     bool force, all, plan;
 };
 
+/* "shop/web, shop/db (previous)" */
+static void add_users(struct table *t, const json_t *users)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(4096); /* what is longer is cut off */
+    size_t i;
+    const json_t *user;
+    json_array_foreach(users, i, user)
+    {
+        bool previous = strcmp(jstr(user, "version"), "previous") == 0;
+        zl_buf_addf(&text, "%s%s/%s%s", i ? ", " : "", jstr(user, "deployment"),
+                    jstr(user, "service"), previous ? " (previous)" : "");
+    }
+    table_add(t, STYLE_PLAIN, "%s", text.len ? text.data : "-");
+}
+
 static int ls_run(struct cli *cli, const void *options, int argc, char **argv)
 {
-    static const char *const headers[] = { "REFERENCE", "DIGEST", "SIZE", "CREATED", NULL };
+    static const char *const headers[] = {
+        "REFERENCE", "DIGEST", "SIZE", "CREATED", "USED BY", NULL
+    };
     struct zl_error err = { 0 };
     json_t *list = NULL;
     (void)options;
@@ -35,6 +52,7 @@ static int ls_run(struct cli *cli, const void *options, int argc, char **argv)
         table_add(&t, STYLE_DIM, "%.19s", jstr(image, "digest"));
         table_add(&t, STYLE_PLAIN, "%s", size);
         table_add(&t, STYLE_PLAIN, "%s", age);
+        add_users(&t, json_object_get(image, "used_by"));
     }
     if (cli->format == CLI_JSON)
         print_json(list);

@@ -66,6 +66,26 @@ void version_set(struct version *v, const struct spec *spec, const struct spec_s
     v->hash = service ? service->container_hash : 0;
 }
 
+void version_copy(struct version *to, const struct version *from)
+{
+    const struct version copy = *from;
+    struct spec *ref = copy.spec ? spec_ref(copy.spec) : NULL;
+    version_clear(to);
+    *to = copy;
+    to->spec = ref;
+}
+
+/* splitmix64's finalizer over both: another number for each renewal. */
+uint64_t core_replica_hash(const struct spec_service *s, uint64_t renewals)
+{
+    uint64_t h = s->container_hash + renewals * UINT64_C(0x9e3779b97f4a7c15);
+    if (!renewals)
+        return h;
+    h = (h ^ (h >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    h = (h ^ (h >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return h ^ (h >> 31);
+}
+
 void version_move(struct version *to, struct version *from)
 {
     version_clear(to);
@@ -271,9 +291,13 @@ static void on_inst_remove(struct core *c, const struct event *ev, struct effect
 static void on_answer(struct core *c, const struct event *ev, struct effects *out)
 {
     (void)out;
-    struct outcome o = { .failed = ev->answer.failed, .pid = ev->answer.pid };
-    if (ev->answer.op)
-        instance_answer(c, ev->answer.op, &o);
+    struct outcome o = { .failed = ev->answer.failed,
+                         .pid = ev->answer.pid,
+                         .digest = ev->answer.image_digest };
+    if (!ev->answer.op)
+        return;
+    instance_answer(c, ev->answer.op, &o);
+    deployments_answer(c, ev->answer.op, &o);
 }
 
 static void on_exited(struct core *c, const struct event *ev, struct effects *out)

@@ -38,7 +38,8 @@ struct inst_label {
     const char *role;       /* "default" */
     uint32_t index;         /* 1-based slot; 0 unless a replica */
     uint64_t execution;     /* of an execution, else 0 */
-    uint64_t spec_hash;     /* container_hash of the service it was made from */
+    uint64_t spec_hash;     /* of the service it was made from: container_hash; of a replica
+                             * core_replica_hash() */
 };
 
 enum exit_why { /* what code and signal do not tell */
@@ -123,6 +124,7 @@ struct event {
         struct {
             struct inst_id id;
             struct inst_label label;
+            const char *image_digest; /* that it was made from; NULL: not known */
             enum found_state { FOUND_CREATED, FOUND_RUNNING, FOUND_EXITED, FOUND_DEBRIS } state;
             int64_t pid, created_wall_ms, started_wall_ms; /* 0: none, not known */
             struct inst_exit exit;                         /* of FOUND_EXITED */
@@ -161,11 +163,25 @@ enum effect_kind {
 enum deployment_status { DEP_DEPLOYING, DEP_RUNNING, DEP_FAILED, DEP_STOPPING };
 enum execution_status { EXEC_PENDING, EXEC_RUNNING, EXEC_COMPLETED, EXEC_FAILED, EXEC_CANCELLED };
 
+/*
+ * What the name of an image meant is settled by the first pull of a version, and stays: replicas
+ * that are made later, by a restart, by scaling or after a boot, are of the same image. A deploy
+ * that changes the service settles it anew; one that changes nothing does so by the pull policy:
+ * `always` at once, `newer` when the registry is found to have another one.
+ */
 struct row_service { /* what a document does not say of its service */
     const char *name;
-    int64_t created_ms; /* 0: not known */
-    bool stopped;       /* by `stop` */
+    int64_t created_ms;          /* 0: not known */
+    bool stopped;                /* by `stop` */
+    const char *digest;          /* of its image, as settled; "" or NULL: not yet */
+    const char *previous_digest; /* of the version before; likewise */
+    uint64_t renewals;           /* how often it was settled anew for the same document */
+    bool renew; /* a deploy wants the registry to be asked, and it has not answered yet */
 };
+enum { CORE_DIGEST_MAX = 80 }; /* with the terminating NUL; "sha256:…" takes 72 */
+
+/* What the label of a replica has as its spec_hash. */
+uint64_t core_replica_hash(const struct spec_service *s, uint64_t renewals);
 
 struct row_deployment {
     const char *name;
@@ -215,12 +231,14 @@ struct effect {
         } event;
         struct {
             const char *image;
+            const char *digest; /* what it means; NULL: whatever the policy finds */
             enum spec_pull policy;
         } pull;
         /* spec: the one that service is of, so that who carries the effect out later can keep it */
         struct {
             struct inst_label label;
             const struct spec_service *service;
+            const char *image_digest; /* as the pull answered; NULL: by its name */
             bool hold;
             const struct spec *spec;
         } create;

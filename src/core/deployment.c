@@ -9,6 +9,7 @@
 #include "core/execution.h"
 #include "core/health.h"
 #include "core/instance.h"
+#include "core/pin.h"
 #include "core/service.h"
 #include "core/slot.h"
 
@@ -98,9 +99,15 @@ const struct row_deployment *deployment_row(struct deployment *d)
 {
     const struct service *s;
     size_t n = 0;
-    TAILQ_FOREACH (s, &d->services, link)
-        if (!s->absent)
-            d->service_rows[n++] = (struct row_service){ s->name, s->created_ms, s->stopped };
+    TAILQ_FOREACH (s, &d->services, link) {
+        if (s->absent)
+            continue;
+        struct row_service *row = &d->service_rows[n++];
+        *row = (struct row_service){ .name = s->name,
+                                     .created_ms = s->created_ms,
+                                     .stopped = s->stopped };
+        pin_row(s, row);
+    }
     d->row = (struct row_deployment){
         .name = d->name,
         .revision = d->revision,
@@ -246,6 +253,15 @@ int deployment_deploy(struct core *c, struct spec *spec, const char *base_dir, s
     return 0;
 }
 
+void deployments_answer(struct core *c, uint64_t op, const struct outcome *o)
+{
+    struct deployment *d;
+    struct service *s;
+    TAILQ_FOREACH (d, &c->deployments, link)
+        TAILQ_FOREACH (s, &d->services, link)
+            pin_answer(c, s, op, o);
+}
+
 static void recall_services(struct deployment *d, const struct row_deployment *row)
 {
     struct service *s;
@@ -257,6 +273,7 @@ static void recall_services(struct deployment *d, const struct row_deployment *r
         if (!s)
             continue;
         s->stopped = was->stopped;
+        pin_recall(s, was);
         if (was->created_ms)
             s->created_ms = was->created_ms;
     }

@@ -6,12 +6,15 @@
 #ifndef ZL_CORE_DEPLOYMENT_H
 #define ZL_CORE_DEPLOYMENT_H
 
+#include "core/instance.h"
 #include "core/model.h"
 
 struct deployment *deployment_find(const struct core *c, const char *name); /* or NULL */
 /* The first deploy or a later one. Refused (-1) while it is being removed, or without memory. */
 int deployment_deploy(struct core *c, struct spec *spec, const char *base_dir,
                       struct zl_error *err);
+/* Tells the services that wait for op. */
+void deployments_answer(struct core *c, uint64_t op, const struct outcome *o);
 struct deployment *deployment_load(struct core *c, const struct row_deployment *row);
 void deployment_remove(struct core *c, struct deployment *d, const struct stop_how *how);
 /* Frees all at once, with everything in it; for core_free. */

@@ -7,6 +7,7 @@
 #include "core/emit.h"
 #include "core/health.h"
 #include "core/names.h"
+#include "core/slot.h"
 
 enum {
     SECOND_MS = 1000,
@@ -95,7 +96,7 @@ struct instance *instance_new(struct core *c, struct inst_id id, const struct in
     i->grave.free = instance_free;
     i->id = id;
     if (version)
-        version_set(&i->version, version->spec, version->service);
+        version_copy(&i->version, version);
     i->owner = owner;
     i->deadline = NEVER;
     i->health.next_at = NEVER;
@@ -176,6 +177,13 @@ static void start_failed(struct core *c, struct instance *i, const struct outcom
         enter_removing(c, i, NULL);
 }
 
+static bool wants_the_same_image(const struct instance *a, const struct instance *b)
+{
+    const struct spec_image *x = &a->version.service->image, *y = &b->version.service->image;
+    return x->pull == y->pull && strcmp(x->name, y->name) == 0 &&
+           strcmp(a->version.digest, b->version.digest) == 0;
+}
+
 static void enter_pulling(struct core *c, struct instance *i, const struct outcome *o)
 {
     (void)o;
@@ -183,9 +191,7 @@ static void enter_pulling(struct core *c, struct instance *i, const struct outco
     struct instance *other;
     set_state(c, i, INST_PULLING);
     TAILQ_FOREACH (other, &c->instances, link) {
-        if (other == i || other->state != INST_PULLING ||
-            other->version.service->image.pull != image->pull ||
-            strcmp(other->version.service->image.name, image->name) != 0)
+        if (other == i || other->state != INST_PULLING || !wants_the_same_image(i, other))
             continue;
         i->op = other->op; /* one pull serves a whole batch */
         i->deadline = other->deadline;
@@ -193,16 +199,17 @@ static void enter_pulling(struct core *c, struct instance *i, const struct outco
     }
     struct effect *e = request(c, i, EFF_PULL, traits[INST_PULLING].timeout_ms);
     e->pull.image = image->name;
+    e->pull.digest = i->version.digest[0] ? i->version.digest : NULL;
     e->pull.policy = image->pull;
 }
 
 static void after_pull(struct core *c, struct instance *i, const struct outcome *o)
 {
-    (void)o;
     i->pulled = true;
-    if (i->label.owner == OWNER_REPLICA && i->slot &&
-        i->slot->service->target.hash == i->label.spec_hash)
-        i->slot->service->pulled = true;
+    if (o->digest)
+        (void)snprintf(i->version.digest, sizeof i->version.digest, "%s", o->digest);
+    if (i->label.owner == OWNER_REPLICA && i->slot)
+        slot_pulled(i->slot, &i->version);
     set_state(c, i, INST_WAITING);
 }
 
@@ -213,6 +220,7 @@ static void enter_creating(struct core *c, struct instance *i, const struct outc
     struct effect *e = request(c, i, EFF_CREATE, traits[INST_CREATING].timeout_ms);
     e->create.label = i->label;
     e->create.service = i->version.service;
+    e->create.image_digest = i->version.digest[0] ? i->version.digest : NULL;
     e->create.spec = i->version.spec;
     e->create.hold = i->hold;
 }

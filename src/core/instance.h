@@ -18,6 +18,7 @@
 struct outcome {
     const struct zl_error *failed; /* NULL: done */
     int64_t pid;                   /* of a start */
+    const char *digest;            /* of a pull; NULL: not told */
     const struct inst_exit *exit;  /* of an exit */
 };
 

@@ -29,7 +29,8 @@ struct grave {
 struct version {
     struct spec *spec;
     const struct spec_service *service;
-    uint64_t hash; /* container_hash */
+    uint64_t hash;                /* container_hash; of a service's replicas core_replica_hash() */
+    char digest[CORE_DIGEST_MAX]; /* of its image; "": not settled */
 };
 
 struct health {
@@ -137,7 +138,13 @@ struct service {
     bool stopped;           /* by a user, until the next deploy */
     bool shutdown;          /* on_panic: shutdown */
     struct stop_how stop_how;
-    bool pulled; /* the image of target was pulled: restarts need not */
+    bool pulled;                           /* the image of target was pulled: restarts need not */
+    char previous_digest[CORE_DIGEST_MAX]; /* of the version before target; "": not known */
+    uint64_t renewals;
+    struct { /* asking whether the registry has another image than target.digest */
+        bool wanted;
+        uint64_t op, deadline; /* mono; op 0: not asked yet */
+    } renew;
     /* dependencies: looked at until released or given up, once per version */
     bool released, gave_up;
     uint64_t wait_since;    /* mono */
@@ -237,7 +244,9 @@ void core_bury(struct core *c, struct grave *g);
 /* Fills a text of WHY_MAX bytes; what is longer is cut off. */
 void why_set(char *out, const char *fmt, ...) ZL_PRINTF(2, 3);
 
+/* digest is not settled by it. */
 void version_set(struct version *v, const struct spec *spec, const struct spec_service *service);
+void version_copy(struct version *to, const struct version *from);
 void version_move(struct version *to, struct version *from); /* from is empty afterwards */
 void version_clear(struct version *v);
 

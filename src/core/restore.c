@@ -6,6 +6,7 @@
  */
 #include "core/restore.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/dependency.h"
@@ -70,7 +71,7 @@ static bool claim_slot(struct core *c, struct service *s, struct instance *i)
         }
         slot->inst->slot = NULL;
     }
-    version_set(&slot->version, s->target.spec, s->target.service);
+    version_copy(&slot->version, &s->target);
     slot_adopt(c, slot, i);
     slot->surge = slot->index == s->desired + 1 && !rollout_outdated(slot);
     return true;
@@ -86,6 +87,9 @@ static bool place_replica(struct core *c, struct instance *i, const struct event
     if (i->label.spec_hash != s->target.hash && i->state != INST_UP)
         return false;
     version_set(&i->version, s->target.spec, s->target.service);
+    i->version.hash = i->label.spec_hash;
+    if (ev->found.image_digest)
+        (void)snprintf(i->version.digest, sizeof i->version.digest, "%s", ev->found.image_digest);
     return claim_slot(c, s, i);
 }
 

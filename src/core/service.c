@@ -9,6 +9,7 @@
 #include "core/execution.h"
 #include "core/health.h"
 #include "core/instance.h"
+#include "core/pin.h"
 #include "core/rollout.h"
 #include "core/slot.h"
 
@@ -91,11 +92,11 @@ static bool same_health(const struct spec_service *a, const struct spec_service 
 static void retarget_live(struct core *c, struct slot *slot, const struct version *target)
 {
     struct instance *i = slot->inst;
-    version_set(&slot->version, target->spec, target->service);
+    version_copy(&slot->version, target);
     if (!i || i->label.spec_hash != target->hash)
         return;
     bool health_changed = !same_health(i->version.service, target->service);
-    version_set(&i->version, target->spec, target->service);
+    version_copy(&i->version, target);
     if (health_changed && i->state == INST_UP)
         health_reconfigure(c, i);
 }
@@ -103,13 +104,13 @@ static void retarget_live(struct core *c, struct slot *slot, const struct versio
 bool service_retarget(struct core *c, struct service *s, const struct spec *spec,
                       const struct spec_service *service)
 {
-    bool rolled = s->target.hash != service->container_hash;
+    bool rolled = pin_is_renewed_by(s, service);
     bool waits = rolled || s->gave_up || s->stopped || s->absent || !rollout_has_begun(s) ||
                  !same_dependencies(s->target.service, service);
     struct slot *slot;
     if (waits && !dependency_wait(c, s, service->n_depends))
         return false;
-    version_set(&s->target, spec, service);
+    pin_retarget(s, spec, service);
     bool rescaled = s->desired != service->replicas;
     s->desired = service->rtype == SPEC_SERVICE ? service->replicas : 0;
     s->absent = s->stopped = s->shutdown = s->rollout_failed = false;
@@ -171,7 +172,7 @@ bool service_complete(const struct service *s)
     if (service_is_job(s) || s->stopped)
         return true;
     bool surplus = slot_find(s, s->desired + 1) != NULL;
-    return !service_failed(s) && !rollout_pending(s) && !surplus &&
+    return !service_failed(s) && !s->renew.wanted && !rollout_pending(s) && !surplus &&
            service_count(s).healthy == s->desired;
 }
 
@@ -185,7 +186,7 @@ bool service_in_progress(const struct service *s)
     const struct slot *slot;
     if (service_is_job(s) || s->stopped || service_failed(s))
         return false;
-    if (!s->released || rollout_busy(s))
+    if (!s->released || s->renew.wanted || rollout_busy(s))
         return true;
     TAILQ_FOREACH (slot, &s->slots, link)
         if (slot->inst && slot->inst->state == INST_PULLING && slot->restarts == 0)
@@ -287,6 +288,8 @@ void service_reconcile(struct core *c, struct service *s)
         execution_reconcile_job(c, s);
         return;
     }
+    if (service_unwanted(s) || s->absent)
+        pin_drop(s);
     if (service_unwanted(s)) {
         drop_slots(c, s, dependency_holds_back(s) ? DROP_UNMADE : DROP_ALL,
                    d->removing ? &d->remove_how : &s->stop_how);
@@ -296,6 +299,7 @@ void service_reconcile(struct core *c, struct service *s)
         dependency_tick(c, s);
     drop_slots(c, s, DROP_SURPLUS, &(struct stop_how){ 0 });
     add_slots(c, s);
+    pin_step(c, s);
     rollout_step(c, s);
     start_slots(c, s);
 }
@@ -304,6 +308,7 @@ uint64_t service_deadline(const struct service *s, uint64_t now)
 {
     const struct slot *slot;
     uint64_t at = dependency_deadline(s, now);
+    earlier(&at, pin_deadline(s));
     TAILQ_FOREACH (slot, &s->slots, link)
         earlier(&at, slot_deadline(slot, now));
     return at;

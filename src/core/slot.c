@@ -8,6 +8,7 @@
 #include "core/health.h"
 #include "core/instance.h"
 #include "core/names.h"
+#include "core/pin.h"
 #include "core/rollout.h"
 #include "core/supervisor.h"
 
@@ -65,7 +66,7 @@ struct slot *slot_new(struct core *c, struct service *s, uint32_t index)
     slot->service = s;
     slot->index = index;
     slot->guard_end = NEVER;
-    version_set(&slot->version, s->target.spec, s->target.service);
+    version_copy(&slot->version, &s->target);
     struct inst_label label = label_of(slot);
     char display[CORE_NAME_MAX];
     core_name_format(&label, display, sizeof display);
@@ -99,8 +100,10 @@ void slot_free(struct slot *s)
 
 void slot_start(struct core *c, struct slot *s)
 {
-    if (!s->version.spec) /* of a container that was found and is gone: there is only the target */
-        version_set(&s->version, s->service->target.spec, s->service->target.service);
+    /* One of a container that was found and is gone is not known, and the target's image may have
+     * been settled since it was copied. */
+    if (!s->version.spec || s->version.hash == s->service->target.hash)
+        version_copy(&s->version, &s->service->target);
     struct inst_label label = label_of(s);
     struct inst_id id = { core_random(c) };
     struct instance *i = instance_new(c, id, &label, &s->version, s);
@@ -111,6 +114,13 @@ void slot_start(struct core *c, struct slot *s)
     i->pulled = s->service->pulled && s->version.hash == s->service->target.hash;
     s->inst = i;
     set_state(c, s, SLOT_LIVE);
+}
+
+void slot_pulled(struct slot *s, struct version *v)
+{
+    pin_pulled(s->service, v);
+    if (s->version.hash == v->hash)
+        memcpy(s->version.digest, v->digest, sizeof v->digest);
 }
 
 void slot_leave(struct core *c, struct slot *s, const struct stop_how *how)
@@ -134,6 +144,9 @@ void slot_adopt(struct core *c, struct slot *s, struct instance *i)
         version_clear(&s->version);
         s->version.hash = i->label.spec_hash;
     }
+    if (i->version.digest[0])
+        memcpy(s->version.digest, i->version.digest, sizeof s->version.digest);
+    pin_known(s->service, &s->version);
     set_state(c, s, SLOT_LIVE);
 }
 
@@ -174,7 +187,7 @@ void slot_replace(struct core *c, struct slot *s, bool guarded)
         s->guarded = true; /* its end is set when the new one is up */
         version_move(&s->previous, &s->version);
     }
-    version_set(&s->version, target->spec, target->service);
+    version_copy(&s->version, target);
     slot_leave(c, s, &(struct stop_how){ 0 });
 }
 

@@ -17,6 +17,8 @@ struct slot *slot_find(const struct service *s, uint32_t index);
 
 /* Makes the next incarnation. */
 void slot_start(struct core *c, struct slot *s);
+/* The image of v is there, which its instance will be made from. */
+void slot_pulled(struct slot *s, struct version *v);
 /* Has its instance stopped and removed; the slot waits afterwards. No effect without instance. */
 void slot_leave(struct core *c, struct slot *s, const struct stop_how *how);
 /* Takes an instance that was found (INST_UP, or ended and to be judged). */

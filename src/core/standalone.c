@@ -226,7 +226,9 @@ void standalone_settle_restored(struct core *c, struct standalone *a)
 static void begin(struct core *c, struct standalone *a)
 {
     const struct spec_service *service = &a->spec->services[0];
-    struct version version = { a->spec, service, service->container_hash };
+    struct version version = { .spec = a->spec,
+                               .service = service,
+                               .hash = service->container_hash };
     struct inst_label label = {
         .owner = OWNER_STANDALONE,
         .deployment = "-",

@@ -138,6 +138,8 @@ void core_each_service(const struct core *c, const char *deployment, view_servic
                 .status = service_status(s, &n),
                 .why = service_why(s),
                 .created_ms = s->created_ms,
+                .digest = s->target.digest,
+                .previous_digest = s->previous_digest,
             };
             if (!fn(arg, &v))
                 return;
@@ -363,13 +365,23 @@ static bool each_of_spec(const struct spec *spec, view_image_fn fn, void *arg)
     return true;
 }
 
+static bool each_digest(const struct service *s, view_image_fn fn, void *arg)
+{
+    const char *digests[] = { s->target.digest, s->previous_digest };
+    for (size_t i = 0; i < ZL_ARRAY_LEN(digests); i++) {
+        if (digests[i][0] && !fn(arg, digests[i]))
+            return false;
+    }
+    return true;
+}
+
 /* Slots may lag behind their deployment's spec, or be about to return to an older one. */
 static bool each_of_slots(const struct deployment *d, view_image_fn fn, void *arg)
 {
     const struct service *s;
     const struct slot *slot;
     TAILQ_FOREACH (s, &d->services, link) {
-        if (!each_of_service(s->target.service, fn, arg))
+        if (!each_of_service(s->target.service, fn, arg) || !each_digest(s, fn, arg))
             return false;
         TAILQ_FOREACH (slot, &s->slots, link) {
             if (!each_of_service(slot->version.service, fn, arg) ||

@@ -52,6 +52,7 @@ struct view_service {
         *status;     /* "running", "pending", "scaling", "stopped", "failed", jobs: "registered" */
     const char *why; /* "" or the reason of failed and pending */
     int64_t created_ms;
+    const char *digest, *previous_digest; /* of its image, of the version before; "": not known */
 };
 
 struct view_deployment {
@@ -61,7 +62,7 @@ struct view_deployment {
     bool ready;          /* every service has what it wants, healthy; jobs are registered */
 };
 
-/* The name of an image as a spec has it. */
+/* The name of an image as a spec has it, or a digest. */
 typedef bool (*view_image_fn)(void *arg, const char *image);
 typedef bool (*view_container_fn)(void *arg, const struct view_container *v);
 typedef bool (*view_service_fn)(void *arg, const struct view_service *v);
@@ -79,6 +80,7 @@ void core_each_execution(const struct core *c, const char *deployment, const cha
                          view_execution_fn fn, void *arg); /* newest first */
 /* Every image that something is made from, or may be made from again: by services and their replica
  * groups, what a replacement may return to, executions, and containers that are left. Names repeat.
+ * What a service's image was settled to, now and for the version before, comes as a digest.
  */
 void core_each_image(const struct core *c, view_image_fn fn, void *arg);
 const char *deployment_status_name(enum deployment_status s);

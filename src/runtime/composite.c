@@ -47,7 +47,9 @@ static int target_of_container(struct composite *c, struct inst_id id)
 static int target_of(struct composite *c, const struct rt_request *rq)
 {
     if (rq->kind == RT_CREATE)
-        return target_of_image(c, rq->create.service->image.name, rq->create.service);
+        return target_of_image(
+            c, rq->create.image_digest ? rq->create.image_digest : rq->create.service->image.name,
+            rq->create.service);
     return target_of_container(c, rq->id);
 }
 
@@ -81,16 +83,17 @@ static void pull_is_done(void *arg, const struct zl_error *failed, const char *d
 {
     struct composite_pull *k = arg;
     struct composite *c = composite_of(k->call.rt);
-    const struct rt_request rq = { .kind = RT_PULL,
-                                   .pull = { .image = k->image, .policy = SPEC_PULL_NEVER } };
+    const struct rt_request rq = {
+        .kind = RT_PULL,
+        .pull = { .image = k->image, .digest = digest, .policy = SPEC_PULL_NEVER },
+    };
     struct zl_error err = { 0 };
-    (void)digest; /* the target's answer has it */
     k->wait = NULL;
     if (failed) {
         rt_call_fail(&k->call, failed);
         return;
     }
-    struct runtime *target = c->targets[target_of_image(c, k->image, NULL)];
+    struct runtime *target = c->targets[target_of_image(c, digest, NULL)];
     k->inner = target ? runtime_submit(target, &rq, target_is_ready, k) : NULL;
     if (k->inner)
         return;
@@ -110,7 +113,11 @@ static struct rt_call *composite_pull(struct composite *c, const struct rt_reque
     k->call.release = pull_release;
     k->image = strdup(rq->pull.image);
     const struct pull_wish wish = {
-        .reference = rq->pull.image, .policy = rq->pull.policy, .done = pull_is_done, .arg = k
+        .reference = rq->pull.image,
+        .digest = rq->pull.digest,
+        .policy = rq->pull.policy,
+        .done = pull_is_done,
+        .arg = k,
     };
     k->wait = k->image ? puller_pull(c->puller, &wish) : NULL;
     if (!k->wait) {

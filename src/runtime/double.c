@@ -128,7 +128,10 @@ static void tell_exits(int fd, short what, void *arg)
 static int do_pull(struct twin *t, const struct rt_request *rq, struct rt_answer *a)
 {
     (void)t;
-    (void)snprintf(a->pull.digest, sizeof a->pull.digest, "sha256:%s", rq->pull.image);
+    if (rq->pull.digest)
+        (void)snprintf(a->pull.digest, sizeof a->pull.digest, "%s", rq->pull.digest);
+    else
+        (void)snprintf(a->pull.digest, sizeof a->pull.digest, "sha256:%s", rq->pull.image);
     return 0;
 }
 

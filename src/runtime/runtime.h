@@ -46,11 +46,13 @@ struct rt_request {
     union {
         struct {
             const char *image;
+            const char *digest; /* the very manifest that it has to be; NULL: what image means */
             enum spec_pull policy;
         } pull;
         struct {
             const struct inst_label *label;
             const struct spec_service *service; /* read during submit only */
+            const char *image_digest;           /* likewise; NULL: what its image's name means */
             bool attach_first;                  /* start waits for the first attach client */
         } create;
         struct {

@@ -51,6 +51,26 @@ const struct spec_service *wish_service(const struct wish *d, const char *name,
     return NULL;
 }
 
+static const struct row_deployment *row_of(struct world *w, const char *deployment)
+{
+    const struct row_deployment *row = NULL;
+    for (size_t i = 0; i < w->out.commit; i++) /* about to be stored */
+        if (w->out.v[i].kind == EFF_PUT_DEPLOYMENT &&
+            strcmp(w->out.v[i].deployment.name, deployment) == 0)
+            row = &w->out.v[i].deployment;
+    const struct stored_deployment *stored = row ? NULL : store_deployment(&w->store, deployment);
+    return stored ? &stored->row : row;
+}
+
+uint64_t wish_hash(struct world *w, const char *deployment, const struct spec_service *s)
+{
+    const struct row_deployment *row = row_of(w, deployment);
+    for (size_t i = 0; row && i < row->n_services; i++)
+        if (strcmp(row->services[i].name, s->name) == 0)
+            return core_replica_hash(s, row->services[i].renewals);
+    return s->container_hash;
+}
+
 static bool same_edges(const struct spec_service *a, const struct spec_service *b)
 {
     if (a->n_depends != b->n_depends)
@@ -69,7 +89,8 @@ static struct service_wish carry_over(struct world *w, const struct wish *old,
     struct service_wish *was, now = { .since = w->mono_ms };
     const struct spec_service *before = old ? wish_service(old, s->name, &was) : NULL;
     if (!before || before->rtype != s->rtype || was->stopped ||
-        before->container_hash != s->container_hash || !same_edges(before, s))
+        before->container_hash != s->container_hash || s->image.pull == SPEC_PULL_ALWAYS ||
+        !same_edges(before, s))
         return now;
     now = *was;
     memset(now.slots, 0, sizeof now.slots);
@@ -81,7 +102,8 @@ void wish_health(struct world *w, struct container *c, bool any_version)
 {
     const struct spec_service *s =
         wish_service(wish_find(w->checks, c->deployment), c->service, NULL);
-    if (c->owner != OWNER_REPLICA || !s || (!any_version && s->container_hash != c->spec_hash))
+    if (c->owner != OWNER_REPLICA || !s ||
+        (!any_version && wish_hash(w, c->deployment, s) != c->spec_hash))
         return;
     if (c->checked == s->health.written)
         return;
@@ -151,7 +173,7 @@ void check_found(struct world *w, const struct container *c)
     const struct spec_service *s =
         wish_service(wish_find(w->checks, c->deployment), c->service, &mine);
     if (s && c->owner == OWNER_REPLICA && c->state == C_RUNNING &&
-        c->spec_hash == s->container_hash)
+        c->spec_hash == wish_hash(w, c->deployment, s))
         mine->created = true;
 }
 
@@ -299,6 +321,18 @@ static void check_pace(struct world *w, struct slot_history *h, const struct ins
     h->n_creates++;
 }
 
+/* Whatever its name means by now, one version has one image. */
+static void check_pin(struct world *w, struct service_wish *mine, const struct effect *e)
+{
+    const struct inst_label *l = &e->create.label;
+    const char *digest = e->create.image_digest ? e->create.image_digest : "";
+    if (mine->pin_hash == l->spec_hash && strcmp(mine->digest, digest) != 0)
+        violation(w, "%s/%s-%u is made of %s, and others of the same version of %s", l->deployment,
+                  l->service, l->index, digest, mine->digest);
+    mine->pin_hash = l->spec_hash;
+    (void)snprintf(mine->digest, sizeof mine->digest, "%s", digest);
+}
+
 static void check_create_replica(struct world *w, const struct effect *e)
 {
     const struct inst_label *l = &e->create.label;
@@ -315,8 +349,12 @@ static void check_create_replica(struct world *w, const struct effect *e)
         violation(w, "%s/%s-%u is made, but nobody wants it", l->deployment, l->service, l->index);
     if (l->index >= 1 && l->index < SLOTS_MAX)
         check_pace(w, &mine->slots[l->index], l);
-    if (l->spec_hash != s->container_hash)
+    if (!e->create.image_digest)
+        violation(w, "%s/%s-%u is made of an image that is not settled", l->deployment, l->service,
+                  l->index);
+    if (l->spec_hash != wish_hash(w, l->deployment, s))
         return;
+    check_pin(w, mine, e);
     check_edges(w, d, s, mine);
     mine->created = true;
 }
@@ -388,7 +426,7 @@ static void check_stop(struct world *w, const struct event *ev, const struct con
     if (!s || s->rtype != SPEC_SERVICE || stopped || s->on_panic == SPEC_PANIC_SHUTDOWN ||
         c->index > s->replicas || has_double(w, c))
         return;
-    if (c->spec_hash == s->container_hash) {
+    if (c->spec_hash == wish_hash(w, c->deployment, s)) {
         violation(w, "%s/%s-%u is stopped, though it is healthy and wanted", c->deployment,
                   c->service, c->index);
         return;

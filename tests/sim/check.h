@@ -25,6 +25,8 @@ struct service_wish {
     bool created;         /* something of the present version was made since the deploy */
     bool held[EDGES_MAX]; /* the dependency was seen in the asked condition */
     uint64_t since;       /* mono, of the deploy that brought this version */
+    uint64_t pin_hash;    /* of the version that digest is of; 0: nothing was made since */
+    char digest[WORDS_MAX];
     struct slot_history slots[SLOTS_MAX];
 };
 
@@ -55,6 +57,8 @@ void check_reset(struct checks *k);
 void violation(struct world *w, const char *fmt, ...) ZL_PRINTF(2, 3);
 
 struct wish *wish_find(struct checks *k, const char *deployment);
+/* The hash of replicas that are as this document of a deployment says. */
+uint64_t wish_hash(struct world *w, const char *deployment, const struct spec_service *s);
 const struct spec_service *wish_service(const struct wish *d, const char *name,
                                         struct service_wish **ret);
 void wish_health(struct world *w, struct container *c, bool any_version);

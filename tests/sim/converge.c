@@ -51,6 +51,16 @@ static bool may_end(const struct spec_service *s)
            s->on_panic != SPEC_PANIC_RESTART;
 }
 
+/* What the service's image means, as it is stored. */
+static const char *settled(const struct search *s)
+{
+    const struct stored_deployment *d = store_deployment(&s->w->store, s->wish->name);
+    for (size_t i = 0; d && i < d->row.n_services; i++)
+        if (strcmp(d->row.services[i].name, s->service->name) == 0)
+            return d->row.services[i].digest;
+    return "";
+}
+
 static bool look_at_replica(void *arg, const struct view_container *v)
 {
     struct search *s = arg;
@@ -71,11 +81,13 @@ static bool look_at_replica(void *arg, const struct view_container *v)
     if (v->ended && may_end(s->service))
         return true;
     if (v->state != INST_UP || v->health != HEALTH_HEALTHY ||
-        v->label.spec_hash != s->service->container_hash)
+        v->label.spec_hash != wish_hash(s->w, s->wish->name, s->service))
         return not_yet(s, "%s is %s, %s%s%s", v->name, inst_state_name(v->state),
                        health_state_name(v->health), v->ended ? ", ended: " : "", v->why);
     if (!c || c->state != C_RUNNING)
         return not_yet(s, "%s does not run in truth", v->name);
+    if (strcmp(c->digest, settled(s)) != 0)
+        return not_yet(s, "%s is of %s, not of %s", v->name, c->digest, settled(s));
     return true;
 }
 
@@ -94,6 +106,7 @@ static bool look_at_status(void *arg, const struct view_service *v)
 
 static bool service_converged(struct search *s, const struct wish *d, size_t index)
 {
+    s->wish = d;
     s->service = &d->spec->services[index];
     s->mine = &d->services[index];
     s->found = s->containers = 0;

@@ -43,6 +43,7 @@ static uint64_t container_hash(const struct spec_service *s)
 static uint64_t full_hash(const struct spec_service *s)
 {
     uint64_t h = mix(s->container_hash, &s->replicas, sizeof s->replicas);
+    h = mix(h, &s->image.pull, sizeof s->image.pull);
     h = mix(h, &s->health.interval_ms, sizeof s->health.interval_ms);
     h = mix(h, &s->restart, sizeof s->restart);
     h = mix(h, &s->on_panic, sizeof s->on_panic);

@@ -52,6 +52,10 @@ static bool something_odd_happens(struct world *w)
         world_log(w, "the clock jumps");
         return true;
     }
+    if (rng_one_in(&w->rng, 60)) {
+        world_move_tag(w);
+        return true;
+    }
     if (rng_one_in(&w->rng, 12)) {
         user_acts(w);
         return true;

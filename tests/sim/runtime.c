@@ -125,6 +125,8 @@ static struct container container_of(const struct effect *e)
         .retries = s->health.retries,
         .state = C_CREATED,
     };
+    (void)snprintf(c.digest, sizeof c.digest, "%s",
+                   e->create.image_digest ? e->create.image_digest : "");
     (void)snprintf(c.deployment, sizeof c.deployment, "%s", l->deployment);
     (void)snprintf(c.service, sizeof c.service, "%s", l->service);
     return c;
@@ -183,8 +185,11 @@ void runtime_begin(struct world *w, const struct effect *e)
         n->grace_ms = e->stop.grace_ms;
         n->signal = e->stop.signal;
     }
-    if (e->kind == EFF_PULL)
+    if (e->kind == EFF_PULL) {
         n->text = image_named(e->pull.image)->name;
+        n->policy = e->pull.policy;
+        (void)snprintf(n->digest, sizeof n->digest, "%s", e->pull.digest ? e->pull.digest : "");
+    }
 }
 
 static void answer(struct world *w, const struct item *rq, uint64_t delay, enum zl_err_kind err,
@@ -202,6 +207,7 @@ static void answer(struct world *w, const struct item *rq, uint64_t delay, enum 
         a->ok = err == ZL_OK;
         a->err = err;
         a->text = text;
+        memcpy(a->digest, rq->digest, sizeof a->digest);
     }
 }
 
@@ -245,9 +251,28 @@ static void misbehaves(struct world *w, struct container *c)
 
 /* ---- requests take effect ----------------------------------------------------------------- */
 
+/* What the name means by the policy; the local store follows. */
+static void resolve(struct world *w, struct item *rq)
+{
+    size_t i = (size_t)(image_named(rq->text) - images);
+    uint32_t *local = &w->tags.local[i];
+    if (rq->policy != SPEC_PULL_IF_NOT_PRESENT || !*local)
+        *local = w->tags.published[i] + 1;
+    (void)snprintf(rq->digest, sizeof rq->digest, "%s as of %u", rq->text, *local);
+}
+
+void world_move_tag(struct world *w)
+{
+    size_t i = rng_below(&w->rng, n_images);
+    w->tags.published[i]++;
+    world_log(w, "%s is pushed anew", images[i].name);
+}
+
 static void do_pull(struct world *w, struct item *rq)
 {
     bool there = image_named(rq->text)->pulls;
+    if (there && !rq->fails && !rq->digest[0])
+        resolve(w, rq);
     answer(w, rq, 0,
            rq->fails ? ZL_ERR_UNREACHABLE
            : there   ? ZL_OK
@@ -349,6 +374,7 @@ static void tell_answer(struct world *w, const struct item *it)
         ev.answer.failed = &err;
     }
     ev.answer.pid = it->request == EFF_START ? 100 : 0;
+    ev.answer.image_digest = it->ok && it->request == EFF_PULL ? it->digest : NULL;
     world_log(w, "%s of %llx: %s", effect_kind_name(it->request), (unsigned long long)it->id.v,
               it->ok ? "done" : it->text);
     struct container *c = world_container(w, it->id);

@@ -63,6 +63,10 @@ static void put_deployment(struct store *s, const struct effect *e)
         copy(d->service_names[i], sizeof d->service_names[i], row->services[i].name);
         d->services[i] = row->services[i];
         d->services[i].name = d->service_names[i];
+        copy(d->digests[i][0], WORDS_MAX, row->services[i].digest);
+        copy(d->digests[i][1], WORDS_MAX, row->services[i].previous_digest);
+        d->services[i].digest = d->digests[i][0];
+        d->services[i].previous_digest = d->digests[i][1];
     }
     d->row.services = d->services;
 }

@@ -55,6 +55,8 @@ static void pick_policies(struct rng *r, struct spec_service *s)
         s->on_panic = (enum spec_panic)rng_below(r, 3);
     if (rng_one_in(r, 10))
         s->network = SPEC_NET_HOST;
+    if (rng_one_in(r, 3))
+        s->image.pull = rng_one_in(r, 2) ? SPEC_PULL_ALWAYS : SPEC_PULL_NEWER;
     s->stop_grace_ms = 1000 + rng_below(r, 9000);
 }
 

@@ -115,10 +115,11 @@ static void log_step(const struct world *w, const struct event *ev)
         if (e->kind == EFF_EVENT)
             world_log(w, "     . %s: %s", e->event.type, e->event.text);
         else if (e->kind == EFF_CREATE)
-            world_log(w, "     + create op %llu inst %llx %s/%s-%u hash %llx",
+            world_log(w, "     + create op %llu inst %llx %s/%s-%u hash %llx of %s",
                       (unsigned long long)e->op, (unsigned long long)e->inst.v,
                       e->create.label.deployment, e->create.label.service, e->create.label.index,
-                      (unsigned long long)e->create.label.spec_hash);
+                      (unsigned long long)e->create.label.spec_hash,
+                      e->create.image_digest ? e->create.image_digest : "its name");
         else
             world_log(w, "     %s %s op %llu inst %llx", i < w->out.commit ? "=" : "+",
                       effect_kind_name(e->kind), (unsigned long long)e->op,
@@ -201,6 +202,7 @@ static bool tell_found(struct world *w, struct container *c)
     ev.found.id = c->id;
     ev.found.label = (struct inst_label){ c->owner, c->deployment, c->service,  "default",
                                           c->index, c->execution,  c->spec_hash };
+    ev.found.image_digest = c->digest[0] ? c->digest : NULL;
     ev.found.state = states[c->state];
     ev.found.pid = c->state == C_RUNNING ? 100 : 0;
     ev.found.started_wall_ms = c->started_wall_ms;

@@ -18,6 +18,7 @@ enum {
     ROWS_MAX = 160,
     NAMES_MAX = 64,
     WORDS_MAX = 32,
+    IMAGES_MAX = 16,
 };
 
 /* ---- images: how their containers behave -------------------------------------------------- */
@@ -36,6 +37,11 @@ extern const struct image images[];
 extern const size_t n_images;
 const struct image *image_named(const char *name);
 
+/* What tags mean, as the how-manieth push: at the registry, and in the local store (0: nothing). */
+struct tags {
+    uint32_t published[IMAGES_MAX], local[IMAGES_MAX];
+};
+
 /* ---- what exists -------------------------------------------------------------------------- */
 
 enum container_state { C_CREATED, C_RUNNING, C_EXITED, C_DEBRIS };
@@ -47,6 +53,7 @@ struct container {
     uint32_t index;
     uint64_t execution, spec_hash;
     const struct image *image;
+    char digest[WORDS_MAX]; /* what it was made from: "ok-1 as of 3"; "" by its name */
     uint64_t interval_ms;
     bool checked;
     enum container_state state;
@@ -70,6 +77,7 @@ struct stored_deployment {
     struct row_deployment row;
     char name[WORDS_MAX];
     char service_names[8][WORDS_MAX];
+    char digests[8][2][WORDS_MAX];
     struct row_service services[8];
 };
 struct stored_execution {
@@ -110,6 +118,8 @@ struct item {
     bool ok;    /* ITEM_ANSWER, ITEM_PROBE */
     enum zl_err_kind err;
     const char *text;
+    char digest[WORDS_MAX]; /* EFF_PULL: what is wanted; its ITEM_ANSWER: what was found */
+    enum spec_pull policy;
     uint64_t grace_ms;
     int signal;
     struct inst_exit exit;
@@ -143,6 +153,7 @@ struct world {
     size_t n_items;
     uint64_t orders;
     struct store store;
+    struct tags tags;
     struct checks *checks;
     size_t steps;
     uint64_t last_op_seen;
@@ -166,6 +177,8 @@ void world_start_agent(struct world *w);
 void world_reboot(struct world *w); /* the agent has to be dead */
 /* A container that core has not made, as a torn transaction or another agent might leave it. */
 void world_put_stray(struct world *w);
+/* Somebody pushes another image by a name. */
+void world_move_tag(struct world *w);
 /* Somebody removes a container by hand, while the agent is dead. */
 void world_lose_one(struct world *w);
 bool world_has_requests(const struct world *w); /* other than probes */

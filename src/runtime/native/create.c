@@ -38,8 +38,8 @@ static void making_done(struct making *m)
 static int find_image(struct making *m, struct zl_error *err)
 {
     const char *name = m->service->image.name;
-    if (image_find(m->n->images, name, &m->image, err) < 0)
-        return -1;
+    if (image_find(m->n->images, m->image_digest ? m->image_digest : name, &m->image, err) < 0)
+        return m->image_digest ? zl_wrap(err, "image '%s'", name) : -1;
     if (m->image->n_layers > PLAN_LOWER_MAX)
         return zl_fail(err, ZL_ERR_UNSUPPORTED,
                        "image '%s' has %zu layers; at most %d can be mounted", name,
@@ -324,6 +324,7 @@ struct rt_call *native_create(struct native *n, const struct rt_request *rq, rt_
         .n = n,
         .label = rq->create.label,
         .service = rq->create.service,
+        .image_digest = rq->create.image_digest,
         .run_fd = -1,
         .state_fd = -1,
         .log_fd = -1,

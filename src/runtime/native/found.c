@@ -175,6 +175,7 @@ static void tell(struct container *c, uint64_t deadline_ms)
     ev.found.kind = EV_FOUND;
     ev.found.found.id = c->id;
     ev.found.found.label = c->record.label;
+    ev.found.found.image_digest = c->record.image;
     ev.found.found.created_wall_ms = c->record.created_wall_ms;
     if (collect(c, deadline_ms, &state))
         describe_living(c, &state, &ev.found);

@@ -21,7 +21,8 @@ struct rt_call *native_pull(struct native *n, const struct rt_request *rq, rt_do
     struct native_call *k = native_call_new(n, NULL, rq, done, arg);
     if (!k)
         return NULL;
-    if (image_find(n->images, rq->pull.image, &image, &err) == 0) {
+    const char *wanted = rq->pull.digest ? rq->pull.digest : rq->pull.image;
+    if (image_find(n->images, wanted, &image, &err) == 0) {
         (void)snprintf(a.pull.digest, sizeof a.pull.digest, "%s", image->digest);
         rt_call_answer_soon(&k->call, &a);
         return &k->call;

@@ -75,11 +75,13 @@ static void name_module(struct guest_making *m, const struct image *image, unsig
     (void)snprintf(m->digest, sizeof m->digest, "%s", image->digest);
 }
 
-static int find_module(struct native *n, const char *name, struct image **ret, struct zl_error *err)
+/* digest NULL: the one that name means. */
+static int find_module(struct native *n, const char *name, const char *digest, struct image **ret,
+                       struct zl_error *err)
 {
     autoimage struct image *image = NULL;
-    if (image_find(n->images, name, &image, err) < 0)
-        return -1;
+    if (image_find(n->images, digest ? digest : name, &image, err) < 0)
+        return digest ? zl_wrap(err, "image '%s'", name) : -1;
     if (!image->wasm.digest[0])
         return zl_fail(err, ZL_ERR_INVALID, "image '%s' is a container's, not a WebAssembly module",
                        name);
@@ -125,7 +127,7 @@ struct rt_call *wasm_pull(struct native *n, const struct rt_request *rq, rt_done
         (void)zl_fail_errno(&err, "pull");
         return k ? native_call_refuse(k, &err) : NULL;
     }
-    if (find_module(n, rq->pull.image, &image, &err) < 0)
+    if (find_module(n, rq->pull.image, rq->pull.digest, &image, &err) < 0)
         return native_call_refuse(k, &err);
     /* With the settings that most services have; another variant is compiled at create. */
     name_module(m, image, n->wasm->config.disable_epochs ? 0 : WASM_VARIANT_TIMED);
@@ -401,7 +403,8 @@ struct rt_call *wasm_create(struct native *n, const struct rt_request *rq, rt_do
     }
     if (container_find(n, rq->id))
         (void)zl_fail(&err, ZL_ERR_EXISTS, "create: this container exists already");
-    else if (find_module(n, rq->create.service->image.name, &image, &err) == 0)
+    else if (find_module(n, rq->create.service->image.name, rq->create.image_digest, &image,
+                         &err) == 0)
         k->c = container_new(n, rq->id, &err);
     if (!k->c || !image)
         return native_call_refuse(k, &err);

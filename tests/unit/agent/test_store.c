@@ -85,8 +85,15 @@ static struct stored *load(struct store *s)
 }
 
 static struct spec some_spec = { .deployment = "shop", .text = "version: v1\n", .text_len = 12 };
-static const struct row_service services[] = { { "web", 7, false },
-                                               { "with \"quotes\"", 8, true } };
+static const struct row_service services[] = {
+    { .name = "web",
+      .created_ms = 7,
+      .digest = "sha256:1",
+      .previous_digest = "sha256:2",
+      .renewals = 3,
+      .renew = true },
+    { .name = "with \"quotes\"", .created_ms = 8, .stopped = true },
+};
 
 static struct effect put_deployment(void)
 {
@@ -150,6 +157,12 @@ static void what_was_committed_is_there_after_a_restart(void **state)
     assert_int_equal(st->deployments[0].n_services, 2);
     assert_false(st->deployments[0].services[0].stopped);
     assert_int_equal(st->deployments[0].services[0].created_ms, 7);
+    assert_string_equal(st->deployments[0].services[0].digest, "sha256:1");
+    assert_string_equal(st->deployments[0].services[0].previous_digest, "sha256:2");
+    assert_int_equal(st->deployments[0].services[0].renewals, 3);
+    assert_true(st->deployments[0].services[0].renew);
+    assert_string_equal(st->deployments[0].services[1].digest, "");
+    assert_false(st->deployments[0].services[1].renew);
     assert_string_equal(st->deployments[0].services[1].name, "with \"quotes\"");
     assert_true(st->deployments[0].services[1].stopped);
     assert_int_equal(st->deployments[0].services[1].created_ms, 8);

@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,6 +65,7 @@ static void make(struct rig *r, const struct effect *e)
                                  .execution = e->create.label.execution,
                                  .hash = e->create.label.spec_hash,
                                  .made_at = r->now.mono_ms };
+    copy(c->digest, sizeof c->digest, e->create.image_digest ? e->create.image_digest : "");
     copy(c->service, sizeof c->service, e->create.label.service);
     r->made[r->n_made++] = *c;
 }
@@ -73,8 +75,10 @@ static void note_request(struct rig *r, const struct effect *e)
     assert_true(r->n_open < RIG_MAX);
     struct rig_request *q = &r->open[r->n_open++];
     *q = (struct rig_request){ .op = e->op, .kind = e->kind, .id = e->inst };
-    if (e->kind == EFF_PULL)
+    if (e->kind == EFF_PULL) {
         copy(q->what, sizeof q->what, e->pull.image);
+        copy(q->digest, sizeof q->digest, e->pull.digest ? e->pull.digest : "");
+    }
     if (e->kind == EFF_CREATE)
         make(r, e);
     if (e->kind == EFF_PROBE)
@@ -150,6 +154,9 @@ static void answer(struct rig *r, size_t at, const char *failed)
             (void)zl_fail(&err, ZL_ERR_NOT_FOUND, "%s", failed);
         ev.answer.failed = failed ? &err : NULL;
         ev.answer.pid = 42;
+        if (q.kind == EFF_PULL && !q.digest[0])
+            (void)snprintf(q.digest, sizeof q.digest, "%.20s-%u", q.what, r->tag);
+        ev.answer.image_digest = q.kind == EFF_PULL && !failed ? q.digest : NULL;
         if (!failed)
             carried_out(r, &q);
     }

@@ -18,6 +18,7 @@ struct rig_container {
     char service[32];
     uint32_t index;
     uint64_t execution, hash, made_at;
+    char digest[32]; /* of its image; "": by its name */
     bool runs, ended;
 };
 
@@ -25,7 +26,8 @@ struct rig_request {
     uint64_t op;
     enum effect_kind kind;
     struct inst_id id;
-    char what[32]; /* image of a pull, service of a create or probe */
+    char what[32];   /* image of a pull, service of a create or probe */
+    char digest[32]; /* that a pull wants; "": whatever the tag means */
     int signal;
     uint64_t grace_ms;
 };
@@ -52,6 +54,7 @@ struct rig {
     size_t asked[EFF_KINDS]; /* requests so far */
     bool held[EFF_KINDS];    /* these are not answered by themselves */
     const char *missing;     /* an image that cannot be pulled */
+    unsigned tag;            /* pulls answer "<image>-<tag>" */
     const char *unstartable; /* a service whose start fails */
     const char *sick;        /* a service whose probes fail */
     const char *paused;      /* a service whose probes are postponed */

@@ -208,7 +208,7 @@ TEST(a_removal_that_had_begun_is_finished)
 
 TEST(a_stopped_service_is_not_started_by_a_new_agent) /* 107 */
 {
-    static const struct row_service stopped = { "web", 1, true };
+    static const struct row_service stopped = { .name = "web", .created_ms = 1, .stopped = true };
     struct rig *r = rig_new();
     struct spec_service s = doc_service("web", "i", 2);
     struct spec *spec = doc_new("shop", &s, 1);
