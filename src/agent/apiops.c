@@ -121,7 +121,7 @@ static int tag_image(void *agent, const char *reference, const char *name, struc
     autoimage struct image *image = NULL;
     if (image_find(images(agent), reference, &image, err) < 0)
         return -1;
-    return image_tag(images(agent), name, image->digest, err);
+    return image_tag(images(agent), name, image->digest, NULL, err);
 }
 
 static int prune_images(void *agent, bool all, bool plan, json_t **ret, struct zl_error *err)

@@ -101,6 +101,20 @@ static const struct walk_list registry_list = {
     .count_offset = IN_FILE(n_registries),
 };
 
+static const struct walk_field signature_fields[] = {
+    { "prefix", &type_text, offsetof(struct agent_signature, prefix), WALK_REQUIRED, NULL },
+    { "key_files", &type_texts, offsetof(struct agent_signature, key_files), 0, NULL },
+    { "unsigned", &type_bool, offsetof(struct agent_signature, is_unsigned), 0, NULL },
+    { 0 },
+};
+static const struct walk_shape signature_shape = { .noun = "a rule for signatures",
+                                                   .fields = signature_fields };
+static const struct walk_list signature_list = {
+    .shape = &signature_shape,
+    .item_size = sizeof(struct agent_signature),
+    .count_offset = IN_FILE(n_signatures),
+};
+
 static const struct walk_field file_fields[] = {
     { "version", &type_text, offsetof(struct file, version), WALK_REQUIRED, NULL },
     { "root_dir", &type_text, IN_FILE(root_dir), 0, NULL },
@@ -113,6 +127,7 @@ static const struct walk_field file_fields[] = {
     { "wasm_enable_epochs", &type_text, IN_FILE(wasm.enable_epochs_word), 0, NULL },
     { "log_level", &type_text, IN_FILE(log_level_word), 0, NULL },
     { "registries", &type_list, IN_FILE(registries), 0, &registry_list },
+    { "signatures", &type_list, IN_FILE(signatures), 0, &signature_list },
     { "pull_connect_timeout", &type_positive, IN_FILE(pull_connect_ms), 0, "E-RANGE" },
     { "pull_stall_timeout", &type_positive, IN_FILE(pull_stall_ms), 0, "E-RANGE" },
     { "pull_streams", &type_integer, IN_FILE(pull_streams), 0, &streams_integer },
@@ -149,6 +164,40 @@ static int decode_file(struct agent_config *c, const char *text, size_t len, con
     return diags.n_errors > 0 ? fail_with(&diags, err) : 0;
 }
 
+/* Read once, here: whoever may change agent.yml may change them, and neither counts before the next
+ * start. */
+static int read_key_files(struct agent_config *c, struct agent_signature *s, struct zl_error *err)
+{
+    s->keys = zl_arena_array(&c->memory, s->key_files.n, sizeof *s->keys);
+    for (size_t i = 0; s->keys && i < s->key_files.n; i++) {
+        zl_autobuf struct zl_buf text = ZL_BUF(FILE_MAX);
+        if (zl_read_file(AT_FDCWD, s->key_files.v[i], &text, err) < 0)
+            return zl_wrap(err, "the keys for '%s'", s->prefix);
+        s->keys[i] = zl_arena_strdup(&c->memory, text.len ? text.data : "");
+    }
+    return 0;
+}
+
+static int read_keys(struct agent_config *c, const char *path, struct zl_error *err)
+{
+    for (size_t i = 0; i < c->n_signatures; i++) {
+        struct agent_signature *s = &c->signatures[i];
+        size_t n = strlen(s->prefix);
+        if (!n || s->prefix[n - 1] == '/' || strstr(s->prefix, "://"))
+            return zl_fail(err, ZL_ERR_INVALID,
+                           "%s: signatures: '%s' is not the beginning of an image's name: write a "
+                           "registry, and perhaps a part of the repository behind it",
+                           path, s->prefix);
+        if (s->is_unsigned == (s->key_files.n > 0))
+            return zl_fail(err, ZL_ERR_INVALID,
+                           "%s: signatures: '%s' needs either key_files or `unsigned: true`", path,
+                           s->prefix);
+        if (read_key_files(c, s, err) < 0)
+            return zl_wrap(err, "%s", path);
+    }
+    return 0;
+}
+
 static int read_settings_file(struct agent_config *c, const char *named, struct zl_error *err)
 {
     const char *path = named ? named : DEFAULT_FILE;
@@ -170,10 +219,21 @@ static int read_settings_file(struct agent_config *c, const char *named, struct 
             *slot_of(c, &settings[i]) = *slot_of(&f.said, &settings[i]);
     c->registries = f.said.registries;
     c->n_registries = f.said.n_registries;
+    c->signatures = f.said.signatures;
+    c->n_signatures = f.said.n_signatures;
     c->pull_connect_ms = f.said.pull_connect_ms;
     c->pull_stall_ms = f.said.pull_stall_ms;
     c->pull_streams = f.said.pull_streams;
-    return 0;
+    return read_keys(c, path, err);
+}
+
+static json_t *signature_json(const struct agent_signature *s)
+{
+    json_t *keys = s->is_unsigned ? NULL : json_array();
+    for (size_t i = 0; keys && i < s->key_files.n; i++)
+        (void)json_array_append_new(keys, json_string(s->keys[i])); /* one less denies more */
+    return json_pack("{s:s, s:b, s:o*}", "prefix", s->prefix, "unsigned", s->is_unsigned, "keys",
+                     keys);
 }
 
 static json_t *registry_json(const struct agent_registry *r)
@@ -193,12 +253,16 @@ static json_int_t seconds(uint64_t ms)
 
 char *agent_config_order(const struct agent_config *c)
 {
-    json_t *o = json_object(), *list = json_array();
-    int rc = o && list ? 0 : -1;
+    json_t *o = json_object(), *list = json_array(), *signatures = json_array();
+    int rc = o && list && signatures ? 0 : -1;
     for (size_t i = 0; rc == 0 && i < c->n_registries; i++)
         rc = json_array_append_new(list, registry_json(&c->registries[i]));
+    for (size_t i = 0; rc == 0 && i < c->n_signatures; i++)
+        rc = json_array_append_new(signatures, signature_json(&c->signatures[i]));
     if (rc == 0)
         rc = json_object_set(o, "registries", list);
+    if (rc == 0)
+        rc = json_object_set(o, "signatures", signatures);
     if (rc == 0 && c->pull_connect_ms)
         rc = json_object_set_new(o, "connect_s", json_integer(seconds(c->pull_connect_ms)));
     if (rc == 0 && c->pull_stall_ms)
@@ -207,6 +271,7 @@ char *agent_config_order(const struct agent_config *c)
         rc = json_object_set_new(o, "streams", json_integer(c->pull_streams));
     char *text = rc == 0 ? json_dumps(o, JSON_COMPACT) : NULL;
     json_decref(list);
+    json_decref(signatures);
     json_decref(o);
     return text;
 }

@@ -11,6 +11,9 @@
  *       - host: registry.example.net:5000
  *         ca_file: /etc/ssl/our-ca.pem
  *         mirrors: ["cache.example.net"]
+ *     signatures:
+ *       - prefix: registry.example.net:5000/team
+ *         key_files: [/etc/zlayer/team.pub]
  */
 #ifndef ZL_AGENT_CONFIG_H
 #define ZL_AGENT_CONFIG_H
@@ -30,6 +33,13 @@ struct agent_registry { /* one of `registries` in agent.yml */
     struct spec_strings mirrors;
 };
 
+struct agent_signature { /* one of `signatures`: which images have to be signed, and by whom */
+    const char *prefix;  /* "registry.example.net/team"; "*": all */
+    struct spec_strings key_files; /* PEM; one of them has to fit */
+    const char **keys;             /* their contents, read with the settings */
+    bool is_unsigned;              /* no signature is asked for */
+};
+
 struct agent_config {
     const char *root_dir, *run_dir; /* absolute */
     const char *socket;             /* NULL in the source of it all: <run_dir>/zlayer.sock */
@@ -42,6 +52,8 @@ struct agent_config {
     } wasm;
     const struct agent_registry *registries;
     size_t n_registries;
+    struct agent_signature *signatures;
+    size_t n_signatures;
     uint64_t pull_stall_ms, pull_connect_ms; /* 0: zlayer-fetch's own */
     uint16_t pull_streams;
     const char *log_level_word;
@@ -57,8 +69,7 @@ struct agent_config {
  */
 int agent_config_read(int argc, char **argv, struct agent_config *ret, struct zl_error *err);
 void agent_config_done(struct agent_config *c);
-/* What of it every order to zlayer-fetch says (src/fetch/order.h): a JSON object, allocated. NULL:
- * no memory. */
+/* What the puller is told (runtime/puller.h): a JSON object, allocated. NULL: no memory. */
 char *agent_config_order(const struct agent_config *c);
 /* The usage text, on stdout. */
 void agent_config_help(void);

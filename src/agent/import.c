@@ -62,13 +62,14 @@ static void on_line(void *arg, const char *line)
     i->progress(i->arg, line);
 }
 
-static void on_imported(void *arg, const struct zl_error *failed, const char *digest)
+static void on_imported(void *arg, const struct zl_error *failed, const struct fetch_end *end)
 {
     struct import *i = arg;
     struct zl_error err = failed ? *failed : (struct zl_error){ 0 };
     i->fetch = NULL; /* it frees itself */
     if (!failed)
-        (void)image_tag(i->a->images, i->reference, digest, &err); /* err says how it went */
+        (void)image_tag(i->a->images, i->reference, end->digest, NULL,
+                        &err); /* err says how it went */
     if (err.kind != ZL_OK)
         (void)zl_wrap(&err, "import '%s'", i->reference);
     finish(i, &err);
@@ -165,7 +166,7 @@ static void on_loaded(void *arg, const char *line)
         (void)snprintf(made, sizeof made, "imported-%.12s", l.digest + strlen("sha256:"));
         l.reference = made;
     }
-    if (image_tag(i->a->images, l.reference, l.digest, &i->failed) < 0)
+    if (image_tag(i->a->images, l.reference, l.digest, NULL, &i->failed) < 0)
         return;
     json_t *v = json_pack("{s:s, s:s, s:s}", "status", "loaded", "digest", l.digest, "reference",
                           l.reference);
@@ -177,11 +178,11 @@ static void on_loaded(void *arg, const char *line)
     }
 }
 
-static void on_task_end(void *arg, const struct zl_error *failed, const char *digest)
+static void on_task_end(void *arg, const struct zl_error *failed, const struct fetch_end *end)
 {
     struct import *i = arg;
     const struct zl_error own = i->failed;
-    (void)digest;
+    (void)end;
     i->fetch = NULL; /* it frees itself */
     finish(i, failed ? failed : &own);
 }
@@ -289,10 +290,10 @@ static void no_line(void *arg, const char *line)
     (void)line; /* a login makes no progress */
 }
 
-static void on_login(void *arg, const struct zl_error *failed, const char *digest)
+static void on_login(void *arg, const struct zl_error *failed, const struct fetch_end *end)
 {
     struct import *i = arg;
-    (void)digest;
+    (void)end;
     i->fetch = NULL; /* it frees itself */
     finish(i, failed);
 }
@@ -321,7 +322,7 @@ void login_begin(struct agent *a, const char *registry, const char *login, api_d
         event_active(i->refused, EV_TIMEOUT, 0);
 }
 
-static void on_pushed(void *arg, const struct zl_error *failed, const char *digest)
+static void on_pushed(void *arg, const struct zl_error *failed, const struct fetch_end *end)
 {
     struct import *i = arg;
     struct zl_error err = failed ? *failed : (struct zl_error){ 0 };
@@ -330,7 +331,7 @@ static void on_pushed(void *arg, const struct zl_error *failed, const char *dige
     if (failed) {
         (void)zl_wrap(&err, "push '%s'", i->reference);
     } else { /* a digest needs no escapes */
-        (void)snprintf(line, sizeof line, "{\"status\":\"stored\",\"digest\":\"%s\"}", digest);
+        (void)snprintf(line, sizeof line, "{\"status\":\"stored\",\"digest\":\"%s\"}", end->digest);
         i->progress(i->arg, line);
     }
     finish(i, &err);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/imageref.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,13 +30,37 @@ static void copy_lower(char *out, const char *s, size_t n)
     out[n] = '\0';
 }
 
+/* ":" digits, of n bytes, or nothing. */
+static bool is_port(const char *s, size_t n)
+{
+    size_t digits = n ? strspn(s + 1, DIGITS) : 0;
+    return n == 0 || (s[0] == ':' && digits && digits <= 5 && 1 + digits == n);
+}
+
+/* "[" an IPv6 address "]" [":" digits], of n bytes, into out, the address as RFC 5952 writes it. */
+static bool take_ipv6_domain(char out[256], const char *s, size_t n)
+{
+    char text[INET6_ADDRSTRLEN], canonical[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+    const char *end = memchr(s, ']', n);
+    size_t length = end ? (size_t)(end - s) - 1 : 0;
+    if (s[0] != '[' || !length || length >= sizeof text)
+        return false;
+    memcpy(text, s + 1, length);
+    text[length] = '\0';
+    if (inet_pton(AF_INET6, text, &address) != 1 || !is_port(end + 1, n - length - 2) ||
+        !inet_ntop(AF_INET6, &address, canonical, sizeof canonical))
+        return false;
+    (void)snprintf(out, 256, "[%s]%.*s", canonical, (int)(n - length - 2), end + 1); /* fits */
+    return true;
+}
+
 /* label ("." label)* [":" digits], of n bytes; no label begins or ends with '-'. */
 static bool is_domain(const char *s, size_t n)
 {
     size_t host = strcspn(s, ":");
-    if (host < n) { /* a port */
-        size_t digits = strspn(s + host + 1, DIGITS);
-        if (!digits || digits > 5 || host + 1 + digits != n)
+    if (host < n) {
+        if (!is_port(s + host, n - host))
             return false;
         n = host;
     }
@@ -136,9 +161,11 @@ static int take_name(struct zl_imageref *r, const char *s, size_t n, const char 
     const char *slash = memchr(s, '/', n);
     size_t domain = slash ? (size_t)(slash - s) : 0;
     if (domain && looks_like_registry(s, domain)) {
-        if (domain >= sizeof r->registry || !is_domain(s, domain))
-            return refuse(why, "the registry is not a host name with an optional port");
-        copy_lower(r->registry, s, domain);
+        if (domain < sizeof r->registry && is_domain(s, domain))
+            copy_lower(r->registry, s, domain);
+        else if (!take_ipv6_domain(r->registry, s, domain))
+            return refuse(why, "the registry is not a host name, or an IPv6 address in brackets, "
+                               "with an optional port");
         r->qualified = true;
         s += domain + 1;
         n -= domain + 1;

@@ -94,6 +94,11 @@ static bool parse_options(int argc, char **argv, struct options *o)
     return true;
 }
 
+struct outcome {                /* of a command; "": not of this one */
+    char digest[DIGEST_SIZE];   /* of the manifest */
+    char resolved[DIGEST_SIZE]; /* of a pull: what the reference means */
+};
+
 /* import_fn: the only image. */
 static int keep_digest(void *arg, const char *digest, const char *const *names,
                        struct zl_error *err)
@@ -116,7 +121,7 @@ static int open_work(const char *root, enum confine_role role, const struct crew
     return fd < 0 || work_open(fd, crew, ret, err) < 0 ? -1 : confine_role(role, err);
 }
 
-static int import(const struct options *o, const char *source_text, char digest[DIGEST_SIZE],
+static int import(const struct options *o, const char *source_text, struct outcome *ret,
                   struct zl_error *err)
 {
     ZL_CLEANUP(crew_end) struct crew crew = CREW_NONE;
@@ -125,7 +130,7 @@ static int import(const struct options *o, const char *source_text, char digest[
     if (crew_start(&crew, err) < 0 || source_open(source_text, &source, err) < 0 ||
         open_work(o->root, CONFINE_KEEPER, &crew, &work, err) < 0)
         return -1;
-    return import_source(&work, &source, false, keep_digest, digest, err) < 0
+    return import_source(&work, &source, false, keep_digest, ret->digest, err) < 0
                ? work_fail(&work, err)
                : 0;
 }
@@ -169,7 +174,7 @@ static int start_pull(const struct options *o, struct crew *crew, struct talk *t
     return crew_start(crew, err) < 0 ? -1 : talk_open(o, "pull", t, err);
 }
 
-static int pull(const struct options *o, const char *unused, char digest[DIGEST_SIZE],
+static int pull(const struct options *o, const char *unused, struct outcome *ret,
                 struct zl_error *err)
 {
     struct pulled pulled;
@@ -181,11 +186,12 @@ static int pull(const struct options *o, const char *unused, char digest[DIGEST_
         open_work(o->root, CONFINE_TALKER, &crew, &work, err) < 0 ||
         pull_image(&work, &t.registry, &t.order, &t.ref, &pulled, err) < 0)
         return work_fail(&work, err);
-    memcpy(digest, pulled.digest, DIGEST_SIZE);
+    memcpy(ret->digest, pulled.digest, DIGEST_SIZE);
+    memcpy(ret->resolved, pulled.resolved, DIGEST_SIZE);
     return 0;
 }
 
-static int push(const struct options *o, const char *unused, char digest[DIGEST_SIZE],
+static int push(const struct options *o, const char *unused, struct outcome *ret,
                 struct zl_error *err)
 {
     ZL_CLEANUP(crew_end) struct crew crew = CREW_NONE;
@@ -199,17 +205,17 @@ static int push(const struct options *o, const char *unused, char digest[DIGEST_
     if (open_work(o->root, CONFINE_TALKER, &crew, &work, err) < 0 ||
         push_image(&work.store, &t.registry, &t.ref, t.order.have, err) < 0)
         return -1;
-    (void)snprintf(digest, DIGEST_SIZE, "%s", t.order.have); /* checked: fits */
+    (void)snprintf(ret->digest, DIGEST_SIZE, "%s", t.order.have); /* checked: fits */
     return 0;
 }
 
 /* Whether the credentials of the order open the registry of the reference. */
-static int login(const struct options *o, const char *unused, char digest[DIGEST_SIZE],
+static int login(const struct options *o, const char *unused, struct outcome *ret,
                  struct zl_error *err)
 {
     ZL_CLEANUP(talk_close) struct talk t = { .http = NULL };
     (void)unused;
-    digest[0] = '\0';
+    (void)ret;
     if (talk_open(o, "pull", &t, err) < 0 ||
         confine_view(o->root, CONFINE_STORE_AND_RESOLVER, err) < 0 ||
         confine_role(CONFINE_TALKER, err) < 0)
@@ -237,7 +243,7 @@ static int tell_image(void *arg, const char *digest, const char *const *names, s
 }
 
 /* All images of an archive, which brings their names. */
-static int load(const struct options *o, const char *source_text, char digest[DIGEST_SIZE],
+static int load(const struct options *o, const char *source_text, struct outcome *ret,
                 struct zl_error *err)
 {
     ZL_CLEANUP(crew_end) struct crew crew = CREW_NONE;
@@ -246,12 +252,13 @@ static int load(const struct options *o, const char *source_text, char digest[DI
     if (crew_start(&crew, err) < 0 || source_open(source_text, &source, err) < 0 ||
         open_work(o->root, CONFINE_KEEPER, &crew, &work, err) < 0)
         return -1;
-    return import_source(&work, &source, true, tell_image, digest, err) < 0 ? work_fail(&work, err)
-                                                                            : 0;
+    return import_source(&work, &source, true, tell_image, ret->digest, err) < 0
+               ? work_fail(&work, err)
+               : 0;
 }
 
 /* The archive goes to descriptor 3, which the agent gave. */
-static int save(const struct options *o, const char *unused, char digest[DIGEST_SIZE],
+static int save(const struct options *o, const char *unused, struct outcome *ret,
                 struct zl_error *err)
 {
     zl_autojson struct zl_json doc = { 0 };
@@ -259,7 +266,7 @@ static int save(const struct options *o, const char *unused, char digest[DIGEST_
     ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
     struct ordered order;
     (void)unused;
-    digest[0] = '\0';
+    (void)ret;
     if (crew_start(&crew, err) < 0 || open_work(o->root, CONFINE_KEEPER, &crew, &work, err) < 0 ||
         ordered_read(STDIN_FILENO, &doc, &order, err) < 0)
         return -1;
@@ -267,7 +274,7 @@ static int save(const struct options *o, const char *unused, char digest[DIGEST_
 }
 
 /* Says of each image whether it is whole; one that is not does not stop the others. */
-static int verify(const struct options *o, const char *unused, char digest[DIGEST_SIZE],
+static int verify(const struct options *o, const char *unused, struct outcome *ret,
                   struct zl_error *err)
 {
     zl_autojson struct zl_json doc = { 0 };
@@ -276,7 +283,7 @@ static int verify(const struct options *o, const char *unused, char digest[DIGES
     struct ordered order;
     size_t bad = 0;
     (void)unused;
-    digest[0] = '\0';
+    (void)ret;
     if (crew_start(&crew, err) < 0 || open_work(o->root, CONFINE_KEEPER, &crew, &work, err) < 0 ||
         ordered_read(STDIN_FILENO, &doc, &order, err) < 0)
         return -1;
@@ -296,8 +303,7 @@ static const struct command {
     const char *name;
     int n_args;
     bool needs_reference;
-    int (*run)(const struct options *o, const char *arg, char digest[DIGEST_SIZE],
-               struct zl_error *err);
+    int (*run)(const struct options *o, const char *arg, struct outcome *ret, struct zl_error *err);
 } commands[] = {
     { "import", 1, true, import },  { "pull", 0, true, pull },  { "push", 0, true, push },
     { "login", 0, true, login },    { "load", 1, false, load }, { "save", 0, false, save },
@@ -317,15 +323,18 @@ static const struct command *find_command(int n, char **words)
 static int run(const struct options *o, const struct command *c, const char *arg,
                struct zl_error *err)
 {
-    char reference[ZL_IMAGEREF_MAX], digest[DIGEST_SIZE];
+    char reference[ZL_IMAGEREF_MAX];
+    struct outcome done = { "", "" };
     const char *why;
     reference[0] = '\0';
     if (o->reference && zl_imageref_normalize(o->reference, reference, &why) < 0)
         return zl_fail(err, ZL_ERR_INVALID, "'%s' is not an image reference: %s", o->reference,
                        why);
-    if (c->run(o, arg, digest, err) < 0) /* and its work is closed: see below */
+    if (c->run(o, arg, &done, err) < 0) /* and its work is closed: see below */
         return -1;
-    progress_done(digest, reference); /* whoever reads it may collect garbage at once */
+    progress_done(done.digest, reference,
+                  done.resolved[0] ? done.resolved
+                                   : NULL); /* whoever reads it may collect garbage at once */
     return 0;
 }
 

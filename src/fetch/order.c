@@ -35,7 +35,9 @@ static const struct zl_element registry_element = { sizeof(struct order_registry
 static const struct zl_field order_fields[] = {
     { "login",      decode_login,   0, 0, login_fields },
     { "platform",   zl_json_string, offsetof(struct order, platform),   0, NULL },
+    { "keys",       zl_json_strs,   offsetof(struct order, keys),       0, NULL },
     { "have",       zl_json_string, offsetof(struct order, have),       0, NULL },
+    { "have_of",    zl_json_string, offsetof(struct order, have_of),    0, NULL },
     { "registries", zl_json_list,   offsetof(struct order, registries), 0, &registry_element },
     { "connect_s",  zl_json_u32,    offsetof(struct order, connect_s),  0, NULL },
     { "stall_s",    zl_json_u32,    offsetof(struct order, stall_s),    0, NULL },

@@ -21,7 +21,9 @@ struct order {
         const char *username, *password, *identity_token, *registry_token;
     } login;
     const char *platform; /* "linux/arm/v7"; NULL: this machine */
-    const char *have;     /* pull: the digest that is there; push: the manifest to be pushed */
+    struct zl_strs keys;  /* PEM: by one of them the image has to be signed; none: by nobody */
+    const char *have;     /* pull: the manifest that is there; push: the one to be pushed */
+    const char *have_of;  /* pull: what the reference meant then; while it is that, have will do */
     struct {
         struct order_registry *v;
         size_t n;

@@ -43,9 +43,10 @@ void progress_verified(const char *digest, const char *reference, const char *da
                   reference, "damage", damage));
 }
 
-void progress_done(const char *digest, const char *reference)
+void progress_done(const char *digest, const char *reference, const char *resolved)
 {
-    say(json_pack("{s:s, s:s, s:s}", "status", "done", "digest", digest, "reference", reference));
+    say(json_pack("{s:s, s:s, s:s, s:s*}", "status", "done", "digest", digest, "reference",
+                  reference, "resolved", resolved));
 }
 
 void progress_error(const struct zl_error *cause)

@@ -5,7 +5,8 @@
  *   {"status":"image","digest":"sha256:…","reference":"…"}   one of several is in the store; the
  *                                                            reference is null when it has none
  *   {"status":"verified","digest":"sha256:…","reference":"…","damage":null}
- *   {"status":"done","digest":"sha256:…","reference":"…"}            the last line, exit 0
+ *   {"status":"done","digest":"sha256:…","reference":"…","resolved":"sha256:…"}   the last line,
+ *                     exit 0; resolved, of a pull, is what the reference means: perhaps an index
  *   {"status":"error","kind":"invalid","message":"…"}                the last line, exit 1
  * When nobody reads any more, SIGPIPE ends the program; what it leaves, the next one removes.
  */
@@ -26,7 +27,8 @@ void progress_layer(struct progress *p, uint64_t more);
 void progress_image(const char *digest, const char *reference);
 /* damage: what is wrong with it; NULL: nothing. */
 void progress_verified(const char *digest, const char *reference, const char *damage);
-void progress_done(const char *digest, const char *reference);
+/* resolved NULL: not said. */
+void progress_done(const char *digest, const char *reference, const char *resolved);
 void progress_error(const struct zl_error *cause);
 
 #endif

@@ -20,6 +20,8 @@
 #include "fetch/parallel.h"
 #include "fetch/platform.h"
 #include "fetch/progress.h"
+#include "fetch/signature.h"
+#include "image/signed.h"
 #include "image/wasm.h"
 
 enum { TURN_MS = 100, NESTED_MAX = 3 };
@@ -36,7 +38,9 @@ struct pull {
     struct registry *registry;
     const struct order *order;
     struct platform platform;
-    char digest[DIGEST_SIZE];
+    char resolved[DIGEST_SIZE]; /* what the reference means: of the manifest, or of an index */
+    char digest[DIGEST_SIZE];   /* of the manifest */
+    const char *signer;         /* one of the order's keys; NULL: none was asked for */
     struct zl_buf manifest_text, config_text;
     struct zl_json manifest_doc, config_doc;
     struct oci_manifest manifest;
@@ -98,6 +102,7 @@ static int get_manifest(struct pull *p, const char *reference, struct zl_error *
     char type[128];
     if (registry_manifest(p->registry, reference, &p->manifest_text, p->digest, type, err) < 0)
         return -1;
+    memcpy(p->resolved, p->digest, sizeof p->resolved);
     for (int depth = 0; is_index(type); depth++) {
         if (depth == NESTED_MAX)
             return zl_fail(err, ZL_ERR_INVALID, "it nests indexes too deep");
@@ -327,6 +332,14 @@ static int get_layers(struct pull *p, struct zl_error *err)
 
 /* ---- into the store -------------------------------------------------------------------------- */
 
+static int note_signer(const struct pull *p, struct zl_error *err)
+{
+    char key[SIGNED_KEY_SIZE];
+    if (signed_key_body(p->signer, key, err) < 0)
+        return -1;
+    return signed_note(&p->work->store, p->digest, key, err);
+}
+
 static int commit(struct pull *p, struct zl_error *err)
 {
     uint32_t numbers[OCI_LAYERS_MAX];
@@ -338,12 +351,28 @@ static int commit(struct pull *p, struct zl_error *err)
         return -1;
     for (size_t i = 0; i < n; i++)
         numbers[i] = p->layers[i].number;
-    return layout_write_layers(&p->work->store, p->digest, numbers, n, err);
+    if (layout_write_layers(&p->work->store, p->digest, numbers, n, err) < 0)
+        return -1;
+    return p->signer ? note_signer(p, err) : 0;
+}
+
+/* Before anything else of it is looked at. Who signs an index signs all that it lists. */
+static int check_signature(struct pull *p, struct zl_error *err)
+{
+    const char *const digests[] = { p->resolved, p->digest };
+    size_t n = strcmp(p->resolved, p->digest) == 0 ? 1 : 2;
+    if (!p->order->keys.n)
+        return 0;
+    if (signature_check(p->registry, &p->order->keys, digests, n, &p->signer, err) < 0)
+        return zl_wrap(err, "E-IMAGE-SIGNATURE");
+    return 0;
 }
 
 static int pull_all(struct pull *p, const char *reference, struct zl_error *err)
 {
     if (get_manifest(p, reference, err) < 0)
+        return -1;
+    if (check_signature(p, err) < 0)
         return -1;
     if (get_config(p, err) < 0)
         return -1;
@@ -358,12 +387,30 @@ static int parse_platform(struct pull *p, char *text, struct zl_error *err)
     return text ? platform_parse(text, &p->platform, err) : 0;
 }
 
+/* One question (HEAD) instead of the documents. 1: order->have is it; 0: it is not, or nobody could
+ * say; -1: the registry is not reached, and will not be for what would follow. */
+static int is_still_it(struct registry *r, const struct order *order, const char *reference,
+                       struct pulled *ret, struct zl_error *err)
+{
+    if (!order->have || !order->have_of)
+        return 0;
+    if (registry_manifest_digest(r, reference, ret->resolved, err) < 0)
+        return err->kind == ZL_ERR_UNREACHABLE ? -1 : 0;
+    if (strcmp(ret->resolved, order->have_of) != 0)
+        return 0;
+    (void)snprintf(ret->digest, sizeof ret->digest, "%s", order->have);
+    return 1;
+}
+
 int pull_image(struct work *w, struct registry *r, const struct order *order,
                const struct zl_imageref *ref, struct pulled *ret, struct zl_error *err)
 {
     ZL_CLEANUP(pull_freep) struct pull *p = calloc(1, sizeof *p);
     zl_autofree char *platform = order->platform ? strdup(order->platform) : NULL;
     const char *reference = ref->digest[0] ? ref->digest : ref->tag;
+    int rc = is_still_it(r, order, reference, ret, err);
+    if (rc != 0)
+        return rc > 0 ? 0 : -1;
     if (!p || (order->platform && !platform))
         return zl_fail_errno(err, "pull");
     p->work = w;
@@ -374,6 +421,6 @@ int pull_image(struct work *w, struct registry *r, const struct order *order,
     if (!p->layers || parse_platform(p, platform, err) < 0 || pull_all(p, reference, err) < 0)
         return -1;
     memcpy(ret->digest, p->digest, DIGEST_SIZE);
-    ret->is_same = order->have && strcmp(order->have, p->digest) == 0;
+    memcpy(ret->resolved, p->resolved, DIGEST_SIZE);
     return 0;
 }

@@ -8,8 +8,8 @@
 #include "fetch/work.h"
 
 struct pulled {
-    char digest[DIGEST_SIZE]; /* of the manifest that is in the store now */
-    bool is_same;             /* order->have is it still: nothing was done */
+    char digest[DIGEST_SIZE];   /* of the manifest that is in the store now */
+    char resolved[DIGEST_SIZE]; /* what the reference means: it, or an index that lists it */
 };
 
 /* ref's registry is r's. The index is not touched: naming the image is the agent's. */

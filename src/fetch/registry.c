@@ -57,7 +57,8 @@ static int add_endpoint(struct registry *r, const struct order *order, const cha
     memcpy(e->prefix, host + n, rest);
     const struct order_registry *s = settings_of(order, e->host);
     bool insecure = s && s->insecure;
-    e->may_plain = http || insecure || is_local(e->host);
+    /* Whoever gives certificates for it knows that it speaks TLS. */
+    e->may_plain = http || insecure || (is_local(e->host) && !(s && s->ca_pem));
     e->plain = http;
     e->auth.scope = r->scope;
     e->auth.ca_pem = s ? s->ca_pem : NULL;

@@ -139,6 +139,27 @@ static int sweep_list(struct sweep *w, const char *name, struct zl_error *err)
     return is_needed_blob(w->needed, name) ? 0 : remove_file(w, w->s->layout.of, name, err);
 }
 
+static int sweep_note(struct sweep *w, const char *name, struct zl_error *err)
+{
+    int rc = 0;
+    if (is_needed_blob(w->needed, name))
+        return 0;
+    zl_autoclose int dir = zl_mkdir_p(w->s->layout.images, LAYOUT_SIGNED, 0700, err);
+    if (dir >= 0)
+        rc = remove_file(w, dir, name, err);
+    return dir < 0 ? -1 : rc;
+}
+
+/* Notes of who signed what; there is no folder where nothing has to be signed. */
+static int sweep_notes(struct sweep *w, struct zl_error *err)
+{
+    zl_autoclose int dir =
+        openat(w->s->layout.images, LAYOUT_SIGNED, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return errno == ENOENT ? 0 : zl_fail_errno(err, "open images/" LAYOUT_SIGNED);
+    return each_name(dir, sweep_note, w, err);
+}
+
 static int sweep_blob(struct sweep *w, const char *name, struct zl_error *err)
 {
     if (is_needed_blob(w->needed, name))
@@ -221,7 +242,7 @@ int image_collect(struct image_store *s, const struct oci_index *index,
     if (find_needed(s, index, &needed, err) < 0)
         return zl_wrap(err, "collect garbage");
     struct sweep w = { s, &needed, how, freed };
-    if (each_name(s->layout.of, sweep_list, &w, err) < 0 ||
+    if (each_name(s->layout.of, sweep_list, &w, err) < 0 || sweep_notes(&w, err) < 0 ||
         layout_each_layer(&s->layout, sweep_layer, &w, err) < 0 ||
         each_name(s->layout.layers, sweep_leftover, &w, err) < 0 ||
         each_name(s->layout.partial, how->partial ? sweep_partial : sweep_left_partial, &w, err) <

@@ -37,15 +37,26 @@ static bool has_name(const json_t *entry, const char *normalized)
     return name && strcmp(name, normalized) == 0;
 }
 
-/* Whether this name means this manifest already. */
-static bool is_named(const json_t *manifests, const char *normalized, const char *digest)
+/* NULL: it is not known. */
+static const char *resolved_in(const json_t *entry)
+{
+    return json_string_value(
+        json_object_get(json_object_get(entry, "annotations"), IMAGE_RESOLVED));
+}
+
+/* Whether this name means this manifest already, for this reason. */
+static bool is_named(const json_t *manifests, const char *normalized, const char *digest,
+                     const char *resolved)
 {
     size_t i;
     const json_t *entry;
     json_array_foreach(manifests, i, entry)
     {
-        if (has_name(entry, normalized))
-            return strcmp(digest_in(entry), digest) == 0;
+        if (!has_name(entry, normalized))
+            continue;
+        const char *known = resolved_in(entry);
+        return strcmp(digest_in(entry), digest) == 0 &&
+               strcmp(known ? known : "", resolved ? resolved : "") == 0;
     }
     return false;
 }
@@ -118,7 +129,7 @@ static int check_stored(struct image_store *s, const char *digest, uint64_t *siz
 }
 
 int image_tag(struct image_store *s, const char *reference, const char *digest,
-              struct zl_error *err)
+              const char *resolved, struct zl_error *err)
 {
     char name[ZL_IMAGEREF_MAX];
     uint64_t size = 0;
@@ -132,12 +143,13 @@ int image_tag(struct image_store *s, const char *reference, const char *digest,
         return zl_wrap(err, "tag '%s'", reference);
 
     json_t *manifests = json_object_get(doc.root, "manifests");
-    if (is_named(manifests, name, digest))
+    if (is_named(manifests, name, digest, resolved))
         return 0;
     unname(manifests, name);
     drop_unnamed(manifests, digest);
-    json_t *entry = json_pack("{s:s, s:s, s:I, s:{s:s}}", "mediaType", OCI_MANIFEST_TYPE, "digest",
-                              digest, "size", (json_int_t)size, "annotations", OCI_REF_NAME, name);
+    json_t *entry = json_pack("{s:s, s:s, s:I, s:{s:s, s:s*}}", "mediaType", OCI_MANIFEST_TYPE,
+                              "digest", digest, "size", (json_int_t)size, "annotations",
+                              OCI_REF_NAME, name, IMAGE_RESOLVED, resolved);
     if (!entry || json_array_append_new(manifests, entry) < 0)
         return zl_fail(err, ZL_ERR_SYSTEM, "tag '%s': out of memory", reference);
     return write_index(s, doc.root, err);

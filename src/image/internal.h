@@ -8,6 +8,8 @@
 #include "image/layout.h"
 #include "image/store.h"
 
+#define IMAGE_RESOLVED "zlayer.resolved" /* annotation: what the registry means by the name */
+
 struct image_store {
     struct layout layout;
     /* What was found last, good as long as the index is the same file: one start asks several

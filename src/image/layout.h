@@ -6,6 +6,7 @@
  *   images/oci-layout, images/index.json     the image layout; the index names manifests
  *   images/blobs/sha256/<hex>                manifests, configs, layers as they came
  *   images/partial/<hex>                     the beginning of a blob; flock: of who writes it
+ *   images/signed/<hex>                      by whom manifest <hex> is signed (signed.h)
  *   images/lock                              flock: whoever changes the index holds it exclusively
  *   images/fetching                          flock: shared by running zlayer-fetch, so that nobody
  *                                            collects what is stored but not yet in the index
@@ -28,6 +29,7 @@
 #define LAYOUT_PARTIAL "partial"
 #define LAYOUT_LOCK "lock"
 #define LAYOUT_FETCHING "fetching"
+#define LAYOUT_SIGNED "signed"
 #define LAYOUT_LAYERS "layers"
 #define LAYOUT_OF "of" /* below layers */
 #define LAYOUT_TMP ".tmp-"

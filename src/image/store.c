@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/imageref.h"
 #include "image/internal.h"
+#include "image/signed.h"
 #include "image/wasm.h"
 
 int image_store_open(int root_fd, struct image_store **ret, struct zl_error *err)
@@ -178,6 +179,9 @@ static int load(struct image_store *s, const struct oci_descriptor *d, const cha
         return zl_fail_errno(err, "load image '%s'", asked);
     (void)snprintf(image->digest, sizeof image->digest, "%s", d->digest); /* checked: 71 bytes */
 
+    const char *resolved = oci_annotation(d, IMAGE_RESOLVED);
+    (void)snprintf(image->resolved, sizeof image->resolved, "%s", resolved ? resolved : "");
+
     if (load_documents(s, x, d->digest, &manifest, err) < 0 ||
         check_layers(s, x, &manifest, err) < 0) {
         if (err && err->kind == ZL_ERR_SYSTEM && err->errnum == ENOENT)
@@ -320,6 +324,11 @@ int image_find(struct image_store *s, const char *reference, struct image **ret,
     s->last = hold(*ret);
     s->last_index = st;
     return 0;
+}
+
+bool image_is_signed(struct image_store *s, const char *digest, const char *key_body)
+{
+    return signed_is_by(&s->layout, digest, key_body);
 }
 
 int image_each(struct image_store *s, image_fn fn, void *arg, struct zl_error *err)

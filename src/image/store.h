@@ -33,6 +33,7 @@ struct image {
     const char *reference;  /* as it was asked for */
     const char *normalized; /* "docker.io/library/busybox:latest" */
     char digest[80];        /* of the manifest, "sha256:…" */
+    char resolved[80];      /* what image_tag() kept with the name; "" */
     struct image_config config;
     struct {              /* of a WebAssembly module (wasm.h); digest "": a container's image */
         char digest[80];  /* what names the module: of itself, or of the manifest that has it */
@@ -64,15 +65,19 @@ int image_open_file(struct image_store *s, const struct image *i, const char *pa
 /* The module of an image that is one: an O_RDONLY fd. */
 int image_wasm_open(struct image_store *s, const struct image *i, struct zl_error *err);
 
+/* Whether zlayer-fetch has verified a signature of the manifest by this key (signed.h). */
+bool image_is_signed(struct image_store *s, const char *digest, const char *key_body);
+
 /* Each entry of the index, until fn answers other than 0. A damaged image comes with its names and
  * digest only: n_layers 0. */
 typedef int (*image_fn)(void *arg, const struct image *i);
 int image_each(struct image_store *s, image_fn fn, void *arg, struct zl_error *err);
 
 /* Points reference at a manifest that zlayer-fetch stored. What it meant before stays in the index
- * without a name, until image_prune(): a service may still need it. */
+ * without a name, until image_prune(): a service may still need it. resolved is kept with the name:
+ * what the registry means by it, perhaps an index that lists this manifest; NULL: not known. */
 int image_tag(struct image_store *s, const char *reference, const char *digest,
-              struct zl_error *err);
+              const char *resolved, struct zl_error *err);
 /* Forgets the reference; blobs and layers that nothing needs any more go too, but not the layers
  * for which in_use answers true. */
 int image_remove(struct image_store *s, const char *reference,

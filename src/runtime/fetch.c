@@ -26,7 +26,7 @@ struct fetch {
                * name in on_end, and until then no other process may collect it. -1: none */
     struct event *readable, *ended;
     struct zl_buf line;
-    char digest[80];
+    char digest[80], resolved[80];
     struct zl_error failed;
     bool has_word; /* the last line has come: done or error */
 };
@@ -64,13 +64,15 @@ static void finish(struct fetch *f)
 {
     const struct fetch_task task = f->task;
     struct zl_error err = f->failed;
-    char digest[sizeof f->digest];
+    char digest[sizeof f->digest], resolved[sizeof f->resolved];
     if (!f->has_word)
         (void)zl_fail(&err, ZL_ERR_INTERNAL, "zlayer-fetch ended without a word");
     memcpy(digest, f->digest, sizeof digest);
+    memcpy(resolved, f->resolved, sizeof resolved);
     zl_autoclose int hold = zl_take_fd(&f->hold); /* until on_end has returned */
     fetch_free(f);
-    task.on_end(task.arg, err.kind == ZL_OK ? NULL : &err, digest);
+    const struct fetch_end end = { digest, resolved };
+    task.on_end(task.arg, err.kind == ZL_OK ? NULL : &err, &end);
 }
 
 /* ---- what it says ------------------------------------------------------------------------- */
@@ -84,12 +86,13 @@ static enum zl_err_kind kind_of(const char *word)
 }
 
 struct word {
-    const char *status, *digest, *kind, *message;
+    const char *status, *digest, *resolved, *kind, *message;
 };
 
 static const struct zl_field word_fields[] = {
     { "status", zl_json_string, offsetof(struct word, status), ZL_REQUIRED, NULL },
     { "digest", zl_json_string, offsetof(struct word, digest), 0, NULL },
+    { "resolved", zl_json_string, offsetof(struct word, resolved), 0, NULL },
     { "kind", zl_json_string, offsetof(struct word, kind), 0, NULL },
     { "message", zl_json_string, offsetof(struct word, message), 0, NULL },
     { 0 },
@@ -106,8 +109,8 @@ static void take_line(struct fetch *f, const char *line, size_t len)
         f->failed = err;
     } else if (strcmp(w.status, "done") == 0) {
         f->has_word = true;
-        size_t n = w.digest ? strnlen(w.digest, sizeof f->digest - 1) : 0;
-        (void)memcpy(f->digest, w.digest ? w.digest : "", n);
+        (void)snprintf(f->digest, sizeof f->digest, "%s", w.digest ? w.digest : "");
+        (void)snprintf(f->resolved, sizeof f->resolved, "%s", w.resolved ? w.resolved : "");
     } else if (strcmp(w.status, "error") == 0) {
         f->has_word = true;
         (void)zl_fail(&f->failed, kind_of(w.kind), "%s", w.message ? w.message : "");

@@ -13,6 +13,11 @@
 struct event_base;
 struct fetch;
 
+struct fetch_end {        /* of a run that has done what it should; borrowed during on_end */
+    const char *digest;   /* the manifest's; "": it is about none */
+    const char *resolved; /* of a pull: what its reference means, perhaps an index; else "" */
+};
+
 struct fetch_task {
     struct event_base *base;
     const char *root_dir;
@@ -23,9 +28,9 @@ struct fetch_task {
     int archive_fd;        /* its descriptor 3, borrowed; 0: none */
     /* A line of progress: a JSON object. */
     void (*on_line)(void *arg, const char *line);
-    /* Once, when the process has ended, never from inside fetch_begin(). failed NULL: done, and
-     * digest is the manifest's. The run is freed afterwards. */
-    void (*on_end)(void *arg, const struct zl_error *failed, const char *digest);
+    /* Once, when the process has ended, never from inside fetch_begin(). failed NULL: done. The run
+     * is freed afterwards. */
+    void (*on_end)(void *arg, const struct zl_error *failed, const struct fetch_end *end);
     void *arg;
 };
 

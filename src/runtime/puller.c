@@ -9,16 +9,19 @@
 #include "base/imageref.h"
 #include "base/log.h"
 #include "runtime/fetch.h"
+#include "runtime/trust.h"
 
 enum { PULLS_MAX = 8 };
 
 struct pull { /* one run of zlayer-fetch */
     struct pull *next, **link;
     struct puller *p;
-    char *name;             /* what is pulled, normalized */
-    char *asked;            /* another name that the image shall have; NULL: none */
-    char *platform, *login; /* NULL: as in the wish */
-    struct fetch *fetch;    /* NULL: its turn has not come */
+    char *name;                 /* what is pulled, normalized */
+    char *asked;                /* another name that the image shall have; NULL: none */
+    char *platform, *login;     /* NULL: as in the wish */
+    const json_t *keys;         /* it has to be signed by one of these; NULL: by nobody */
+    char have[80], have_of[80]; /* what is there, and what the registry meant by the name; "" */
+    struct fetch *fetch;        /* NULL: its turn has not come */
     struct pull_wait *waits;
 };
 
@@ -28,6 +31,8 @@ struct pull_wait {
     struct event *soon;
     struct zl_error failed;
     char digest[80], stale[80]; /* stale: what will do when the registry does not answer */
+    char stale_of[80];          /* what the registry meant when it came; "" */
+    bool distrusted;            /* it is in the store, but not known to be signed as it has to be */
     void (*on_line)(void *arg, const char *line);
     void (*done)(void *arg, const struct zl_error *failed, const char *digest);
     void *arg;
@@ -36,7 +41,8 @@ struct pull_wait {
 struct puller {
     struct event_base *base;
     char *root_dir, *default_registry;
-    json_t *settings;
+    json_t *settings, *rules;
+    struct trust *trust; /* borrows rules */
     struct image_store *images;
     struct pull *pulls;
     struct pull_wait *known;
@@ -58,6 +64,12 @@ int puller_new(const struct puller_config *cfg, struct puller **ret, struct zl_e
     if (!p->root_dir || !p->default_registry || !p->settings) {
         puller_free(p);
         return zl_fail(err, ZL_ERR_SYSTEM, "set up pulling: out of memory");
+    }
+    p->rules = json_incref(json_object_get(p->settings, "signatures"));
+    (void)json_object_del(p->settings, "signatures"); /* -1: there are none */
+    if (trust_new(p->rules, &p->trust, err) < 0) {
+        puller_free(p);
+        return zl_wrap(err, "set up pulling");
     }
     *ret = p;
     return 0;
@@ -98,6 +110,8 @@ void puller_free(struct puller *p)
         pull_free(p->pulls);
     while (p->known)
         wait_free(p->known);
+    trust_free(p->trust);
+    json_decref(p->rules);
     json_decref(p->settings);
     free(p->root_dir);
     free(p->default_registry);
@@ -126,6 +140,12 @@ static void tell(struct pull_wait *w, const struct zl_error *failed, const char 
 {
     const struct pull_wait copy = *w;
     wait_free(w);
+    struct zl_error why;
+    if (failed && copy.distrusted) {
+        why = *failed;
+        (void)zl_wrap(&why, "it is in the local store, but not known to be signed");
+        failed = &why;
+    }
     if (failed && copy.stale[0]) {
         zl_log_error(ZL_LOG_WARN, failed, "the registry was not asked for a newer image");
         failed = NULL;
@@ -171,25 +191,27 @@ static void end_pull(struct pull *pull, const struct zl_error *failed, const cha
     start_next(p);
 }
 
-static int name_image(const struct pull *pull, const char *digest, struct zl_error *err)
+static int name_image(const struct pull *pull, const struct fetch_end *end, struct zl_error *err)
 {
     struct image_store *s = pull->p->images;
-    if (image_tag(s, pull->name, digest, err) < 0)
+    /* of another machine's image it would tell this one that it has its own */
+    const char *resolved = *end->resolved && !pull->platform ? end->resolved : NULL;
+    if (image_tag(s, pull->name, end->digest, resolved, err) < 0)
         return -1;
-    return pull->asked ? image_tag(s, pull->asked, digest, err) : 0;
+    return pull->asked ? image_tag(s, pull->asked, end->digest, resolved, err) : 0;
 }
 
-static void on_end(void *arg, const struct zl_error *failed, const char *digest)
+static void on_end(void *arg, const struct zl_error *failed, const struct fetch_end *end)
 {
     struct pull *pull = arg;
     struct zl_error err = failed ? *failed : (struct zl_error){ 0 };
     pull->fetch = NULL; /* it frees itself */
     pull->p->running--;
     if (!failed)
-        (void)name_image(pull, digest, &err); /* err says how it went */
+        (void)name_image(pull, end, &err); /* err says how it went */
     if (err.kind != ZL_OK)
         (void)zl_wrap(&err, "pull '%s'", pull->name);
-    end_pull(pull, err.kind == ZL_OK ? NULL : &err, digest);
+    end_pull(pull, err.kind == ZL_OK ? NULL : &err, end->digest);
 }
 
 static void on_line(void *arg, const char *line)
@@ -203,32 +225,41 @@ static void on_line(void *arg, const char *line)
 
 /* ---- one pull ----------------------------------------------------------------------------- */
 
-/* The settings, and what somebody adds. */
-static char *make_order(const struct puller *p, const char *login_text, const char *platform,
-                        const char *have)
+struct additions { /* to the settings; NULL: none */
+    const char *login, *platform, *have, *have_of;
+    const json_t *keys;
+};
+
+static char *make_order(const struct puller *p, const struct additions *more)
 {
+    json_t *keys = more->keys ? json_copy((json_t *)(uintptr_t)more->keys) : NULL;
+    json_t *login = more->login ? json_loads(more->login, 0, NULL) : NULL;
+    json_t *add =
+        json_pack("{s:o*, s:s*, s:s*, s:s*, s:o*}", "login", login, "platform", more->platform,
+                  "have", more->have, "have_of", more->have_of, "keys", keys);
     json_t *o = json_copy(p->settings);
-    json_t *login = login_text ? json_loads(login_text, 0, NULL) : NULL;
-    int rc = 0;
-    if (login)
-        rc = json_object_set_new(o, "login", login);
-    if (rc == 0 && platform)
-        rc = json_object_set_new(o, "platform", json_string(platform));
-    if (rc == 0 && have)
-        rc = json_object_set_new(o, "have", json_string(have));
-    char *text = o && rc == 0 ? json_dumps(o, JSON_COMPACT) : NULL;
+    bool whole = o && add && json_object_update(o, add) == 0;
+    char *text = whole ? json_dumps(o, JSON_COMPACT) : NULL;
+    json_decref(add);
     json_decref(o);
     return text;
 }
 
 char *puller_order(const struct puller *p, const char *login, const char *have)
 {
-    return make_order(p, login, NULL, have);
+    return make_order(p, &(struct additions){ .login = login, .have = have });
 }
 
 static int start(struct pull *pull, struct zl_error *err)
 {
-    zl_autofree char *order = make_order(pull->p, pull->login, pull->platform, NULL);
+    const bool knows = pull->have[0] && pull->have_of[0];
+    zl_autofree char *order = make_order(pull->p, &(struct additions){
+                                                      .login = pull->login,
+                                                      .platform = pull->platform,
+                                                      .have = knows ? pull->have : NULL,
+                                                      .have_of = knows ? pull->have_of : NULL,
+                                                      .keys = pull->keys,
+                                                  });
     const struct fetch_task task = {
         .base = pull->p->base,
         .root_dir = pull->p->root_dir,
@@ -315,31 +346,45 @@ static bool tag_moves(const struct zl_imageref *r)
     return false;
 }
 
+static void say_absent(const struct pull_wish *wish, struct zl_error *err)
+{
+    (void)zl_fail(err, ZL_ERR_NOT_FOUND,
+                  "E-IMAGE-ABSENT: image '%s'%s%s is not in the local store, and its pull policy "
+                  "is never",
+                  wish->reference, wish->digest ? " as it was deployed, " : "",
+                  wish->digest ? wish->digest : "");
+}
+
 /* Whether the registry is to be asked; else w has its answer. */
 static bool must_ask(struct puller *p, const struct pull_wish *wish, const struct zl_imageref *r,
-                     struct pull_wait *w)
+                     const json_t *keys, struct pull_wait *w)
 {
     autoimage struct image *image = NULL;
     struct zl_error err = { 0 };
-    bool here = image_find(p->images, wish->reference, &image, &err) == 0;
+    const char *wanted = wish->digest ? wish->digest : wish->reference;
+    bool here = image_find(p->images, wanted, &image, &err) == 0;
     bool damaged = !here && err.kind == ZL_ERR_INVALID;
-    bool fixed = here && r->digest[0]; /* a digest is what it is */
+    w->distrusted = here && !trust_is_met(keys, p->images, image->digest);
+    if (w->distrusted) {
+        here = false;
+        (void)zl_fail(&err, ZL_ERR_DENIED, "E-IMAGE-SIGNATURE: %s of image '%s' is not verified",
+                      image->digest, wish->reference);
+    }
+    bool fixed = here && (wish->digest || r->digest[0]); /* a digest is what it is */
     if (!here && wish->policy == SPEC_PULL_NEVER) {
         w->failed = err;
         if (err.kind == ZL_ERR_NOT_FOUND)
-            (void)zl_fail(
-                &w->failed, ZL_ERR_NOT_FOUND,
-                "E-IMAGE-ABSENT: image '%s' is not in the local store, and its pull policy "
-                "is never",
-                wish->reference);
+            say_absent(wish, &w->failed);
         return false;
     }
-    if (!here && err.kind != ZL_ERR_NOT_FOUND && !damaged) {
+    if (!here && err.kind != ZL_ERR_NOT_FOUND && !damaged && !w->distrusted) {
         w->failed = err;
         return false;
     }
     if (here && wish->policy == SPEC_PULL_NEWER && tag_moves(r) && !fixed) {
         (void)snprintf(w->stale, sizeof w->stale, "%s", image->digest);
+        (void)snprintf(w->stale_of, sizeof w->stale_of, "%s",
+                       wish->platform ? "" : image->resolved);
         return true;
     }
     if (!here || (wish->policy == SPEC_PULL_ALWAYS && !fixed))
@@ -358,6 +403,8 @@ static int name_of(const struct puller *p, const struct pull_wish *wish, struct 
     if (zl_imageref_parse(wish->reference, r, &why) < 0)
         return zl_fail(err, ZL_ERR_INVALID, "'%s' is not an image reference: %s", wish->reference,
                        why);
+    if (wish->digest)
+        (void)snprintf(r->digest, sizeof r->digest, "%s", wish->digest);
     zl_imageref_format(r, name);
     if (r->qualified || strcmp(p->default_registry, "docker.io") == 0)
         return 0;
@@ -369,10 +416,38 @@ static int name_of(const struct puller *p, const struct pull_wish *wish, struct 
     memcpy(asked, name, ZL_IMAGEREF_MAX);
     if (asprintf(&full, "%s/%s", p->default_registry, wish->reference) < 0)
         return zl_fail(err, ZL_ERR_SYSTEM, "out of memory");
-    if (zl_imageref_normalize(full, name, &why) < 0)
+    if (zl_imageref_parse(full, r, &why) < 0)
         return zl_fail(err, ZL_ERR_CONFIGURATION, "ZLAYER_DEFAULT_REGISTRY is '%s': %s",
                        p->default_registry, why);
+    if (wish->digest)
+        (void)snprintf(r->digest, sizeof r->digest, "%s", wish->digest);
+    zl_imageref_format(r, name);
     return 0;
+}
+
+/* By whom it has to be signed. One without a registry is looked for under the default one's name,
+ * and keeps its own: whichever asks for a signature gets it. */
+static const json_t *keys_of(const struct puller *p, const struct pull_wish *wish,
+                             const struct zl_imageref *r)
+{
+    struct zl_imageref full;
+    zl_autofree char *text = NULL;
+    const char *why;
+    const json_t *keys = trust_keys(p->trust, r);
+    if (keys || r->qualified || !*p->default_registry ||
+        asprintf(&text, "%s/%s", p->default_registry, wish->reference) < 0 ||
+        zl_imageref_parse(text, &full, &why) < 0)
+        return keys;
+    return trust_keys(p->trust, &full);
+}
+
+/* keys are the same for the same name. What is there is of use only to a pull that has not begun.
+ */
+static void describe(struct pull *pull, const struct pull_wait *w, const json_t *keys)
+{
+    pull->keys = keys;
+    memcpy(pull->have, w->stale, sizeof pull->have);
+    memcpy(pull->have_of, w->stale_of, sizeof pull->have_of);
 }
 
 struct pull_wait *puller_pull(struct puller *p, const struct pull_wish *wish)
@@ -390,11 +465,14 @@ struct pull_wait *puller_pull(struct puller *p, const struct pull_wish *wish)
     const char *why;
     if (zl_imageref_parse(wish->reference, &r, &why) < 0)
         memset(&r, 0, sizeof r); /* a digest's beginning: only the store can know it */
-    if (!must_ask(p, wish, &r, w) || name_of(p, wish, &r, name, asked, &w->failed) < 0) {
+    const json_t *keys = keys_of(p, wish, &r);
+    if (!must_ask(p, wish, &r, keys, w) || name_of(p, wish, &r, name, asked, &w->failed) < 0) {
         tell_soon(p, w);
         return w;
     }
     w->pull = pull_for(p, wish, name, *asked ? asked : NULL);
+    if (w->pull)
+        describe(w->pull, w, keys);
     if (!w->pull) {
         (void)zl_fail(&w->failed, ZL_ERR_SYSTEM, "pull '%s': out of memory", name);
         tell_soon(p, w);

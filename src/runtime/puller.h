@@ -23,7 +23,8 @@ struct puller_config {
     struct event_base *base;
     const char *root_dir;
     struct image_store *images; /* borrowed */
-    /* Members of every order (src/fetch/order.h), a JSON object; NULL: none. */
+    /* Members of every order (src/fetch/order.h), a JSON object; NULL: none. And, which no order
+     * has, "signatures": the rules of trust.h. */
     const char *settings;
     const char *default_registry; /* of names without one; NULL: docker.io; "": there is none */
 };
@@ -35,6 +36,8 @@ void puller_free(struct puller *p);
 
 struct pull_wish {
     const char *reference;
+    const char *digest; /* the very manifest that it has to be: it is looked for in the store, then
+                         * asked for whatever the policy but never; NULL: what reference means */
     enum spec_pull policy;
     const char *platform; /* "linux/arm64"; NULL: this machine */
     const char *login;    /* JSON object, as in the order; NULL: none */

@@ -32,9 +32,9 @@ def digest_of(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
+def free_port(address="127.0.0.1"):
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as s:
+        s.bind((address, 0))
         return s.getsockname()[1]
 
 
@@ -94,13 +94,13 @@ def index_of(*entries, docker=False):
 class Registry:
     """docker-registry serving a folder; may be killed and started again on its port."""
 
-    def __init__(self, folder, more="", tls="", data=None):
+    def __init__(self, folder, more="", tls="", data=None, address="127.0.0.1"):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = data or self.folder / "data"
         self.tls = tls
-        self.port = free_port()
-        self.host = f"127.0.0.1:{self.port}"
+        self.address, self.port = address, free_port(address)
+        self.host = f"[{address}]:{self.port}" if ":" in address else f"{address}:{self.port}"
         self.config = self.folder / "config.yml"
         self.more = more
         self.process = None
@@ -114,7 +114,7 @@ storage:
   filesystem: {{rootdirectory: {self.data}}}
   delete: {{enabled: true}}
 http:
-  addr: {self.host}
+  addr: '{self.host}'
 {self.tls}
 {self.more}
 """)
@@ -122,7 +122,7 @@ http:
             self.process = subprocess.Popen(["docker-registry", "serve", str(self.config)], stdout=log, stderr=log)
         def listens():
             with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                socket.create_connection((self.address, self.port), 1).close()
                 return True
         until(listens, f"a registry on {self.host}", timeout=60)
 
@@ -135,7 +135,7 @@ http:
             self.kill()
 
     def ask(self, method, path, body=None, headers=None):
-        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        c = http.client.HTTPConnection(self.address, self.port, timeout=60)
         try:
             c.request(method, path, body, headers or {})
             r = c.getresponse()

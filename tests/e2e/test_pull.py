@@ -1,9 +1,16 @@
 """`zlayer pull`, and images that services pull by themselves, from Debian's docker-registry on loopback."""
+import fcntl
 import json
+import os
+import pty
+import re
+import struct
+import termios
 
 import pytest
 
-from registry import ARCH, Image, Registry, tar_of
+from registry import ARCH, Image, Registry, basic_auth, tar_of
+from test_pull_faults import IMAGE, send, serve  # noqa: F401 (serve is a fixture)
 from world import BUSYBOX
 
 
@@ -90,6 +97,97 @@ def test_an_index_without_this_machine_says_so(world, registry):
 def test_what_the_registry_does_not_have_is_named(world, registry):
     r = world.zlayer("pull", f"{registry.host}/no/such:thing", code=1)
     assert f"{registry.host}/no/such:thing" in r.stderr and "manifest unknown" in r.stderr
+
+
+def test_newer_is_one_question_as_long_as_nothing_is(world, serve):  # noqa: F811
+    server = serve(tag="latest")
+    ask = lambda: world.zlayer("pull", "-q", "--policy", "newer", server.name).stdout.strip()  # noqa: E731
+    assert ask() == IMAGE.digest
+    before = len(server.asked)
+    assert ask() == IMAGE.digest
+    assert [(m, p) for m, (p, _) in zip(server.methods, server.asked)][before:] == \
+        [("HEAD", "/v2/team/app/manifests/latest")]
+    server.image = Image([tar_of({"newer": b"1"})])
+    assert ask() == server.image.digest
+    newer, server.image = server.image, IMAGE
+    server.close()
+    assert ask() == newer.digest  # nobody answers: what is here will do
+
+
+def test_newer_works_where_digests_are_not_told(world, serve):  # noqa: F811
+    server = serve(tag="latest")
+    honest = server.answer
+    def silent(handler):
+        send(handler, 405, b"") if handler.command == "HEAD" else honest(handler)
+    server.answer = silent
+    for image in (IMAGE, IMAGE, Image([tar_of({"newer": b"2"})])):
+        server.image = image
+        assert world.zlayer("pull", "-q", "--policy", "newer", server.name).stdout.strip() == image.digest
+
+
+def test_newer_follows_an_index(world, registry):
+    mine, next_one = Image(busybox_layers("mine")), Image(busybox_layers("next"))
+    platform = {"os": "linux", "architecture": ARCH}
+    name = registry.put_index("team/newer:latest", (mine, platform))
+    for image in (mine, mine, next_one):
+        registry.put_index("team/newer:latest", (image, platform))
+        assert world.zlayer("pull", "-q", "--policy", "newer", name).stdout.strip() == image.digest
+
+
+def test_a_registry_by_its_ipv6_address(world, tmp_path):
+    r = Registry(tmp_path / "registry", more=basic_auth(tmp_path), address="::1")
+    open_one = Registry(tmp_path / "open", data=r.data, address="::1")
+    try:
+        image = Image(busybox_layers("six"))
+        open_one.put("team/six:1", image)
+        name = f"{r.host}/team/six:1"
+        assert name.startswith("[::1]:") and f"`zlayer login {r.host}`" in world.zlayer("pull", name, code=1).stderr
+        world.zlayer("login", "-u", "me", "--password-stdin", r.host, input="secret\n")
+        assert world.zlayer("pull", "-q", name).stdout.strip() == image.digest
+        long_name = name.replace("[::1]", "[0:0:0:0:0:0:0:1]")
+        assert world.zlayer("run", "--rm", long_name, "cat", "/etc/said").stdout == "six"
+        world.zlayer("image", "tag", name, f"{r.host}/team/other")
+        world.zlayer("push", f"{r.host}/team/other")
+        status, _, _ = open_one.ask("GET", "/v2/team/other/manifests/latest", headers={"Accept": image.type})
+        assert status == 200
+    finally:
+        r.close()
+        open_one.close()
+
+
+# ---- progress on a terminal --------------------------------------------------------------------
+
+def on_a_terminal(world, *args):
+    """What `zlayer ARGS` writes to a terminal of 24 rows."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    p = world.popen(*args, stdout=theirs, text=False)
+    os.close(theirs)
+    text = b""
+    while True:
+        try:
+            some = os.read(ours, 65536)
+        except OSError:  # EIO: the other side is closed
+            some = b""
+        if not some:
+            break
+        text += some
+    os.close(ours)
+    assert p.wait(60) == 0, p.stderr.read()
+    return text.decode()
+
+
+def test_on_a_terminal_there_is_a_bar_a_layer_and_a_total(world, registry):
+    image = Image(busybox_layers("bars"))
+    name = registry.put("team/bars:1", image)
+    text = on_a_terminal(world, "pull", name)
+    frames = re.split("\x1b\\[[0-9]+A\x1b\\[J", text)  # each begins by removing the one before
+    digests = [d["digest"][7:19] for d in json.loads(image.manifest)["layers"]]
+    last = frames[-2].replace("\x1b[K", "").splitlines()
+    assert [line.split()[0] for line in last] == [*sorted(digests, key=lambda d: frames[-2].index(d)), "total"]
+    assert set(digests) == {line.split()[0] for line in last[:-1]}
+    assert all("[" + "=" * 30 + "]" in line for line in last), last
+    assert frames[-1].splitlines() == [f"{name} {image.digest}"]  # nothing else stays on the screen
 
 
 def test_progress_as_json(world, registry):

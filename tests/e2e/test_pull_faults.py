@@ -28,9 +28,10 @@ class Faulty:
     answers: functions of (handler, bytes from the asked offset, offset), for the first requests of the blob; the
     last one stays. `whole` is an honest answer."""
 
-    def __init__(self, image=IMAGE, answers=()):
-        self.image, self.answers = image, list(answers)
+    def __init__(self, image=IMAGE, answers=(), tag="1"):
+        self.image, self.answers, self.tag = image, list(answers), tag
         self.asked = []  # (path, headers)
+        self.methods = []  # of each
         server = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -41,18 +42,22 @@ class Faulty:
 
             def do_GET(self):
                 server.asked.append((self.path, dict(self.headers)))
+                server.methods.append(self.command)
                 server.answer(self)
+
+            do_HEAD = do_GET
 
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
         self.host = f"127.0.0.1:{self.http.server_port}"
-        self.name = f"{self.host}/team/app:1"
+        self.name = f"{self.host}/team/app:{tag}"
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
 
     def answer(self, handler):
         what = handler.path.split("/v2/team/app/", 1)[-1]
-        if what in ("manifests/1", f"manifests/{self.image.digest}"):
-            send(handler, 200, self.image.manifest, {"Content-Type": self.image.type})
+        if what in (f"manifests/{self.tag}", f"manifests/{self.image.digest}"):
+            told = {"Docker-Content-Digest": self.image.digest} if handler.command == "HEAD" else {}
+            send(handler, 200, self.image.manifest, {"Content-Type": self.image.type, **told})
             return
         data = self.image.blobs.get(what.removeprefix("blobs/"))
         if data is None:
@@ -75,7 +80,8 @@ def send(handler, status, data, headers=None, length=None):
         handler.send_header(key, value)
     handler.send_header("Content-Length", str(len(data) if length is None else length))
     handler.end_headers()
-    handler.wfile.write(data)
+    if handler.command != "HEAD":
+        handler.wfile.write(data)
 
 
 def partial(offset, data):

@@ -67,7 +67,8 @@ static inline void shelf_add(struct shelf *s, const char *name, const char *refe
                              char digest[DIGEST_SIZE])
 {
     struct zl_error err;
-    if (shelf_import(s, name, digest, &err) < 0 || image_tag(s->store, reference, digest, &err) < 0)
+    if (shelf_import(s, name, digest, &err) < 0 ||
+        image_tag(s->store, reference, digest, NULL, &err) < 0)
         fail_msg("%s", err.msg);
 }
 

@@ -76,7 +76,7 @@ static void the_last_line_says_done_with_digest_and_normalized_reference(void **
     assert_non_null(strstr(last, "\"reference\":\"docker.io/library/box:latest\"}\n"));
     assert_non_null(strstr(r.out, "{\"status\":\"layer\",\"digest\":null,"));
     (void)snprintf(digest, sizeof digest, "%.71s", strstr(last, "sha256:"));
-    assert_int_equal(image_tag(s.store, "box", digest, &err), 0);
+    assert_int_equal(image_tag(s.store, "box", digest, NULL, &err), 0);
     autoimage struct image *i = NULL;
     assert_int_equal(image_find(s.store, "box", &i, &err), 0);
     shelf_close(&s);

@@ -130,7 +130,7 @@ static void a_new_tag_moves_the_name_and_the_old_image_stays_by_its_other_name(v
     save_rootfs(&s, "a.tar", TAR_PLAIN, "a");
     save_rootfs(&s, "b.tar", TAR_PLAIN, "b");
     shelf_add(&s, "a.tar", "app", a);
-    assert_int_equal(image_tag(s.store, "app:old", a, &err), 0);
+    assert_int_equal(image_tag(s.store, "app:old", a, NULL, &err), 0);
     shelf_add(&s, "b.tar", "app", b);
     autoimage struct image *now = NULL, *old = NULL;
     assert_int_equal(image_find(s.store, "app", &now, &err), 0);
@@ -139,7 +139,8 @@ static void a_new_tag_moves_the_name_and_the_old_image_stays_by_its_other_name(v
     assert_string_equal(old->digest, a);
     assert_int_equal(
         image_tag(s.store, "x",
-                  "sha256:0000000000000000000000000000000000000000000000000000000000000000", &err),
+                  "sha256:0000000000000000000000000000000000000000000000000000000000000000", NULL,
+                  &err),
         -1);
     assert_int_equal(err.kind, ZL_ERR_NOT_FOUND);
     shelf_close(&s);
@@ -168,7 +169,7 @@ static void a_name_that_moves_leaves_a_nameless_image_for_prune(void **unused)
     save_rootfs(&s, "b.tar", TAR_PLAIN, "b");
     shelf_add(&s, "a.tar", "app", a);
     shelf_add(&s, "b.tar", "app", b);
-    assert_int_equal(image_tag(s.store, "app", b, &err), 0); /* again changes nothing */
+    assert_int_equal(image_tag(s.store, "app", b, NULL, &err), 0); /* again changes nothing */
     autoimage struct image *old = NULL;
     assert_int_equal(image_find(s.store, a, &old, &err), 0);
     assert_string_equal(old->normalized, a);
@@ -212,7 +213,7 @@ static void inspect_shows_names_config_and_layers(void **unused)
     json_t *v = NULL;
     save_rootfs(&s, "a.tar", TAR_GZIP, "a");
     shelf_add(&s, "a.tar", "app", a);
-    assert_int_equal(image_tag(s.store, "other:1", a, &err), 0);
+    assert_int_equal(image_tag(s.store, "other:1", a, NULL, &err), 0);
     assert_int_equal(image_inspect(s.store, "app", &v, &err), 0);
     assert_string_equal(json_string_value(json_object_get(v, "digest")), a);
     assert_int_equal(json_array_size(json_object_get(v, "references")), 2);
@@ -254,7 +255,7 @@ static void removal_takes_what_nothing_needs_but_not_layers_in_use(void **unused
     save_rootfs(&s, "a.tar", TAR_PLAIN, "a");
     save_rootfs(&s, "b.tar", TAR_PLAIN, "b");
     shelf_add(&s, "a.tar", "a", digest);
-    assert_int_equal(image_tag(s.store, "a:again", digest, &err), 0);
+    assert_int_equal(image_tag(s.store, "a:again", digest, NULL, &err), 0);
     shelf_add(&s, "b.tar", "b", digest);
     assert_int_equal(image_each(s.store, count_images, &n, &err), 0);
     assert_int_equal(n, 3);

@@ -1,0 +1,223 @@
+"""Images that have to be signed: keys and signatures are made here with openssl, laid where cosign lays them."""
+import base64
+import json
+
+import pytest
+
+from registry import ARCH, Image, Registry, digest_of, openssl, tar_of
+from test_pull import busybox_layers
+from test_pull_auth import configure
+from world import until
+
+PAYLOAD = "application/vnd.dev.cosign.simplesigning.v1+json"
+KINDS = {
+    "ecdsa": ("EC", "-pkeyopt", "ec_paramgen_curve:P-256"),
+    "ed25519": ("ED25519",),
+    "rsa": ("RSA", "-pkeyopt", "rsa_keygen_bits:2048"),
+    "short-rsa": ("RSA", "-pkeyopt", "rsa_keygen_bits:1024"),
+}
+
+
+class Key:
+    def __init__(self, folder, kind="ecdsa"):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.kind, self.secret, self.public = kind, folder / "key.pem", folder / "key.pub"
+        openssl("genpkey", "-algorithm", *KINDS[kind], "-out", self.secret)
+        openssl("pkey", "-in", self.secret, "-pubout", "-out", self.public)
+        self.folder = folder
+
+    def sign(self, payload):
+        (self.folder / "payload").write_bytes(payload)
+        if self.kind == "ed25519":
+            return openssl("pkeyutl", "-sign", "-rawin", "-inkey", self.secret, "-in", self.folder / "payload")
+        return openssl("dgst", "-sha256", "-sign", self.secret, self.folder / "payload")
+
+
+def payload_of(digest, kind="cosign container image signature"):
+    return json.dumps({"critical": {"identity": {"docker-reference": "x"}, "image": {"docker-manifest-digest": digest},
+                                    "type": kind}, "optional": None}).encode()
+
+
+def put_signatures(registry, repository, digest, *signatures):
+    """(payload, signature) each, as the signatures of a digest."""
+    config = b'{"architecture":"","os":"","config":{},"rootfs":{"type":"layers","diff_ids":[]}}'
+    registry.put_blob(repository, config)
+    layers = []
+    for payload, signature in signatures:
+        registry.put_blob(repository, payload)
+        layers.append({"mediaType": PAYLOAD, "digest": digest_of(payload), "size": len(payload),
+                       "annotations": {"dev.cosignproject.cosign/signature": base64.b64encode(signature).decode()}})
+    kind = "application/vnd.oci.image.manifest.v1+json"
+    registry.put_manifest(repository, f"sha256-{digest[7:]}.sig", json.dumps({
+        "schemaVersion": 2, "mediaType": kind, "layers": layers,
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest_of(config),
+                   "size": len(config)}}).encode(), kind)
+
+
+def sign(registry, repository, digest, key):
+    payload = payload_of(digest)
+    put_signatures(registry, repository, digest, (payload, key.sign(payload)))
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    r = Registry(tmp_path_factory.mktemp("registry"))
+    yield r
+    r.close()
+
+
+@pytest.fixture
+def key(tmp_path):
+    return Key(tmp_path / "key")
+
+
+def demand(world, registry, *keys, more=""):
+    """An agent that wants images of team/ signed by one of the keys."""
+    files = ", ".join(str(k.public) for k in keys)
+    configure(world, f"signatures:\n  - {{prefix: '{registry.host}/team', key_files: [{files}]}}\n{more}")
+
+
+def stored(world):
+    return [p.name for p in (world.root / "images/blobs/sha256").iterdir()] + \
+        [p.name for p in (world.root / "layers").iterdir() if p.name != "of"] + world.json("image", "ls")
+
+
+def refused(world, name, *args):
+    """The reason why a pull is refused; nothing of the image is there."""
+    text = world.zlayer("pull", name, *args, code=1).stderr
+    assert "E-IMAGE-SIGNATURE" in text and name in text, text
+    assert stored(world) == []
+    return text
+
+
+@pytest.mark.parametrize("kind", ["ecdsa", "ed25519", "rsa"])
+def test_a_signed_image_is_pulled_and_runs_also_without_the_registry(world, tmp_path, kind):
+    registry = Registry(tmp_path / "registry")
+    try:
+        key, image = Key(tmp_path / "key", kind), Image(busybox_layers("signed"))
+        demand(world, registry, key)
+        name = registry.put("team/app:1", image)
+        sign(registry, "team/app", image.digest, key)
+        assert world.zlayer("pull", "-q", name).stdout.strip() == image.digest
+        registry.kill()
+        assert world.zlayer("run", "--rm", name, "cat", "/etc/said").stdout == "signed"
+        world.zlayer("image", "rm", name)
+        assert list((world.root / "images/signed").iterdir()) == []
+    finally:
+        registry.close()
+
+
+def test_of_an_index_the_index_is_signed(world, registry, key):
+    image = Image(busybox_layers("index"))
+    demand(world, registry, key)
+    name = registry.put_index("team/index:1", (image, {"os": "linux", "architecture": ARCH}))
+    _, headers, _ = registry.ask("HEAD", "/v2/team/index/manifests/1",
+                                 headers={"Accept": "application/vnd.oci.image.index.v1+json"})
+    refused(world, name)
+    sign(registry, "team/index", headers["Docker-Content-Digest"], key)
+    assert world.zlayer("pull", "-q", name).stdout.strip() == image.digest
+
+
+def test_one_without_a_signature_is_refused(world, registry, key):
+    demand(world, registry, key)
+    name = registry.put("team/unsigned:1", Image([tar_of({"a": b"unsigned"})]))
+    assert "it is not signed" in refused(world, name)
+
+
+def test_signatures_that_say_nothing_for_it_are_refused(world, registry, key, tmp_path):
+    demand(world, registry, key)
+    stranger = Key(tmp_path / "stranger")
+    image, other = Image([tar_of({"a": b"this"})]), Image([tar_of({"a": b"other"})])
+    name = registry.put("team/wrong:1", image)
+    right, of_other = payload_of(image.digest), payload_of(other.digest)
+    for said, payload, signature in [
+            ("not of a key that is trusted", right, stranger.sign(right)),
+            ("of another image", of_other, key.sign(of_other)),
+            ("not of a key that is trusted", right, key.sign(of_other)),
+            ("not of a key that is trusted", right, b"no signature at all"),
+            ("not of a key that is trusted", right, b""),
+            ("is no image", payload_of(image.digest, "something else"), None),
+            ("what is signed", b'{"critical": 1}', None),
+            ("what is signed", b"not JSON", None)]:
+        put_signatures(registry, "team/wrong", image.digest, (payload, key.sign(payload) if signature is None else signature))
+        text = refused(world, name)
+        assert said in text or (signature == b"" and "not base64" in text), text
+    put_signatures(registry, "team/wrong", image.digest, (of_other, key.sign(of_other)), (right, key.sign(right)))
+    world.zlayer("pull", name)  # one of several is enough
+
+
+def test_a_key_that_is_too_weak_is_none(world, registry, tmp_path):
+    weak, image = Key(tmp_path / "weak", "short-rsa"), Image([tar_of({"a": b"weak"})])
+    demand(world, registry, weak)
+    name = registry.put("team/weak:1", image)
+    sign(registry, "team/weak", image.digest, weak)
+    assert "RSA with 2048 bits" in refused(world, name)
+
+
+def test_what_came_another_way_has_to_be_signed_too(world, registry, key, tmp_path):
+    image = Image(busybox_layers("another way"))
+    registry.put("else/app:1", image)
+    demand(world, registry, key)
+    name = registry.put("team/way:1", image)
+    world.zlayer("pull", f"{registry.host}/else/app:1")  # is not asked for a signature
+    world.zlayer("image", "tag", f"{registry.host}/else/app:1", name)
+    text = world.zlayer("pull", "--policy", "never", name, code=1).stderr
+    assert "E-IMAGE-SIGNATURE" in text and "not verified" in text
+    text = world.zlayer("run", "--rm", name, "true", code=125).stderr
+    assert "not known to be signed" in text and "it is not signed" in text
+    tar = tmp_path / "fs.tar"
+    tar.write_bytes(tar_of({"a": b"imported"}))
+    world.zlayer("import", tar, "-t", f"{registry.host}/team/imported:1")
+    assert "not known to be signed" in world.zlayer("run", "--rm", f"{registry.host}/team/imported:1", "true", code=125).stderr
+    sign(registry, "team/way", image.digest, key)
+    assert world.zlayer("run", "--rm", name, "cat", "/etc/said").stdout == "another way"
+    world.zlayer("pull", "--policy", "never", name)
+
+
+def test_the_longest_beginning_holds_and_keys_may_change(world, registry, tmp_path):
+    old, new = Key(tmp_path / "old"), Key(tmp_path / "new")
+    image = Image(busybox_layers("rules"))
+    name = registry.put("team/rules:1", image)
+    sign(registry, "team/rules", image.digest, old)
+    free = registry.put("team/scratch/free:1", image)
+    near = registry.put("teams/near:1", Image(busybox_layers("near")))
+    demand(world, registry, new, old, more=f"  - {{prefix: '{registry.host}/team/scratch', unsigned: true}}\n")
+    for n in (free, near, name):
+        world.zlayer("pull", n)
+    world.zlayer("daemon", "stop")
+    demand(world, registry, new)
+    text = world.zlayer("run", "--rm", name, "true", code=125).stderr
+    assert "not known to be signed" in text and "not of a key that is trusted" in text
+    world.zlayer("daemon", "stop")
+    configure(world, f"signatures:\n  - {{prefix: '*', key_files: [{old.public}]}}\n")
+    assert world.zlayer("run", "--rm", name, "cat", "/etc/said").stdout == "rules"
+    assert "E-IMAGE-SIGNATURE" in world.zlayer("run", "--rm", near, "true", code=125).stderr
+
+
+def test_a_service_of_an_unsigned_image_says_why_it_does_not_start(world, registry, key):
+    demand(world, registry, key)
+    name = registry.put("team/service:1", Image(busybox_layers("service")))
+    r = world.zlayer("up", "-d", "--timeout", "3s", world.spec(f"""
+version: v1
+deployment: unsigned
+services:
+  web: {{image: {{name: "{name}"}}}}
+"""), code=5)
+    assert "E-IMAGE-SIGNATURE" in r.stderr and stored(world) == []
+    world.zlayer("down", "unsigned")
+
+
+@pytest.mark.parametrize("rule, said", [
+    ("{prefix: 'example.net/team'}", "either key_files or"),
+    ("{prefix: 'example.net/team', key_files: [/no/such/file]}", "/no/such/file"),
+    ("{prefix: 'example.net/team', key_files: [/etc/hostname]}", "no public key"),
+    ("{prefix: 'https://example.net', unsigned: true}", "not the beginning of an image's name"),
+    ("{key_files: []}", "prefix"),
+])
+def test_agent_yml_says_where_a_rule_is_wrong(world, rule, said):
+    path = world.folder / "agent.yml"
+    path.write_text(f"version: v1\nsignatures:\n  - {rule}\n")
+    p = world.popen("serve", "--", "--config", path)
+    assert p.wait(20) != 0
+    text = p.stderr.read() + world.agent_log()
+    assert said in text, text
