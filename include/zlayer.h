@@ -137,7 +137,8 @@ struct zlayer_stats { /* since its start; a limit of 0 is none */
     uint64_t net_rx_bytes, net_tx_bytes, blkio_read_bytes, blkio_write_bytes;
     uint64_t pids, pids_limit;
     uint32_t online_cpus;
-    int64_t time_ms; /* UTC, of the sample */
+    int64_t time_ms;              /* UTC, of the sample */
+    uint64_t memory_linear_bytes; /* of a WebAssembly guest's memories; 0: not known, or none */
 };
 /* CONFLICT: it does not run. */
 ZLAYER_API int zlayer_container_stats(zlayer_container *c, struct zlayer_stats *ret,

@@ -17,7 +17,7 @@ use wasmtime_wasi_http::{
     Error as HttpError, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
 };
 
-use crate::limits::Limits;
+use crate::limits::{Counter, Limits};
 
 const RUN: u32 = 1;
 const HTTP: u32 = 2;
@@ -145,6 +145,7 @@ pub struct How {
     fuel: u64,
     pub request_timeout_ms: u64,
     pub max_requests: u32,
+    counter: Counter,
 }
 
 // The C functions only read what arg points to.
@@ -183,7 +184,7 @@ impl Ready {
             http: WasiHttpCtx::new(),
             hosts: self.hosts.clone(),
             table: ResourceTable::new(),
-            limits: Limits::component(self.how.max_memory, self.how.max_tables),
+            limits: Limits::component(self.how.max_memory, self.how.max_tables, self.how.counter),
         };
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|s| &mut s.limits);

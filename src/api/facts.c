@@ -42,11 +42,12 @@ static json_t *shape_stats(const struct fact_stats *s)
                             "throttled_periods", number(s->cpu_throttled_periods), "throttled_ns",
                             number(s->cpu_throttled_ns), "pressure", pressure(&s->cpu_pressure));
     json_t *memory = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "usage", number(s->memory_bytes),
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "usage", number(s->memory_bytes),
         "working_set", number(s->memory_working_set), "limit", limit(s->memory_limit), "peak",
         limit(s->memory_peak), "anon", number(s->memory_anon), "file", number(s->memory_file),
         "kernel", number(s->memory_kernel), "swap", number(s->swap_bytes), "oom_kills",
-        number(s->oom_kills), "pressure", pressure(&s->memory_pressure));
+        number(s->oom_kills), "linear", limit(s->memory_linear), "pressure",
+        pressure(&s->memory_pressure));
     json_t *network = json_pack("{s:o, s:o, s:o, s:o}", "rx_bytes", number(s->net_rx_bytes),
                                 "tx_bytes", number(s->net_tx_bytes), "rx_packets",
                                 number(s->net_rx_packets), "tx_packets", number(s->net_tx_packets));

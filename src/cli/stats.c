@@ -93,7 +93,22 @@ static void add_two(struct table *t, int64_t a, int64_t b, bool b_is_limit)
     table_add(t, STYLE_PLAIN, "%s / %s", left, b_is_limit && b == 0 ? "-" : right);
 }
 
-static void add_row(struct table *t, const json_t *s, const json_t *before)
+static void add_size(struct table *t, uint64_t bytes)
+{
+    char text[32];
+    format_size(bytes, text);
+    table_add(t, bytes ? STYLE_PLAIN : STYLE_DIM, "%s", bytes ? text : "-");
+}
+
+static bool any_has_linear(const json_t *samples)
+{
+    for (size_t i = 0; i < json_array_size(samples); i++)
+        if (jint(part(part(json_array_get(samples, i), "stats"), "memory"), "linear"))
+            return true;
+    return false;
+}
+
+static void add_row(struct table *t, const json_t *s, const json_t *before, bool linear)
 {
     const json_t *now = part(s, "stats");
     const json_t *net = part(now, "network"), *io = part(now, "block_io");
@@ -106,6 +121,8 @@ static void add_row(struct table *t, const json_t *s, const json_t *before)
         table_add(t, STYLE_PLAIN, "%.1f%%", cpu);
     add_two(t, jint(part(now, "memory"), "usage"), jint(part(now, "memory"), "limit"), true);
     table_add(t, STYLE_PLAIN, "%.1f%%", memory_percent(now));
+    if (linear)
+        add_size(t, (uint64_t)jint(part(now, "memory"), "linear"));
     add_two(t, jint(net, "rx_bytes"), jint(net, "tx_bytes"), false);
     add_two(t, jint(io, "read_bytes"), jint(io, "write_bytes"), false);
     table_add(t, STYLE_PLAIN, "%lld", (long long)jint(part(now, "pids"), "current"));
@@ -116,11 +133,16 @@ static void print_table(const struct cli *cli, const json_t *samples, const json
     static const char *const headers[] = { "CONTAINER ID",   "NAME",   "CPU",
                                            "MEMORY / LIMIT", "MEMORY", "NET RX / TX",
                                            "BLOCK R / W",    "PIDS",   NULL };
+    static const char *const with_linear[] = {
+        "CONTAINER ID", "NAME",        "CPU",         "MEMORY / LIMIT", "MEMORY",
+        "LINEAR",       "NET RX / TX", "BLOCK R / W", "PIDS",           NULL
+    };
+    bool linear = any_has_linear(samples);
     autotable struct table t;
-    table_init(&t, headers);
+    table_init(&t, linear ? with_linear : headers);
     for (size_t i = 0; i < json_array_size(samples); i++) {
         const json_t *s = json_array_get(samples, i);
-        add_row(&t, s, stats_of(before, jstr(s, "id")));
+        add_row(&t, s, stats_of(before, jstr(s, "id")), linear);
     }
     table_print(cli, &t);
 }
@@ -191,7 +213,9 @@ const struct cli_command stats_command = {
         "Of all that run, or of those that are named, until these have ended. CPU is in percent "
         "of\n"
         "the whole machine, over the last second. With --format json, an object a line, with all\n"
-        "that is counted; pressure (PSI) where cgroup v2 has it.",
+        "that is counted; pressure (PSI) where cgroup v2 has it. LINEAR is the memory of "
+        "WebAssembly\n"
+        "guests as they see it.",
     .options = stats_options,
     .options_size = sizeof(struct stats_options),
     .max_args = -1,

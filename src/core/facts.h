@@ -46,6 +46,7 @@ struct fact_stats {
     uint64_t memory_bytes, memory_limit, memory_peak;
     uint64_t memory_working_set; /* without what the kernel gives up first: inactive files */
     uint64_t memory_anon, memory_file, memory_kernel, swap_bytes, oom_kills;
+    uint64_t memory_linear; /* a WebAssembly guest's memories as it sees them; 0: not known */
     uint64_t net_rx_bytes, net_tx_bytes, net_rx_packets, net_tx_packets; /* without lo */
     uint64_t blkio_read_bytes, blkio_write_bytes, blkio_reads, blkio_writes;
     uint64_t pids, pids_limit;

@@ -211,6 +211,7 @@ int zlayer_container_stats(zlayer_container *c, struct zlayer_stats *ret, struct
         .pids_limit = s->pids_limit,
         .online_cpus = s->online_cpus,
         .time_ms = s->wall_ms,
+        .memory_linear_bytes = s->memory_linear,
     };
     /* an older caller's struct is shorter */
     (void)memcpy(ret, &all, ret->size < sizeof all ? ret->size : sizeof all);

@@ -103,6 +103,7 @@ struct mon_state {
     uint32_t create_flags;   /* of the MON_CREATE */
     uint32_t paused;         /* 1: RUNNING, but by MON_PAUSE all of its processes stand */
     uint32_t pad;
+    uint64_t linear_bytes; /* RUNNING, a WebAssembly guest: of its memories; 0: not known */
 };
 
 /* Bits of mon_create.flags */

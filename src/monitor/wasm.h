@@ -29,15 +29,17 @@ enum { WASM_VARIANT_TIMED = 1, WASM_VARIANT_METERED = 2 };
 
 enum mon_wasm_serves { WASM_COMMAND = 0, WASM_HTTP = 1 };
 struct mon_wasm_prepared {
-    uint32_t serves;   /* enum mon_wasm_serves */
-    uint32_t compiled; /* 1: just now */
+    uint32_t serves;    /* enum mon_wasm_serves */
+    uint32_t compiled;  /* 1: just now */
+    uint32_t component; /* 1: of WASI 0.2; 0: a core module of preview 1 */
+    uint32_t pad;
 };
 
-/* One guest, in a sealed memfd: this struct, n_listen of struct wasm_listen, then n_hosts texts
- * with their NULs. */
+/* One guest, in a sealed memfd: this struct, n_listen of struct wasm_listen, n_hosts texts with
+ * their NULs, then the bytes of two files, by which a component with a network looks up names. */
 enum {
     WASM_GUEST_MAGIC = 0x6e737a77,
-    WASM_GUEST_VERSION = 1,
+    WASM_GUEST_VERSION = 2,
     WASM_LISTEN_MAX = 64,
     WASM_HOSTS_MAX = 256
 };
@@ -59,7 +61,9 @@ struct wasm_guest {
     uint64_t time_ms;                /* 0: unlimited */
     uint64_t request_timeout_ms;
     uint32_t max_requests;
-    uint32_t n_listen, n_hosts, pad;
+    uint32_t n_listen, n_hosts;
+    uint32_t etc_hosts, etc_resolv_conf; /* sizes of /etc/hosts and /etc/resolv.conf */
+    uint32_t pad;
 };
 
 /* In the run directory and, with DURABLE_EXIT, the state directory: why the guest trapped, as text.

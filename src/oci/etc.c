@@ -7,7 +7,10 @@
 #include "base/buf.h"
 #include "base/fd.h"
 
-const char *const oci_etc_files[] = { "hosts", "hostname", "resolv.conf", NULL };
+const char *const oci_etc_files[] = { [OCI_ETC_HOSTS] = "hosts",
+                                      [OCI_ETC_HOSTNAME] = "hostname",
+                                      [OCI_ETC_RESOLV_CONF] = "resolv.conf",
+                                      NULL };
 
 enum { ETC_MAX = 256 * 1024 };
 
@@ -73,16 +76,22 @@ static int fill_resolv_conf(const struct oci_etc *etc, struct zl_buf *out, struc
     return 0;
 }
 
-int oci_etc_write(int dir_fd, const struct oci_etc *etc, struct zl_error *err)
+int oci_etc_text(const struct oci_etc *etc, enum oci_etc_file which, struct zl_buf *out,
+                 struct zl_error *err)
 {
     static int (*const fill[])(const struct oci_etc *, struct zl_buf *, struct zl_error *) = {
-        fill_hosts,
-        fill_hostname,
-        fill_resolv_conf,
+        [OCI_ETC_HOSTS] = fill_hosts,
+        [OCI_ETC_HOSTNAME] = fill_hostname,
+        [OCI_ETC_RESOLV_CONF] = fill_resolv_conf,
     };
+    return fill[which](etc, out, err) < 0 ? -1 : zl_buf_check(out, oci_etc_files[which], err);
+}
+
+int oci_etc_write(int dir_fd, const struct oci_etc *etc, struct zl_error *err)
+{
     for (size_t i = 0; oci_etc_files[i]; i++) {
         zl_autobuf struct zl_buf text = ZL_BUF(ETC_MAX);
-        if (fill[i](etc, &text, err) < 0 || zl_buf_check(&text, oci_etc_files[i], err) < 0 ||
+        if (oci_etc_text(etc, (enum oci_etc_file)i, &text, err) < 0 ||
             zl_write_atomic(dir_fd, oci_etc_files[i], text.data, text.len, 0644, false, err) < 0)
             return -1;
     }

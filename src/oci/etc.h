@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "spec/parts.h"
 
@@ -29,5 +30,10 @@ int oci_etc_write(int dir_fd, const struct oci_etc *etc, struct zl_error *err);
 
 /* The names of those files, NULL-terminated. */
 extern const char *const oci_etc_files[];
+
+enum oci_etc_file { OCI_ETC_HOSTS, OCI_ETC_HOSTNAME, OCI_ETC_RESOLV_CONF };
+/* Appends what one of them would hold. */
+int oci_etc_text(const struct oci_etc *etc, enum oci_etc_file which, struct zl_buf *out,
+                 struct zl_error *err);
 
 #endif

@@ -425,6 +425,8 @@ void container_state(struct shim *s, struct mon_state *ret)
         ret->pid = s->init.pid;
         ret->pid_start = s->init_start;
         ret->paused = s->paused;
+        if (s->guest)
+            s->guest->state(s, ret);
     }
     if (s->phase == MON_PHASE_EXITED)
         ret->exit = s->exit;

@@ -44,6 +44,8 @@ struct shim_guest {
                  struct zl_error *err);
     /* It was reaped; its exit is about to be recorded and may be amended. */
     void (*ended)(struct shim *s);
+    /* It runs: what only this kind knows of it is filled in. */
+    void (*state)(const struct shim *s, struct mon_state *ret);
 };
 
 /* Of a terminal, when neither the request nor the plan says it: 24 rows, 80 columns. */

@@ -36,7 +36,7 @@ static const struct walk_field caps_fields[] = {
     { "filesystem",  &type_said, AT(spec_wasm_caps, filesystem), 0, NULL,
       .doc = "preopened directories" },
     { "sockets",     &type_said, AT(spec_wasm_caps, sockets), 0, NULL,
-      .doc = "never granted" },
+      .doc = "of no kind: allow_tcp and allow_udp open them" },
     { 0 },
 };
 static const struct decode_checked preopen_path = {
@@ -83,9 +83,9 @@ static const struct walk_field wasm_fields[] = {
     { "allowed_hosts",       &type_texts,    AT(spec_wasm, allowed_hosts), 0, NULL,
       .doc = "hosts that may be asked; empty is all" },
     { "allow_tcp",           &type_bool,     AT(spec_wasm, allow_tcp), 0, NULL,
-      .doc = "sockets" },
+      .doc = "TCP sockets and names of a component" },
     { "allow_udp",           &type_bool,     AT(spec_wasm, allow_udp), 0, NULL,
-      .doc = "sockets" },
+      .doc = "UDP sockets and names of a component" },
     { "preopens",            &type_list,     AT(spec_wasm, preopens), 0, &preopen_list,
       .doc = "folders of the host" },
     { "kv_enabled",          &type_bool,     AT(spec_wasm, kv_enabled), 0, NULL,

@@ -95,7 +95,8 @@ static unsigned fill_caps(struct walk *w, const struct spec_service *s, struct s
     return granted;
 }
 
-/* A switch or list that lacks the capability it is about. */
+/* A switch or list that lacks the capability it is about. Sockets are switched on by allow_tcp and
+ * allow_udp alone, whatever the kind. */
 static void check_unused(struct walk *w, const struct spec_wasm *x, const struct doc_node *n,
                          unsigned granted)
 {
@@ -110,8 +111,6 @@ static void check_unused(struct walk *w, const struct spec_wasm *x, const struct
         { "kv_namespace", x->kv_namespace, CAP_KEYVALUE },
         { "secrets", x->secrets.n, CAP_SECRETS },
         { "preopens", x->n_preopens, CAP_FILESYSTEM },
-        { "allow_tcp", x->allow_tcp, CAP_SOCKETS },
-        { "allow_udp", x->allow_udp, CAP_SOCKETS },
     };
     for (size_t i = 0; i < ZL_ARRAY_LEN(rows); i++) {
         if (rows[i].asked && !(granted & rows[i].needs) && validate_written(n, rows[i].field))

@@ -104,6 +104,19 @@ static void request_failed(void *arg, wasmtime_error_t *failed)
         (void)zl_write_all(2, text.data, text.len, "stderr", NULL); /* else nobody reads it */
 }
 
+int component_compile(wasm_engine_t *engine, const void *bytes, size_t n, wasm_byte_vec_t *ret,
+                      struct zl_error *err)
+{
+    wasmtime_component_t *component;
+    wasmtime_error_t *failed = wasmtime_component_new(engine, bytes, n, &component);
+
+    if (!failed) {
+        failed = wasmtime_component_serialize(component, ret);
+        wasmtime_component_delete(component);
+    }
+    return failed ? wasm_fail_consume(failed, err, "compile") : 0;
+}
+
 int component_prepare(struct instance *i, const struct component_terms *terms, struct zl_error *err)
 {
     static const char *const none[] = { NULL };
@@ -128,6 +141,7 @@ int component_prepare(struct instance *i, const struct component_terms *terms, s
         .fuel = i->max_fuel,
         .request_timeout_ms = terms->request_timeout_ms,
         .max_requests = terms->max_requests,
+        .counter = i->linear_bytes,
     };
     i->component = zl_component_prepare(i->module->component, &how);
     if (w->incomplete)

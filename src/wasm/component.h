@@ -18,9 +18,10 @@ struct zl_component;
 enum { ZL_COMPONENT_RUN = 1, ZL_COMPONENT_HTTP = 2 };
 
 /* Limits of a core module's store, as wasmtime_store_limiter; 0: none. `refused` is told when the
- * guest asked for memory past its limit and was told no. */
+ * guest asked for memory past its limit and was told no. What it has is counted up and down at
+ * `counter`, in bytes and atomically; NULL: it is not counted. */
 void zl_store_limit(wasmtime_store_t *store, uint64_t max_memory, uint64_t max_tables,
-                    void (*refused)(uint64_t bytes));
+                    void (*refused)(uint64_t bytes), uint64_t *counter);
 
 /* From compiled code at path, into *ret, which is NULL before. *ret_worlds: what it exports of the
  * two. */
@@ -40,6 +41,7 @@ struct zl_component_how {
     uint64_t fuel;                   /* 0: unlimited */
     uint64_t request_timeout_ms;     /* of one HTTP request; 0: none */
     uint32_t max_requests;           /* served at once */
+    uint64_t *counter;               /* as above, of all its stores */
 };
 /* Makes what needs the host's paths; how is read during the call, what it points to later. */
 struct zl_component_ready *zl_component_prepare(const struct zl_component *c,
@@ -59,6 +61,9 @@ struct component_terms {
     uint32_t max_requests;
 };
 struct instance;
+/* Its code, to be kept. UNSUPPORTED: this build has no components. */
+int component_compile(wasm_engine_t *engine, const void *bytes, size_t n, wasm_byte_vec_t *ret,
+                      struct zl_error *err);
 /* Needs /proc; everything that i points to stays until the guest's end. */
 int component_prepare(struct instance *i, const struct component_terms *terms,
                       struct zl_error *err);

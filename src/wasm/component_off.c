@@ -18,6 +18,18 @@ void zl_component_free(struct zl_component *c)
     (void)c;
 }
 
+int component_compile(wasm_engine_t *engine, const void *bytes, size_t n, wasm_byte_vec_t *ret,
+                      struct zl_error *err)
+{
+    (void)engine;
+    (void)bytes;
+    (void)n;
+    (void)ret;
+    return zl_fail(err, ZL_ERR_UNSUPPORTED,
+                   "it is a component, and components are not part of this build (meson option "
+                   "wasm_components)");
+}
+
 /* What follows is of a component, and none was ever loaded. */
 int component_prepare(struct instance *i, const struct component_terms *terms, struct zl_error *err)
 {
@@ -44,9 +56,10 @@ wasmtime_error_t *zl_component_serve(struct zl_component_ready *r, const int *so
 }
 
 void zl_store_limit(wasmtime_store_t *store, uint64_t max_memory, uint64_t max_tables,
-                    void (*refused)(uint64_t bytes))
+                    void (*refused)(uint64_t bytes), uint64_t *counter)
 {
-    (void)refused; /* the C API refuses in silence */
+    (void)refused; /* the C API refuses in silence, and does not tell what it grants */
+    (void)counter;
     wasmtime_store_limiter(store, max_memory ? (int64_t)max_memory : -1,
                            max_tables ? (int64_t)max_tables : -1, 1, 64, 8);
 }

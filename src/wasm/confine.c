@@ -13,6 +13,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -147,12 +148,47 @@ static int become(const struct confine_guest *g)
     return 0;
 }
 
+static int put_file(int etc, const char *name, const struct confine_text *t)
+{
+    zl_autoclose int fd = openat(etc, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+    return fd < 0 ? -1 : zl_write_all(fd, t->bytes, t->n, name, NULL);
+}
+
+static int fill_etc(int root, const struct confine_etc *e)
+{
+    if (mkdirat(root, "etc", 0755) < 0)
+        return -1;
+    zl_autoclose int etc = openat(root, "etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (etc < 0 || put_file(etc, "hosts", &e->hosts) < 0)
+        return -1;
+    return put_file(etc, "resolv.conf", &e->resolv_conf);
+}
+
+/* Over the empty root, in a namespace of its own: below it is nothing that a way back could lead
+ * to. */
+static int mount_etc(const struct confine_etc *e)
+{
+    struct k_mount_attr readonly = { .attr_set = K_ATTR_RDONLY };
+
+    if (unshare(CLONE_NEWNS) < 0)
+        return -1;
+    zl_autoclose int root = k_fsmount("tmpfs", K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC);
+    if (root < 0 || fill_etc(root, e) < 0 ||
+        k_mount_setattr(root, "", K_AT_EMPTY_PATH, &readonly) < 0 ||
+        k_move_mount(root, "", AT_FDCWD, "/", K_MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        return -1;
+    return fchdir(root) < 0 || chroot(".") < 0 ? -1 : 0;
+}
+
 int confine_guest(const struct confine_guest *g, const char **ret_step)
 {
     const struct confine_empty *e = g->empty;
 
     *ret_step = "leave the host's files";
     if (e->mount_ns >= 0 && setns(e->mount_ns, CLONE_NEWNS) < 0)
+        return -1;
+    *ret_step = "give it /etc/hosts and /etc/resolv.conf";
+    if (e->mount_ns >= 0 && g->etc && mount_etc(g->etc) < 0)
         return -1;
     *ret_step = "leave the host's network";
     if (e->net_ns >= 0 && !g->own_network && setns(e->net_ns, CLONE_NEWNET) < 0)

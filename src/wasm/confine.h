@@ -23,9 +23,20 @@ int confine_make_empty(struct confine_empty *ret, struct zl_error *err);
  * that would need them, and its children are born without. */
 int confine_host(struct zl_error *err);
 
+/* By what the process of a component looks up names: libc's getaddrinfo(3) reads these two, which
+ * are then all that there is in its mount namespace. */
+struct confine_text {
+    const char *bytes;
+    size_t n;
+};
+struct confine_etc {
+    struct confine_text hosts, resolv_conf;
+};
+
 struct confine_guest {
     const struct confine_empty *empty;
-    bool own_network; /* it is in its network already: its own, or the host's */
+    const struct confine_etc *etc; /* NULL: it looks up none */
+    bool own_network;              /* it is in its network already: its own, or the host's */
     bool component;
     uid_t uid;
     gid_t gid;
@@ -33,7 +44,7 @@ struct confine_guest {
     size_t n_groups;
 };
 /* In the forked process, whose descriptors and cgroups are settled. -1 and errno; *ret_step says at
- * what, in static storage. Async-signal-safe. */
+ * what, in static storage. */
 int confine_guest(const struct confine_guest *g, const char **ret_step);
 
 /* In the forked process of a compiler, which keeps its first n_fds descriptors. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -29,11 +30,13 @@ struct guest {
     struct given given;       /* folders and sockets */
     const char **argv, **env; /* of the plan */
     const char **hosts;
+    struct confine_etc etc;
     int control; /* our end of the socket to the process; -1: none */
     int theirs;
     struct carry_proc proc;
     struct loop_timer late;
     bool was_late;
+    uint64_t *linear_bytes; /* shared with the process, which counts its memory there */
 };
 
 /* ---- what is asked for ---- */
@@ -47,9 +50,10 @@ static int check_settings(const struct guest *g, struct zl_error *err)
         w->version != WASM_GUEST_VERSION || w->n_listen > WASM_LISTEN_MAX ||
         w->n_hosts > WASM_HOSTS_MAX)
         return zl_fail(err, ZL_ERR_PROTOCOL, "the guest's settings are not of this version");
-    least += w->n_listen * sizeof(struct wasm_listen) + w->n_hosts;
+    uint64_t etc = (uint64_t)w->etc_hosts + w->etc_resolv_conf;
+    least += w->n_listen * sizeof(struct wasm_listen) + w->n_hosts + etc;
     if (g->settings_bytes.size < least || w->size != g->settings_bytes.size ||
-        (w->n_hosts && ((const char *)w)[w->size - 1] != '\0'))
+        (w->n_hosts && ((const char *)w)[w->size - etc - 1] != '\0'))
         return zl_fail(err, ZL_ERR_PROTOCOL, "the guest's settings are cut off");
     return 0;
 }
@@ -62,7 +66,8 @@ static const struct wasm_listen *listen_of(const struct wasm_guest *w)
 static int list_hosts(struct guest *g, struct zl_error *err)
 {
     const struct wasm_guest *w = g->settings;
-    const char *at = (const char *)(listen_of(w) + w->n_listen), *end = (const char *)w + w->size;
+    const char *at = (const char *)(listen_of(w) + w->n_listen);
+    const char *end = (const char *)w + w->size - w->etc_hosts - w->etc_resolv_conf;
 
     g->hosts = calloc(w->n_hosts + 1, sizeof *g->hosts);
     if (!g->hosts)
@@ -72,6 +77,8 @@ static int list_hosts(struct guest *g, struct zl_error *err)
             return zl_fail(err, ZL_ERR_PROTOCOL, "the guest's settings are cut off");
         g->hosts[i] = at;
     }
+    g->etc =
+        (struct confine_etc){ { end, w->etc_hosts }, { end + w->etc_hosts, w->etc_resolv_conf } };
     return 0;
 }
 
@@ -190,6 +197,7 @@ static void confine(const struct birth *b)
         .empty = &b->g->empty,
         .own_network = b->g->settings->flags & WASM_OWN_NETWORK,
         .component = b->g->module->component != NULL,
+        .etc = b->g->module->component && b->g->settings->etc_hosts ? &b->g->etc : NULL,
         .uid = plan->process.uid,
         .gid = plan->process.gid,
         .groups = plan_table(plan, plan->process.groups),
@@ -257,6 +265,7 @@ static void child_main(void *arg, int failed)
         .max_tables = g->settings->max_tables,
         .max_fuel = g->settings->max_fuel,
         .time_ms = g->settings->time_ms,
+        .linear_bytes = g->linear_bytes,
     };
 
     errno = failed;
@@ -288,6 +297,17 @@ static int make_control(struct guest *g, struct zl_error *err)
     return 0;
 }
 
+static int share_counter(struct guest *g, struct zl_error *err)
+{
+    void *page = mmap(NULL, sizeof *g->linear_bytes, PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (page == MAP_FAILED)
+        return zl_fail_errno(err, "count the guest's memory");
+    g->linear_bytes = page; /* until the monitor's end */
+    return 0;
+}
+
 static int give(struct guest *g, const struct shim *s, struct zl_error *err)
 {
     const struct wasm_guest *w = g->settings;
@@ -305,7 +325,8 @@ static int created(struct shim *s, struct zl_error *err)
     struct guest *g = s->guest_arg;
     struct birth b = { .g = g, .s = s, .monitor = getpid() };
 
-    if (read_wishes(g, s, err) < 0 || give(g, s, err) < 0 || make_control(g, err) < 0)
+    if (read_wishes(g, s, err) < 0 || give(g, s, err) < 0 || make_control(g, err) < 0 ||
+        share_counter(g, err) < 0)
         return -1;
     streams_child_ends(s->streams, b.stdio, &b.console);
     if (carry_fork(s->carry, child_main, &b, &g->proc, err) < 0)
@@ -374,6 +395,13 @@ static void ended(struct shim *s)
     }
 }
 
+static void tell_state(const struct shim *s, struct mon_state *ret)
+{
+    const struct guest *g = s->guest_arg;
+
+    ret->linear_bytes = __atomic_load_n(g->linear_bytes, __ATOMIC_RELAXED);
+}
+
 static const struct shim_guest guest_kind = {
     .process_name = "zlayer-wasm",
     .n_fds = 1,
@@ -382,6 +410,7 @@ static const struct shim_guest guest_kind = {
     .created = created,
     .start = start,
     .ended = ended,
+    .state = tell_state,
 };
 
 void guest_monitor_live(const struct module *module, bool has_empty)

@@ -174,7 +174,8 @@ static void answer_prepared(struct host *h, struct server_ticket *t, const struc
 {
     const struct mon_wasm_prepared p = { .serves =
                                              m->entry == ENTRY_HTTP ? WASM_HTTP : WASM_COMMAND,
-                                         .compiled = compiled };
+                                         .compiled = compiled,
+                                         .component = m->component != NULL };
     server_answer(h->server, t, &p, sizeof p, -1);
 }
 

@@ -157,7 +157,7 @@ static void limit_store(struct instance_ready *r)
 {
     const struct instance *i = r->i;
 
-    zl_store_limit(r->store, i->max_memory, i->max_tables, memory_refused);
+    zl_store_limit(r->store, i->max_memory, i->max_tables, memory_refused, i->linear_bytes);
     if (i->module->variant & WASM_FUEL)
         r->failed = wasmtime_context_set_fuel(r->context, i->max_fuel ? i->max_fuel : UINT64_MAX);
     if (i->module->variant & WASM_EPOCHS)

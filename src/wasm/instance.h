@@ -18,6 +18,7 @@ struct instance {
     uint64_t max_tables;                  /* elements of all tables; 0: no limit */
     uint64_t max_fuel;                    /* 0: unlimited */
     uint64_t time_ms;                     /* 0: unlimited */
+    uint64_t *linear_bytes;               /* counts its linear memory; NULL: nobody looks */
     struct zl_component_ready *component; /* of a component: made before the host's paths went */
 };
 

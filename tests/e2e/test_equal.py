@@ -165,6 +165,7 @@ def test_what_is_done_and_told_while_it_runs(kind):
         [1, "native" if kind.name == "container" else "wasm"]
     sample = json.loads(host.zlayer("stats", "--no-stream", "bg", "--format", "json").stdout)["stats"]
     assert sample["memory"]["usage"] > 0 and sample["memory"]["limit"] == 128 << 20 and sample["pids"]["current"] >= 1
+    assert sample["cpu"]["usage_ns"] > 0 and (sample["memory"]["linear"] is None) == (kind.name == "container")
     host.zlayer("pause", "bg")
     assert host.json("container", "inspect", "bg")["paused"] is True
     host.zlayer("unpause", "bg")

@@ -1,5 +1,6 @@
 """What only WebAssembly guests have: recognizing, limits, confinement, the cache, their host, wasi:http."""
 import contextlib
+import json
 import os
 import pathlib
 import signal
@@ -111,7 +112,7 @@ def test_a_trap_is_134_with_its_backtrace_in_log_and_inspect(host, tmp_path):
 def test_a_module_with_unknown_imports_names_them(host, tmp_path):
     module = wat(tmp_path, '(module (import "env" "foo" (func)) (func (export "_start") (call 0)))')
     r = host.zlayer("run", "--rm", module, code=125)
-    assert "env" in r.stderr and "foo" in r.stderr
+    assert "module 'localhost/module:" in r.stderr and "env" in r.stderr and "foo" in r.stderr
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.7, 0.97])
@@ -120,7 +121,7 @@ def test_a_truncated_module_is_told_by_its_name(host, tmp_path, tool, keep):
     cut = tmp_path / "cut.wasm"
     cut.write_bytes(whole[:int(len(whole) * keep)])
     r = host.zlayer("run", "--rm", cut, code=125)
-    assert "cut" in r.stderr and ("end" in r.stderr or "cut off" in r.stderr or "truncated" in r.stderr), r.stderr
+    assert "module 'localhost/cut:" in r.stderr and ("end" in r.stderr or "cut off" in r.stderr or "truncated" in r.stderr), r.stderr
     assert host.leftovers() == []
 
 
@@ -163,6 +164,21 @@ def test_memory_is_refused_to_the_guest(host, tool):
     got = int(host.zlayer("run", "--rm", "--memory", "32m", tool, "hog", 1000).stdout.split()[0])
     assert 20 <= got < 32
     assert int(host.zlayer("run", "--rm", tool, "hog", 200).stdout.split()[0]) == 200
+
+
+def test_linear_memory_is_counted_as_the_guest_sees_it(host, tmp_path):
+    """3 pages, 97 more, and none of the last ones, which the limit refuses."""
+    text = LOOP.replace('"memory") 1)', '"memory") 3)').replace(
+        "(loop", "(drop (memory.grow (i32.const 97))) (drop (memory.grow (i32.const 1000))) (loop")
+    host.zlayer("run", "-d", "--name", "box", "--memory", "32m", wat(tmp_path, text))
+
+    def linear():
+        return json.loads(host.zlayer("stats", "--no-stream", "box", "--format", "json").stdout)["stats"]["memory"]["linear"]
+    until(lambda: linear() == 100 << 16, f"100 pages: {linear()}")
+    host.zlayer("pause", "box")
+    assert linear() == 100 << 16
+    out = host.zlayer("stats", "--no-stream", "box").stdout.splitlines()
+    assert "LINEAR" in out[0] and "6.2MiB" in out[1].replace(" ", ""), out
 
 
 def test_its_process_has_what_it_needs_and_nothing_else(host, tool):
@@ -292,6 +308,8 @@ def test_a_component_serves_http_on_its_endpoint(host, web):
     assert get(18099, "/trap")[0] == 500
     assert get(18099)[0] == 200
     assert host.pids("a")["a-rep-1"] == pid  # a request's end is not the service's
+    stats = json.loads(host.zlayer("stats", "--no-stream", "a", "--format", "json").stdout)["stats"]
+    assert stats["memory"]["linear"] is None  # each request had memory of its own, which went with it
 
 
 def test_a_component_is_asked_inside_its_own_network(host, web):

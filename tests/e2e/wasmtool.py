@@ -49,6 +49,11 @@ def compile_c(folder, source, name=None):
     return out
 
 
+def run(*args, check=True):
+    """A command of zlayer-wasm's own."""
+    return subprocess.run([PROGRAM, *map(str, args)], capture_output=True, text=True, check=check)
+
+
 def direct(module, *args, options=(), input=None, timeout=60):
     """The module in one process of zlayer-wasm, without an agent."""
     return subprocess.run([PROGRAM, "direct", *map(str, options), module, *args], input=input, text=True,

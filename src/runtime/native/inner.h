@@ -186,6 +186,10 @@ struct rt_call *native_stdin(struct native *, const struct rt_request *, rt_done
 struct rt_call *native_pause(struct native *, const struct rt_request *, rt_done_fn, void *);
 struct rt_call *native_update(struct native *, const struct rt_request *, rt_done_fn, void *);
 
+/* stats.c: what RT_STATS answers. CONFLICT: it does not run; NOT_FOUND: c is NULL. */
+struct fact_stats;
+int native_measure(const struct container *c, struct fact_stats *ret, struct zl_error *err);
+
 /* exec.c: sends a command to the monitor as k's next message. env is added to the container's. */
 int exec_send(struct native_call *k, const struct rt_exec *x, bool capture, uint64_t timeout_ms,
               void (*on_made)(struct native_call *, const struct mon_message *),

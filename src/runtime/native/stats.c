@@ -110,27 +110,33 @@ static void take_host(struct fact_stats *ret)
         ret->host_cpu_ns = (user + nice + system + irq + softirq + steal) * tick_ns;
 }
 
+int native_measure(const struct container *c, struct fact_stats *ret, struct zl_error *err)
+{
+    struct cgroup_stats stats;
+    if (!c)
+        return zl_fail(err, ZL_ERR_NOT_FOUND, "measure: no such container");
+    if (c->has_exit || !c->started)
+        return zl_fail(err, ZL_ERR_CONFLICT, "it does not run");
+    if (cgroup_stats_read(c->record.cgroups.v, c->record.cgroups.n, &stats, err) < 0)
+        return -1;
+    take_cgroups(&stats, ret);
+    cgroup_stats_done(&stats);
+    take_network(c, ret);
+    take_host(ret);
+    return 0;
+}
+
 struct rt_call *native_stats(struct native *n, const struct rt_request *rq, rt_done_fn done,
                              void *arg)
 {
     struct zl_error err = { 0 };
     struct rt_answer a = { 0 };
-    struct cgroup_stats stats;
     struct container *c = container_find(n, rq->id);
     struct native_call *k = native_call_new(n, c, rq, done, arg);
     if (!k)
         return NULL;
-    if (!c || c->has_exit || !c->started) {
-        (void)(c ? zl_fail(&err, ZL_ERR_CONFLICT, "it does not run")
-                 : zl_fail(&err, ZL_ERR_NOT_FOUND, "measure: no such container"));
+    if (native_measure(c, &a.fact.stats, &err) < 0)
         return native_call_refuse(k, &err);
-    }
-    if (cgroup_stats_read(c->record.cgroups.v, c->record.cgroups.n, &stats, &err) < 0)
-        return native_call_refuse(k, &err);
-    take_cgroups(&stats, &a.fact.stats);
-    cgroup_stats_done(&stats);
-    take_network(c, &a.fact.stats);
-    take_host(&a.fact.stats);
     rt_call_answer_soon(&k->call, &a);
     return &k->call;
 }

@@ -24,9 +24,12 @@ struct guest_making {
     struct native *n;
     struct wasm_question *question;
     struct mon_wasm_module module;
-    char digest[80]; /* of the image */
+    char *image;     /* as it was asked for */
+    char digest[80]; /* of it */
     int fds[FDS];
     struct mon_create create;
+    const char *names; /* the field that says how names are looked up; NULL: none does */
+    bool has_network;
 };
 
 static struct guest_making *making_of(const struct native_call *k)
@@ -40,6 +43,7 @@ static void release(struct native_call *k)
     wasm_host_drop(m->question);
     for (size_t i = 0; i < FDS; i++)
         zl_closep(&m->fds[i]);
+    free(m->image);
     free(m);
 }
 
@@ -66,13 +70,17 @@ static void fail(struct native_call *k, struct zl_error *why)
 
 /* ---- the module --------------------------------------------------------------------------- */
 
-static void name_module(struct guest_making *m, const struct image *image, unsigned variant)
+/* name: as it was asked for, which the image may have been found without. */
+static int name_module(struct guest_making *m, const char *name, const struct image *image,
+                       unsigned variant, struct zl_error *err)
 {
     const char *hex = strchr(image->wasm.digest, ':');
     m->module.variant = variant;
     for (size_t i = 0; hex && i < WASM_DIGEST_LEN; i++) /* checked: 64 digits */
         m->module.digest[i] = hex[1 + i];
     (void)snprintf(m->digest, sizeof m->digest, "%s", image->digest);
+    m->image = strdup(name);
+    return m->image ? 0 : zl_fail_errno(err, "make ready the module");
 }
 
 /* digest NULL: the one that name means. */
@@ -102,6 +110,12 @@ static int prepare(struct native_call *k, const struct image *image, wasm_answer
     return m->question ? 0 : -1;
 }
 
+static void fail_to_prepare(struct native_call *k, struct zl_error *why)
+{
+    (void)zl_wrap(why, "module '%s'", making_of(k)->image);
+    fail(k, why);
+}
+
 /* ---- pull --------------------------------------------------------------------------------- */
 
 static void pulled(void *arg, const struct mon_message *message, struct zl_error *why)
@@ -110,7 +124,7 @@ static void pulled(void *arg, const struct mon_message *message, struct zl_error
     struct rt_answer a = { 0 };
     making_of(k)->question = NULL;
     if (!message) {
-        fail(k, why);
+        fail_to_prepare(k, why);
         return;
     }
     (void)snprintf(a.pull.digest, sizeof a.pull.digest, "%s", making_of(k)->digest);
@@ -130,8 +144,9 @@ struct rt_call *wasm_pull(struct native *n, const struct rt_request *rq, rt_done
     if (find_module(n, rq->pull.image, rq->pull.digest, &image, &err) < 0)
         return native_call_refuse(k, &err);
     /* With the settings that most services have; another variant is compiled at create. */
-    name_module(m, image, n->wasm->config.disable_epochs ? 0 : WASM_VARIANT_TIMED);
-    if (prepare(k, image, pulled, &err) < 0)
+    unsigned variant = n->wasm->config.disable_epochs ? 0 : WASM_VARIANT_TIMED;
+    if (name_module(m, rq->pull.image, image, variant, &err) < 0 ||
+        prepare(k, image, pulled, &err) < 0)
         return native_call_refuse(k, &err);
     native_call_limit(k, COMPILE_LIMIT_MS);
     return &k->call;
@@ -304,6 +319,25 @@ static int check_service(const struct spec_service *s, struct zl_error *err)
     return 0;
 }
 
+static void note_names(struct guest_making *m, const struct spec_service *s)
+{
+    m->names = s->dns.n ? "dns" : s->extra_hosts.n ? "extra_hosts" : NULL;
+    m->has_network = wasm_needs_network(s);
+}
+
+/* Whether it can look up any shows when its module is known. */
+static int check_names(const struct guest_making *m, bool component, struct zl_error *err)
+{
+    if (!m->names || (component && m->has_network))
+        return 0;
+    return zl_fail(err, ZL_ERR_CONFIGURATION,
+                   component ? "'%s' is for guests with a network, and this one has none: no "
+                               "endpoint, no wasm.allow_tcp or wasm.allow_udp asks for it"
+                             : "'%s' is for components: a core module of WASI preview 1 has no way "
+                               "to look up names",
+                   m->names);
+}
+
 static int make_all(struct guest_making *m, struct container *c, const struct rt_request *rq,
                     const struct image *image, struct zl_error *err)
 {
@@ -360,11 +394,12 @@ static void prepared(void *arg, const struct mon_message *message, struct zl_err
     struct zl_error err = { 0 };
     m->question = NULL;
     if (!message) {
-        fail(k, why);
+        fail_to_prepare(k, why);
         return;
     }
     const struct inst_label *label = &k->c->record.label;
-    if (wasm_settings_finish(m->fds[FD_GUEST], &m->n->wasm->config, label,
+    if (check_names(m, message->prepared.component, &err) == 0 &&
+        wasm_settings_finish(m->fds[FD_GUEST], &m->n->wasm->config, label,
                              (enum mon_wasm_serves)message->prepared.serves, &err) == 0)
         m->question =
             wasm_host_ask(m->n->wasm->host, MON_WASM_TAKE, &m->module, -1, taken, k, &err);
@@ -410,10 +445,12 @@ struct rt_call *wasm_create(struct native *n, const struct rt_request *rq, rt_do
         return native_call_refuse(k, &err);
     record_name(rq->create.label, k->c->name, sizeof k->c->name);
     k->on_failed = create_failed;
-    name_module(m, image, wasm_variant(&n->wasm->config, rq->create.service));
-    m->fds[FD_GUEST] = wasm_settings_make(rq->create.service, &err);
-    if (m->fds[FD_GUEST] < 0 || make_all(m, k->c, rq, image, &err) < 0 ||
-        prepare(k, image, prepared, &err) < 0)
+    unsigned variant = wasm_variant(&n->wasm->config, rq->create.service);
+    note_names(m, rq->create.service);
+    m->fds[FD_GUEST] = wasm_settings_make(rq->create.service, k->c->name, &err);
+    if (m->fds[FD_GUEST] < 0 ||
+        name_module(m, rq->create.service->image.name, image, variant, &err) < 0 ||
+        make_all(m, k->c, rq, image, &err) < 0 || prepare(k, image, prepared, &err) < 0)
         return refuse_and_undo(k, &err);
     native_call_limit(k, COMPILE_LIMIT_MS);
     return &k->call;

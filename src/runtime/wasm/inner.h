@@ -29,8 +29,9 @@ void wasm_host_drop(struct wasm_question *q); /* no answer comes; NULL is fine *
 /* settings.c: what a guest gets, from its service. */
 unsigned wasm_variant(const struct wasm_config *c, const struct spec_service *s);
 /* A memfd of struct wasm_guest with all that the service says; the time limit depends on what the
- * module serves, is filled in when that is known, and the memfd is sealed then. */
-int wasm_settings_make(const struct spec_service *s, struct zl_error *err);
+ * module serves, is filled in when that is known, and the memfd is sealed then. name: of the
+ * container. */
+int wasm_settings_make(const struct spec_service *s, const char *name, struct zl_error *err);
 int wasm_settings_finish(int fd, const struct wasm_config *c, const struct inst_label *label,
                          enum mon_wasm_serves serves, struct zl_error *err);
 /* Whether the guest is to have a network at all; else it has none. */
@@ -42,6 +43,7 @@ int wasm_config_strip(json_t *config, const struct spec_service *s, struct zl_er
 /* create.c */
 struct rt_call *wasm_pull(struct native *, const struct rt_request *, rt_done_fn, void *);
 struct rt_call *wasm_create(struct native *, const struct rt_request *, rt_done_fn, void *);
+struct rt_call *wasm_stats(struct native *, const struct rt_request *, rt_done_fn, void *);
 
 struct wasm_part { /* what a struct native of this runtime has on top */
     struct wasm_config config;

@@ -6,9 +6,12 @@
 #include <sys/mman.h>
 
 #include "base/fd.h"
+#include "oci/bundle.h"
+#include "oci/etc.h"
 #include "runtime/wasm/inner.h"
 
-enum { TICK_MS = 10, REQUEST_TIMEOUT_MS = 30 * 1000, MAX_REQUESTS = 10, SETTINGS_MAX = 1 << 18 };
+enum { TICK_MS = 10, REQUEST_TIMEOUT_MS = 30 * 1000, MAX_REQUESTS = 10 };
+enum { ETC_MAX = 256 << 10, SETTINGS_MAX = 1 << 20 };
 
 /* ---- limits ------------------------------------------------------------------------------- */
 
@@ -45,6 +48,7 @@ static uint32_t flags_of(const struct spec_service *s)
         return flags;
     if (w->allow_http_outgoing && !said_no(w->caps.http_client))
         flags |= WASM_OUTGOING_HTTP;
+    /* sockets are no capability of any kind: these two alone decide */
     return flags | (w->allow_tcp ? WASM_TCP : 0U) | (w->allow_udp ? WASM_UDP : 0U);
 }
 
@@ -86,10 +90,38 @@ static struct wasm_listen listen_of(const struct spec_service *s, const struct s
     return l;
 }
 
+/* ---- names -------------------------------------------------------------------------------- */
+
+/* As a container's, which has them as files. */
+static int add_names(const struct spec_service *s, const char *name, struct wasm_guest *g,
+                     struct zl_buf *out, struct zl_error *err)
+{
+    char hostname[OCI_HOSTNAME_MAX + 1];
+    zl_autobuf struct zl_buf hosts = ZL_BUF(ETC_MAX), resolv_conf = ZL_BUF(ETC_MAX);
+    const struct oci_etc etc = {
+        .hostname = hostname,
+        .host_network = s->network == SPEC_NET_HOST,
+        .dns = &s->dns,
+        .extra_hosts = &s->extra_hosts,
+    };
+
+    if (!wasm_needs_network(s))
+        return 0;
+    oci_bundle_hostname(s, name, hostname);
+    if (oci_etc_text(&etc, OCI_ETC_HOSTS, &hosts, err) < 0 ||
+        oci_etc_text(&etc, OCI_ETC_RESOLV_CONF, &resolv_conf, err) < 0)
+        return -1;
+    zl_buf_add(out, hosts.data, hosts.len);
+    zl_buf_add(out, resolv_conf.data, resolv_conf.len);
+    g->etc_hosts = (uint32_t)hosts.len;
+    g->etc_resolv_conf = (uint32_t)resolv_conf.len;
+    return 0;
+}
+
 /* ---- the settings ------------------------------------------------------------------------- */
 
-static int add_all(const struct spec_service *s, struct wasm_guest *g, struct zl_buf *out,
-                   struct zl_error *err)
+static int add_all(const struct spec_service *s, const char *name, struct wasm_guest *g,
+                   struct zl_buf *out, struct zl_error *err)
 {
     const struct spec_strings *hosts = s->wasm ? &s->wasm->allowed_hosts : NULL;
 
@@ -105,14 +137,15 @@ static int add_all(const struct spec_service *s, struct wasm_guest *g, struct zl
         return zl_fail(err, ZL_ERR_INVALID,
                        "a guest has at most %d endpoints to listen on and %d allowed hosts",
                        WASM_LISTEN_MAX, WASM_HOSTS_MAX);
-    if (zl_buf_check(out, "the settings of the guest", err) < 0)
+    if (add_names(s, name, g, out, err) < 0 ||
+        zl_buf_check(out, "the settings of the guest", err) < 0)
         return -1;
     g->size = (uint32_t)out->len;
     (void)memcpy(out->data, g, sizeof *g);
     return 0;
 }
 
-int wasm_settings_make(const struct spec_service *s, struct zl_error *err)
+int wasm_settings_make(const struct spec_service *s, const char *name, struct zl_error *err)
 {
     const struct spec_wasm *w = s->wasm;
     zl_autobuf struct zl_buf text = ZL_BUF(SETTINGS_MAX);
@@ -126,7 +159,7 @@ int wasm_settings_make(const struct spec_service *s, struct zl_error *err)
         .max_requests = w ? w->max_instances : MAX_REQUESTS,
     };
 
-    if (add_all(s, &g, &text, err) < 0)
+    if (add_all(s, name, &g, &text, err) < 0)
         return -1;
     zl_autoclose int fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)

@@ -33,7 +33,7 @@ static struct rt_call *refuse_archive(struct native *n, const struct rt_request 
 static const native_fn handlers[RT_KINDS] = {
     [RT_PULL] = wasm_pull,     [RT_CREATE] = wasm_create,     [RT_START] = native_start,
     [RT_STOP] = native_stop,   [RT_KILL] = native_kill,       [RT_REMOVE] = native_remove,
-    [RT_PROBE] = native_probe, [RT_ATTACH] = native_attach,   [RT_STATS] = native_stats,
+    [RT_PROBE] = native_probe, [RT_ATTACH] = native_attach,   [RT_STATS] = wasm_stats,
     [RT_TOP] = native_top,     [RT_DETAILS] = native_details, [RT_ARCHIVE] = refuse_archive,
     [RT_EXEC] = refuse_exec,   [RT_PAUSE] = native_pause,     [RT_UPDATE] = native_update,
     [RT_STDIN] = native_stdin,
