@@ -53,6 +53,12 @@ static int target_of(struct composite *c, const struct rt_request *rq)
     return target_of_container(c, rq->id);
 }
 
+static void refuse_module(const struct composite *c, const char *image, struct zl_error *err)
+{
+    (void)zl_fail(err, ZL_ERR_CONFIGURATION, "image '%s' is a WebAssembly module: %s", image,
+                  c->why_no_wasm);
+}
+
 /* ---- pull --------------------------------------------------------------------------------- */
 
 struct composite_pull {
@@ -97,9 +103,10 @@ static void pull_is_done(void *arg, const struct zl_error *failed, const char *d
     k->inner = target ? runtime_submit(target, &rq, target_is_ready, k) : NULL;
     if (k->inner)
         return;
-    (void)zl_fail(
-        &err, target ? ZL_ERR_SYSTEM : ZL_ERR_CONFIGURATION, "%s%s",
-        target ? "out of memory" : "it is a WebAssembly module: ", target ? "" : c->why_no_wasm);
+    if (target)
+        (void)zl_fail(&err, ZL_ERR_SYSTEM, "out of memory");
+    else
+        refuse_module(c, k->image, &err);
     rt_call_fail(&k->call, &err);
 }
 
@@ -143,7 +150,8 @@ static struct rt_call *composite_submit(struct runtime *rt, const struct rt_requ
     struct rt_call *call = rt_call_new(sizeof *call, rt, rq, done, arg);
     if (!call)
         return NULL;
-    (void)zl_fail(&err, ZL_ERR_CONFIGURATION, "it is a WebAssembly module: %s", c->why_no_wasm);
+    /* of a module's container nothing but its creation can be asked for: there is none */
+    refuse_module(c, rq->kind == RT_CREATE ? rq->create.service->image.name : "?", &err);
     rt_call_fail_soon(call, &err);
     return call;
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "wasm/component.h"
 #include "wasm/confine.h"
 #include "wasm/engine.h"
 #include "wasm/error.h"
@@ -36,28 +37,14 @@ static int assemble(const void **bytes, size_t *n, wasm_byte_vec_t *binary, enum
 static int serialize(wasm_engine_t *engine, enum probe_kind kind, const void *bytes, size_t n,
                      wasm_byte_vec_t *code, struct zl_error *err)
 {
-    wasmtime_error_t *failed;
+    wasmtime_module_t *module;
 
-    if (kind == PROBE_COMPONENT) {
-#ifdef WASMTIME_FEATURE_COMPONENT_MODEL
-        wasmtime_component_t *component;
-        failed = wasmtime_component_new(engine, bytes, n, &component);
-        if (!failed) {
-            failed = wasmtime_component_serialize(component, code);
-            wasmtime_component_delete(component);
-        }
-#else
-        return zl_fail(err, ZL_ERR_UNSUPPORTED,
-                       "it is a component, and components are not part of this build (meson option "
-                       "wasm_components)");
-#endif
-    } else {
-        wasmtime_module_t *module;
-        failed = wasmtime_module_new(engine, bytes, n, &module);
-        if (!failed) {
-            failed = wasmtime_module_serialize(module, code);
-            wasmtime_module_delete(module);
-        }
+    if (kind == PROBE_COMPONENT)
+        return component_compile(engine, bytes, n, code, err);
+    wasmtime_error_t *failed = wasmtime_module_new(engine, bytes, n, &module);
+    if (!failed) {
+        failed = wasmtime_module_serialize(module, code);
+        wasmtime_module_delete(module);
     }
     return failed ? wasm_fail_consume(failed, err, "compile") : 0;
 }

@@ -77,6 +77,7 @@ class World:
             "ASAN_OPTIONS": f"log_path={self.reports}/asan:detect_stack_use_after_return=0",
             "UBSAN_OPTIONS": f"log_path={self.reports}/ubsan:print_stacktrace=1",
         }
+        self.program = BUILD / "src/cli/zlayer"
         self.started = []
 
     # ---- commands -----------------------------------------------------------------------------
@@ -85,7 +86,7 @@ class World:
         kw.setdefault("stdout", subprocess.PIPE)
         kw.setdefault("stderr", subprocess.PIPE)
         kw.setdefault("text", True)
-        p = subprocess.Popen([BUILD / "src/cli/zlayer", *map(str, args)], env=self.env, cwd=self.folder, **kw)
+        p = subprocess.Popen([self.program, *map(str, args)], env=self.env, cwd=self.folder, **kw)
         self.started.append(p)
         return p
 

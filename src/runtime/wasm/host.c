@@ -245,8 +245,7 @@ static int program_id(const char *path, char out[17], struct zl_error *err)
 {
     struct stat st;
     if (stat(path, &st) < 0)
-        return zl_fail_errno(
-            err, "find '%s': WebAssembly may be left out of this build (meson option wasm)", path);
+        return zl_fail_errno(err, "find '%s'", path);
     char what[96];
     int n = snprintf(what, sizeof what, "%ju %jd %jd %ld", (uintmax_t)st.st_ino,
                      (intmax_t)st.st_size, (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
@@ -266,6 +265,8 @@ int wasm_host_new(struct event_base *base, const char *run_dir, const char *cach
     h->cache_dir = strdup(cache_dir);
     h->cgroup_parent = strdup(cgroup_parent);
     int rc = zl_helper_path("zlayer-wasm", &h->program, err);
+    if (rc < 0)
+        (void)zl_wrap(err, "WebAssembly is not part of this build (meson option wasm)");
     rc = rc < 0 ? rc : program_id(h->program, id, err);
     if (rc == 0 && (!h->cache_dir || !h->cgroup_parent ||
                     asprintf(&h->folder, "%s/wasm/%s", run_dir, id) < 0)) {
