@@ -29,9 +29,11 @@ static uint32_t fd_prestat_get(struct wasi *w, const wasmtime_val_raw_t *a)
 
 static uint32_t fd_prestat_dir_name(struct wasi *w, const wasmtime_val_raw_t *a)
 {
-    struct wasi_fd *f = wasi_find_kind(w, (uint32_t)a[0].i32, WASI_DIR);
+    struct wasi_fd *f = wasi_find(w, (uint32_t)a[0].i32);
 
-    if (!f || !f->preopen)
+    if (!f)
+        return WASI_EBADF;
+    if (f->kind != WASI_DIR || !f->preopen)
         return WASI_ENOTDIR;
     size_t n = strlen(f->preopen);
     if (n > (uint32_t)a[2].i32)

@@ -37,7 +37,7 @@ static uint32_t transfer(struct wasi *w, enum transfer what, const wasmtime_val_
     int n;
     struct wasi_fd *f = wasi_find(w, (uint32_t)a[0].i32);
 
-    if (!f || f->kind == WASI_DIR)
+    if (!f || f->kind == WASI_DIR || !wasi_goes(f, what == WRITE || what == PWRITE))
         return WASI_EBADF;
     if (positioned && f->kind != WASI_FILE)
         return WASI_ESPIPE;

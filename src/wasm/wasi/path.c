@@ -78,6 +78,21 @@ static uint32_t find_place(struct wasi *w, const wasmtime_val_raw_t *fd,
     return wasi_path(w, (uint32_t)path[0].i32, (uint32_t)path[1].i32, p->path);
 }
 
+static bool is_above(const char *last)
+{
+    return strncmp(last, "..", 2) == 0 && last[2 + strspn(last + 2, "/")] == '\0';
+}
+
+/* No system call removes or makes a "..", but its word for one that leads out would be another. */
+static bool leads_out(const struct place *p)
+{
+    int fd = wasi_open_beneath(p->dir->fd, p->path, O_PATH, 0);
+
+    if (fd >= 0)
+        (void)close(fd);
+    return fd < 0;
+}
+
 /* The folder that the last component is in; *ret_last leads into p->path and keeps the slashes
  * behind it, which mean "a directory" to the kernel as to the guest. -1 and errno. */
 static int open_parent(struct place *p, const char **ret_last)
@@ -93,6 +108,8 @@ static int open_parent(struct place *p, const char **ret_last)
         errno = EXDEV;
         return -1;
     }
+    if (is_above(*ret_last) && leads_out(p))
+        return -1;
     if (end == 0)
         return wasi_open_beneath(p->dir->fd, ".", O_PATH | O_DIRECTORY, 0);
     p->path[end - 1] = '\0';

@@ -72,7 +72,7 @@ static uint32_t subscribe(struct wasi *w, struct waiting *p, uint32_t i)
     if (s->tag != WASI_EVENT_READ && s->tag != WASI_EVENT_WRITE)
         return WASI_EINVAL;
     struct wasi_fd *f = wasi_find(w, s->fd_readwrite.fd);
-    if (!f || f->kind == WASI_DIR)
+    if (!f || f->kind == WASI_DIR || !wasi_goes(f, s->tag == WASI_EVENT_WRITE))
         return WASI_EBADF;
     p->polls[i] =
         (struct pollfd){ .fd = f->fd, .events = s->tag == WASI_EVENT_READ ? POLLIN : POLLOUT };

@@ -110,7 +110,9 @@ static struct wasi_fdstat describe(const struct wasi_fd *f, int host_flags, cons
         break;
     case WASI_DIR:
         s.rights_base = DIRECTORY_RIGHTS;
-        s.rights_inheriting = INHERITED_RIGHTS & ~(f->readonly ? WASI_FD_WRITE : 0);
+        /* read-only ones, too: a library that opens to write is to be told so at once, and masks
+         * what it asks for by these */
+        s.rights_inheriting = INHERITED_RIGHTS;
         break;
     case WASI_SOCKET:
         s.rights_base = s.rights_inheriting = SOCKET_RIGHTS;

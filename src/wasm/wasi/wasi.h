@@ -87,6 +87,12 @@ extern const struct wasi_function wasi_sock_functions[];
 /* table.c: NULL and *ret_errno (WASI_EBADF) when there is none of that kind. */
 struct wasi_fd *wasi_find(struct wasi *w, uint32_t fd);
 struct wasi_fd *wasi_find_kind(struct wasi *w, uint32_t fd, enum wasi_kind kind);
+/* Whether it can be read or written at all: a terminal or /dev/null may be open for both, a guest's
+ * stdio goes one way. What files are open for the kernel knows. */
+static inline bool wasi_goes(const struct wasi_fd *f, bool written)
+{
+    return f->kind != WASI_STDIO || written == (f->fd != 0);
+}
 /* The lowest free one; takes host_fd over, also on failure. */
 uint32_t wasi_add(struct wasi *w, enum wasi_kind kind, int host_fd, bool readonly, uint32_t *ret);
 /* Closes the host's descriptor, unless it is one of stdio; the number is free again. */
