@@ -26,6 +26,7 @@ static const struct zl_field fields[] = {
     { "rootfs", zl_json_string, offsetof(struct oci_state, rootfs), 0, NULL },
     { "pid", zl_json_i64, offsetof(struct oci_state, pid), 0, NULL },
     { "pidStart", zl_json_u64, offsetof(struct oci_state, pid_start), 0, NULL },
+    { "cgroup", zl_json_string, offsetof(struct oci_state, cgroup), 0, NULL },
     { "annotations", zl_json_pairs, offsetof(struct oci_state, annotations), 0, NULL },
     { 0 },
 };
@@ -57,6 +58,8 @@ int oci_state_write(int dir_fd, const struct oci_state *s, struct zl_error *err)
 
     if (root && s->rootfs)
         (void)json_object_set_new(root, "rootfs", json_string(s->rootfs));
+    if (root && s->cgroup)
+        (void)json_object_set_new(root, "cgroup", json_string(s->cgroup));
     if (dump(root, JSON_COMPACT, &text, err) < 0)
         return -1;
     return zl_write_atomic(dir_fd, "state.json", text.data, text.len, 0600, false, err);

@@ -19,6 +19,7 @@ struct oci_state {
     const char *created; /* RFC 3339 */
     int64_t pid;         /* 0: none yet */
     uint64_t pid_start;  /* field 22 of /proc/PID/stat, clock ticks since boot */
+    const char *cgroup;  /* below each hierarchy, no leading '/'; NULL: none, or not known */
     struct zl_pairs annotations;
     struct zl_json document; /* of a state that was read: what it borrows from */
 };

@@ -29,6 +29,16 @@ static int go_on(void *arg, const char *what, pid_t pid, int fd, struct zl_error
     return 0;
 }
 
+/* criu must be told of each mount that is another's. */
+static int check_plan(const struct container *c, struct zl_error *err)
+{
+    return c->replanned
+               ? zl_fail(err, ZL_ERR_UNSUPPORTED,
+                         "another version of zlayer-oci made it: checkpoint it with that one, or "
+                         "delete it and create it anew")
+               : 0;
+}
+
 static int save(struct cli *cli, const struct criu_options *o, struct found *f,
                 struct zl_error *err)
 {
@@ -42,7 +52,7 @@ static int save(struct cli *cli, const struct criu_options *o, struct found *f,
     pid_t pid = (pid_t)f->state.pid;
     size_t n = 0;
 
-    if (container_load_plan(&f->container, err) < 0 ||
+    if (container_load_plan(&f->container, err) < 0 || check_plan(&f->container, err) < 0 ||
         container_config(&f->container, &config, err) < 0 ||
         criu_dirs_open(o, true, &dirs, err) < 0 ||
         criu_request(work, o, &dirs, config, &f->container, &opts, err) < 0 ||

@@ -37,7 +37,9 @@ static int check_id(const char *id, struct zl_error *err)
 
 static int begin(const struct cli *cli, const char *id, struct container *c, struct zl_error *err)
 {
-    *c = (struct container){ .id = id, .root_fd = -1, .dir_fd = -1 };
+    *c = (struct container){
+        .id = id, .root_fd = -1, .dir_fd = -1, .rootless = cli_is_rootless(cli)
+    };
     zl_buf_init(&c->plan_bytes, PLAN_MAX);
     if (check_id(id, err) < 0)
         return -1;
@@ -103,6 +105,11 @@ int container_open(const struct cli *cli, const char *id, struct container *c, s
 
 /* ---- plan and configuration ---- */
 
+static bool there(struct container *c, const char *name)
+{
+    return faccessat(c->dir_fd, name, F_OK, 0) == 0;
+}
+
 static int carry_on(struct container *c, struct zl_error *err)
 {
     if (plan_check(c->plan_bytes.data, c->plan_bytes.len, &c->plan, err) < 0)
@@ -126,9 +133,13 @@ int container_load_plan(struct container *c, struct zl_error *err)
 {
     if (c->carry)
         return 0;
-    if (zl_read_file(c->dir_fd, "plan", &c->plan_bytes, err) < 0)
+    if (there(c, "plan") && zl_read_file(c->dir_fd, "plan", &c->plan_bytes, err) < 0)
         return -1;
-    return carry_on(c, err);
+    if (carry_on(c, NULL) == 0)
+        return 0;
+    c->plan = NULL;
+    c->replanned = true;
+    return container_replan(c, err) < 0 ? -1 : carry_on(c, err);
 }
 
 int container_config(struct container *c, struct oci_config **ret, struct zl_error *err)
@@ -164,11 +175,6 @@ int container_remove(const struct cli *cli, struct container *c, struct zl_error
 }
 
 /* ---- its state ---- */
-
-static bool there(struct container *c, const char *name)
-{
-    return faccessat(c->dir_fd, name, F_OK, 0) == 0;
-}
 
 /* Of one with a living process: created or running, unless its processes stand still. */
 static int status_of_living(struct container *c, enum oci_status *ret, struct zl_error *err)

@@ -23,6 +23,8 @@ struct container {
     struct zl_buf plan_bytes;
     const struct plan *plan;
     struct carry *carry;
+    bool rootless;  /* who asks is an ordinary user */
+    bool replanned; /* its plan is what was found of it: plan_found_build() */
 };
 #define CONTAINER_NONE                                                                             \
     {                                                                                              \
@@ -42,8 +44,14 @@ int container_open(const struct cli *cli, const char *id, struct container *c,
 int container_plan(struct container *c, const struct oci_config *config,
                    const struct zl_buf *config_text, const struct plan_options *how,
                    struct zl_error *err);
-/* The plan that was kept, to be carried on with; a second call does nothing. */
+/*
+ * The plan that was kept, to be carried on with; a second call does nothing. One that cannot be
+ * read, of another version of ours or torn, is replaced by what is found of the container: enough
+ * for all but a checkpoint.
+ */
 int container_load_plan(struct container *c, struct zl_error *err);
+/* replan.c: what is found of it, into c->plan_bytes. */
+int container_replan(struct container *c, struct zl_error *err);
 /* The configuration that was kept. */
 int container_config(struct container *c, struct oci_config **ret, struct zl_error *err);
 /* Removes systemd's scope, cgroups and folder. */

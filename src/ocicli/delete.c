@@ -9,13 +9,23 @@ struct delete_options {
     bool force, regex;
 };
 
-/* Creation may have been cut off at any instruction: what is not there is not needed. */
-static int load_what_is_there(struct container *c, struct oci_config **config, struct zl_error *err)
+/* Creation may have been cut off at any instruction: what is not there is not needed. Nor is a
+ * configuration that another version of ours could read. */
+static int load_what_is_there(const struct cli *cli, struct container *c,
+                              struct oci_config **config, struct zl_error *err)
 {
-    if (faccessat(c->dir_fd, "plan", F_OK, 0) == 0 && container_load_plan(c, err) < 0)
+    struct zl_error why = { 0 };
+
+    bool begun = faccessat(c->dir_fd, "plan", F_OK, 0) == 0 ||
+                 faccessat(c->dir_fd, "state.json", F_OK, 0) == 0;
+
+    if (begun && container_load_plan(c, err) < 0)
         return -1;
-    if (faccessat(c->dir_fd, "config.json", F_OK, 0) == 0 && container_config(c, config, err) < 0)
-        return -1;
+    if (faccessat(c->dir_fd, "config.json", F_OK, 0) == 0 &&
+        container_config(c, config, &why) < 0) {
+        (void)zl_wrap(&why, "poststop hooks are not run");
+        oci_warn(cli, &why);
+    }
     return 0;
 }
 
@@ -33,7 +43,7 @@ int delete_found(struct cli *cli, struct found *f, bool force, struct zl_error *
     autociconfig struct oci_config *config = NULL;
     struct hooking h = { .cli = cli, .container = c, .state = &f->state, .init = -1 };
 
-    if (check_deletable(f, force, err) < 0 || load_what_is_there(c, &config, err) < 0)
+    if (check_deletable(f, force, err) < 0 || load_what_is_there(cli, c, &config, err) < 0)
         return -1;
     if (f->status != OCI_STOPPED && end_first(f, err) < 0)
         return -1;
@@ -46,12 +56,29 @@ int delete_found(struct cli *cli, struct found *f, bool force, struct zl_error *
     return 0;
 }
 
+/* By force also one whose state nobody can read: its cgroups tell whose end it must be. */
+static int find_to_delete(const struct cli *cli, const char *id, bool force, struct found *f,
+                          struct zl_error *err)
+{
+    struct container *c = &f->container;
+
+    if (container_find(cli, id, f, err) == 0)
+        return 0;
+    if (!force || err->kind != ZL_ERR_INVALID || c->dir_fd < 0 ||
+        container_load_plan(c, NULL) < 0 || !c->plan->cgroups.n)
+        return -1;
+    f->state.pid = 0;
+    f->state.bundle = NULL;
+    f->status = OCI_STOPPED;
+    return 0;
+}
+
 static int delete_one(struct cli *cli, const char *id, void *arg, struct zl_error *err)
 {
     const struct delete_options *o = arg;
     autofound struct found f;
 
-    if (container_find(cli, id, &f, err) < 0)
+    if (find_to_delete(cli, id, o->force, &f, err) < 0)
         return o->force && err->kind == ZL_ERR_NOT_FOUND ? 0 : -1;
     return delete_found(cli, &f, o->force, err);
 }

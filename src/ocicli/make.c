@@ -216,8 +216,16 @@ static bool has_ended(int pidfd)
     return poll(&ended, 1, 0) == 1;
 }
 
+static const char *cgroup_of(const struct plan *p)
+{
+    const struct plan_cgroup *c = plan_table(p, p->cgroups);
+
+    return p->cgroups.n ? plan_text(p, c->path) : NULL;
+}
+
 static int write_state(struct making *m, const struct carry_proc *p, struct zl_error *err)
 {
+    m->state.cgroup = cgroup_of(m->container.plan);
     m->state.pid = p->pid;
     m->state.pid_start = oci_pid_start(p->pid);
     /* without it nobody could ever tell that the process is the container's */

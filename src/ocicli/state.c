@@ -113,8 +113,15 @@ static int add_json(struct cli *cli, const char *id, void *arg, struct zl_error 
 {
     autofound struct found f;
 
-    if (container_find(cli, id, &f, err) < 0)
-        return err->kind == ZL_ERR_NOT_FOUND ? 0 : -1; /* it was deleted meanwhile */
+    struct zl_error why = { 0 };
+
+    if (container_find(cli, id, &f, &why) < 0) {
+        if (why.kind != ZL_ERR_NOT_FOUND) { /* it was deleted meanwhile */
+            (void)zl_wrap(&why, "container '%s' is left out", id);
+            oci_warn(cli, &why);
+        }
+        return 0;
+    }
     return json_array_append_new(arg, described(&f)) < 0
                ? zl_fail(err, ZL_ERR_SYSTEM, "list containers: out of memory")
                : 0;

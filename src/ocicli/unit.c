@@ -73,7 +73,7 @@ static int write_note(struct container *c, const struct unit *u, struct zl_error
 }
 
 /* 0 none, 1 there is one. */
-static int read_note(struct container *c, struct unit *u, struct zl_error *err)
+static int read_note(const struct container *c, struct unit *u, struct zl_error *err)
 {
     zl_autobuf struct zl_buf text = ZL_BUF(NOTE_MAX);
     const char *name;
@@ -320,6 +320,17 @@ void unit_done(struct unit *u)
 bool unit_is_there(const struct container *c)
 {
     return faccessat(c->dir_fd, "unit", F_OK, 0) == 0;
+}
+
+int unit_name(const struct container *c, char *out, size_t size, struct zl_error *err)
+{
+    struct unit u;
+
+    if (read_note(c, &u, err) < 0)
+        return -1;
+    return copy(out, size, u.name, strlen(u.name)) < 0
+               ? zl_fail(err, ZL_ERR_INVALID, "the unit of container '%s' is not readable", c->id)
+               : 0;
 }
 
 int unit_set_limits(const struct cli *cli, struct container *c, const void *base,

@@ -30,6 +30,8 @@ void unit_done(struct unit *u);
 
 /* Whether systemd made its cgroups. */
 bool unit_is_there(const struct container *c);
+/* The name of its scope, "" when it has none, into out. */
+int unit_name(const struct container *c, char *out, size_t size, struct zl_error *err);
 /* The limits that these cgroups have, as the scope's properties, so that systemd neither shows nor
  * restores others. base: the plan or the update. */
 int unit_set_limits(const struct cli *cli, struct container *c, const void *base,

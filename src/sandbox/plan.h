@@ -311,4 +311,19 @@ int plan_exec_build(const struct oci_config *config, const struct plan_options *
 int plan_update_build(const struct oci_resources *r, struct zl_buf *notes, struct zl_buf *out,
                       struct zl_error *err);
 
+/*
+ * What still can be said of a container whose plan is of another version, or torn: enough to find,
+ * stop, limit, join and remove it, not to make it once more.
+ */
+struct plan_found {
+    const char *id;
+    const struct oci_config *config; /* NULL: not readable; then nobody can join it */
+    const char *cgroup; /* where it is below each hierarchy; NULL: where plan_build() would put it;
+                         * "": it has none */
+    bool rootless;      /* as in plan_options */
+    const char *root_mount; /* as plan.root_mount; NULL: it has a mount namespace of its own */
+};
+/* Its cgroups are those of the hierarchies in which there is that folder. */
+int plan_found_build(const struct plan_found *f, struct zl_buf *out, struct zl_error *err);
+
 #endif

@@ -36,7 +36,7 @@ static uint32_t join_fd(const struct build *b, const char *path)
     return 0;
 }
 
-static int build_namespaces(struct build *b, struct plan *p)
+int build_namespaces(struct build *b, struct plan *p)
 {
     zl_autobuf struct zl_buf rows = ZL_BUF(PLAN_MAX);
     uint32_t seen = 0;

@@ -51,9 +51,9 @@ static int write_path(struct build *b, const char *given)
                     b->options->id);
 }
 
-static int choose_path(struct build *b)
+int choose_cgroup_path(struct build *b)
 {
-    const char *told = b->config->linux_.cgroups_path;
+    const char *told = b->config ? b->config->linux_.cgroups_path : NULL;
     const char *given = b->options->cgroup_given ? b->options->cgroup_given : told;
 
     while (given && *given == '/')
@@ -386,7 +386,7 @@ int build_cgroups(struct build *b, struct plan *p)
                                             "linux.resources: limits need a cgroup, and cgroups "
                                             "are disabled")
                                   : 0;
-    if (choose_path(b) < 0)
+    if (choose_cgroup_path(b) < 0)
         return -1;
     b->cgroup_owner = owner_of(b, p);
     if (b->layout->mode == CGROUP_NONE)

@@ -23,6 +23,9 @@ void build_note(const struct build *b, const char *fmt, ...) ZL_PRINTF(2, 3);
 int build_mounts(struct build *b, struct plan *p);  /* mounts.c: mounts, late_mounts */
 int build_devices(struct build *b, struct plan *p); /* devices.c: devices, links */
 int build_cgroups(struct build *b, struct plan *p); /* cgroups.c */
+/* The same file: where the container's are, into b->cgroup_path. */
+int choose_cgroup_path(struct build *b);
+int build_namespaces(struct build *b, struct plan *p); /* build.c: namespaces, joins */
 /* users.c: maps of the user namespace and offsets of the time namespace, or why there are none */
 int build_users(struct build *b, struct plan *p);
 int build_time(struct build *b, struct plan *p);
