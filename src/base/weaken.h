@@ -32,6 +32,7 @@ enum zl_weakness {
     ZL_WEAK_LATE,     /* zlayer-fetch: who unpacks is forked when credentials were read */
     ZL_WEAK_RIGHTS,   /* zlayer-fetch: capabilities stay */
     ZL_WEAK_STDIO,    /* zlayer-fetch: so do the descriptors of who unpacks */
+    ZL_WEAK_PASSWD,   /* a file of the image is opened whatever it is */
 };
 
 #ifndef ZL_WEAKEN

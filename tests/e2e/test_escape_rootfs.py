@@ -3,9 +3,12 @@ shares a volume; and what of the kernel must stay read-only.
 
 Every test runs twice or more: see escapes.py.
 """
+import ctypes
 import json
+import os
 import pathlib
 import shutil
+import stat
 
 import pytest
 
@@ -42,6 +45,30 @@ def test_a_link_of_the_image_does_not_lead_a_mount_out(arena, kind):
     arena.judge(created(arena), r.stderr)
     if not arena.weak:
         assert r.returncode == 0, "the mount lies where the link leads inside of the image"
+
+
+@against()
+@pytest.mark.parametrize("kind", ["folder", "file"])
+@pytest.mark.parametrize("way", ["", "../../../../../.."])
+def test_a_link_of_the_image_to_nothing_is_followed_inside(arena, way, kind):
+    """What it leads to is made where it leads to in the image, as with a link to something."""
+    (arena.tree / "data").mkdir()
+    (arena.tree / "data/link").symlink_to(f"{way}{arena.outside}/new")
+    (arena.folder / "a-file").write_text("x")
+    source = arena.folder / "a-file" if kind == "file" else arena.tree / "etc"
+    config = arena.config("grep", f" {arena.outside}/new/made ", "/proc/self/mounts")
+    config["mounts"].append(mount("/data/link/made", source, "bind", "bind"))
+    r = arena.run("run", "-b", arena.bundle(config), "c")
+    arena.judge(created(arena), r.stderr)
+
+
+@against()
+def test_a_link_that_leads_to_itself_is_refused(arena):
+    (arena.tree / "loop").symlink_to("loop/on")
+    config = arena.config("true")
+    config["mounts"].append(mount("/loop/made"))
+    assert "too many levels of symbolic links" in arena.run("run", "-b", arena.bundle(config), "c", code=125).stderr
+    arena.judge(created(arena))
 
 
 @against("TARGET")
@@ -111,6 +138,38 @@ def test_what_an_image_has_in_the_place_of_a_device_is_not_taken(arena, device):
     arena.judge(["the image's link is the device"] if "sysrq" in r.stdout else [], r.stdout + r.stderr)
     if not arena.weak:
         assert f"make device '/dev/{device}'" in r.stderr
+
+
+def openings(path):
+    """Counts who opens a file, device or not, from now on: inotify(7). O_PATH opens nothing."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+    assert fd >= 0 and libc.inotify_add_watch(fd, os.fsencode(path), 0x20) >= 0  # IN_OPEN
+
+    def seen():
+        try:
+            return len(os.read(fd, 65536)) // 16
+        except BlockingIOError:
+            return 0
+        finally:
+            os.close(fd)
+    return seen
+
+
+@against("PASSWD")
+@pytest.mark.parametrize("verb", ["run", "exec"])
+def test_a_device_in_the_place_of_the_list_of_users_is_not_opened(arena, verb):
+    """To open a device may be an act upon the host: a tape is rewound, a watchdog begins to count."""
+    (arena.tree / "etc/passwd").unlink()
+    config = arena.config("sleep" if verb == "exec" else "true", "1000")
+    config["process"]["env"] = ["PATH=/bin"]  # no HOME: it is looked up
+    if verb == "exec":
+        arena.hold(config)
+    os.mknod(arena.tree / "etc/passwd", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    opened = openings(arena.tree / "etc/passwd")
+    r = arena.run("exec", "c", "true", code=None) if verb == "exec" else arena.run("run", "-b", arena.bundle(config), "c", code=None)
+    assert r.returncode == 0, r.stderr
+    arena.judge(["the device was opened"] if opened() else [], r.stderr)
 
 
 # ---- /proc --------------------------------------------------------------------------------------

@@ -295,10 +295,17 @@ def test_who_joins_the_container_cannot_be_traced_by_it(arena):
     arena.judge(escapes_in(text), text)
 
 
+# As Docker's for a container without CAP_SYS_ADMIN, which it loads without noNewPrivileges.
+NO_CLONE3 = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38},
+             {"names": ["clone"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 0, "value": 0x7E020000, "valueTwo": 0x10000000, "op": "SCMP_CMP_MASKED_EQ"}]}]}
+
+
 @against("AHEAD")
-@pytest.mark.parametrize("user", [0, 1000])
-def test_who_joins_a_container_that_may_trace_has_no_more_rights_than_it(arena, user):
-    config = arena.config("attack", "join", 600, "rights", noNewPrivileges=True)
+@pytest.mark.parametrize("user, filtered", [(0, False), (1000, False), (0, True), (1000, True)])
+def test_who_joins_a_container_that_may_trace_has_no_more_rights_than_it(arena, user, filtered):
+    config = arena.config("attack", "join", 600, "rights", noNewPrivileges=not filtered)
+    if filtered:
+        config["linux"]["seccomp"] = NO_CLONE3
     for kind in ("bounding", "effective", "permitted"):
         config["process"]["capabilities"][kind].append("CAP_SYS_PTRACE")
     out = arena.hold(config)
@@ -310,8 +317,11 @@ def test_who_joins_a_container_that_may_trace_has_no_more_rights_than_it(arena, 
 
 
 @against()
-def test_exec_in_a_container_that_may_trace_is_as_any_other(arena):
-    config = arena.config("sleep", 1000, noNewPrivileges=True)
+@pytest.mark.parametrize("filtered", [False, True])
+def test_exec_in_a_container_that_may_trace_is_as_any_other(arena, filtered):
+    config = arena.config("sleep", 1000, noNewPrivileges=not filtered)
+    if filtered:
+        config["linux"]["seccomp"] = NO_CLONE3
     for kind in ("bounding", "effective", "permitted"):
         config["process"]["capabilities"][kind].append("CAP_SYS_PTRACE")
     arena.hold(config)
@@ -322,6 +332,7 @@ def test_exec_in_a_container_that_may_trace_is_as_any_other(arena):
     assert arena.run("exec", "--user", "1000:1000", "c", "id", "-u").stdout == "1000\n"
     pid, session = arena.run("exec", "c", "sh", "-c", "cut -d' ' -f1,6 /proc/self/stat; exit $?").stdout.split()
     assert int(session) <= int(pid)
+    assert arena.run("exec", "c", "grep", "Seccomp:", "/proc/self/status").stdout.split()[1] == ("2" if filtered else "0")
     tty = subprocess.run(["script", "-qec", f"{arena.program} --root {arena.root} exec -t c sh -c 'test -t 0 && echo on a terminal; : > /dev/tty && echo its own'",
                           "/dev/null"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60).stdout
     assert "on a terminal" in tty and "its own" in tty, tty

@@ -463,15 +463,18 @@ static int open_root(const struct carry *c, int init, int *ret, struct zl_error 
 /*
  * A container with CAP_SYS_PTRACE sees into every process of its PID namespace, dumpable or not:
  * who joins it must have no right left when it is born there. A filter that is loaded with rights
- * (without no_new_privs) would bind who makes that process as well: then it is as with the others.
+ * (without no_new_privs) binds who makes that process as well: where that cannot be, because the
+ * filter denies clone(2) or asks somebody who is told of the process first, it is as with the
+ * others.
  */
 static bool must_go_ahead(const struct carry *c, const struct plan_exec *x)
 {
     bool traces = c->plan->process.caps[PLAN_CAP_BOUNDING] >> CAP_SYS_PTRACE & 1;
     bool early = x->process.seccomp.n && !(x->process.flags & PLAN_NO_NEW_PRIVS);
 
-    return traces && !early && !zl_weaken(AHEAD) && other_pid_ns(c) &&
-           !(x->process.flags & PLAN_USER_NS);
+    if (early && (x->process.flags & PLAN_SECCOMP_LISTENER || !filter_allows_birth(x, &x->process)))
+        return false;
+    return traces && !zl_weaken(AHEAD) && other_pid_ns(c) && !(x->process.flags & PLAN_USER_NS);
 }
 
 int carry_exec(struct carry *c, int init, const struct plan_exec *x, const struct carry_start *how,

@@ -385,7 +385,8 @@ static int go_to_rights(struct child *k)
 {
     if (walk(k, k->plan ? into_new_container : into_running_container) < 0)
         return -1;
-    return (zl_weaken(LABEL) && set_oom_adj(k) < 0) ? -1 : walk(k, to_rights);
+    return zl_weaken(LABEL) && (set_oom_adj(k) < 0 || child_open_label(k) < 0) ? -1
+                                                                               : walk(k, to_rights);
 }
 
 int child_go_ahead(struct child *k)

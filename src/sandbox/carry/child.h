@@ -135,13 +135,21 @@ int child_write_file(const char *path, const char *text);
 
 /* rootfs.c: each -1 with the report filled */
 int child_root(struct child *k);
-int child_mounts(struct child *k);
-int child_late_mounts(struct child *k);
 int child_mask(struct child *k);
 int child_readonly(struct child *k);
 int child_pivot(struct child *k);
-/* An O_PATH descriptor of path in the root, made if missing. -1 and errno, no report. */
+
+/* mounts.c: -1 with the report filled */
+int child_mounts(struct child *k);
+int child_late_mounts(struct child *k);
+/* Puts a detached mount onto a target. -1 and errno, no report. */
+int child_attach(int tree_fd, int target_fd);
+
+/* target.c: an O_PATH descriptor of path in the root; of child_target it is made if missing, of
+ * child_plain_target there is no link in its way. -1 and errno, no report. */
+int child_open(struct child *k, const char *path, int flags);
 int child_target(struct child *k, const char *path, bool directory);
+int child_plain_target(struct child *k, const char *path);
 enum { CHILD_PATH_RESOLVE = 0x10 | 0x02 /* RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS */ };
 
 /* copy.c: all that is in one folder into another that is empty; with `itself` also what the folder
@@ -163,6 +171,10 @@ int child_bounding(struct child *k);
 int child_user(struct child *k);
 int child_capabilities(struct child *k);
 int child_seccomp(struct child *k);
+
+/* filter.c: whether who has this seccomp filter may still make a process by clone(2), as a child of
+ * its own parent. base is what the plan's tables are relative to. */
+bool filter_allows_birth(const void *base, const struct plan_process *p);
 
 /* scheduling.c */
 int child_scheduling(struct child *k);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "base/weaken.h"
 #include "sandbox/plan/parts.h"
 
 enum { PASSWD_MAX = 1 << 20 };
@@ -58,7 +59,7 @@ static int read_passwd(int root_fd, struct zl_buf *text, struct zl_error *err)
         return is_no_file(errno) ? 0 : -1;
     if (fstat(found, &st) < 0)
         return zl_fail_errno(err, "look at '/etc/passwd'");
-    if (!S_ISREG(st.st_mode) || st.st_size > PASSWD_MAX)
+    if (!zl_weaken(PASSWD) && (!S_ISREG(st.st_mode) || st.st_size > PASSWD_MAX))
         return 0;
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", found);
     fd = open(path, O_RDONLY | O_CLOEXEC);
