@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/fd.h"
+#include "base/hash.h"
 
 enum {
     BLOCK = 512,
@@ -22,6 +23,7 @@ enum {
     PATH_BYTES = 64 * 1024,
     PAX_MAX = 1 << 20,
     LINKS_MAX = 1 << 20,
+    PLACES_MIN = 256,
     XATTRS_MAX = 64 * 1024,
 };
 
@@ -39,6 +41,8 @@ struct pack {
     struct zl_buf path;
     struct zl_buf pax;
     struct zl_buf links, names; /* struct link; NUL-terminated paths */
+    uint32_t *places; /* hash table of links: 1 + the link's number, 0 is free; half full at most */
+    size_t n_places;  /* a power of 2 */
     char *piece;
     char xattrs[XATTRS_MAX], value[XATTRS_MAX];
 };
@@ -207,22 +211,58 @@ static int put_content(struct pack *p, int fd, uint64_t size, struct zl_error *e
     return put_padding(p, size, err);
 }
 
+static const struct link *link_of(const struct pack *p, size_t i)
+{
+    return (const struct link *)(const void *)p->links.data + i;
+}
+
+/* The place of this file in the table: its own, or the free one that it may have. */
+static uint32_t *place_of(const struct pack *p, dev_t dev, ino_t ino)
+{
+    const uint64_t key[] = { dev, ino };
+    size_t at = (size_t)zl_hash_bytes(ZL_HASH_START, key, sizeof key);
+    for (;; at++) {
+        uint32_t *place = &p->places[at & (p->n_places - 1)];
+        if (!*place || (link_of(p, *place - 1)->dev == dev && link_of(p, *place - 1)->ino == ino))
+            return place;
+    }
+}
+
+static int make_room(struct pack *p, struct zl_error *err)
+{
+    size_t n = p->links.len / sizeof(struct link);
+    if (2 * (n + 1) <= p->n_places)
+        return 0;
+    size_t wanted = p->n_places ? 2 * p->n_places : PLACES_MIN;
+    uint32_t *more = calloc(wanted, sizeof *more);
+    if (!more)
+        return zl_fail_errno(err, "files with more than one name");
+    free(p->places);
+    p->places = more;
+    p->n_places = wanted;
+    for (size_t i = 0; i < n; i++)
+        *place_of(p, link_of(p, i)->dev, link_of(p, i)->ino) = (uint32_t)i + 1;
+    return 0;
+}
+
 /* 1: it was met before and *ret is its first name; 0: it is new; -1. */
 static int known_link(struct pack *p, const struct stat *st, const char **ret, struct zl_error *err)
 {
-    const struct link *v = (const struct link *)(const void *)p->links.data;
-    for (size_t i = p->links.len / sizeof *v; i-- > 0;)
-        if (v[i].dev == st->st_dev && v[i].ino == st->st_ino) {
-            *ret = p->names.data + v[i].path;
-            return 1;
-        }
+    if (make_room(p, err) < 0)
+        return -1;
+    uint32_t *place = place_of(p, st->st_dev, st->st_ino);
+    if (*place) {
+        *ret = p->names.data + link_of(p, *place - 1)->path;
+        return 1;
+    }
     const struct link one = { st->st_dev, st->st_ino, p->names.len };
     zl_buf_add(&p->links, &one, sizeof one);
     zl_buf_add(&p->names, p->path.data, p->path.len + 1);
-    return zl_buf_check(&p->links, "files with more than one name", err) < 0 ||
-                   zl_buf_check(&p->names, "files with more than one name", err) < 0
-               ? -1
-               : 0;
+    if (zl_buf_check(&p->links, "files with more than one name", err) < 0 ||
+        zl_buf_check(&p->names, "files with more than one name", err) < 0)
+        return -1;
+    *place = (uint32_t)(p->links.len / sizeof one);
+    return 0;
 }
 
 /* It was looked at as an O_PATH descriptor and is opened through that: what it is cannot change. */
@@ -383,6 +423,7 @@ int pack_tree(int dir_fd, const char *name, const char *as, unsigned flags, int 
     zl_buf_done(&p->pax);
     zl_buf_done(&p->links);
     zl_buf_done(&p->names);
+    free(p->places);
     return rc;
 }
 

@@ -151,6 +151,31 @@ def test_no_archive_leads_out_of_the_container(box, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["canary"]
 
 
+def test_a_hard_link_of_an_archive_is_to_a_file_of_the_container(host, tmp_path):
+    """Also in a volume, where the file outside lies on the same file system."""
+    (tmp_path / "data").mkdir()
+    canary = tmp_path / "canary"
+    canary.write_text("the host's")
+    run(host, "box", "-v", f"{tmp_path}/data:/data", "busybox", "sleep", "1000")
+    up = "../" * 30
+    for target in (str(canary), f"{up}{canary}", "../canary", "way/canary", f"/proc/1/root{canary}"):
+        for folder in ("/data", "/tmp"):
+            put(host, [(entry("way", tarfile.SYMTYPE, str(tmp_path)), b""), (entry("hard", tarfile.LNKTYPE, target), b"")], folder)
+            assert sh(host, "box", f"cat {folder}/hard 2>/dev/null || echo none") == "none\n", (target, folder)
+    assert canary.stat().st_nlink == 1
+    put(host, [(entry("a"), b"inside"), (entry("b", tarfile.LNKTYPE, "a"), b"")], "/data")
+    assert os.path.samefile(tmp_path / "data/a", tmp_path / "data/b") and (tmp_path / "data/b").read_bytes() == b"inside"
+
+
+def test_many_files_with_two_names_are_one_each(host, tmp_path):
+    run(host, "box", "busybox", "sh", "-c", "mkdir /m && cd /m && for i in $(seq 700); do echo $i > a$i; ln a$i b$i; done")
+    host.zlayer("wait", "box")
+    host.zlayer("cp", "box:/m", tmp_path / "m")
+    for i in range(1, 701):
+        a, b = tmp_path / f"m/a{i}", tmp_path / f"m/b{i}"
+        assert a.read_text() == f"{i}\n" and os.path.samefile(a, b)
+
+
 def test_links_of_a_container_are_resolved_inside_it(box, tmp_path):
     (tmp_path / "passwd").write_text("the host's")
     sh(box, "box", f"mkdir -p {tmp_path}; echo inside > {tmp_path}/passwd; ln -s {tmp_path} /way; ln -s /proc/1/root/etc /magic")
