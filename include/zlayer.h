@@ -143,6 +143,75 @@ struct zlayer_stats { /* since its start; a limit of 0 is none */
 /* CONFLICT: it does not run. */
 ZLAYER_API int zlayer_container_stats(zlayer_container *c, struct zlayer_stats *ret,
                                       struct zlayer_error *err);
+/* ---- commands in a container that runs, its output, its processes ---- */
+
+/* Gets each piece of output with its stream (1 stdout, 2 stderr), in order; what it returns other
+ * than 0 ends the call that it is given to, which then succeeds. */
+typedef int (*zlayer_output_fn)(void *arg, int stream, const char *bytes, size_t n);
+
+struct zlayer_exec {
+    size_t size;             /* sizeof(struct zlayer_exec) */
+    const char *const *argv; /* NULL-terminated */
+    const char *const *env;  /* the same, "NAME=value", added to the container's; NULL: nothing */
+    const char *user;        /* "uid", "name", "name:group"; NULL: the container's */
+    const char *cwd;         /* absolute; NULL: the container's */
+    const void *input;       /* its standard input, and then end-of-file; NULL: there is none */
+    size_t input_size;
+    int tty;             /* 1: on a terminal, whose output is all stream 1 */
+    uint16_t rows, cols; /* of that; 0: not known */
+};
+/*
+ * Executes a further command and waits for its end. It has the rights of the first process and
+ * lives in its namespaces and limits. NOT_FOUND: there is no such command; DENIED: it cannot be
+ * executed; UNREACHABLE: its monitor died meanwhile. When fn ends the call, the command is ended as
+ * well, and *ret says nothing.
+ */
+ZLAYER_API int zlayer_container_exec(zlayer_container *c, const struct zlayer_exec *x,
+                                     zlayer_output_fn fn, void *arg, struct zlayer_exit *ret,
+                                     struct zlayer_error *err);
+/* What its first process writes from now on, until its end. Its log has all of it in any case; who
+ * is slow here misses some. CONFLICT, UNREACHABLE: it does not run. */
+ZLAYER_API int zlayer_container_attach(zlayer_container *c, zlayer_output_fn fn, void *arg,
+                                       struct zlayer_error *err);
+
+/* fn gets the titles, then the cells of each process, n of them each time; what it returns other
+ * than 0 ends the walk. columns as ps(1) has them, "-o pid,rss,cmd"; NULL: the usual ones. */
+typedef int (*zlayer_row_fn)(void *arg, const char *const *cells, size_t n);
+ZLAYER_API int zlayer_container_top(zlayer_container *c, const char *columns, zlayer_row_fn fn,
+                                    void *arg, struct zlayer_error *err);
+
+struct zlayer_limits {                               /* 0 and NULL: it stays as it is; -1: none */
+    size_t size;                                     /* sizeof(struct zlayer_limits) */
+    int64_t memory, memory_reservation, memory_swap; /* bytes; swap: both together */
+    int64_t pids;
+    int64_t cpu_quota;   /* microseconds of CPU time in each period */
+    uint64_t cpu_period; /* microseconds */
+    uint64_t cpu_shares; /* weight against others, 1024 is usual */
+    uint64_t blkio_weight;
+    const char *cpuset_cpus, *cpuset_mems; /* "0-3,8" */
+};
+/* New limits while it runs: all of them, or an error and the old ones. warnings (may be NULL) gets
+ * what this host cannot do, a line each, at most size bytes with the NUL. */
+ZLAYER_API int zlayer_container_update(zlayer_container *c, const struct zlayer_limits *limits,
+                                       char *warnings, size_t size, struct zlayer_error *err);
+
+/* ---- its files, also when it has ended ---- */
+
+enum {
+    ZLAYER_COPY_OWNERS = 1,    /* of the archive; else all belongs to the container's root */
+    ZLAYER_COPY_SAME_TYPES = 2 /* no folder takes the place of a file, and no file that of one */
+};
+/* Reads a tar archive from a descriptor until its end, and unpacks it in the folder `path` of the
+ * container. Nothing in it leads out of the container. */
+ZLAYER_API int zlayer_container_copy_in(zlayer_container *c, const char *path, int tar_fd,
+                                        unsigned flags, struct zlayer_error *err);
+/* Writes what is at `path`, a file or a folder with all that is in it, as a tar archive into a
+ * descriptor. A pipe that nobody reads raises SIGPIPE, as with write(2). */
+ZLAYER_API int zlayer_container_copy_out(zlayer_container *c, const char *path, int tar_fd,
+                                         struct zlayer_error *err);
+
+/* ---- the end ---- */
+
 /* Kills it if need be and removes everything but its log. The handle stays the caller's to free. */
 ZLAYER_API int zlayer_container_remove(zlayer_container *c, struct zlayer_error *err);
 /* Frees the handle only; NULL is fine. */
@@ -151,9 +220,8 @@ ZLAYER_API void zlayer_container_free(zlayer_container *c);
 ZLAYER_API const char *zlayer_container_id(const zlayer_container *c);
 /* Where its output goes, in CRI's format: "<RFC 3339 time> stdout|stderr F|P <line>". */
 ZLAYER_API const char *zlayer_container_log_path(const zlayer_container *c);
-/* The same without the format: fn gets each piece of output with its stream (1 stdout, 2 stderr),
- * in order; what it returns other than 0 ends the walk. */
-typedef int (*zlayer_log_fn)(void *arg, int stream, const char *bytes, size_t n);
+/* The same without the format, as zlayer_output_fn gets it. */
+typedef zlayer_output_fn zlayer_log_fn;
 ZLAYER_API int zlayer_container_logs(zlayer_container *c, zlayer_log_fn fn, void *arg,
                                      struct zlayer_error *err);
 

@@ -74,7 +74,8 @@ struct rt_request {
             bool keep_owner, same_types;
         } archive;
         struct {
-            const char *columns; /* as ps(1) has them after -o, or its -ef, aux; NULL: the usual */
+            const char
+                *columns; /* as ps(1) has them: "-o pid,cmd", "-ef", "aux"; NULL: the usual */
         } top;
         struct {
             const char *bytes; /* at most 64 KiB */

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """libzlayer, through examples/embed.c: containers without an agent."""
+import io
 import subprocess
+import tarfile
 
 import wasmtool
 from world import BUILD
@@ -43,6 +45,39 @@ def test_a_container_reads_what_the_library_writes_until_it_is_closed(host):
     r = feed(host, much, "sh", "-c", "sleep 0.2; cat; exit 3")
     assert r.returncode == 3 and r.stdout == much
     assert "1 processes, some memory" in r.stderr or "2 processes, some memory" in r.stderr
+    assert host.leftovers() == []
+
+
+def tar_of(**files):
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.uid = len(content), 1000
+            tar.addfile(info, io.BytesIO(content))
+    return data.getvalue()
+
+
+def inside(host, given, *words):
+    return subprocess.run([BUILD / "src/lib/inside", *words], env=host.env, cwd=host.folder, capture_output=True, timeout=60, input=given)
+
+
+def test_the_library_works_inside_a_container(host):
+    """attach, update, copy in, exec with input, environment and directory, top, copy out."""
+    script = "cat given > made; cat >> made; echo $BY $(pwd) $(stat -c %u given) >> made; echo to-stderr >&2; exit 6"
+    r = inside(host, tar_of(given=b"from the archive\n"), "busybox", script, "/work/made")
+    assert r.returncode == 6, r.stderr
+    with tarfile.open(fileobj=io.BytesIO(r.stdout)) as tar:
+        assert tar.extractfile("made").read().decode() == "from the archive\na line of input\ninside /work 1000\n"
+    said = r.stderr.decode()
+    assert "heard beat\n" in said and "to-stderr" in said and "process PID COMMAND" in said and " sh\n" in said
+    assert host.leftovers() == []
+
+
+def test_failures_inside_a_container_are_told_in_words(host):
+    r = inside(host, tar_of(x=b""), "busybox", "true", "/nothing/here")
+    assert r.returncode == 125 and b"open '/nothing' in the root filesystem: No such file" in r.stderr
+    assert b"archive" in inside(host, b"no archive" * 100, "busybox", "true", "/work").stderr
     assert host.leftovers() == []
 
 
