@@ -242,11 +242,16 @@ static void post_container(struct api_call *c)
 
 /* ---- stop, wait, remove -------------------------------------------------------------------- */
 
+enum { NAME_SIZE = 512 };
+
 struct halt {
     struct inst_id id;
     uint64_t grace_ms;
     bool force;
     bool gone; /* waits for its removal, not only its end */
+    bool
+        over; /* wait?next: id had ended when it was asked for; another of its name is waited for */
+    char name[NAME_SIZE]; /* "deployment/name", of wait?next */
 };
 
 /* Answers once the container of c->state has ended. It is looked at while it is being removed too:
@@ -358,14 +363,52 @@ static bool answer_from_events(struct api_call *c)
     return true;
 }
 
+/* Every core step may bring a container of the name, and none of them is gone before the next. */
+static bool when_next_ended(struct api_call *c)
+{
+    struct halt *h = c->state;
+    struct view_container v;
+    if (h->over &&
+        (find_container(call_core(c), h->name, &v, NULL) < 0 || v.id.v == 0 || v.id.v == h->id.v))
+        return false;
+    if (h->over)
+        h->id = v.id;
+    h->over = false;
+    return when_ended(c);
+}
+
+static void still_waiting(struct api_call *c)
+{
+    const struct halt *h = c->state;
+    if (h->over)
+        reply_json(c, 202, json_pack("{s:o, s:s}", "id", shape_id(h->id.v), "state", "exited"));
+    else
+        still_running(c);
+}
+
+static void wait_for_next(struct api_call *c, struct halt *h)
+{
+    struct view_container v;
+    if (find_container_id(call_core(c), h->id, &v) == 0) {
+        (void)snprintf(h->name, sizeof h->name, "%s/%s", v.label.deployment, v.name);
+        h->over = v.state >= INST_REMOVING;
+    }
+    call_wait(c, when_next_ended, call_query_u64(c, "timeout_ms", 0), still_waiting);
+}
+
 static void post_wait(struct api_call *c)
 {
     struct view_container v;
-    if (find_container(call_core(c), c->params[0], &v, NULL) < 0 && answer_from_events(c))
+    bool next = call_query_bool(c, "next");
+    if (!next && find_container(call_core(c), c->params[0], &v, NULL) < 0 && answer_from_events(c))
         return;
     struct halt *h = halt_new(c);
     if (!h)
         return;
+    if (next) {
+        wait_for_next(c, h);
+        return;
+    }
     h->gone = call_query_bool(c, "removed");
     call_wait(c, when_ended, call_query_u64(c, "timeout_ms", 0), still_running);
 }
@@ -480,7 +523,7 @@ const struct api_route container_routes[] = {
     { "GET",    "/api/v1/containers/{id}",        get_container,    "reader",   "one container, by id, unique prefix of it, name, or deployment/name" },
     { "DELETE", "/api/v1/containers/{id}",        delete_container, "operator", "removes a standalone container; query: force, wait, timeout_ms" },
     { "POST",   "/api/v1/containers/{id}/stop",   post_stop,        "operator", "stops it in order; query: wait, timeout_ms" },
-    { "POST",   "/api/v1/containers/{id}/wait",   post_wait,        "reader",   "answers when it has ended, with its exit; query: removed, timeout_ms" },
+    { "POST",   "/api/v1/containers/{id}/wait",   post_wait,        "reader",   "answers when it has ended, with its exit; query: next, removed, timeout_ms" },
     { "POST",   "/api/v1/containers/{id}/attach", post_attach,      "admin",    "where its monitor offers its streams" },
     { "POST",   "/api/v1/containers/{id}/exec",   post_exec,        "admin",    "prepares a command: where its monitor offers the streams" },
     { "POST",   "/api/v1/containers/{id}/archive", post_archive,    "admin",    "copies files in or out, or tells changes: where a helper offers the stream" },

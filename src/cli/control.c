@@ -260,7 +260,7 @@ const struct cli_command update_command = {
 /* ---- wait ---------------------------------------------------------------------------------- */
 
 struct wait_options {
-    bool removed;
+    bool removed, next;
     uint64_t timeout_ms;
 };
 
@@ -269,8 +269,8 @@ static int wait_one(struct cli *cli, const struct wait_options *o, const char *w
 {
     zl_autobuf struct zl_buf path = ZL_BUF(256);
     json_t *end = NULL;
-    zl_buf_addf(&path, "/api/v1/containers/{}/wait?removed=%d&timeout_ms=%" PRIu64, o->removed,
-                o->timeout_ms);
+    zl_buf_addf(&path, "/api/v1/containers/{}/wait?removed=%d&next=%d&timeout_ms=%" PRIu64,
+                o->removed, o->next, o->timeout_ms);
     int rc = cli_call(cli, "POST", path.data, what, NULL, NULL, &end, err);
     const json_t *exit = json_object_get(end, "exit");
     if (rc == 0 && json_object_get(end, "state"))
@@ -302,6 +302,7 @@ static int wait_run(struct cli *cli, const void *options, int argc, char **argv)
 
 /* clang-format off */
 static const struct cli_option wait_options[] = {
+    { 0, "next",    CLI_FLAG,     offsetof(struct wait_options, next),       NULL,   "of one that has ended already, until the next of its name has", NULL },
     { 0, "removed", CLI_FLAG,     offsetof(struct wait_options, removed),    NULL,   "until it is gone", NULL },
     { 0, "timeout", CLI_DURATION, offsetof(struct wait_options, timeout_ms), "TIME", "at most so long [for ever]", NULL },
     { 0 },
@@ -314,6 +315,7 @@ const struct cli_command wait_command = {
     .args = "CONTAINER…",
     .summary = "Wait for the end of containers and print their exit codes",
     .about = "One that has ended already is told at once, also when it was removed lately.",
+    .examples = "zlayer wait --next web-rep-1\tthe next crash of a replica, though it is down now",
     .options = wait_options,
     .options_size = sizeof(struct wait_options),
     .min_args = 1,

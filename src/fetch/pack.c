@@ -219,8 +219,8 @@ static const struct link *link_of(const struct pack *p, size_t i)
 /* The place of this file in the table: its own, or the free one that it may have. */
 static uint32_t *place_of(const struct pack *p, dev_t dev, ino_t ino)
 {
-    const uint64_t key[] = { dev, ino };
-    size_t at = (size_t)zl_hash_bytes(ZL_HASH_START, key, sizeof key);
+    size_t at =
+        (size_t)zl_hash_bytes(zl_hash_bytes(ZL_HASH_START, &dev, sizeof dev), &ino, sizeof ino);
     for (;; at++) {
         uint32_t *place = &p->places[at & (p->n_places - 1)];
         if (!*place || (link_of(p, *place - 1)->dev == dev && link_of(p, *place - 1)->ino == ino))

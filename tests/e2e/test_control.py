@@ -1,10 +1,16 @@
 """What is done to a container that runs: attach, exec, signals, pause, new limits."""
+import concurrent.futures
+import fcntl
 import json
 import os
 import pathlib
 import pty
 import re
+import signal
+import socket
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -83,17 +89,29 @@ def test_the_detach_keys_leave_a_terminal_and_its_process_goes_on(host):
     assert t.end() == 7
 
 
+def set_size(terminal, rows, cols):
+    fcntl.ioctl(terminal.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
+    terminal.process.send_signal(signal.SIGWINCH)
+
+
 def test_attach_follows_the_size_of_the_terminal(host):
-    import fcntl
-    import struct
-    import termios
     run(host, "size", "-i", "-t", "busybox", "sh")
     t = Terminal(host, "attach", "size")
-    fcntl.ioctl(t.master, termios.TIOCSWINSZ, struct.pack("HHHH", 41, 117, 0, 0))
-    t.process.send_signal(28)
+    set_size(t, 41, 117)
     until(lambda: (t.type(b"stty size || resize\n"), re.search(rb"41.{1,20}117", t.read(), re.S))[1], "its size inside")
     t.type(b"exit 0\n")
     assert t.end() == 0
+
+
+def test_a_command_follows_the_size_of_its_terminal(host):
+    run(host, "box", "busybox", "sleep", "1000")
+    t = Terminal(host, "exec", "-i", "-t", "box", "--", "sh")
+    set_size(t, 40, 120)
+    until(lambda: (t.type(b"stty size || resize\n"), re.search(rb"40.{1,20}120", t.read(), re.S))[1], "its size inside")
+    set_size(t, 24, 80)
+    until(lambda: (t.type(b"stty size || resize\n"), re.search(rb"24.{1,20}80", t.read(), re.S))[1], "its next size inside")
+    t.type(b"test -t 0 && test -t 2 && exit 9\n")
+    assert t.end() == 9
 
 
 def test_wrong_detach_keys_are_refused(host):
@@ -252,6 +270,52 @@ def test_wait_answers_before_during_and_after_the_end(host):
     assert gone.communicate(timeout=20)[0] == "removed\n"
 
 
+def ask_for_next(host, name):
+    """A client that waits for the next end; the agent knows of it when this returns."""
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(str(host.run / "zlayer.sock"))
+    client.sendall(f"POST /api/v1/containers/{name}/wait?next=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n".encode())
+    for _ in range(2):  # its loop has read it by then
+        host.json("status")
+    return client
+
+
+def exit_code(client):
+    with client:
+        client.settimeout(20)
+        head, _, body = client.recv(65536).partition(b"\r\n\r\n")
+        assert b" 200 " in head.split(b"\r\n")[0], head
+        return json.loads(body)["exit"]["code"]
+
+
+def test_wait_for_the_next_end_passes_over_one_that_is_past(host):
+    run(host, "again", "busybox", "sh", "-c", "exit 3")
+    assert host.zlayer("wait", "again").stdout == "3\n"
+    assert host.zlayer("wait", "--next", "--timeout", "200ms", "again", code=5).stdout == ""
+    of_past = ask_for_next(host, "again")
+    host.zlayer("container", "rm", "again")
+    run(host, "again", "-i", "busybox", "sh", "-c", "read x; exit 4")
+    of_present = ask_for_next(host, "again")
+    host.zlayer("attach", "again", input="x\n", code=4)
+    assert (exit_code(of_past), exit_code(of_present)) == (4, 4)
+
+
+def test_wait_for_the_next_end_of_a_replica(host):
+    path = host.spec("""
+version: v1
+deployment: nextend
+services:
+  web: {image: {name: busybox}, command: {entrypoint: [sleep, "1000"]}, scale: {mode: fixed, replicas: 1}}
+""")
+    host.zlayer("up", "-d", path)
+    try:
+        waiting = host.popen("wait", "--next", "nextend/web-rep-1")
+        until(lambda: host.zlayer("kill", "web", code=None) and waiting.poll() is not None, "its end")
+        assert waiting.communicate()[0] == "137\n"
+    finally:
+        host.zlayer("down", "nextend")
+
+
 def test_what_is_not_there_is_named(host):
     for command in (["attach"], ["kill"], ["pause"], ["unpause"], ["update"], ["wait"]):
         assert "no-such" in host.zlayer(*command, "no-such", code=None).stderr
@@ -367,12 +431,52 @@ def test_logs_by_time_stream_and_number(host):
     assert host.zlayer("logs", "-t", "-n", "1", "talk").stdout.startswith(times[4][:19])
 
 
+def test_lines_of_both_streams_are_in_the_order_they_were_written(host):
+    """A thousand, alternately; each is answered before the next is written, so the order is one."""
+    script = "while read n; do echo $n; read n; echo $n >&2; done"
+    p = host.popen("run", "-i", "--name", "order", "busybox", "sh", "-c", script, stdin=subprocess.PIPE, bufsize=1)
+    for n in range(0, 1000, 2):
+        for number, stream in ((n, p.stdout), (n + 1, p.stderr)):
+            p.stdin.write(f"{number}\n")
+            assert stream.readline() == f"{number}\n"
+    p.stdin.close()
+    assert p.wait(20) == 0
+    rows = [json.loads(line) for line in host.zlayer("logs", "-n", "all", "order", "--format", "json").stdout.splitlines()]
+    assert [(r["stream"], int(r["message"])) for r in rows] == [("stderr" if n % 2 else "stdout", n) for n in range(1000)]
+    times = [r["timestamp"] for r in rows]
+    assert times == sorted(times)
+
+
 def test_following_a_log_ends_with_its_container(host):
     run(host, "later", "-i", "busybox", "sh", "-c", "echo first; read x; printf last")
     p = host.popen("logs", "-f", "later")
     assert p.stdout.readline() == "[stdout] first\n"
     host.zlayer("attach", "later", input="\n")
     assert p.communicate(timeout=20)[0].rstrip("\n") == "[stdout] last"
+
+
+def test_a_share_of_a_cpu_is_that_of_each_period(host):
+    """Told by the kernel's periods of 100 ms, so that a busy machine changes nothing: who was throttled had its whole share."""
+    run(host, "share", "--cpus", "0.1", "busybox", "sh", "-c", "while :; do :; done & while :; do :; done")
+    def cpu():
+        return stats(host, "share")["share"]["stats"]["cpu"]
+    seen = until(lambda: (c := cpu())["throttled_periods"] >= 10 and c, "ten periods that were too short for it", timeout=60)
+    assert 0.9 * 10e6 * seen["throttled_periods"] <= seen["usage_ns"] <= 1.5 * 10e6 * (seen["periods"] + 2)
+
+
+def test_fifty_lives_at_a_time_leave_nothing(host):
+    agent = pathlib.Path(f"/proc/{host.agent_pid()}/fd")
+
+    def live(n):
+        run(host, f"live{n}", "busybox", "sleep", "1000")
+        host.zlayer("container", "stop", "-t", "0", f"live{n}")
+        host.zlayer("container", "rm", f"live{n}")
+    live("first")
+    before = len(list(agent.iterdir()))
+    with concurrent.futures.ThreadPoolExecutor(10) as pool:
+        list(pool.map(live, range(50)))
+    until(lambda: not host.leftovers(), "nothing left")
+    until(lambda: len(list(agent.iterdir())) <= before, f"the agent's {before} descriptors of before")
 
 
 def test_prune_removes_what_has_ended_and_nothing_else(host):
