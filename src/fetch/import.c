@@ -10,6 +10,7 @@
 
 #include "fetch/parallel.h"
 #include "fetch/wasmfile.h"
+#include "image/wasm.h"
 
 const char *import_architecture(void)
 {
@@ -32,6 +33,8 @@ const char *import_architecture(void)
 
 int import_check_platform(const struct oci_image_config *c, struct zl_error *err)
 {
+    if (image_wasm_entry(c))
+        return 0; /* runs anywhere */
     if (c->os && strcmp(c->os, "linux") != 0)
         return zl_fail(err, ZL_ERR_UNSUPPORTED, "the image is for '%s', not for linux", c->os);
     if (c->architecture && strcmp(c->architecture, import_architecture()) != 0)

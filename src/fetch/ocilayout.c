@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "fetch/import.h"
+#include "fetch/platform.h"
 #include "image/wasm.h"
 
 #define CONTAINERD_NAME "io.containerd.image.name" /* annotation: a whole reference */
@@ -40,8 +41,8 @@ static int read_document(const struct source *s, const struct oci_descriptor *d,
 
 static bool is_ours(const struct oci_descriptor *d)
 {
-    return !d->platform.os || (strcmp(d->platform.os, "linux") == 0 && d->platform.architecture &&
-                               strcmp(d->platform.architecture, import_architecture()) == 0);
+    const struct platform here = platform_here();
+    return !d->platform.os || platform_match(&here, d);
 }
 
 static const char *name_of(const struct oci_descriptor *d)
@@ -80,6 +81,15 @@ static const struct oci_descriptor *choose(const struct oci_index *index, const 
     return found;
 }
 
+/* Of the entries of an index within the layout: one image for several machines. */
+static const struct oci_descriptor *choose_for_this_machine(const struct oci_index *index,
+                                                            struct zl_error *err)
+{
+    const struct platform here = platform_here();
+    const struct oci_descriptor *best = platform_choose(&here, index);
+    return best ? best : choose(index, NULL, err); /* those that do not say what they are for */
+}
+
 /* Follows indexes from d down to a manifest, whose bytes are left in out. digest is its own. */
 static int find_manifest(const struct source *s, const struct oci_descriptor *d, struct zl_buf *out,
                          char digest[DIGEST_SIZE], struct zl_error *err)
@@ -96,7 +106,7 @@ static int find_manifest(const struct source *s, const struct oci_descriptor *d,
             return zl_fail(err, ZL_ERR_INVALID, "the layout nests indexes too deep");
         if (oci_index_parse(&doc, out->data, out->len, "an index of the layout", &index, err) < 0)
             return -1;
-        const struct oci_descriptor *inner = choose(&index, NULL, err); /* for this machine */
+        const struct oci_descriptor *inner = choose_for_this_machine(&index, err);
         if (!inner || read_document(s, inner, out, err) < 0)
             return -1;
         (void)snprintf(digest, DIGEST_SIZE, "%s", inner->digest);

@@ -214,9 +214,10 @@ static int step_parts(struct pull *p, struct zl_error *err)
         if (!part->opened)
             continue;
         open += !step_part(p, part, &running);
-        if (part->download.state == DOWNLOAD_FAILED)
-            return zl_fail(err, part->download.err.kind, "layer %zu of %zu: %s", i + 1,
-                           p->manifest.layers.n, part->download.err.msg);
+        if (part->download.state != DOWNLOAD_FAILED)
+            continue;
+        *err = part->download.err;
+        return zl_wrap(err, "layer %zu of %zu", i + 1, p->manifest.layers.n);
     }
     return open;
 }
@@ -325,8 +326,10 @@ static int get_layers(struct pull *p, struct zl_error *err)
     rc = download_all(p, err);
     end_parts(p);
     (void)pthread_join(unpacker, NULL); /* ours, and joined once */
-    if (rc == 0 && p->unpacked < 0)
-        rc = zl_fail(err, p->unpack_error.kind, "%s", p->unpack_error.msg);
+    if (rc == 0 && p->unpacked < 0) {
+        *err = p->unpack_error;
+        rc = -1;
+    }
     return rc;
 }
 

@@ -176,6 +176,22 @@ static int send_pieces(struct push *p, int fd, uint64_t size, struct progress *p
     return 0;
 }
 
+/* What the registry says that it has taken. */
+static int check_told(const struct push *p, const char *digest, struct zl_error *err)
+{
+    if (!p->a.digest[0] || strcmp(p->a.digest, digest) == 0)
+        return 0;
+    return zl_fail(err, ZL_ERR_PROTOCOL, "%s took %s for %.100s", p->e->host, digest, p->a.digest);
+}
+
+static int ended_before(struct push *p, const char *digest, struct zl_error *err)
+{
+    struct zl_error why;
+    (void)refused(p, "end an upload", &why);
+    int rc = is_there(p, digest, err);
+    return rc == 0 ? zl_fail(err, why.kind, "%s", why.msg) : rc < 0 ? -1 : 0;
+}
+
 /* The last request of an upload: the digest, and the bytes if they were not sent before. */
 static int end_upload(struct push *p, const char *digest, const char *bytes, size_t n,
                       struct zl_error *err)
@@ -188,7 +204,11 @@ static int end_upload(struct push *p, const char *digest, const char *bytes, siz
                    digest);
     if (ask(p, "PUT", url, &rq, err) < 0)
         return -1;
-    return p->a.status == 201 || p->a.status == 204 ? 0 : refused(p, "end an upload", err);
+    if (p->a.status == 404) /* an answer that was lost: that upload is over, and the blob there */
+        return ended_before(p, digest, err);
+    if (p->a.status != 201 && p->a.status != 204)
+        return refused(p, "end an upload", err);
+    return check_told(p, digest, err);
 }
 
 static int upload(struct push *p, int fd, const char *digest, uint64_t size,
@@ -251,10 +271,7 @@ static int push_manifest(struct push *p, struct zl_json *doc, const struct zl_bu
         return -1;
     if (p->a.status != 201)
         return refused(p, "the manifest", err);
-    if (p->a.digest[0] && strcmp(p->a.digest, digest) != 0)
-        return zl_fail(err, ZL_ERR_PROTOCOL, "%s took the manifest %s for %s", p->e->host, digest,
-                       p->a.digest);
-    return 0;
+    return check_told(p, digest, err) < 0 ? zl_wrap(err, "the manifest") : 0;
 }
 
 static int push_all(struct push *p, const struct zl_imageref *ref, const char *digest,

@@ -1,5 +1,6 @@
-"""A file system of 200 MB that fills up in the middle of an import: a clear error, nothing half there, and an
+"""A file system of 200 MB that fills up in the middle of an import or a pull: a clear error, nothing half there, and an
 agent and a container that go on."""
+import random
 import subprocess
 import tarfile
 
@@ -7,6 +8,7 @@ import pytest
 
 import world as w
 from conftest import make_world
+from registry import Image, Registry, tar_of
 from world import until
 
 SIZE_MIB = 200
@@ -105,3 +107,32 @@ def test_the_reserve_is_kept_for_the_agent(disk):
     r = world.zlayer("import", big_tar(world.folder / "big.tar", 3), "-t", "big", code=1)
     assert "are kept for the agent" in r.stderr and "the disk is full" in r.stderr, r.stderr
     assert world.zlayer("run", "--rm", "busybox", "echo", "works").stdout == "works\n"
+
+
+def test_a_pull_that_does_not_fit_leaves_nothing_and_harms_nobody(disk, tmp_path):
+    """The blob of it alone would fit: what is unpacked fills the disk while the rest is still coming."""
+    world = disk.world
+    registry = Registry(tmp_path / "registry")
+    try:
+        noise = random.Random(7)
+        big = registry.put("team/big:1", Image([tar_of({"first": noise.randbytes(60 << 20)}),
+                                                tar_of({"second": noise.randbytes(80 << 20)})], pack=None))
+        fits = registry.put("team/fits:1", Image([tar_of({"fits": noise.randbytes(10 << 20)})]))
+        world.zlayer("run", "-d", "--name", "box", "busybox", "sh", "-c",
+                     "i=0; while :; do i=$((i+1)); echo $i > /n; sleep 0.1; done")
+        pid, agent = world.containers()[0]["pid"], world.agent_pid()
+        before, free, images = disk.left(), disk.free(), world.json("image", "ls")
+        for _ in range(2):  # also with what the first try may have left
+            text = world.zlayer("pull", big, code=1, timeout=120).stderr
+            assert "the disk is full" in text and "No space left on device" in text and big in text, text
+            assert "MiB of partial data were removed" in text and "zlayer image prune --plan" in text, text
+            assert disk.left() == before and world.json("image", "ls") == images
+            assert disk.free() > free - (4 << 20)
+            assert world.agent_pid() == agent and w.alive(pid)
+        n = int(world.zlayer("exec", "box", "cat", "/n").stdout or 0)
+        until(lambda: int(world.zlayer("exec", "box", "cat", "/n").stdout or 0) > n, "the container goes on writing")
+        world.zlayer("pull", fits)
+        assert "whole" in world.zlayer("image", "verify", fits).stdout
+        world.zlayer("container", "rm", "--force", "box")
+    finally:
+        registry.close()

@@ -308,9 +308,16 @@ def kill(pid):
         pass
 
 
+def seeded():
+    """Chance, whose seed the report of a failure shows."""
+    seed = int(os.environ.get("ZLAYER_KILL_SEED", time.time_ns()))
+    print(f"ZLAYER_KILL_SEED={seed} ZLAYER_KILL_ROUNDS={ROUNDS}")
+    return random.Random(seed)
+
+
 @pytest.mark.parametrize("victim", ["zlayer-fetch", "agent", "registry"])
 def test_kills_at_random_points_leave_the_right_image_or_none(world, tmp_path, victim):
-    chance = random.Random(int(os.environ.get("ZLAYER_KILL_SEED", time.time_ns())))
+    chance = seeded()
     registry = Registry(tmp_path / "registry")
     try:
         for turn in range(ROUNDS):
