@@ -528,6 +528,17 @@ static void tear_down(struct host *h)
     modules_done(&h->modules);
 }
 
+/* Whoever started us may be a program that reads its own output to the end, or its parent may: we
+ * outlive it. Until here stderr was where to say why there is no host. */
+static int let_go_of_stderr(struct zl_error *err)
+{
+    zl_autoclose int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    if (null < 0 || dup2(null, STDERR_FILENO) < 0)
+        return zl_fail_errno(err, "let go of standard error");
+    return 0;
+}
+
 int host_main(const char *folder, const char *cache, const char *cgroup_parent)
 {
     static struct host host;
@@ -536,7 +547,8 @@ int host_main(const char *folder, const char *cache, const char *cgroup_parent)
     host.empty = (struct confine_empty){ -1, -1 };
     if (cgroup_parent)
         belong_to_monitors(cgroup_parent);
-    if (set_up(&host, folder, cache, &err) < 0 || loop_run(&host.loop, &err) < 0) {
+    if (set_up(&host, folder, cache, &err) < 0 || let_go_of_stderr(&err) < 0 ||
+        loop_run(&host.loop, &err) < 0) {
         (void)dprintf(2, "zlayer-wasm: %s\n", err.msg);
         return BROKEN;
     }

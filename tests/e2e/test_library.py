@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """libzlayer, through examples/embed.c: containers without an agent."""
+import contextlib
 import io
+import os
+import pathlib
 import subprocess
 import tarfile
 
@@ -11,6 +14,16 @@ from world import BUILD
 def embed(host, *args):
     return subprocess.run([BUILD / "src/lib/embed", *args], env=host.env, cwd=host.folder, capture_output=True,
                           text=True, timeout=60)
+
+
+def streams_of_the_wasm_host(host):
+    """Where its standard streams lead to."""
+    for p in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (p / "cmdline").read_bytes().split(b"\0")
+            if words[:2] == [b"zlayer-wasm", b"host"] and words[2].startswith(bytes(host.folder)):
+                return {os.readlink(p / "fd" / n) for n in "012"}
+    return None
 
 
 def test_a_program_that_embeds_the_library_runs_a_container(host):
@@ -87,6 +100,7 @@ def test_a_module_runs_through_the_library_as_a_container_does(host, tmp_path):
     host.zlayer("import", module, "-t", "tool")
     host.zlayer("daemon", "stop")
     r = embed(host, "tool", "tool", "say", "out", "err")
+    assert streams_of_the_wasm_host(host) == {"/dev/null"}  # it goes on for a while, and nobody waits for its output
     assert (r.returncode, r.stdout, r.stderr) == (0, "out\nexit code 0\n", "err\n")
     assert embed(host, "tool", "tool", "exit", "3").returncode == 3
     assert embed(host, "tool").returncode == 64  # no arguments
