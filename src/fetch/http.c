@@ -7,6 +7,8 @@
 #include <strings.h>
 #include <time.h>
 
+#include "base/clock.h"
+
 enum { BUFFER = 256 * 1024, POLLED = 32, REDIRECTS = 10 };
 
 struct transfer {
@@ -17,6 +19,9 @@ struct transfer {
     struct http_request rq; /* its strings are curl's copies; body, functions and arg are used */
     struct http_answer a;
     struct zl_error err; /* of sink or source */
+    curl_off_t moved;    /* bytes, in both directions, when we looked last */
+    uint64_t moved_ms;   /* when they had changed; 0: there is no connection yet */
+    bool stalled;
     char text[CURL_ERROR_SIZE];
 };
 
@@ -238,6 +243,26 @@ static size_t on_source(char *out, size_t size, size_t n, void *arg)
     return got < 0 ? CURL_READFUNC_ABORT : (size_t)got;
 }
 
+/* Called about once a second, and whenever something moves. libcurl's own limit of speed takes the
+ * average of some seconds, and so finds a silence that much later. */
+static int on_progress(void *arg, curl_off_t all_down, curl_off_t down, curl_off_t all_up,
+                       curl_off_t up)
+{
+    struct transfer *t = arg;
+    curl_off_t connected_us = 0;
+    (void)all_down;
+    (void)all_up;
+    (void)curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us); /* only copies */
+    if (connected_us <= 0)
+        return 0; /* connecting has a limit of its own */
+    if (!t->moved_ms || t->moved != down + up) {
+        t->moved = down + up;
+        t->moved_ms = zl_mono_ms();
+    }
+    t->stalled = zl_mono_ms() - t->moved_ms >= (uint64_t)t->h->settings.stall_s * 1000;
+    return t->stalled;
+}
+
 /* ---- the request ----------------------------------------------------------------------------- */
 
 static bool add_header(struct transfer *t, const char *name, const char *value)
@@ -281,8 +306,7 @@ static bool set_numbers(struct transfer *t, const struct http_request *rq)
           strcmp(rq->method, "GET") == 0 || strcmp(rq->method, "HEAD") == 0 },
         { CURLOPT_MAXREDIRS, REDIRECTS },
         { CURLOPT_CONNECTTIMEOUT, (long)s->connect_s },
-        { CURLOPT_LOW_SPEED_LIMIT, 1 },
-        { CURLOPT_LOW_SPEED_TIME, (long)s->stall_s },
+        { CURLOPT_NOPROGRESS, 0 },
         { CURLOPT_BUFFERSIZE, BUFFER },
         { CURLOPT_SSL_VERIFYPEER, !rq->unverified },
         { CURLOPT_SSL_VERIFYHOST, rq->unverified ? 0 : 2 },
@@ -354,6 +378,8 @@ static bool set_functions(struct transfer *t)
     CURL *e = t->easy;
     return curl_easy_setopt(e, CURLOPT_PRIVATE, t) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->text) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_XFERINFOFUNCTION, on_progress) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_XFERINFODATA, t) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_HEADERDATA, t) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
@@ -415,7 +441,10 @@ static void tell(struct transfer *t, CURLcode code)
     struct zl_error why = t->err;
     fill_answer(t);
     t->a.end = end_of(code, t);
-    if (t->a.end != HTTP_ANSWERED && t->a.end != HTTP_STOPPED) {
+    if (t->stalled && t->a.end == HTTP_BROKEN) {
+        (void)zl_fail(&why, ZL_ERR_TIMEOUT, "nothing came or went for %u s",
+                      t->h->settings.stall_s);
+    } else if (t->a.end != HTTP_ANSWERED && t->a.end != HTTP_STOPPED) {
         enum zl_err_kind kind = code == CURLE_OPERATION_TIMEDOUT ? ZL_ERR_TIMEOUT
                                 : t->a.end == HTTP_REFUSED       ? ZL_ERR_DENIED
                                                                  : ZL_ERR_UNREACHABLE;

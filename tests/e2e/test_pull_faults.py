@@ -198,7 +198,7 @@ LASTING = {
     "403": ([status(403)], "403: not now"),
     "wait for a day": ([status(429, {"Retry-After": "86400"})], "429: not now"),
     "5xx": ([status(502)], "502: not now"),
-    "always stalled": ([stalled], "Operation too slow"),
+    "always stalled": ([stalled], "nothing came or went for 1 s"),
 }
 
 
