@@ -47,24 +47,6 @@ static void on_attach(void *arg, const struct rt_answer *answer)
     finish(arg, failed, failed ? NULL : &where);
 }
 
-struct look {
-    struct inst_id id;
-    bool found;
-    enum inst_state state;
-    char why[512];
-};
-
-static bool look_at(void *arg, const struct view_container *v)
-{
-    struct look *l = arg;
-    if (v->id.v != l->id.v)
-        return true;
-    l->found = true;
-    l->state = v->state;
-    (void)strncpy(l->why, v->why, sizeof l->why - 1);
-    return false;
-}
-
 static void ask(struct waiter *w)
 {
     const struct rt_request rq = { .kind = RT_ATTACH, .id = w->id };
@@ -75,18 +57,19 @@ static void ask(struct waiter *w)
 
 static void look_after(struct waiter *w)
 {
-    struct look l = { .id = w->id };
-    struct zl_error err = { 0 };
-    core_each_container(w->a->core, "-", look_at, &l);
-    if (l.found && (l.state == INST_STARTING || l.state == INST_UP)) {
+    struct view_container v;
+    bool found = core_find_container(w->a->core, w->id, &v);
+    if (found && (v.state == INST_STARTING || v.state == INST_UP)) {
         ask(w);
         return;
     }
-    if (l.found && l.state < INST_STARTING)
+    if (found && v.state < INST_STARTING)
         return;
-    err = w->failed; /* with --rm, core has forgotten the container and why it failed */
+    struct zl_error err =
+        w->failed; /* with --rm, core has forgotten the container and why it failed */
     if (err.kind == ZL_OK)
-        (void)zl_fail(&err, ZL_ERR_CONFLICT, "%s", *l.why ? l.why : "the container was removed");
+        (void)zl_fail(&err, ZL_ERR_CONFLICT, "%s",
+                      found && *v.why ? v.why : "the container was removed");
     finish(w, &err, NULL);
 }
 

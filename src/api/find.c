@@ -59,6 +59,10 @@ int find_container(const struct core *core, const char *what, struct view_contai
                    struct zl_error *err)
 {
     struct container_search s = { .what = what };
+    struct inst_id id;
+    /* Nothing is a better match than the whole id, and it needs no search. */
+    if (zl_id_parse(what, &id.v) && find_container_id(core, id, ret) == 0)
+        return 0;
     zl_buf_init(&s.candidates, 512);
     core_each_container(core, NULL, consider_container, &s);
     int rc = 0;

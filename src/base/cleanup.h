@@ -8,6 +8,7 @@
 #define ZL_BASE_CLEANUP_H
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -15,6 +16,8 @@
 #define ZL_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define ZL_MUST_USE __attribute__((warn_unused_result))
 #define ZL_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+/* The object that p, which is not NULL, points to the member of. */
+#define zl_container_of(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
 
 /* Defines fn##p(), which calls fn on the variable that goes out of scope. fn must take NULL. */
 #define ZL_DEFINE_CLEANUP(type, fn)                                                                \

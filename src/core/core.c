@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One step: the event changes facts, then all owners are asked, again and again, what is to be done
- * about them, until nobody has anything to say. What changed is stored once, at the end.
+ * One step: the event changes facts, then the owners of what changed are asked, again and again,
+ * what is to be done about them, until nobody has anything to say. What changed is stored once, at
+ * the end.
  */
 #include "core/core.h"
 
@@ -20,6 +21,7 @@
 #include "core/service.h"
 #include "core/slot.h"
 #include "core/standalone.h"
+#include "core/touch.h"
 
 enum {
     PASSES_MAX = 10000,     /* far more than any state needs: a safety net, not a limit */
@@ -124,6 +126,10 @@ struct core *core_new(const struct core_limits *limits)
     TAILQ_INIT(&c->deployments);
     TAILQ_INIT(&c->standalones);
     TAILQ_INIT(&c->instances);
+    TAILQ_INIT(&c->moving);
+    TAILQ_INIT(&c->touched_instances);
+    TAILQ_INIT(&c->touched_deployments);
+    TAILQ_INIT(&c->touched_standalones);
     c->limits = defaults;
     if (!limits)
         return c;
@@ -151,6 +157,12 @@ void core_free(struct core *c)
     deployment_free_all(c);
     standalone_free_all(c);
     emit_free(c);
+    timers_done(&c->instance_timers);
+    timers_done(&c->deployment_timers);
+    zl_map_done(&c->instance_ids);
+    zl_map_done(&c->standalone_ids);
+    zl_map_done(&c->standalone_names);
+    zl_map_done(&c->probes);
     free(c);
 }
 
@@ -195,6 +207,7 @@ static void on_stop(struct core *c, const struct event *ev, struct effects *out)
         if (!s->absent && (!name || strcmp(s->name, name) == 0))
             service_stop(c, s, &how);
     d->dirty = true;
+    touch_deployment(c, d);
 }
 
 /* The job of that name; deployment NULL: the only one that has it. */
@@ -315,15 +328,11 @@ static void on_exited(struct core *c, const struct event *ev, struct effects *ou
 static void on_probe(struct core *c, const struct event *ev, struct effects *out)
 {
     (void)out;
-    struct instance *i;
-    TAILQ_FOREACH (i, &c->instances, link)
-        if (ev->probe.op && i->health.op == ev->probe.op) {
-            if (ev->probe.postponed)
-                health_postponed(c, i);
-            else
-                health_answer(c, i, ev->probe.passed, ev->probe.reason);
-            return;
-        }
+    struct instance *i = health_probed(c, ev->probe.op);
+    if (i && ev->probe.postponed)
+        health_postponed(c, i);
+    else if (i)
+        health_answer(c, i, ev->probe.passed, ev->probe.reason);
 }
 
 static void on_found(struct core *c, const struct event *ev, struct effects *out)
@@ -379,12 +388,12 @@ static void reconcile_once(struct core *c)
     struct deployment *d, *next_d;
     struct standalone *a, *next_a;
     instances_tick(c);
-    for (d = TAILQ_FIRST(&c->deployments); d; d = next_d) {
-        next_d = TAILQ_NEXT(d, link);
+    for (d = TAILQ_FIRST(&c->touched_deployments); d; d = next_d) {
+        next_d = TAILQ_NEXT(d, touched_link);
         deployment_reconcile(c, d);
     }
-    for (a = TAILQ_FIRST(&c->standalones); a; a = next_a) {
-        next_a = TAILQ_NEXT(a, link);
+    for (a = TAILQ_FIRST(&c->touched_standalones); a; a = next_a) {
+        next_a = TAILQ_NEXT(a, touched_link);
         standalone_reconcile(c, a);
     }
     instances_admit(c);
@@ -418,39 +427,18 @@ static void store_changes(struct core *c)
     struct standalone *a;
     if (c->restoring)
         return;
-    TAILQ_FOREACH (d, &c->deployments, link) {
+    TAILQ_FOREACH (d, &c->touched_deployments, touched_link) {
         if (d->dirty)
             emit_store(c, EFF_PUT_DEPLOYMENT)->deployment = *deployment_row(d);
         d->dirty = false;
         store_executions(c, d);
     }
-    TAILQ_FOREACH (a, &c->standalones, link) {
+    TAILQ_FOREACH (a, &c->touched_standalones, touched_link) {
         if (!a->dirty)
             continue;
         a->dirty = false;
         standalone_row(a, &emit_store(c, EFF_PUT_STANDALONE)->standalone);
     }
-}
-
-static size_t count_objects(const struct core *c)
-{
-    size_t n = 0;
-    const struct instance *i;
-    const struct deployment *d;
-    const struct service *s;
-    const struct execution *x;
-    const struct standalone *a;
-    TAILQ_FOREACH (i, &c->instances, link)
-        n++;
-    TAILQ_FOREACH (a, &c->standalones, link)
-        n++;
-    TAILQ_FOREACH (d, &c->deployments, link) {
-        TAILQ_FOREACH (s, &d->services, link)
-            n += 1 + s->desired;
-        TAILQ_FOREACH (x, &d->executions, link)
-            n++;
-    }
-    return n;
 }
 
 void core_step(struct core *c, struct core_now now, const struct event *ev, struct effects *out)
@@ -462,12 +450,16 @@ void core_step(struct core *c, struct core_now now, const struct event *ev, stru
         c->now.mono_ms = now.mono_ms;
     c->now.wall_ms = now.wall_ms;
     c->random ^= ev->seed;
-    c->starved = false;
-    if (!emit_begin(c, out, EFFECTS_BASE + EFFECTS_EACH * count_objects(c))) {
+    bool starved = c->starved;
+    c->starved = true;
+    if (!emit_begin(c, out, EFFECTS_BASE + EFFECTS_EACH * c->n_objects)) {
         (void)zl_fail(&out->refused, ZL_ERR_SYSTEM, "%s: no memory", event_kind_name(ev->kind));
-        c->starved = true;
         return;
     }
+    c->starved = false;
+    if (starved)
+        touch_all(c); /* whatever it was that could not be done */
+    touch_due(c);
     if (events[ev->kind].by_user && c->restoring)
         (void)zl_fail(&out->refused, ZL_ERR_CONFLICT,
                       "%s: the agent has just started and still looks for its containers",
@@ -476,21 +468,25 @@ void core_step(struct core *c, struct core_now now, const struct event *ev, stru
         events[ev->kind].handle(c, ev, out);
     reconcile(c);
     store_changes(c);
+    if (!c->restoring)
+        touch_done(c);
     emit_finish(c, out);
+}
+
+static uint64_t first_of(const struct timers *t)
+{
+    const struct timer *first = timers_first(t);
+    return first ? first->at : NEVER;
 }
 
 uint64_t core_next_deadline(const struct core *c)
 {
     uint64_t at = NEVER;
-    const struct instance *i;
-    const struct deployment *d;
     if (c->starved)
         at = c->now.mono_ms + STARVED_PAUSE_MS;
     if (c->restoring)
         return NEVER;
-    TAILQ_FOREACH (i, &c->instances, link)
-        earlier(&at, instance_deadline(i));
-    TAILQ_FOREACH (d, &c->deployments, link)
-        earlier(&at, deployment_deadline(c, d));
+    earlier(&at, first_of(&c->instance_timers));
+    earlier(&at, first_of(&c->deployment_timers));
     return at;
 }

@@ -9,6 +9,7 @@
 #include "core/execution.h"
 #include "core/service.h"
 #include "core/slot.h"
+#include "core/touch.h"
 
 /* How many replicas run, and how many of them are healthy. */
 struct counts {
@@ -65,7 +66,7 @@ static void settle(struct core *c, struct service *s)
 {
     s->settled_at = c->now.mono_ms;
     s->wait_deadline = NEVER;
-    c->changed = true;
+    touch_deployment(c, s->deployment);
 }
 
 bool dependency_wait(struct core *c, struct service *s, size_t n)
@@ -80,7 +81,7 @@ bool dependency_wait(struct core *c, struct service *s, size_t n)
     s->settled_at = 0;
     s->wait_deadline = NEVER;
     s->why[0] = '\0';
-    c->changed = true;
+    touch_deployment(c, s->deployment);
     return true;
 }
 

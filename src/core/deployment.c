@@ -12,6 +12,7 @@
 #include "core/pin.h"
 #include "core/service.h"
 #include "core/slot.h"
+#include "core/touch.h"
 
 enum { STABILIZE_MARGIN_MS = 10 * 1000 };
 
@@ -36,7 +37,7 @@ static void set_status(struct core *c, struct deployment *d, enum deployment_sta
     why_set(d->message, "%s", message);
     emit_event(c, deployment_status_name(status), d->name, "", no_inst, "%s%s%s", d->name,
                *message ? ": " : "", message);
-    c->changed = true;
+    touch_deployment(c, d);
 }
 
 /* ---- life of the object ------------------------------------------------------------------- */
@@ -219,9 +220,10 @@ static void begin_again(struct core *c, struct deployment *d)
     d->settled = false;
     d->steady_since = NEVER;
     d->progress_at = c->now.mono_ms;
+    d->progressing = false;
     d->status = d->removing ? DEP_STOPPING : DEP_DEPLOYING;
     d->message[0] = '\0';
-    c->changed = true;
+    touch_deployment(c, d);
 }
 
 int deployment_deploy(struct core *c, struct spec *spec, const char *base_dir, struct zl_error *err)
@@ -307,7 +309,7 @@ void deployment_remove(struct core *c, struct deployment *d, const struct stop_h
     d->removing = true;
     d->remove_how = *how;
     set_status(c, d, DEP_STOPPING, "");
-    c->changed = true;
+    touch_deployment(c, d);
 }
 
 static bool has_instances(const struct core *c, const struct deployment *d)
@@ -335,6 +337,7 @@ static void finish_removal(struct core *c, struct deployment *d)
     emit_store(c, EFF_DEL_DEPLOYMENT)->deployment.name = d->name;
     emit_event(c, "remove", d->name, "", no_inst, "%s", d->name);
     TAILQ_REMOVE(&c->deployments, d, link);
+    untouch_deployment(c, d);
     core_bury(c, &d->grave);
     c->changed = true;
 }
@@ -360,7 +363,7 @@ static void bury_absent(struct core *c, struct deployment *d)
             emit_event(c, "remove", d->name, s->name, no_inst, "%s is not in the document any more",
                        s->name);
             service_bury(c, s);
-            c->changed = true;
+            touch_deployment(c, d);
         }
     }
     for (x = TAILQ_FIRST(&d->executions); x; x = after) {
@@ -459,7 +462,7 @@ static void note_steady(struct core *c, struct deployment *d)
 {
     if (d->steady_since == NEVER) {
         d->steady_since = c->now.mono_ms;
-        c->changed = true;
+        touch_deployment(c, d);
     }
     if (c->now.mono_ms < d->steady_since + settle_ms(d))
         return;
@@ -467,11 +470,14 @@ static void note_steady(struct core *c, struct deployment *d)
     set_status(c, d, DEP_RUNNING, "");
 }
 
-/* The time to become stable begins anew as long as something is on its way. */
+/* The time to become stable begins anew as long as something is on its way, until this very step.
+ */
 static bool out_of_time(const struct core *c, struct deployment *d)
 {
-    if (in_progress(d))
+    bool progressing = in_progress(d);
+    if (progressing || d->progressing)
         d->progress_at = c->now.mono_ms;
+    d->progressing = progressing;
     return c->now.mono_ms >= d->progress_at + stabilize_ms(c, d);
 }
 
@@ -484,8 +490,10 @@ static void check_status(struct core *c, struct deployment *d)
     }
     d->steady_since = NEVER;
     bool late = !d->settled && out_of_time(c, d);
-    if (late)
-        d->settled = c->changed = true; /* what is absent is not kept for ever */
+    if (late) {
+        d->settled = true; /* what is absent is not kept for ever */
+        touch_deployment(c, d);
+    }
     describe(d, true, text, sizeof text);
     if (!*text && late && d->status == DEP_DEPLOYING)
         describe(d, false, text, sizeof text);

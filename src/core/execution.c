@@ -10,6 +10,7 @@
 #include "core/emit.h"
 #include "core/instance.h"
 #include "core/service.h"
+#include "core/touch.h"
 
 enum { MAX_CONCURRENT = 10 };
 
@@ -36,7 +37,7 @@ static void set_status(struct core *c, struct execution *x, enum execution_statu
 {
     x->status = status;
     x->dirty = true;
-    c->changed = true;
+    touch_deployment(c, x->deployment);
     if (!execution_terminal(x))
         return;
     x->finished_ms = c->now.wall_ms;
@@ -86,6 +87,7 @@ struct execution *execution_new(struct core *c, struct service *job, uint64_t id
     x->created_ms = c->now.wall_ms;
     version_set(&x->version, job->target.spec, job->target.service);
     TAILQ_INSERT_TAIL(&job->deployment->executions, x, link);
+    c->n_objects++;
     set_status(c, x, EXEC_PENDING);
     return x;
 }
@@ -132,6 +134,7 @@ struct execution *execution_load(struct core *c, struct deployment *d,
         TAILQ_INSERT_AFTER(&d->executions, after, x, link);
     else
         TAILQ_INSERT_HEAD(&d->executions, x, link);
+    c->n_objects++;
     return x;
 }
 
@@ -141,7 +144,8 @@ void execution_delete(struct core *c, struct execution *x)
         (struct row_execution){ .id = x->id, .deployment = x->deployment->name, .job = x->job };
     TAILQ_REMOVE(&x->deployment->executions, x, link);
     core_bury(c, &x->grave);
-    c->changed = true;
+    c->n_objects--;
+    touch_deployment(c, x->deployment);
 }
 
 struct execution *execution_find(const struct core *c, uint64_t id)
@@ -244,7 +248,7 @@ static void when_failed(struct core *c, struct instance *i, const struct start_f
 static void when_gone(struct core *c, struct instance *i)
 {
     i->execution->inst = NULL;
-    c->changed = true;
+    touch_deployment(c, i->execution->deployment);
 }
 
 const struct owner_ops execution_owner_ops = {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/emit.h"
+#include "core/touch.h"
 
 enum {
     PROBE_MARGIN_MS = 2000, /* on top of the probe's own time-out, for the way there and back */
@@ -57,7 +58,7 @@ static void set_state(struct core *c, struct instance *i, enum health_state stat
         emit_inst_event(c, "healthy", i, "%s-%u", i->label.service, i->label.index);
     h->state = state;
     h->healthy_since = c->now.mono_ms;
-    c->changed = true;
+    touch_instance(c, i);
 }
 
 void health_begin(struct core *c, struct instance *i, uint64_t grace_ms)
@@ -73,24 +74,32 @@ void health_begin(struct core *c, struct instance *i, uint64_t grace_ms)
     h->pause = interval_of(i->version.service);
 }
 
-static void forget_probe(struct core *c, struct health *h)
+/* The only one that lets h->op go. */
+static void probe_done(struct core *c, struct instance *i)
 {
-    if (h->op)
-        emit_request(c, EFF_PROBE_CANCEL, (struct inst_id){ 0 })->op = h->op;
-    h->op = 0;
+    zl_map_remove(&c->probes, &i->by_probe);
+    i->health.op = 0;
+}
+
+static void forget_probe(struct core *c, struct instance *i)
+{
+    if (i->health.op)
+        emit_request(c, EFF_PROBE_CANCEL, (struct inst_id){ 0 })->op = i->health.op;
+    probe_done(c, i);
 }
 
 void health_end(struct core *c, struct instance *i)
 {
-    forget_probe(c, &i->health);
+    forget_probe(c, i);
     i->health = (struct health){ .next_at = NEVER };
-    c->changed = true;
+    touch_instance(c, i);
 }
 
 void health_reconfigure(struct core *c, struct instance *i)
 {
     struct health *h = &i->health;
-    forget_probe(c, h);
+    forget_probe(c, i);
+    touch_instance(c, i);
     h->failures = 0;
     if (!health_has_check(i->version.service)) {
         h->next_at = NEVER;
@@ -136,9 +145,16 @@ static void failed_one(struct core *c, struct instance *i, const char *reason)
     h->next_at = now + h->pause;
 }
 
+struct instance *health_probed(const struct core *c, uint64_t op)
+{
+    struct zl_map_node *x = zl_map_find(&c->probes, op);
+    return x ? zl_container_of(x, struct instance, by_probe) : NULL;
+}
+
 void health_answer(struct core *c, struct instance *i, bool passed, const char *reason)
 {
-    i->health.op = 0;
+    probe_done(c, i);
+    touch_instance(c, i);
     if (passed)
         passed_one(c, i);
     else
@@ -147,7 +163,8 @@ void health_answer(struct core *c, struct instance *i, bool passed, const char *
 
 void health_postponed(struct core *c, struct instance *i)
 {
-    i->health.op = 0;
+    probe_done(c, i);
+    touch_instance(c, i);
     i->health.next_at = c->now.mono_ms + interval_of(i->version.service);
 }
 
@@ -161,6 +178,7 @@ static void send_probe(struct core *c, struct instance *i)
     e->probe.spec = i->version.spec;
     e->probe.label = i->label;
     h->op = e->op;
+    zl_map_add(&c->probes, &i->by_probe, h->op);
     h->op_end = c->now.mono_ms + timeout + PROBE_MARGIN_MS;
     h->next_at = NEVER;
 }
@@ -169,7 +187,7 @@ void health_tick(struct core *c, struct instance *i)
 {
     struct health *h = &i->health;
     if (h->op && c->now.mono_ms >= h->op_end) {
-        forget_probe(c, h);
+        forget_probe(c, i);
         failed_one(c, i, "the probe was not answered");
     }
     if (!h->op && c->now.mono_ms >= h->next_at)

@@ -17,6 +17,7 @@ void health_end(struct core *c, struct instance *i);
 /* The document changed while it runs: what it has earned stays, the next probe follows the new one.
  */
 void health_reconfigure(struct core *c, struct instance *i);
+struct instance *health_probed(const struct core *c, uint64_t op); /* whose probe; or NULL */
 void health_answer(struct core *c, struct instance *i, bool passed, const char *reason);
 /* Nothing came of the probe, and nothing follows from that: it is asked again after the interval.
  */

@@ -8,6 +8,7 @@
 #include "core/health.h"
 #include "core/names.h"
 #include "core/slot.h"
+#include "core/touch.h"
 
 enum {
     SECOND_MS = 1000,
@@ -28,17 +29,18 @@ enum input {
     INPUTS
 };
 
-/* What a state implies. timeout_ms: how long its request may take; 0: it has none of its own. */
+/* What a state implies. timeout_ms: how long its request may take; 0: it has none of its own.
+ * moving: it does not last. */
 /* clang-format off */
-static const struct { uint64_t timeout_ms; bool takes_permit; } traits[INST_STATES] = {
-    [INST_WAITING]  = { 0,                false },
-    [INST_PULLING]  = { 3600 * SECOND_MS, false },
-    [INST_CREATING] = { 60 * SECOND_MS,   true },
-    [INST_STARTING] = { 60 * SECOND_MS,   true },
-    [INST_UP]       = { 0,                false },
-    [INST_STOPPING] = { 0,                false },
-    [INST_REMOVING] = { 60 * SECOND_MS,   false },
-    [INST_EXITED]   = { 0,                false },
+static const struct { uint64_t timeout_ms; bool takes_permit, moving; } traits[INST_STATES] = {
+    [INST_WAITING]  = { 0,                false, true },
+    [INST_PULLING]  = { 3600 * SECOND_MS, false, true },
+    [INST_CREATING] = { 60 * SECOND_MS,   true,  true },
+    [INST_STARTING] = { 60 * SECOND_MS,   true,  true },
+    [INST_UP]       = { 0,                false, false },
+    [INST_STOPPING] = { 0,                false, true },
+    [INST_REMOVING] = { 60 * SECOND_MS,   false, true },
+    [INST_EXITED]   = { 0,                false, false },
 };
 
 static const struct owner_ops *const owners[] = {
@@ -85,6 +87,15 @@ void instance_free(struct grave *g)
     free(i);
 }
 
+static void set_moving(struct core *c, struct instance *i, bool moving)
+{
+    if (moving && !i->moving)
+        TAILQ_INSERT_TAIL(&c->moving, i, moving_link);
+    else if (!moving && i->moving)
+        TAILQ_REMOVE(&c->moving, i, moving_link);
+    i->moving = moving;
+}
+
 struct instance *instance_new(struct core *c, struct inst_id id, const struct inst_label *label,
                               const struct version *version, void *owner)
 {
@@ -102,17 +113,17 @@ struct instance *instance_new(struct core *c, struct inst_id id, const struct in
     i->health.next_at = NEVER;
     i->created_ms = c->now.wall_ms;
     TAILQ_INSERT_TAIL(&c->instances, i, link);
-    c->changed = true;
+    zl_map_add(&c->instance_ids, &i->by_id, id.v);
+    set_moving(c, i, true);
+    c->n_objects++;
+    touch_instance(c, i);
     return i;
 }
 
 struct instance *instance_find(const struct core *c, struct inst_id id)
 {
-    struct instance *i;
-    TAILQ_FOREACH (i, &c->instances, link)
-        if (i->id.v == id.v)
-            return i;
-    return NULL;
+    struct zl_map_node *x = zl_map_find(&c->instance_ids, id.v);
+    return x ? zl_container_of(x, struct instance, by_id) : NULL;
 }
 
 /* ---- states ------------------------------------------------------------------------------- */
@@ -125,7 +136,8 @@ static void set_state(struct core *c, struct instance *i, enum inst_state state)
     i->state = state;
     i->op = 0;
     i->deadline = NEVER;
-    c->changed = true;
+    set_moving(c, i, traits[state].moving);
+    touch_instance(c, i);
 }
 
 /* Sends the request of the state that i is in, or of a harder try in it. */
@@ -135,6 +147,7 @@ static struct effect *request(struct core *c, struct instance *i, enum effect_ki
     struct effect *e = emit_request(c, kind, i->id);
     i->op = e->op;
     i->deadline = c->now.mono_ms + timeout_ms;
+    touch_instance(c, i);
     return e;
 }
 
@@ -146,6 +159,10 @@ static void enter_gone(struct core *c, struct instance *i, const struct outcome 
     if (ops)
         ops->gone(c, i);
     TAILQ_REMOVE(&c->instances, i, link);
+    zl_map_remove(&c->instance_ids, &i->by_id);
+    set_moving(c, i, false);
+    untouch_instance(c, i);
+    c->n_objects--;
     core_bury(c, &i->grave);
 }
 
@@ -190,7 +207,7 @@ static void enter_pulling(struct core *c, struct instance *i, const struct outco
     const struct spec_image *image = &i->version.service->image;
     struct instance *other;
     set_state(c, i, INST_PULLING);
-    TAILQ_FOREACH (other, &c->instances, link) {
+    TAILQ_FOREACH (other, &c->moving, moving_link) {
         if (other == i || other->state != INST_PULLING || !wants_the_same_image(i, other))
             continue;
         i->op = other->op; /* one pull serves a whole batch */
@@ -358,6 +375,7 @@ static void send_stop(struct core *c, struct instance *i, const struct stop_how 
 static void removal_failed(struct core *c, struct instance *i, const struct outcome *o)
 {
     uint64_t pause = SECOND_MS;
+    touch_instance(c, i);
     for (uint32_t k = i->removals_failed++; k > 0 && pause < REMOVAL_PAUSE_MAX_MS; k--)
         pause *= 2;
     i->op = 0;
@@ -370,7 +388,6 @@ static void removal_failed(struct core *c, struct instance *i, const struct outc
         slot_owner_ops.gone(c, i);
         i->owner = NULL;
     }
-    c->changed = true;
 }
 
 static void remove_again(struct core *c, struct instance *i, const struct outcome *o)
@@ -403,8 +420,10 @@ static const input_fn on_input[INST_STATES][INPUTS] = {
 static void give(struct core *c, struct instance *i, enum input in, const struct outcome *o)
 {
     input_fn fn = on_input[i->state][in];
-    if (fn)
-        fn(c, i, o);
+    if (!fn)
+        return;
+    touch_instance(c, i);
+    fn(c, i, o);
 }
 
 /* ---- what owners ask ---------------------------------------------------------------------- */
@@ -466,8 +485,8 @@ void instance_disown(struct core *c, struct instance *i)
 void instance_answer(struct core *c, uint64_t op, const struct outcome *o)
 {
     struct instance *i, *next;
-    for (i = TAILQ_FIRST(&c->instances); i; i = next) {
-        next = TAILQ_NEXT(i, link);
+    for (i = TAILQ_FIRST(&c->moving); i; i = next) {
+        next = TAILQ_NEXT(i, moving_link);
         if (i->op == op)
             give(c, i, o->failed ? IN_FAILED : IN_DONE, o);
     }
@@ -495,8 +514,8 @@ static void tick(struct core *c, struct instance *i)
 void instances_tick(struct core *c)
 {
     struct instance *i, *next;
-    for (i = TAILQ_FIRST(&c->instances); i; i = next) {
-        next = TAILQ_NEXT(i, link);
+    for (i = TAILQ_FIRST(&c->touched_instances); i; i = next) {
+        next = TAILQ_NEXT(i, touched_link);
         tick(c, i);
     }
 }
@@ -515,9 +534,9 @@ void instances_admit(struct core *c)
 {
     struct instance *i;
     uint32_t starting = 0;
-    TAILQ_FOREACH (i, &c->instances, link)
+    TAILQ_FOREACH (i, &c->moving, moving_link)
         starting += traits[i->state].takes_permit && i->op;
-    TAILQ_FOREACH (i, &c->instances, link) {
+    TAILQ_FOREACH (i, &c->moving, moving_link) {
         bool found_created = i->state == INST_CREATING && !i->op;
         if (i->state != INST_WAITING && !found_created)
             continue;

@@ -59,7 +59,7 @@ void instance_disown(struct core *c, struct instance *i);
 /* Events; those that mean nothing to anyone are ignored. */
 void instance_answer(struct core *c, uint64_t op, const struct outcome *o);
 void instance_exited(struct core *c, struct instance *i, const struct inst_exit *exit);
-void instances_tick(struct core *c);
+void instances_tick(struct core *c); /* those that were touched */
 /* After a restore: its owner is told of an exit that happened meanwhile, a replica is probed again,
  * and what is nobody's is cleared away. */
 void instance_settle_restored(struct core *c, struct instance *i);

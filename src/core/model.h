@@ -3,7 +3,7 @@
  * What core/ keeps in memory; private to it. Three kinds of owners (slot, execution, standalone)
  * each hold at most one instance, and an instance knows its owner. Facts change when an event
  * comes in; then core.c walks all owners until nothing is left to be decided ("reconcile"), so no
- * owner has to foresee in which order the facts arrive.
+ * owner has to foresee in which order the facts arrive. Only what was touched is walked (touch.h).
  *
  * Memory that an effect may point to is never freed within a step: objects are buried, and the
  * graves are emptied at the beginning of the next step.
@@ -13,7 +13,9 @@
 
 #include <sys/queue.h>
 
+#include "base/map.h"
 #include "core/core.h"
+#include "core/timers.h"
 #include "core/view.h"
 
 enum { WHY_MAX = 512, CRASHES_KEPT = 6 };
@@ -49,7 +51,10 @@ enum pressure { PRESS_STOP, PRESS_KILL, PRESS_REMOVE };
 
 struct instance {
     struct grave grave;
-    TAILQ_ENTRY(instance) link;
+    TAILQ_ENTRY(instance) link, moving_link, touched_link;
+    struct zl_map_node by_id, by_probe;
+    struct timer timer;
+    bool moving, touched;
     struct inst_id id;
     struct inst_label label; /* strings in names */
     char *names;
@@ -179,7 +184,9 @@ TAILQ_HEAD(execution_list, execution); /* oldest first */
 
 struct deployment {
     struct grave grave;
-    TAILQ_ENTRY(deployment) link;
+    TAILQ_ENTRY(deployment) link, touched_link;
+    struct timer timer;
+    bool touched;
     char *name, *base_dir;
     struct spec *spec;
     uint64_t revision;
@@ -192,6 +199,7 @@ struct deployment {
     bool settled;          /* since the last deploy it was DEP_RUNNING, or was not in time */
     uint64_t steady_since; /* mono, NEVER: is not */
     uint64_t progress_at;  /* mono: from here the stabilization time-out counts */
+    bool progressing;      /* something was on its way when it was looked at last */
     int64_t created_ms, updated_ms;
     struct row_service *service_rows; /* room for one per service of spec */
     struct row_deployment row;
@@ -200,7 +208,9 @@ struct deployment {
 
 struct standalone {
     struct grave grave;
-    TAILQ_ENTRY(standalone) link;
+    TAILQ_ENTRY(standalone) link, touched_link;
+    struct zl_map_node by_id, by_name; /* the latter by a hash of it */
+    bool touched;
     struct inst_id id;
     char *name, *text;
     struct spec *spec;
@@ -224,6 +234,13 @@ struct core {
     TAILQ_HEAD(, deployment) deployments;
     TAILQ_HEAD(, standalone) standalones;
     struct instance_list instances; /* in order of birth */
+    struct instance_list moving;    /* those that are neither up nor exited; who waits, by age */
+    size_t n_objects;               /* instances, standalones, executions, services and replicas */
+    struct zl_map instance_ids, standalone_ids, standalone_names, probes; /* the last by op */
+    struct timers instance_timers, deployment_timers;
+    struct instance_list touched_instances;
+    TAILQ_HEAD(, deployment) touched_deployments;
+    TAILQ_HEAD(, standalone) touched_standalones;
     bool restoring;
     struct core_now now; /* of the step */
     uint64_t random;     /* state of core_random */

@@ -7,6 +7,7 @@
 #include "core/emit.h"
 #include "core/service.h"
 #include "core/slot.h"
+#include "core/touch.h"
 
 enum { ASK_TIMEOUT_MS = 3600 * 1000 };
 
@@ -96,7 +97,7 @@ static void stay(struct core *c, struct service *s, const char *why)
 {
     emit_event(c, "pull_failed", s->deployment->name, s->name, (struct inst_id){ 0 },
                "%s stays as it is: %s", s->name, why);
-    c->changed = true;
+    touch_deployment(c, s->deployment);
 }
 
 static void replace(struct core *c, struct service *s, const char *digest)
@@ -111,7 +112,7 @@ static void replace(struct core *c, struct service *s, const char *digest)
         slot_renew(c, slot);
     emit_event(c, "image_changed", s->deployment->name, s->name, (struct inst_id){ 0 },
                "%s: %.200s is %s now", s->name, s->target.service->image.name, digest);
-    c->changed = true;
+    touch_deployment(c, s->deployment);
 }
 
 void pin_step(struct core *c, struct service *s)
@@ -135,7 +136,7 @@ void pin_answer(struct core *c, struct service *s, uint64_t op, const struct out
         stay(c, s, o->failed->msg);
     else if (o->digest && strcmp(o->digest, s->target.digest) != 0)
         replace(c, s, o->digest);
-    c->changed = true;
+    touch_deployment(c, s->deployment);
 }
 
 uint64_t pin_deadline(const struct service *s)

@@ -17,6 +17,7 @@
 #include "core/service.h"
 #include "core/slot.h"
 #include "core/standalone.h"
+#include "core/touch.h"
 
 int core_restore(struct core *c, const struct stored_rows *rows, struct core_now now,
                  struct zl_error *err)
@@ -192,7 +193,7 @@ void restore_end(struct core *c, bool rebooted)
     if (!c->restoring)
         return;
     c->restoring = false;
-    c->changed = true;
+    touch_all(c);
     TAILQ_FOREACH (d, &c->deployments, link)
         settle_deployment(c, d, rebooted);
     for (i = TAILQ_FIRST(&c->instances); i; i = next) {

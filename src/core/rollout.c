@@ -5,6 +5,7 @@
 
 #include "core/emit.h"
 #include "core/slot.h"
+#include "core/touch.h"
 
 enum { GUARD_MIN_MS = 30 * 1000 };
 
@@ -77,6 +78,7 @@ void rollout_failed(struct core *c, struct slot *slot, const char *why)
 {
     struct service *s = slot->service;
     s->rollout_failed = true;
+    touch_deployment(c, s->deployment);
     why_set(s->why, "the new version of %.80s was given up at %.80s-%u: %.300s", s->name, s->name,
             slot->index, why);
     emit_event(c, "rollout_failed", s->deployment->name, s->name, (struct inst_id){ 0 }, "%s",
@@ -188,8 +190,10 @@ void rollout_step(struct core *c, struct service *s)
     if (!rollout_pending(s) || s->rollout_failed || !s->released)
         return;
     struct slot *extra = slot_find(s, s->desired + 1);
-    if (extra && !rollout_outdated(extra))
+    if (extra && !rollout_outdated(extra) && !extra->surge) {
         extra->surge = true; /* one that scaling down left over serves as well */
+        touch_deployment(c, s->deployment);
+    }
     bool unjudged = any_unjudged_outdated(s);
     if (!unjudged && !any_healthy_outdated(s)) { /* nothing to protect, nothing to return to */
         replace_all(c, s);

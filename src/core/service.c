@@ -12,6 +12,7 @@
 #include "core/pin.h"
 #include "core/rollout.h"
 #include "core/slot.h"
+#include "core/touch.h"
 
 /* ---- life of the object ------------------------------------------------------------------- */
 
@@ -22,6 +23,13 @@ static void free_service(struct grave *g)
     free(s->waived);
     free(s->name);
     free(s);
+}
+
+static void set_desired(struct core *c, struct service *s, const struct spec_service *service)
+{
+    c->n_objects -= s->desired;
+    s->desired = service->rtype == SPEC_SERVICE ? service->replicas : 0;
+    c->n_objects += s->desired;
 }
 
 struct service *service_new(struct core *c, struct deployment *d, const struct spec *spec,
@@ -39,8 +47,9 @@ struct service *service_new(struct core *c, struct deployment *d, const struct s
         free_service(&s->grave);
         return NULL;
     }
-    s->desired = service->rtype == SPEC_SERVICE ? service->replicas : 0;
+    set_desired(c, s, service);
     s->created_ms = c->now.wall_ms;
+    c->n_objects++;
     TAILQ_INSERT_TAIL(&d->services, s, link);
     return s;
 }
@@ -48,6 +57,7 @@ struct service *service_new(struct core *c, struct deployment *d, const struct s
 void service_bury(struct core *c, struct service *s)
 {
     TAILQ_REMOVE(&s->deployment->services, s, link);
+    c->n_objects -= 1 + s->desired;
     core_bury(c, &s->grave);
 }
 
@@ -112,7 +122,7 @@ bool service_retarget(struct core *c, struct service *s, const struct spec *spec
         return false;
     pin_retarget(s, spec, service);
     bool rescaled = s->desired != service->replicas;
-    s->desired = service->rtype == SPEC_SERVICE ? service->replicas : 0;
+    set_desired(c, s, service);
     s->absent = s->stopped = s->shutdown = s->rollout_failed = false;
     s->pulled = s->pulled && !rolled;
     TAILQ_FOREACH (slot, &s->slots, link) {
@@ -124,7 +134,7 @@ bool service_retarget(struct core *c, struct service *s, const struct spec *spec
         if (waits && slot->inst && slot->inst->state < INST_CREATING)
             slot_leave(c, slot, &(struct stop_how){ 0 }); /* not made yet: waits as well */
     }
-    c->changed = true;
+    touch_deployment(c, s->deployment);
     return true;
 }
 
@@ -132,7 +142,7 @@ void service_stop(struct core *c, struct service *s, const struct stop_how *how)
 {
     s->stopped = true;
     s->stop_how = *how;
-    c->changed = true;
+    touch_deployment(c, s->deployment);
 }
 
 /* ---- looks -------------------------------------------------------------------------------- */
@@ -248,7 +258,7 @@ static void drop_slots(struct core *c, struct service *s, enum drop which,
             continue;
         }
         slot_free(slot);
-        c->changed = true;
+        touch_deployment(c, s->deployment);
     }
 }
 
@@ -257,7 +267,7 @@ static bool has_rival(const struct core *c, const struct slot *slot)
 {
     const struct service *s = slot->service;
     const struct instance *i;
-    TAILQ_FOREACH (i, &c->instances, link)
+    TAILQ_FOREACH (i, &c->moving, moving_link)
         if (!i->owner && !i->ended && i->label.owner == OWNER_REPLICA &&
             i->label.index == slot->index && strcmp(i->label.service, s->name) == 0 &&
             strcmp(i->label.deployment, s->deployment->name) == 0)

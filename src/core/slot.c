@@ -11,6 +11,7 @@
 #include "core/pin.h"
 #include "core/rollout.h"
 #include "core/supervisor.h"
+#include "core/touch.h"
 
 enum { SETTLE_MS = 2000 };
 
@@ -34,7 +35,7 @@ const char *slot_state_name(enum slot_state s)
 static void set_state(struct core *c, struct slot *s, enum slot_state state)
 {
     s->state = state;
-    c->changed = true;
+    touch_deployment(c, s->service->deployment);
 }
 
 struct slot *slot_find(const struct service *s, uint32_t index)
@@ -176,7 +177,7 @@ void slot_guard(struct core *c, struct slot *s)
     s->guarded = true;
     if (slot_up(s)) /* pulls and permits may take their time */
         s->guard_end = c->now.mono_ms + rollout_guard_ms(s->version.service);
-    c->changed = true;
+    touch_deployment(c, s->service->deployment);
 }
 
 void slot_replace(struct core *c, struct slot *s, bool guarded)
@@ -188,6 +189,7 @@ void slot_replace(struct core *c, struct slot *s, bool guarded)
         version_move(&s->previous, &s->version);
     }
     version_copy(&s->version, target);
+    touch_deployment(c, s->service->deployment); /* with it a surge may have had its use */
     slot_leave(c, s, &(struct stop_how){ 0 });
 }
 
@@ -202,13 +204,14 @@ static void return_to_previous(struct slot *s, uint64_t now)
 void slot_return(struct core *c, struct slot *s)
 {
     return_to_previous(s, c->now.mono_ms);
+    touch_deployment(c, s->service->deployment);
     slot_leave(c, s, &(struct stop_how){ 0 });
 }
 
 void slot_keep(struct core *c, struct slot *s)
 {
     forget_guard(s);
-    c->changed = true;
+    touch_deployment(c, s->service->deployment);
 }
 
 /* ---- what its instance tells -------------------------------------------------------------- */

@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "core/emit.h"
 #include "core/instance.h"
+#include "core/touch.h"
 
 static void free_standalone(struct grave *g)
 {
@@ -27,30 +29,34 @@ void standalone_free_all(struct core *c)
 
 struct standalone *standalone_find(const struct core *c, struct inst_id id)
 {
-    struct standalone *a;
-    TAILQ_FOREACH (a, &c->standalones, link)
-        if (a->id.v == id.v)
-            return a;
-    return NULL;
+    struct zl_map_node *x = zl_map_find(&c->standalone_ids, id.v);
+    return x ? zl_container_of(x, struct standalone, by_id) : NULL;
+}
+
+static uint64_t hash_of(const char *name)
+{
+    return zl_hash_bytes(ZL_HASH_START, name, strlen(name));
 }
 
 static struct standalone *find_name(const struct core *c, const char *name)
 {
-    struct standalone *a;
-    TAILQ_FOREACH (a, &c->standalones, link)
+    struct zl_map_node *x = zl_map_find(&c->standalone_names, hash_of(name));
+    for (; x; x = zl_map_next(x)) {
+        struct standalone *a = zl_container_of(x, struct standalone, by_name);
         if (strcmp(a->name, name) == 0)
             return a;
+    }
     return NULL;
 }
 
 static void touch(struct core *c, struct standalone *a)
 {
     a->dirty = true;
-    c->changed = true;
+    touch_standalone(c, a);
 }
 
-static struct standalone *allocate(struct core *c, const char *name, const char *text,
-                                   const struct spec *spec)
+static struct standalone *allocate(struct core *c, struct inst_id id, const char *name,
+                                   const char *text, const struct spec *spec)
 {
     struct standalone *a = calloc(1, sizeof *a);
     if (!a)
@@ -62,8 +68,12 @@ static struct standalone *allocate(struct core *c, const char *name, const char 
         free_standalone(&a->grave);
         return NULL;
     }
+    a->id = id;
     a->spec = spec_ref(spec);
     TAILQ_INSERT_TAIL(&c->standalones, a, link);
+    zl_map_add(&c->standalone_ids, &a->by_id, id.v);
+    zl_map_add(&c->standalone_names, &a->by_name, hash_of(name));
+    c->n_objects++;
     return a;
 }
 
@@ -75,23 +85,22 @@ int standalone_run(struct core *c, struct spec *spec, const char *text, bool hol
     if (taken)
         return zl_fail(err, ZL_ERR_EXISTS, "run '%s': there is a container of that name%s", name,
                        taken->remove_wanted ? ", which is being removed" : "");
-    struct standalone *a = allocate(c, name, text, spec);
+    struct inst_id id = { core_random(c) };
+    struct standalone *a = allocate(c, id, name, text, spec);
     if (!a)
         return zl_fail(err, ZL_ERR_SYSTEM, "run '%s': no memory", name);
-    a->id.v = core_random(c);
     a->hold = hold;
     a->created_ms = c->now.wall_ms;
     touch(c, a);
-    *ret_id = a->id;
+    *ret_id = id;
     return 0;
 }
 
 struct standalone *standalone_load(struct core *c, const struct row_standalone *row)
 {
-    struct standalone *a = allocate(c, row->name, row->text, row->spec);
+    struct standalone *a = allocate(c, row->id, row->name, row->text, row->spec);
     if (!a)
         return NULL;
-    a->id = row->id;
     a->stop_wanted = row->stop_wanted;
     a->remove_wanted = row->remove_wanted;
     a->exited = row->exited;
@@ -185,7 +194,7 @@ static void when_gone(struct core *c, struct instance *i)
 {
     struct standalone *a = i->standalone;
     a->inst = NULL;
-    c->changed = true;
+    touch_standalone(c, a);
     if (a->exited || a->remove_wanted)
         return;
     struct inst_exit never = { .code = 255, .wall_ms = c->now.wall_ms };
@@ -248,6 +257,10 @@ static void forget(struct core *c, struct standalone *a)
         (struct row_standalone){ .id = a->id, .name = a->name };
     emit_event(c, "remove", "-", a->name, a->id, "%s", a->name);
     TAILQ_REMOVE(&c->standalones, a, link);
+    zl_map_remove(&c->standalone_ids, &a->by_id);
+    zl_map_remove(&c->standalone_names, &a->by_name);
+    untouch_standalone(c, a);
+    c->n_objects--;
     core_bury(c, &a->grave);
     c->changed = true;
 }

@@ -286,40 +286,19 @@ void core_each_container(const struct core *c, const char *deployment, view_cont
     (void)each_leftover(c, deployment, fn, arg);
 }
 
-static const struct slot *find_slot(const struct deployment *d, struct inst_id id)
-{
-    const struct service *s;
-    const struct slot *slot;
-    TAILQ_FOREACH (s, &d->services, link)
-        TAILQ_FOREACH (slot, &s->slots, link)
-            if (slot->inst && slot->inst->id.v == id.v)
-                return slot;
-    return NULL;
-}
-
 bool core_find_container(const struct core *c, struct inst_id id, struct view_container *ret)
 {
-    const struct deployment *d;
-    const struct standalone *a;
-    const struct instance *i;
-    TAILQ_FOREACH (a, &c->standalones, link)
-        if (a->id.v == id.v) {
-            *ret = of_standalone(a);
-            return true;
-        }
-    TAILQ_FOREACH (d, &c->deployments, link) {
-        const struct slot *slot = find_slot(d, id);
-        if (slot) {
-            *ret = of_slot(slot);
-            return true;
-        }
-    }
-    TAILQ_FOREACH (i, &c->instances, link) /* of executions, and what nobody owns any more */
-        if (i->id.v == id.v) {
-            *ret = of_instance(i);
-            return true;
-        }
-    return false;
+    const struct standalone *a = standalone_find(c, id);
+    const struct instance *i = a ? a->inst : instance_find(c, id);
+    if (!a && !i)
+        return false;
+    if (a)
+        *ret = of_standalone(a);
+    else if (i->owner && i->label.owner == OWNER_REPLICA)
+        *ret = of_slot(i->slot);
+    else
+        *ret = of_instance(i); /* of executions, and what nobody owns any more */
+    return true;
 }
 
 /* ---- executions --------------------------------------------------------------------------- */

@@ -11,9 +11,10 @@
 #include <string.h>
 
 #include "check.h"
+#include "core/touch.h"
 #include "runtime.h"
 
-enum { AGENT_DIES_ONE_IN = 70, LATE_MS = 3000 };
+enum { AGENT_DIES_ONE_IN = 70, LATE_MS = 3000, LOOK_EVERY = 3 };
 
 /* ---- randomness: xorshift64* --------------------------------------------------------------- */
 
@@ -141,6 +142,18 @@ static void carry_out(struct world *w, const struct event *ev, size_t upto)
     }
 }
 
+/* Whoever has something to do was touched by what happened: looking at all others finds nothing. */
+static void check_overlooked(struct world *w)
+{
+    struct effects more = { 0 };
+    const struct event look = { .kind = EV_TIME };
+    touch_all(w->core);
+    core_step(w->core, world_now(w), &look, &more);
+    if (more.n > 0)
+        violation(w, "%s was overlooked", effect_kind_name(more.v[0].kind));
+    effects_done(&more);
+}
+
 void world_step(struct world *w, struct event *ev)
 {
     ev->seed = rng_next(&w->rng);
@@ -158,6 +171,8 @@ void world_step(struct world *w, struct event *ev)
         world_kill_agent(w);
     } else {
         carry_out(w, ev, w->out.n);
+        if (w->steps % LOOK_EVERY == 0)
+            check_overlooked(w);
     }
     check_step(w);
 }

@@ -27,14 +27,17 @@ struct container *container_new(struct native *n, struct inst_id id, struct zl_e
     if (c->next)
         c->next->link = &c->next;
     n->containers = c;
+    zl_map_add(&n->ids, &c->by_id, id.v);
     return c;
 }
 
 struct container *container_find(const struct native *n, struct inst_id id)
 {
-    for (struct container *c = n->containers; c; c = c->next)
-        if (c->id.v == id.v && !c->doomed)
+    for (struct zl_map_node *x = zl_map_find(&n->ids, id.v); x; x = zl_map_next(x)) {
+        struct container *c = zl_container_of(x, struct container, by_id);
+        if (!c->doomed)
             return c;
+    }
     return NULL;
 }
 
@@ -79,6 +82,7 @@ void container_free(struct container *c)
     *c->link = c->next;
     if (c->next)
         c->next->link = c->link;
+    zl_map_remove(&c->n->ids, &c->by_id);
     record_done(&c->record);
     free(c);
 }

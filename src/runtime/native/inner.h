@@ -7,6 +7,7 @@
 #ifndef ZL_RUNTIME_NATIVE_INNER_H
 #define ZL_RUNTIME_NATIVE_INNER_H
 
+#include "base/map.h"
 #include "image/store.h"
 #include "monitor/client.h"
 #include "oci/bundle.h"
@@ -25,6 +26,7 @@ enum { NATIVE_ANSWER_MS = 30000 }; /* for a monitor to answer what it can answer
 
 struct container {
     struct container *next, **link; /* in native.containers */
+    struct zl_map_node by_id;       /* in native.ids; with those that are doomed */
     struct native *n;
     struct inst_id id;
     char id_text[16];
@@ -56,6 +58,7 @@ struct native {
     struct trash *trash;
     struct archive *archives; /* helpers that serve files of containers */
     struct container *containers;
+    struct zl_map ids; /* of them */
     uint64_t last_op;
     rt_event_fn on_event;
     void *on_event_arg;

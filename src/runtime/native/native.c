@@ -59,6 +59,7 @@ void native_end(struct runtime *rt)
     free(n->run_dir);
     free(n->cgroup_parent);
     free(n->owner);
+    zl_map_done(&n->ids);
     free(n);
 }
 

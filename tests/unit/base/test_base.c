@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/id.h"
+#include "base/map.h"
 #include "base/msg.h"
 
 static int scratch_dir(void)
@@ -36,6 +37,33 @@ static void drop_dir(int fd)
     real[n] = '\0';
     (void)close(fd);
     assert_int_equal(zl_remove_tree(AT_FDCWD, real, &err), 0);
+}
+
+enum { MAP_MANY = 3000 };
+
+/* Every third key is there twice. */
+static void a_map_finds_each_of_many_and_those_with_the_same_key(void **unused)
+{
+    (void)unused;
+    static struct zl_map_node nodes[MAP_MANY], twins[MAP_MANY];
+    struct zl_map m = { 0 };
+    for (uint64_t i = 0; i < MAP_MANY; i++) {
+        zl_map_add(&m, &nodes[i], i << 40);
+        if (i % 3 == 0)
+            zl_map_add(&m, &twins[i], i << 40);
+    }
+    for (uint64_t i = 0; i < MAP_MANY; i += 2)
+        zl_map_remove(&m, &nodes[i]);
+    zl_map_remove(&m, &nodes[0]); /* it is in no map any more */
+    for (uint64_t i = 0; i < MAP_MANY; i++) {
+        size_t n = 0;
+        for (const struct zl_map_node *x = zl_map_find(&m, i << 40); x; x = zl_map_next(x), n++)
+            assert_true(x == &nodes[i] || x == &twins[i]);
+        assert_int_equal(n, i % 2 + (i % 3 == 0));
+    }
+    assert_null(zl_map_find(&m, 7));
+    assert_int_equal(m.n, MAP_MANY / 2 + MAP_MANY / 3);
+    zl_map_done(&m);
 }
 
 static void an_error_tells_the_story_from_the_outside_in(void **unused)
@@ -368,6 +396,7 @@ int main(void)
         cmocka_unit_test(removing_a_tree_does_not_follow_symlinks),
         cmocka_unit_test(a_message_carries_its_body_and_its_descriptors),
         cmocka_unit_test(an_empty_packet_leaves_no_descriptor),
+        cmocka_unit_test(a_map_finds_each_of_many_and_those_with_the_same_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -181,6 +181,20 @@ TEST(a_slow_pull_does_not_delay_another_service) /* 15 */
     rig_free(r);
 }
 
+TEST(a_deployment_has_its_time_to_become_well_after_a_pull_of_any_length)
+{
+    struct rig *r = rig_new();
+    r->held[EFF_PULL] = r->held[EFF_CREATE] = true;
+    (void)rig_deploy_one(r, doc_service("web", "big", 1));
+    r->now.mono_ms += 120 * SECOND; /* in which nothing happens */
+    rig_answer(r, EFF_PULL, NULL);
+    rig_pass(r, 29 * SECOND);
+    assert_int_equal(rig_deployment(r).status, DEP_DEPLOYING);
+    rig_pass(r, 1 * SECOND);
+    assert_int_equal(rig_deployment(r).status, DEP_FAILED);
+    rig_free(r);
+}
+
 TEST(a_dependent_is_made_when_its_dependency_is_healthy) /* 28 */
 {
     struct rig *r = rig_new();
@@ -525,6 +539,7 @@ int main(void)
         cmocka_unit_test(a_missing_image_is_asked_for_again_but_not_in_a_hot_loop),
         cmocka_unit_test(at_most_ten_containers_start_at_a_time),
         cmocka_unit_test(a_slow_pull_does_not_delay_another_service),
+        cmocka_unit_test(a_deployment_has_its_time_to_become_well_after_a_pull_of_any_length),
         cmocka_unit_test(a_dependent_is_made_when_its_dependency_is_healthy),
         cmocka_unit_test(a_dependency_that_times_out_fails_warns_or_is_ignored),
         cmocka_unit_test(two_dependencies_are_waited_for_at_the_same_time),
