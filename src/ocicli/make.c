@@ -28,6 +28,7 @@ void making_done(struct making *m)
 {
     int saved = errno;
 
+    netns_done(&m->network);
     unit_done(&m->unit);
     container_done(&m->container);
     oci_config_free(m->config);
@@ -101,14 +102,31 @@ static bool with_systemd(const struct making *m)
     return m->cli->cgroup_manager == OCI_SYSTEMD;
 }
 
-static bool has_own_mounts(const struct oci_config *config)
+/* A new one, not another's by path. type: enum oci_ns */
+static bool has_own(const struct oci_config *config, int type)
 {
     for (size_t i = 0; i < config->linux_.namespaces.n; i++) {
         const struct oci_namespace *ns = &config->linux_.namespaces.v[i];
-        if (ns->type == OCI_NS_MOUNT)
+        if (ns->type == type)
             return !ns->path || !ns->path[0];
     }
     return false;
+}
+
+static bool has_any(const struct oci_config *config, int type)
+{
+    for (size_t i = 0; i < config->linux_.namespaces.n; i++)
+        if (config->linux_.namespaces.v[i].type == type)
+            return true;
+    return false;
+}
+
+/* Hooks and systemd's helper are run by us, in the host's network; of a network namespace in a user
+ * namespace its root is the owner. */
+static bool enters_network(const struct making *m)
+{
+    return m->may_enter && has_own(m->config, OCI_NS_NETWORK) && !has_any(m->config, OCI_NS_USER) &&
+           !oci_config_has_hooks(m->config) && !with_systemd(m) && !cli_is_rootless(m->cli);
 }
 
 /* A folder for the root, where the container's mounts are among those of others. */
@@ -144,7 +162,7 @@ static int plan(struct making *m, struct zl_error *err)
         .notes = &notes,
     };
 
-    if (!has_own_mounts(m->config)) {
+    if (!has_own(m->config, OCI_NS_MOUNT)) {
         if (make_mount_point(m, mount_point, err) < 0)
             return -1;
         how.mount_point = mount_point;
@@ -163,19 +181,34 @@ static int connect_console(struct making *m, struct zl_error *err)
     return m->console < 0 ? -1 : 0;
 }
 
+/* Cgroups and all that can be done while the network namespace is being made. */
+static int prepare(struct making *m, struct zl_error *err)
+{
+    enum carry_network network = m->network.pid ? CARRY_NET_ENTERED : CARRY_NET_CHILD;
+
+    if (with_systemd(m) && unit_start(m->cli, &m->container, m->config, &m->unit, err) < 0)
+        return -1;
+    if (plan(m, err) < 0 || carry_prepare(m->container.carry, network, err) < 0)
+        return -1;
+    if (netns_enter(&m->network, err) == 0)
+        return 0;
+    (void)carry_remove(m->container.carry, NULL); /* the first failure is the story */
+    return -1;
+}
+
 /* The id is taken from here on; what fails later removes the folder again. */
 int making_prepare(struct making *m, struct zl_error *err)
 {
     zl_format_rfc3339(zl_wall_ns(), 9, m->created);
-    if (connect_console(m, err) < 0 || container_new(m->cli, m->id, &m->container, err) < 0)
+    if ((enters_network(m) && netns_begin(&m->network, err) < 0) || connect_console(m, err) < 0 ||
+        container_new(m->cli, m->id, &m->container, err) < 0)
         return -1;
     m->state = (struct oci_state){ .id = m->id,
                                    .bundle = m->bundle,
                                    .rootfs = m->rootfs,
                                    .created = m->created,
                                    .annotations = m->config->annotations };
-    if ((!with_systemd(m) || unit_start(m->cli, &m->container, m->config, &m->unit, err) == 0) &&
-        plan(m, err) == 0 && carry_prepare(m->container.carry, CARRY_NET_CHILD, err) == 0)
+    if (prepare(m, err) == 0)
         return 0;
     carry_free(m->container.carry); /* what it made it took back; a cgroup may be another's */
     m->container.carry = NULL;
@@ -236,6 +269,7 @@ static int write_state(struct making *m, const struct carry_proc *p, struct zl_e
 
 int making_record(struct making *m, const struct carry_proc *p, struct zl_error *err)
 {
+    netns_done(&m->network);
     if (m->o->pid_file && pid_file_write(m->o->pid_file, p->pid, err) < 0)
         return -1;
     if (m->o->pidfd_socket && pidfd_send(m->o->pidfd_socket, p->pidfd, err) < 0)
@@ -296,6 +330,7 @@ int making_create(struct making *m, struct carry_proc *ret, struct zl_error *err
     struct carry_proc p = { .pidfd = -1 };
     autogate struct gate gate = { -1, -1 };
 
+    m->may_enter = true;
     if (making_prepare(m, err) < 0)
         return -1;
     how = how_to_start(m);
@@ -318,6 +353,7 @@ static int start_at_once(struct making *m, struct carry_proc *ret, struct zl_err
     struct carry_proc p = { .pidfd = -1 };
     struct carry_start how;
 
+    m->may_enter = true;
     if (making_prepare(m, err) < 0)
         return -1;
     how = how_to_start(m);

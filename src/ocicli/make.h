@@ -12,6 +12,7 @@
 #include "ocicli/container.h"
 #include "ocicli/listener.h"
 #include "ocicli/unit.h"
+#include "sandbox/carry/netns.h"
 
 /* What create and run say about how to make it. */
 struct make_options {
@@ -32,8 +33,10 @@ struct making {
     struct listening listening;
     char bundle[PATH_MAX], rootfs[PATH_MAX];
     char created[ZL_RFC3339_SIZE];
-    int console;       /* a socket for the terminal's master; -1: none */
-    unsigned n_listen; /* descriptors of $LISTEN_FDS, from 3 on */
+    struct netns_making network; /* made meanwhile, and entered by us */
+    bool may_enter;              /* nothing of us is done in the host's network after that */
+    int console;                 /* a socket for the terminal's master; -1: none */
+    unsigned n_listen;           /* descriptors of $LISTEN_FDS, from 3 on */
 };
 void making_init(struct making *m, struct cli *cli, const struct make_options *o, const char *id);
 void making_done(struct making *m);

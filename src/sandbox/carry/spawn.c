@@ -26,6 +26,7 @@
 #endif
 
 #include "base/weaken.h"
+#include "sandbox/carry/clone.h"
 #include "sandbox/carry/userns.h"
 #include "sandbox/kernel.h"
 
@@ -38,55 +39,6 @@
 #ifndef CLONE_INTO_CGROUP
 #define CLONE_INTO_CGROUP 0x200000000ULL
 #endif
-
-struct clone3_args { /* struct clone_args of linux/sched.h, Linux 5.7 */
-    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
-        set_tid_size, cgroup;
-};
-
-/*
- * The child calls fn(arg) on a->stack and never comes back here: with CLONE_VM it must not touch
- * the frame that the parent returns through. Returns the pid, or -errno.
- */
-static long clone3_call(const struct clone3_args *a, void (*fn)(struct child *), struct child *arg)
-{
-#if defined(__x86_64__)
-    register long ret __asm__("rax") = K_SYS_clone3;
-    register void (*r8)(struct child *) __asm__("r8") = fn;
-    register struct child *r9 __asm__("r9") = arg;
-    __asm__ volatile("syscall\n\t"
-                     "test %%rax, %%rax\n\t"
-                     "jnz 1f\n\t"
-                     "xor %%ebp, %%ebp\n\t"
-                     "mov %%r9, %%rdi\n\t"
-                     "call *%%r8\n\t"
-                     "hlt\n"
-                     "1:"
-                     : "+r"(ret)
-                     : "D"(a), "S"(sizeof *a), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return ret;
-#elif defined(__aarch64__)
-    register long x8 __asm__("x8") = K_SYS_clone3;
-    register long x0 __asm__("x0") = (long)a;
-    register long x1 __asm__("x1") = sizeof *a;
-    register void (*x2)(struct child *) __asm__("x2") = fn;
-    register struct child *x3 __asm__("x3") = arg;
-    __asm__ volatile("svc #0\n\t"
-                     "cbnz x0, 1f\n\t"
-                     "mov x29, xzr\n\t"
-                     "mov x0, x3\n\t"
-                     "blr x2\n\t"
-                     "brk #1\n"
-                     "1:"
-                     : "+r"(x0)
-                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3)
-                     : "memory", "x30");
-    return x0;
-#else
-#error "clone3_call is not written for this architecture"
-#endif
-}
 
 /* A copy needs no stack of its own and returns twice, so it is a plain system call. */
 pid_t spawn_fork(uint64_t namespaces, int cgroup_fd, int *ret_pidfd)
@@ -102,7 +54,7 @@ pid_t spawn_fork(uint64_t namespaces, int cgroup_fd, int *ret_pidfd)
 
 /* Stands on a stack that AddressSanitizer does not know and calls what never returns, which it
  * would take for a reason to repair its picture of the wrong stack. */
-__attribute__((no_sanitize("address"))) static void child_entry(struct child *k)
+__attribute__((no_sanitize("address"))) static void child_entry(void *k)
 {
     child_run(k);
 }
