@@ -57,9 +57,10 @@ int dispatch_new(struct agent *a, struct dispatch **ret, struct zl_error *err);
 void dispatch_free(struct dispatch *d);
 /*
  * Gives the event to core (its seed is set here) and queues what follows from it. done (or NULL) is
- * called on the loop when that is durable, with what core refused or with the id it gave.
+ * called on the loop when that is durable, with what core refused or with the id it gave, which is
+ * also returned at once (0: none).
  */
-void dispatch_event(struct agent *a, struct event *ev, api_done_fn done, void *arg);
+uint64_t dispatch_event(struct agent *a, struct event *ev, api_done_fn done, void *arg);
 
 /* The answer to a wish that core is not even asked about: done is called on the loop, with why. */
 void dispatch_refuse(struct agent *a, const struct zl_error *why, api_done_fn done, void *arg);

@@ -39,7 +39,7 @@ static void submit(void *agent, const struct event *ev, api_done_fn done, void *
     if (withheld_check(&((struct agent *)agent)->withheld, ev, &why) < 0)
         dispatch_refuse(agent, &why, done, arg);
     else
-        dispatch_event(agent, &copy, done, arg);
+        (void)dispatch_event(agent, &copy, done, arg);
 }
 
 static void run_attached(void *agent, const struct event *ev, api_done_fn done, void *arg)

@@ -3,7 +3,8 @@
  * The order that nothing may break: what a step wants stored is durable before what it wants begun
  * begins, and steps do not overtake each other. So each step becomes a batch in a queue: its
  * requests and events, copied out of core's hands, and whether its transaction is durable. The head
- * of the queue is carried out as soon as it is.
+ * of the queue is carried out as soon as it is. Only what core calls early waits for no disk: it is
+ * a batch in a queue of its own.
  */
 #include <event2/event.h>
 #include <stdio.h>
@@ -45,7 +46,7 @@ struct request { /* an effect that the runtime works on */
 struct dispatch {
     struct agent *a;
     struct effects out;
-    struct batch *head, **tail;
+    struct batch *head, **tail, *early, **early_tail;
     struct request *requests;
     struct event *drain; /* made active when the head may be ready */
     struct event *store_ready, *deadline;
@@ -214,7 +215,7 @@ static void answer_probe(struct request *r, const struct rt_answer *answer)
     ev.probe.postponed = answer->err.kind == ZL_ERR_CANCELLED;
     ev.probe.passed = answer->err.kind == ZL_OK;
     ev.probe.reason = answer->err.msg;
-    dispatch_event(r->a, &ev, NULL, NULL);
+    (void)dispatch_event(r->a, &ev, NULL, NULL);
 }
 
 static void answer_request(struct request *r, const struct rt_answer *answer)
@@ -229,7 +230,7 @@ static void answer_request(struct request *r, const struct rt_answer *answer)
         ev.answer.image_digest = answer->pull.digest;
     if (answer->kind == RT_START)
         ev.answer.pid = answer->start.pid;
-    dispatch_event(r->a, &ev, NULL, NULL);
+    (void)dispatch_event(r->a, &ev, NULL, NULL);
 }
 
 static void on_answer(void *arg, const struct rt_answer *answer)
@@ -325,18 +326,23 @@ static void carry_out(struct batch *b)
     batch_free(b);
 }
 
+static struct batch *take_first(struct batch **head, struct batch ***tail)
+{
+    struct batch *b = *head;
+    *head = b->next;
+    if (!*head)
+        *tail = head;
+    return b;
+}
+
 static void drain(int fd, short what, void *arg)
 {
     struct dispatch *d = arg;
     (void)fd;
     (void)what;
-    while (d->head && d->head->durable) {
-        struct batch *b = d->head;
-        d->head = b->next;
-        if (!d->head)
-            d->tail = &d->head;
-        carry_out(b);
-    }
+    while (d->early || (d->head && d->head->durable))
+        carry_out(d->early ? take_first(&d->early, &d->early_tail)
+                           : take_first(&d->head, &d->tail));
 }
 
 static void on_durable(void *arg)
@@ -346,13 +352,13 @@ static void on_durable(void *arg)
     event_active(b->a->dispatch->drain, EV_TIMEOUT, 0);
 }
 
-/* Copies what is to be carried out once it is durable. False: no memory. */
-static bool batch_fill(struct batch *b, const struct effects *out)
+/* Copies what is to be carried out once it is durable, or what is early. False: no memory. */
+static bool batch_fill(struct batch *b, const struct effects *out, bool early)
 {
     b->arena = (struct zl_arena)ZL_ARENA(BATCH_MEMORY);
     b->v = zl_arena_array(&b->arena, out->n, sizeof *b->v);
     for (size_t i = 0; b->v && i < out->n; i++) {
-        if (!traits[out->v[i].kind].carry_out)
+        if (!traits[out->v[i].kind].carry_out || out->v[i].early != early)
             continue;
         b->v[b->n] = out->v[i];
         traits[out->v[i].kind].keep(b, &b->v[b->n]);
@@ -370,20 +376,49 @@ static void give_up(struct agent *a, const struct zl_error *why)
     (void)event_base_loopbreak(a->base); /* fails only without a base */
 }
 
+/* NULL: no memory, and the agent ends. */
+static struct batch *batch_new(struct agent *a, bool early)
+{
+    struct zl_error err = { 0 };
+    struct batch *b = calloc(1, sizeof *b);
+    if (b && batch_fill(b, &a->dispatch->out, early)) {
+        b->a = a;
+        return b;
+    }
+    (void)zl_fail(&err, ZL_ERR_SYSTEM, "keep what is to be done: out of memory");
+    if (b)
+        batch_free(b);
+    give_up(a, &err);
+    return NULL;
+}
+
+static bool has_early(const struct effects *out)
+{
+    for (size_t i = out->commit; i < out->n; i++)
+        if (out->v[i].early)
+            return true;
+    return false;
+}
+
+static void queue_early(struct agent *a)
+{
+    struct dispatch *d = a->dispatch;
+    struct batch *b = has_early(&d->out) ? batch_new(a, true) : NULL;
+    if (!b)
+        return;
+    *d->early_tail = b;
+    d->early_tail = &b->next;
+    event_active(d->drain, EV_TIMEOUT, 0);
+}
+
 static void queue_step(struct agent *a, api_done_fn done, void *arg)
 {
     struct dispatch *d = a->dispatch;
     struct effects *out = &d->out;
     struct zl_error err = { 0 };
-    struct batch *b = calloc(1, sizeof *b);
-    if (!b || !batch_fill(b, out)) {
-        (void)zl_fail(&err, ZL_ERR_SYSTEM, "keep what is to be done: out of memory");
-        if (b)
-            batch_free(b);
-        give_up(a, &err);
+    struct batch *b = batch_new(a, false);
+    if (!b)
         return;
-    }
-    b->a = a;
     b->wall_ms = zl_wall_ms();
     b->refused = out->refused;
     b->given_id = out->given_id;
@@ -409,17 +444,19 @@ static void arm(struct dispatch *d)
     (void)timerfd_settime(d->timer_fd, TFD_TIMER_ABSTIME, &when, NULL); /* valid by construction */
 }
 
-void dispatch_event(struct agent *a, struct event *ev, api_done_fn done, void *arg)
+uint64_t dispatch_event(struct agent *a, struct event *ev, api_done_fn done, void *arg)
 {
     const struct core_now now = { zl_mono_ms(), zl_wall_ms() };
     ev->seed = zl_id_random();
     core_step(a->core, now, ev, &a->dispatch->out);
+    queue_early(a);
     if (a->dispatch->out.n > 0 || done)
         queue_step(a, done, arg);
     arm(a->dispatch);
     if (a->api)
         api_server_changed(a->api);
     waiters_look(a);
+    return a->dispatch->out.given_id;
 }
 
 void dispatch_refuse(struct agent *a, const struct zl_error *why, api_done_fn done, void *arg)
@@ -443,7 +480,7 @@ static void on_deadline(int fd, short what, void *arg)
     (void)what;
     if (read(fd, &count, sizeof count) < 0)
         return; /* it was armed anew meanwhile */
-    dispatch_event(d->a, &ev, NULL, NULL);
+    (void)dispatch_event(d->a, &ev, NULL, NULL);
 }
 
 static void on_store(int fd, short what, void *arg)
@@ -461,6 +498,7 @@ int dispatch_new(struct agent *a, struct dispatch **ret, struct zl_error *err)
         return zl_fail_errno(err, "set up the dispatch");
     d->a = a;
     d->tail = &d->head;
+    d->early_tail = &d->early;
     d->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     if (d->timer_fd < 0) {
         free(d);
@@ -488,11 +526,10 @@ void dispatch_free(struct dispatch *d)
 {
     if (!d)
         return;
-    while (d->head) {
-        struct batch *b = d->head;
-        d->head = b->next;
-        batch_free(b);
-    }
+    while (d->early)
+        batch_free(take_first(&d->early, &d->early_tail));
+    while (d->head)
+        batch_free(take_first(&d->head, &d->tail));
     while (d->requests)
         request_free(d->requests);
     free_event(d->drain);

@@ -92,25 +92,33 @@ static void list_free(struct txn *head)
 
 /* ---- the writer's thread ------------------------------------------------------------------ */
 
+/* Old events go when there are some more than are kept: not in each transaction. */
+static int trim_events(struct store_db *d, unsigned written, struct zl_error *err)
+{
+    const struct store_write trim = { STORE_TRIM_EVENTS,
+                                      1,
+                                      { { .type = STORE_INT, .i = STORE_EVENTS_KEPT } } };
+    d->untrimmed += written;
+    if (d->untrimmed < STORE_TRIM_EVERY)
+        return 0;
+    d->untrimmed = 0;
+    return store_write_run(d, &trim, err);
+}
+
 static int write_all(struct store_db *d, const struct txn *head, struct zl_error *err)
 {
-    bool has_event = false;
+    unsigned events = 0;
     if (store_db_run(d, STORE_BEGIN, err) < 0)
         return -1;
     for (const struct txn *t = head; t; t = t->next) {
         for (size_t i = 0; i < t->n; i++) {
-            has_event = has_event || t->writes[i].stmt == STORE_PUT_EVENT;
+            events += t->writes[i].stmt == STORE_PUT_EVENT;
             if (store_write_run(d, &t->writes[i], err) < 0)
                 return -1;
         }
     }
-    if (has_event) {
-        const struct store_write trim = { STORE_TRIM_EVENTS,
-                                          1,
-                                          { { .type = STORE_INT, .i = STORE_EVENTS_KEPT } } };
-        if (store_write_run(d, &trim, err) < 0)
-            return -1;
-    }
+    if (trim_events(d, events, err) < 0)
+        return -1;
     return store_db_run(d, STORE_COMMIT, err);
 }
 

@@ -16,7 +16,8 @@
 struct store;
 
 #define STORE_FILE "state.db"
-enum { STORE_EVENTS_KEPT = 1000 };
+/* Of events, at least; up to STORE_TRIM_EVERY more. */
+enum { STORE_EVENTS_KEPT = 1000, STORE_TRIM_EVERY = 64 };
 
 /*
  * Opens or makes <root_dir>/state.db and starts the writer. INVALID: the file is damaged or no

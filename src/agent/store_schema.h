@@ -34,7 +34,8 @@ enum store_stmt {
 struct store_db {
     sqlite3 *db;
     sqlite3_stmt *stmt[STORE_STMTS];
-    const char *path; /* borrowed; for messages */
+    const char *path;   /* borrowed; for messages */
+    unsigned untrimmed; /* events written since old ones were deleted */
 };
 
 /* Opens, checks, brings the schema up to STORE_VERSION and prepares every statement. */

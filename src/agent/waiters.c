@@ -13,7 +13,8 @@
 struct waiter {
     struct waiter *next, **link;
     struct agent *a;
-    struct inst_id id;      /* 0: not given yet */
+    struct inst_id id;      /* 0: none was given */
+    bool stored;            /* so that it may be told of */
     bool asked;             /* RT_ATTACH is under way */
     struct zl_error failed; /* of a request for it; kind ZL_OK: none yet */
     api_done_fn done;
@@ -80,7 +81,7 @@ static void look_at_all(int fd, short what, void *arg)
     (void)what;
     for (struct waiter *w = ws->first, *next; w; w = next) {
         next = w->next;
-        if (w->id.v && !w->asked)
+        if (w->stored && !w->asked)
             look_after(w);
     }
 }
@@ -109,6 +110,7 @@ static void on_stored(void *arg, const struct zl_error *failed, uint64_t id,
         return;
     }
     w->id.v = id;
+    w->stored = true;
     waiters_look(w->a);
 }
 
@@ -116,7 +118,7 @@ void waiters_run(struct agent *a, struct event *run, api_done_fn done, void *arg
 {
     struct waiter *w = calloc(1, sizeof *w);
     if (!w) { /* then it starts without its client, who attaches late */
-        dispatch_event(a, run, done, arg);
+        (void)dispatch_event(a, run, done, arg);
         return;
     }
     w->a = a;
@@ -128,7 +130,7 @@ void waiters_run(struct agent *a, struct event *run, api_done_fn done, void *arg
         w->next->link = &w->next;
     a->waiters->first = w;
     run->run.hold = true;
-    dispatch_event(a, run, on_stored, w);
+    w->id.v = dispatch_event(a, run, on_stored, w); /* it may fail before it is stored */
 }
 
 int waiters_new(struct agent *a, struct waiters **ret, struct zl_error *err)

@@ -199,6 +199,15 @@ static int write_temporary(int fd, const char *tmp, const void *bytes, size_t n,
     return 0;
 }
 
+int zl_write_new(int dir_fd, const char *name, const void *bytes, size_t n, mode_t mode,
+                 struct zl_error *err)
+{
+    zl_autoclose int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return zl_fail_errno(err, "create '%s'", name);
+    return write_temporary(fd, name, bytes, n, mode, false, err);
+}
+
 int zl_write_atomic(int dir_fd, const char *name, const void *bytes, size_t n, mode_t mode,
                     bool durable, struct zl_error *err)
 {

@@ -39,6 +39,11 @@ int zl_write_all(int fd, const void *bytes, size_t n, const char *name, struct z
 /* Writes text into an existing file, as the kernel's control files want it: one write(2). */
 int zl_write_file(int dir_fd, const char *path, const char *text, struct zl_error *err);
 
+/* Makes dir_fd/name, which must not be there yet, in a directory that nobody else reads before it
+ * is complete: after a kill a part of it may be there. */
+int zl_write_new(int dir_fd, const char *name, const void *bytes, size_t n, mode_t mode,
+                 struct zl_error *err);
+
 /*
  * Replaces dir_fd/name by these bytes, all or nothing, even over a power cut: temporary file,
  * fsync, rename, fsync of the directory. With durable false the two fsyncs are left out (tmpfs).

@@ -146,8 +146,8 @@ enum effect_kind {
     EFF_PUT_STANDALONE,
     EFF_DEL_STANDALONE,
     EFF_EVENT, /* a line of `zlayer events` */
-    /* requests to the runtime: v[commit..n), begun when the transaction is durable; answered by
-     * EV_ANSWER with the same op, once, late, doubled or never */
+    /* requests to the runtime: v[commit..n), begun when the transaction is durable, but for those
+     * that are early; answered by EV_ANSWER with the same op, once, late, doubled or never */
     EFF_PULL,
     EFF_CREATE,
     EFF_START,
@@ -219,6 +219,8 @@ struct row_standalone {
 
 struct effect {
     enum effect_kind kind;
+    bool early; /* of runtime requests: may begin before the store is written; what a kill leaves of
+                 * it is found and cleared away, or does not matter */
     uint64_t op; /* of runtime requests: unique for the life of a core, never 0 */
     struct inst_id inst;
     union {

@@ -168,7 +168,10 @@ static void enter_gone(struct core *c, struct instance *i, const struct outcome 
 
 static void send_remove(struct core *c, struct instance *i)
 {
-    (void)request(c, i, EFF_REMOVE, traits[INST_REMOVING].timeout_ms);
+    struct effect *e = request(c, i, EFF_REMOVE, traits[INST_REMOVING].timeout_ms);
+    /* a user wants it gone whose end was told: what is stored of it goes on saying that it ended */
+    e->early = i->label.owner == OWNER_STANDALONE && i->has_exit && i->owner &&
+               i->standalone->remove_wanted;
 }
 
 static void enter_removing(struct core *c, struct instance *i, const struct outcome *o)
@@ -215,6 +218,7 @@ static void enter_pulling(struct core *c, struct instance *i, const struct outco
         return;
     }
     struct effect *e = request(c, i, EFF_PULL, traits[INST_PULLING].timeout_ms);
+    e->early = i->label.owner == OWNER_STANDALONE;
     e->pull.image = image->name;
     e->pull.digest = i->version.digest[0] ? i->version.digest : NULL;
     e->pull.policy = image->pull;
@@ -235,6 +239,8 @@ static void enter_creating(struct core *c, struct instance *i, const struct outc
     (void)o;
     set_state(c, i, INST_CREATING);
     struct effect *e = request(c, i, EFF_CREATE, traits[INST_CREATING].timeout_ms);
+    /* one that nobody knows is removed when it is found; it starts when it is stored */
+    e->early = i->label.owner == OWNER_STANDALONE;
     e->create.label = i->label;
     e->create.service = i->version.service;
     e->create.image_digest = i->version.digest[0] ? i->version.digest : NULL;

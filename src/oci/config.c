@@ -136,14 +136,30 @@ static int check_version(const struct oci_config *c, struct zl_error *err)
     return 0;
 }
 
+static int decode(struct oci_config *c, struct zl_error *err)
+{
+    return zl_json_decode(&c->document, config_fields, c, err) < 0 ? -1 : check_version(c, err);
+}
+
+int oci_config_of(json_t *document, const char *what, struct oci_config **ret, struct zl_error *err)
+{
+    autociconfig struct oci_config *c = calloc(1, sizeof *c);
+    if (!c)
+        return zl_fail_errno(err, "decode %s", what);
+    c->document = (struct zl_json){ .root = json_incref(document), .what = what };
+    if (decode(c, err) < 0)
+        return -1;
+    *ret = zl_take_ptr(c);
+    return 0;
+}
+
 int oci_config_parse(const char *bytes, size_t n, const char *what, struct oci_config **ret,
                      struct zl_error *err)
 {
     autociconfig struct oci_config *c = calloc(1, sizeof *c);
     if (!c)
         return zl_fail_errno(err, "decode %s", what);
-    if (zl_json_parse(&c->document, bytes, n, what, err) < 0 ||
-        zl_json_decode(&c->document, config_fields, c, err) < 0 || check_version(c, err) < 0)
+    if (zl_json_parse(&c->document, bytes, n, what, err) < 0 || decode(c, err) < 0)
         return -1;
     *ret = zl_take_ptr(c);
     return 0;

@@ -299,6 +299,9 @@ struct oci_config {
 /* Decodes n bytes; `what` names them in errors ("config.json") and must outlive the result. */
 int oci_config_parse(const char *bytes, size_t n, const char *what, struct oci_config **ret,
                      struct zl_error *err);
+/* Of a document that was just made: it is kept referenced, not written and read again. */
+int oci_config_of(json_t *document, const char *what, struct oci_config **ret,
+                  struct zl_error *err);
 /* bundle_fd/config.json, at most 8 MiB. */
 int oci_config_load(int bundle_fd, struct oci_config **ret, struct zl_error *err);
 void oci_config_free(struct oci_config *c);

@@ -92,7 +92,7 @@ int oci_etc_write(int dir_fd, const struct oci_etc *etc, struct zl_error *err)
     for (size_t i = 0; oci_etc_files[i]; i++) {
         zl_autobuf struct zl_buf text = ZL_BUF(ETC_MAX);
         if (oci_etc_text(etc, (enum oci_etc_file)i, &text, err) < 0 ||
-            zl_write_atomic(dir_fd, oci_etc_files[i], text.data, text.len, 0644, false, err) < 0)
+            zl_write_new(dir_fd, oci_etc_files[i], text.data, text.len, 0644, err) < 0)
             return -1;
     }
     return 0;

@@ -285,9 +285,15 @@ struct plan_options {
     uint32_t n_fds;      /* with n_lower: of all descriptors, when more follow */
     const struct plan_join_fd *joins;
     size_t n_joins;
-    uint32_t init;        /* plan.init */
-    struct zl_buf *notes; /* what was left out and why, a line each; NULL: not asked for */
+    uint32_t init;            /* plan.init */
+    struct zl_buf *notes;     /* what was left out and why, a line each; NULL: not asked for */
+    struct plan_cache *cache; /* of who makes many plans; NULL: none */
 };
+
+/* What is the same in the plans of one process, as long as the host does not change: where cgroups
+ * are mounted, and the program of the default seccomp profile. Not thread-safe. NULL: no memory. */
+struct plan_cache *plan_cache_new(void);
+void plan_cache_free(struct plan_cache *c);
 
 /*
  * Builds the plan into out (initialised by the caller, max at least PLAN_MAX). INVALID, UNSUPPORTED

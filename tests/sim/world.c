@@ -128,6 +128,14 @@ static void log_step(const struct world *w, const struct event *ev)
     }
 }
 
+/* Before anything is stored: as many of them as chance has it. */
+static void carry_out_early(struct world *w)
+{
+    for (size_t i = w->out.commit; i < w->out.n; i++)
+        if (w->out.v[i].early && rng_one_in(&w->rng, 2))
+            runtime_begin(w, &w->out.v[i]);
+}
+
 static void carry_out(struct world *w, const struct event *ev, size_t upto)
 {
     wish_granted(w, ev);
@@ -167,6 +175,8 @@ void world_step(struct world *w, struct event *ev)
         size_t prefix = rng_below(&w->rng, w->out.n + 1);
         if (prefix >= w->out.commit) /* a part of a transaction is none of it */
             carry_out(w, ev, prefix);
+        else
+            carry_out_early(w);
         world_log(w, "the agent dies after %zu of %zu effects", prefix, w->out.n);
         world_kill_agent(w);
     } else {

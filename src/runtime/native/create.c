@@ -17,7 +17,7 @@
 #include "runtime/native/making.h"
 #include "spec/signal.h"
 
-enum { CREATE_LIMIT_MS = 30000, CONFIG_MAX = 8 << 20, NOTES_MAX = 4096 };
+enum { CREATE_LIMIT_MS = 30000, NOTES_MAX = 4096 };
 
 static void making_done(struct making *m)
 {
@@ -28,7 +28,7 @@ static void making_done(struct making *m)
     zl_closep(&m->plan_fd);
     for (size_t i = 0; i < m->n_fds; i++)
         zl_closep(&m->fds[i]);
-    zl_buf_done(&m->config);
+    json_decref(m->config);
     zl_buf_done(&m->plan);
     zl_buf_done(&m->notes);
 }
@@ -148,8 +148,9 @@ static int make_plan(struct making *m, struct zl_error *err)
         .joins = joins,
         .n_joins = m->n_joins,
         .init = m->init,
+        .cache = m->n->plans,
     };
-    if (oci_config_parse(m->config.data, m->config.len, "config.json", &config, err) < 0)
+    if (oci_config_of(m->config, "config.json", &config, err) < 0)
         return -1;
     if (oci_config_has_hooks(config)) /* of a CDI file */
         return zl_fail(err, ZL_ERR_UNSUPPORTED, "this version runs no hooks");
@@ -186,6 +187,7 @@ static int list_cgroups(const struct plan *plan, const char **list, size_t *ret_
 static int write_cgroups_and_layers(struct making *m, const struct plan *plan, struct record *r,
                                     struct zl_error *err)
 {
+    autorecord struct record written = { 0 };
     zl_autofree uint32_t *layers = calloc(m->image->n_layers + 1, sizeof *layers);
     zl_autofree const char **cgroups = calloc(plan->cgroups.n + 1, sizeof *cgroups);
     if (!layers || !cgroups)
@@ -197,9 +199,11 @@ static int write_cgroups_and_layers(struct making *m, const struct plan *plan, s
     r->cgroups.v = cgroups;
     int rc = list_cgroups(plan, cgroups, &r->cgroups.n, err);
     if (rc == 0)
-        rc = record_write(m->state_fd, r, err);
+        rc = record_write(m->state_fd, r, &written, err);
     for (size_t i = 0; i < r->cgroups.n; i++)
         free((void *)(uintptr_t)cgroups[i]);
+    if (rc == 0)
+        container_set_record(m->c, &written);
     return rc;
 }
 
@@ -221,14 +225,7 @@ static int write_record(struct making *m, struct zl_error *err)
         .gpu_vendor = m->n_gpus ? m->service->resources.gpu->vendor : NULL,
         .gpus = { m->gpus, m->n_gpus },
     };
-    if (write_cgroups_and_layers(m, plan, &r, err) < 0)
-        return -1;
-    /* What was written is what counts from here on. */
-    autorecord struct record written = { 0 };
-    if (record_read(m->state_fd, &written, err) < 0)
-        return -1;
-    container_set_record(m->c, &written);
-    return 0;
+    return write_cgroups_and_layers(m, plan, &r, err);
 }
 
 /* ---- asking the monitor ------------------------------------------------------------------- */
@@ -329,7 +326,6 @@ struct rt_call *native_create(struct native *n, const struct rt_request *rq, rt_
         .state_fd = -1,
         .log_fd = -1,
         .plan_fd = -1,
-        .config = ZL_BUF(CONFIG_MAX),
         .plan = ZL_BUF(PLAN_MAX),
         .notes = ZL_BUF(NOTES_MAX),
     };

@@ -16,6 +16,8 @@
 #include "oci/gpu.h"
 #include "runtime/native/making.h"
 
+enum { CONFIG_MAX = 8 << 20 };
+
 /* ---- whose namespaces ---------------------------------------------------------------------- */
 
 /* By id, name, or the beginning of an id when that is one container's only. */
@@ -197,16 +199,12 @@ static int make_shm(struct making *m, char *out, size_t size, const char **ret,
 
 static int make_bundle(struct making *m, const struct oci_bundle *b, struct zl_error *err)
 {
-    json_t *config = NULL;
-    if (oci_bundle_make(b, &config, err) < 0)
-        return -1;
-    int rc = zl_json_dump(config, JSON_COMPACT, &m->config, err);
-    json_decref(config);
-    if (rc < 0)
+    zl_autobuf struct zl_buf text = ZL_BUF(CONFIG_MAX);
+    if (oci_bundle_make(b, &m->config, err) < 0 ||
+        zl_json_dump(m->config, JSON_COMPACT, &text, err) < 0)
         return -1;
     /* On tmpfs, for root only: it holds the environment with its secrets. */
-    return zl_write_atomic(m->run_fd, "config.json", m->config.data, m->config.len, 0600, false,
-                           err);
+    return zl_write_new(m->run_fd, "config.json", text.data, text.len, 0600, err);
 }
 
 int making_document(struct making *m, struct zl_error *err)

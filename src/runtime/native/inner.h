@@ -19,6 +19,7 @@ struct event;
 struct archive;
 struct shim_pool;
 struct trash;
+struct plan_cache;
 struct native_call;
 struct wasm_part;
 
@@ -56,6 +57,7 @@ struct native {
     struct shim_pool *pool; /* NULL: its monitors come from elsewhere */
     struct wasm_part *wasm; /* of the wasm runtime, which shares all of this */
     struct trash *trash;
+    struct plan_cache *plans; /* what they have in common; NULL: nothing is kept */
     struct archive *archives; /* helpers that serve files of containers */
     struct container *containers;
     struct zl_map ids; /* of them */

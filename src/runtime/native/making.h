@@ -34,7 +34,7 @@ struct making {
     struct container *ipc_of;
     uint32_t gpus[MAKING_GPUS];
     size_t n_gpus;
-    struct zl_buf config; /* text of config.json */
+    json_t *config; /* the document of config.json */
     struct zl_buf plan;
     struct zl_buf notes; /* what is done otherwise than it was asked, a line each */
 };

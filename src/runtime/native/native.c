@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/id.h"
 #include "runtime/native/inner.h"
+#include "sandbox/plan.h"
 
 static const native_fn handlers[RT_KINDS] = {
     [RT_PULL] = native_pull,       [RT_CREATE] = native_create, [RT_START] = native_start,
@@ -51,6 +52,7 @@ void native_end(struct runtime *rt)
     archives_free(n->archives);
     shim_pool_free(n->pool);
     trash_free(n->trash);
+    plan_cache_free(n->plans);
     zl_closep(&n->root_fd);
     zl_closep(&n->run_fd);
     zl_closep(&n->containers_fd);
@@ -118,6 +120,7 @@ int native_begin(const struct native_config *cfg, const struct runtime_ops *ops,
     if (!n)
         return zl_fail_errno(err, "set up the %s runtime", ops->name);
     runtime_init(&n->rt, ops, cfg->base);
+    n->plans = plan_cache_new();
     n->root_fd = n->run_fd = n->containers_fd = n->host.root_fd = -1;
     if (copy_config(n, cfg, err) < 0 || oci_host_read(&n->host, err) < 0 ||
         open_directories(n, err) < 0 || read_boot_id(n->boot_id, sizeof n->boot_id, err) < 0 ||

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/id.h"
 
@@ -144,18 +145,32 @@ static json_t *to_json(const struct record *r)
     return NULL;
 }
 
-int record_write(int dir_fd, const struct record *r, struct zl_error *err)
+/* r has its document. */
+static int decode(struct record *r, struct zl_error *err)
 {
-    json_t *json = to_json(r);
-    char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
-    json_decref(json);
+    if (zl_json_decode(&r->document, record_fields, r, err) < 0)
+        return -1;
+    if (!r->runtime) /* of a version that had no other */
+        r->runtime = NATIVE;
+    return 0;
+}
+
+int record_write(int dir_fd, const struct record *r, struct record *written, struct zl_error *err)
+{
+    autorecord struct record copy = { .document = { .root = to_json(r), .what = RECORD_FILE } };
+    zl_autofree char *text =
+        copy.document.root ? json_dumps(copy.document.root, JSON_INDENT(2)) : NULL;
     if (!text)
         return zl_fail(err, ZL_ERR_INVALID, "write '" RECORD_FILE "': a name in it is not UTF-8");
     /* Not synced: after a power cut no process of the container is left either, and a directory
-     * without a record is removed. */
-    int rc = zl_write_atomic(dir_fd, RECORD_FILE, text, strlen(text), 0600, false, err);
-    free(text);
-    return rc;
+     * without a record, or with a part of one, is removed. */
+    if (zl_write_new(dir_fd, RECORD_FILE, text, strlen(text), 0600, err) < 0 ||
+        decode(&copy, err) < 0)
+        return -1;
+    copy.created_wall_ms = zl_wall_ms();
+    *written = copy;
+    copy.document = (struct zl_json){ 0 }; /* handed over */
+    return 0;
 }
 
 int record_read(int dir_fd, struct record *ret, struct zl_error *err)
@@ -170,13 +185,11 @@ int record_read(int dir_fd, struct record *ret, struct zl_error *err)
         return zl_fail_errno(err, "open '" RECORD_FILE "'");
     if (zl_read_fd(fd, &text, RECORD_FILE, err) < 0 ||
         zl_json_parse(&r.document, text.data, text.len, RECORD_FILE, err) < 0 ||
-        zl_json_decode(&r.document, record_fields, &r, err) < 0)
+        decode(&r, err) < 0)
         return -1;
     if (fstat(fd, &st) < 0)
         return zl_fail_errno(err, "look at '" RECORD_FILE "'");
     r.created_wall_ms = st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
-    if (!r.runtime) /* of a version that had no other */
-        r.runtime = NATIVE;
     *ret = r;
     r.document = (struct zl_json){ 0 }; /* handed over */
     return 0;

@@ -34,8 +34,9 @@ struct record {
     struct zl_json document; /* what all of this borrows from */
 };
 
-/* r->document is not looked at. */
-int record_write(int dir_fd, const struct record *r, struct zl_error *err);
+/* Of a container that has none yet. r->document is not looked at; *written is a copy of all that
+ * was written, which counts from here on. */
+int record_write(int dir_fd, const struct record *r, struct record *written, struct zl_error *err);
 /* NOT_FOUND: there is none; INVALID: it is torn or of another kind. */
 int record_read(int dir_fd, struct record *ret, struct zl_error *err);
 void record_done(struct record *r);

@@ -65,14 +65,19 @@ static void remove_cgroups(int fd, short what, void *arg)
     cgroup_kill_all(&k->c->record); /* one may have been born while we killed */
 }
 
+static void let_monitor_go(struct native_call *k)
+{
+    native_call_unlimit(k);
+    container_disconnect(k->c);
+    native_calls_lost(k->c); /* of others: k waits for nothing now */
+}
+
 static void without_monitor(struct native_call *k)
 {
     const struct timeval now = { 0, 0 };
     struct removal *r = k->more;
-    native_call_unlimit(k);
-    container_disconnect(k->c);
-    native_calls_lost(k->c); /* of others: k waits for nothing now */
-    if (k->c)                /* a create under way undoes all by itself */
+    let_monitor_go(k);
+    if (k->c) /* a create under way undoes all by itself */
         cgroup_kill_all(&k->c->record);
     (void)evtimer_add(r->retry, &now); /* the first add of a new timer takes no memory */
 }
@@ -83,10 +88,15 @@ static void forget_failed(struct native_call *k, struct zl_error *why)
     without_monitor(k);
 }
 
+/* The cgroups are gone. */
 static void on_forgotten(struct native_call *k, const struct mon_message *m)
 {
     (void)m;
-    without_monitor(k);
+    let_monitor_go(k);
+    if (k->c)
+        remove_directories(k);
+    else
+        rt_call_succeed(&k->call);
 }
 
 /* What nobody knows is gone: left-overs of an earlier agent were found at our start. */

@@ -269,10 +269,9 @@ static int write_record(struct guest_making *m, struct container *c, const struc
         .stop_signal = m->create.stop_signal,
     };
     autorecord struct record written = { 0 };
-    if (record_write(m->fds[FD_STATE], &r, err) < 0 ||
-        record_read(m->fds[FD_STATE], &written, err) < 0)
+    if (record_write(m->fds[FD_STATE], &r, &written, err) < 0)
         return -1;
-    container_set_record(c, &written); /* what was written is what counts from here on */
+    container_set_record(c, &written);
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <sys/mount.h>
 
 #include "sandbox/kernel.h"
+#include "sandbox/plan/cache.h"
 #include "sandbox/plan/parts.h"
 
 void build_note(const struct build *b, const char *fmt, ...)
@@ -195,7 +196,7 @@ int plan_build(const struct oci_config *config, const struct plan_options *o, st
     struct cgroup_layout layout;
     struct build b = { .config = config, .options = o, .layout = &layout, .err = err };
 
-    if (cgroup_layout_probe("/sys/fs/cgroup", &layout, err) < 0)
+    if (plan_cache_layout(o->cache, &layout, err) < 0)
         return -1;
     writer_begin(&b.w, out, sizeof p);
     if (fill(&b, &p) < 0)

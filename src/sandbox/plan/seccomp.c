@@ -236,6 +236,22 @@ static const struct seccomp_row *find_row(const char *name)
     return NULL;
 }
 
+/* Profiles list names in order: most are the one after the last, or soon behind it. */
+static const struct seccomp_row *find_row_from(size_t *at, const char *name)
+{
+    enum { NEAR = 3 };
+    const struct seccomp_row *found = NULL;
+
+    for (size_t i = *at; !found && i < ZL_ARRAY_LEN(rows) && i < *at + NEAR; i++)
+        if (strcmp(rows[i].name, name) == 0)
+            found = &rows[i];
+    if (!found)
+        found = find_row(name);
+    if (found)
+        *at = (size_t)(found - rows) + 1;
+    return found;
+}
+
 static int add_conditional(struct compiler *c, struct verdict *v, const struct conditional *row)
 {
     if (c->n_chain == CHAIN_MAX)
@@ -332,6 +348,13 @@ static int compare_mux(const void *name, const void *row)
     return strcmp(name, ((const struct mux *)row)->name);
 }
 
+static const struct mux *find_mux(const char *name)
+{
+    if (!strchr("abcglmrs", name[0])) /* as all of them begin */
+        return NULL;
+    return bsearch(name, multiplexed, ZL_ARRAY_LEN(multiplexed), sizeof *multiplexed, compare_mux);
+}
+
 static int check_rule(struct compiler *c, const struct oci_seccomp_rule *r)
 {
     for (size_t i = 0; i < r->args.n; i++)
@@ -355,6 +378,7 @@ static size_t count_names(const struct seccomp_profile *p)
 static int look_up(struct compiler *c)
 {
     const struct seccomp_profile *p = c->profile;
+    size_t at = 0;
 
     c->uses = calloc(count_names(p) + 1, sizeof *c->uses);
     if (!c->uses)
@@ -366,9 +390,8 @@ static int look_up(struct compiler *c)
             return -1;
         for (size_t n = 0; n < r->names.n; n++)
             c->uses[c->n_uses++] = (struct use){
-                .row = find_row(r->names.v[n]),
-                .mux = bsearch(r->names.v[n], multiplexed, ZL_ARRAY_LEN(multiplexed),
-                               sizeof *multiplexed, compare_mux),
+                .row = find_row_from(&at, r->names.v[n]),
+                .mux = find_mux(r->names.v[n]),
                 .rule = r,
                 .action = act,
             };

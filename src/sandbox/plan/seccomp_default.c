@@ -4,6 +4,7 @@
 #include <linux/seccomp.h>
 #include <string.h>
 
+#include "sandbox/plan/cache.h"
 #include "sandbox/plan/parts.h"
 #include "sandbox/plan/seccomp.h"
 
@@ -75,9 +76,11 @@ static int read_flags(struct build *b, const struct oci_seccomp *s, uint32_t *re
     return 0;
 }
 
-static int compile(struct build *b, const struct seccomp_profile *profile, struct plan_process *p)
+/* caps: what the default profile depends on; NULL: it is another. */
+static int compile(struct build *b, const struct seccomp_profile *profile, const uint64_t *caps,
+                   struct plan_process *p)
 {
-    zl_autofree struct sock_filter *program = calloc(SECCOMP_INSNS_MAX, sizeof *program);
+    zl_autofree struct sock_filter *program = malloc(SECCOMP_INSNS_MAX * sizeof *program);
     size_t n;
 
     if (!program)
@@ -85,7 +88,24 @@ static int compile(struct build *b, const struct seccomp_profile *profile, struc
     if (seccomp_compile(profile, program, &n, b->err) < 0)
         return -1;
     p->seccomp = writer_table(&b->w, program, n, sizeof *program);
+    if (caps)
+        plan_cache_keep_filter(b->options->cache, *caps, program, n);
     return 0;
+}
+
+static int build_default(struct build *b, uint64_t caps, struct plan_process *p)
+{
+    const struct oci_seccomp_rule *rules[SECCOMP_DEFAULT_MAX];
+    struct seccomp_profile profile = { .rules = rules };
+    size_t n;
+    const struct sock_filter *known = plan_cache_filter(b->options->cache, caps, &n);
+
+    if (known) {
+        p->seccomp = writer_table(&b->w, known, n, sizeof *known);
+        return 0;
+    }
+    profile.n_rules = seccomp_default(caps, &profile.head, rules);
+    return compile(b, &profile, &caps, p);
 }
 
 static bool notifies(const struct oci_seccomp *s)
@@ -125,13 +145,9 @@ static bool allows_everything(const struct oci_seccomp *s)
 int build_seccomp(struct build *b, struct plan_process *p)
 {
     const struct oci_seccomp *s = b->config->linux_.seccomp;
-    const struct oci_seccomp_rule *rules[SECCOMP_DEFAULT_MAX];
-    struct seccomp_profile profile = { .rules = rules };
 
-    if (!s && b->options->seccomp == PLAN_SECCOMP_DEFAULT) {
-        profile.n_rules = seccomp_default(p->caps[PLAN_CAP_BOUNDING], &profile.head, rules);
-        return compile(b, &profile, p);
-    }
+    if (!s && b->options->seccomp == PLAN_SECCOMP_DEFAULT)
+        return build_default(b, p->caps[PLAN_CAP_BOUNDING], p);
     if (!s || allows_everything(s))
         return 0;
     if (read_flags(b, s, &p->seccomp_flags) < 0 || plan_listener(b, s, p) < 0)
@@ -141,6 +157,6 @@ int build_seccomp(struct build *b, struct plan_process *p)
         return zl_fail_errno(b->err, "compile a seccomp profile");
     for (size_t i = 0; i < s->syscalls.n; i++)
         all[i] = &s->syscalls.v[i];
-    profile = (struct seccomp_profile){ .head = s, .rules = all, .n_rules = s->syscalls.n };
-    return compile(b, &profile, p);
+    const struct seccomp_profile profile = { .head = s, .rules = all, .n_rules = s->syscalls.n };
+    return compile(b, &profile, NULL, p);
 }

@@ -364,6 +364,65 @@ static sqlite3 *block_store(const struct world *w)
     return db;
 }
 
+static bool one_runs(struct world *w)
+{
+    return running(w) == 1;
+}
+
+static bool one_is_made(struct world *w)
+{
+    return double_count(w->a.rt, RT_CREATE) == 1;
+}
+
+static void serve_for(struct world *w, uint64_t ms)
+{
+    uint64_t end = zl_mono_ms() + ms;
+    while (zl_mono_ms() < end) {
+        const struct timeval turn = { 0, 10000 };
+        assert_int_equal(event_base_loopexit(w->a.base, &turn), 0);
+        assert_true(event_base_loop(w->a.base, EVLOOP_ONCE) >= 0);
+    }
+}
+
+static void a_container_is_made_but_not_started_before_it_is_durable(void **state)
+{
+    struct world *w = *state;
+    start(w);
+    sqlite3 *other = block_store(w);
+    const struct asking q = { "POST", "/api/v1/containers",
+                              "{\"spec\": \"image: {name: box}\\n\", \"name\": \"one\"}", 201 };
+    pid_t child = begin_asking(w, &q);
+    run_until(w, one_is_made);
+    serve_for(w, 100);
+    assert_int_equal(double_count(w->a.rt, RT_START), 0);
+    assert_int_equal(waitpid(child, NULL, WNOHANG), 0); /* nor is the client told */
+
+    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    (void)sqlite3_close(other);
+    await_client(w, child);
+    run_until(w, one_runs);
+}
+
+/* What was made of it, nobody knows after a kill: it goes. */
+static void a_container_that_was_made_and_never_stored_is_removed(void **state)
+{
+    struct world *w = *state;
+    start(w);
+    sqlite3 *other = block_store(w);
+    const struct asking q = { "POST", "/api/v1/containers",
+                              "{\"spec\": \"image: {name: box}\\n\", \"name\": \"one\"}", 201 };
+    pid_t child = begin_asking(w, &q);
+    run_until(w, one_is_made);
+    kill_agent(w);
+    assert_int_equal(w->n_survivors, 1);
+    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    (void)sqlite3_close(other);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    start(w);
+    run_until(w, nothing_is_left);
+    assert_int_equal(double_count(w->a.rt, RT_START), 0);
+}
+
 static void nothing_begins_before_the_decision_is_durable(void **state)
 {
     struct world *w = *state;
@@ -372,12 +431,7 @@ static void nothing_begins_before_the_decision_is_durable(void **state)
     const struct asking q = { "POST", "/api/v1/deployments", two_webs, 201 };
     pid_t child = begin_asking(w, &q);
     /* The request is in, core has decided, the store cannot write. */
-    uint64_t end = zl_mono_ms() + 300;
-    while (zl_mono_ms() < end) {
-        const struct timeval turn = { 0, 10000 };
-        assert_int_equal(event_base_loopexit(w->a.base, &turn), 0);
-        assert_true(event_base_loop(w->a.base, EVLOOP_ONCE) >= 0);
-    }
+    serve_for(w, 300);
     assert_int_equal(double_count(w->a.rt, RT_PULL), 0);
     assert_int_equal(waitpid(child, NULL, WNOHANG), 0); /* nor is the client told */
 
@@ -473,6 +527,8 @@ int main(void)
         IN_A_WORLD(what_a_newer_version_stored_is_left_alone),
         IN_A_WORLD(after_a_reboot_everything_is_started_anew),
         IN_A_WORLD(nothing_begins_before_the_decision_is_durable),
+        IN_A_WORLD(a_container_is_made_but_not_started_before_it_is_durable),
+        IN_A_WORLD(a_container_that_was_made_and_never_stored_is_removed),
         IN_A_WORLD(a_failing_start_is_tried_again_later),
         IN_A_WORLD(an_agent_that_shares_only_the_root_folder_is_refused),
         IN_A_WORLD(a_second_agent_is_refused_and_told_who_is_first),

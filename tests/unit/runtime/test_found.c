@@ -93,7 +93,8 @@ static void write_container(struct world *w)
                         .stop_signal = SIGTERM };
     (void)snprintf(path, sizeof path, "root/containers/%s", w->id);
     zl_autoclose int state = zl_mkdir_p(w->dir, path, 0700, NULL);
-    assert_int_equal(record_write(state, &r, NULL), 0);
+    autorecord struct record written = { 0 };
+    assert_int_equal(record_write(state, &r, &written, NULL), 0);
     (void)snprintf(path, sizeof path, "run/c/%s", w->id);
     zl_autoclose int run = zl_mkdir_p(w->dir, path, 0711, NULL);
     listen_there(w, run);

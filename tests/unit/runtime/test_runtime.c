@@ -171,11 +171,16 @@ static void a_record_is_read_as_it_was_written(void **state)
         .log = "/logs/x.log",
         .stop_signal = 3,
     };
-    autorecord struct record r = { 0 };
+    autorecord struct record r = { 0 }, copy = { 0 };
     struct zl_error err = { 0 };
     zl_autoclose int fd = open_scratch(dir);
-    assert_int_equal(record_write(fd, &wrote, &err), 0);
+    assert_int_equal(record_write(fd, &wrote, &copy, &err), 0);
     assert_int_equal(record_read(fd, &r, &err), 0);
+    assert_string_equal(copy.log, r.log);
+    assert_string_equal(copy.runtime, r.runtime);
+    assert_int_equal(copy.layers.v[1], r.layers.v[1]);
+    assert_true(copy.label.spec_hash == r.label.spec_hash);
+    assert_in_range(copy.created_wall_ms, r.created_wall_ms - 60000, r.created_wall_ms + 60000);
     assert_string_equal(r.owner, "agent");
     assert_int_equal(r.label.owner, OWNER_EXECUTION);
     assert_true(r.label.execution == UINT64_MAX - 1);
