@@ -269,19 +269,26 @@ void import_begin(struct agent *a, const char *source, const char *reference,
                   api_progress_fn progress, api_done_fn done, void *arg)
 {
     struct import *i = import_new(a, reference, progress, done, arg);
+    zl_autofree char *order = i ? puller_import_order(a->puller, reference) : NULL;
     if (!i)
         return;
     const struct fetch_task task = {
         .base = a->base,
         .root_dir = a->cfg.root_dir,
         .command = "import",
+        .order = order,
         .reference = reference,
         .source = source,
         .on_line = on_line,
         .on_end = on_imported,
         .arg = i,
     };
-    start(i, &task, "import");
+    if (order) {
+        start(i, &task, "import");
+        return;
+    }
+    (void)zl_fail(&i->failed, ZL_ERR_SYSTEM, "import '%s': out of memory", reference);
+    event_active(i->refused, EV_TIMEOUT, 0);
 }
 
 static void no_line(void *arg, const char *line)

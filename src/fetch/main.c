@@ -35,7 +35,7 @@ __attribute__((visibility("default"))) int __lsan_is_turned_off(void)
 enum { EXIT_USAGE = 2, ARCHIVE_FD = 3 };
 
 static const char usage[] =
-    "usage: zlayer-fetch import --root DIR --reference NAME SOURCE\n"
+    "usage: zlayer-fetch import --root DIR --reference NAME SOURCE [< ORDER]\n"
     "       zlayer-fetch pull --root DIR --reference NAME < ORDER\n"
     "       zlayer-fetch push --root DIR --reference NAME < ORDER\n"
     "       zlayer-fetch login --root DIR --reference REGISTRY/any < ORDER\n"
@@ -121,15 +121,28 @@ static int open_work(const char *root, enum confine_role role, const struct crew
     return fd < 0 || work_open(fd, crew, ret, err) < 0 ? -1 : confine_role(role, err);
 }
 
+/* The agent gives it as a file; by hand there may be a terminal, and no order. */
+static int import_order(struct zl_json *doc, struct order *ret, struct zl_error *err)
+{
+    struct stat st;
+    if (fstat(STDIN_FILENO, &st) == 0 && S_ISREG(st.st_mode))
+        return order_read(STDIN_FILENO, doc, ret, err);
+    return order_parse("", 0, doc, ret, err);
+}
+
 static int import(const struct options *o, const char *source_text, struct outcome *ret,
                   struct zl_error *err)
 {
+    zl_autojson struct zl_json doc = { 0 };
+    struct order order;
     ZL_CLEANUP(crew_end) struct crew crew = CREW_NONE;
     ZL_CLEANUP(source_close) struct source source = SOURCE_CLOSED;
     ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
-    if (crew_start(&crew, err) < 0 || source_open(source_text, &source, err) < 0 ||
+    if (crew_start(&crew, err) < 0 || import_order(&doc, &order, err) < 0 ||
+        source_open(source_text, &source, err) < 0 ||
         open_work(o->root, CONFINE_KEEPER, &crew, &work, err) < 0)
         return -1;
+    source.keys = order.keys;
     return import_source(&work, &source, false, keep_digest, ret->digest, err) < 0
                ? work_fail(&work, err)
                : 0;

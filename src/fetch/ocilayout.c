@@ -12,6 +12,8 @@
 #include "base/fd.h"
 #include "fetch/import.h"
 #include "fetch/platform.h"
+#include "fetch/signature.h"
+#include "image/signed.h"
 #include "image/wasm.h"
 
 #define CONTAINERD_NAME "io.containerd.image.name" /* annotation: a whole reference */
@@ -59,6 +61,15 @@ static bool has_tag(const struct oci_descriptor *d, const char *tag)
            (whole && strcmp(whole, tag) == 0);
 }
 
+/* What cosign has put beside images, by what `cosign save` or the tag calls it. */
+static bool is_signature(const struct oci_descriptor *d)
+{
+    const char *kind = oci_annotation(d, "kind"), *name = oci_annotation(d, OCI_REF_NAME);
+    size_t n = name ? strlen(name) : 0;
+    return (kind && strcmp(kind, "dev.cosignproject.cosign/sigs") == 0) ||
+           (n > 4 && strcmp(name + n - 4, ".sig") == 0 && strstr(name, "sha256-"));
+}
+
 /* The entry that tag (or NULL) and this machine mean. */
 static const struct oci_descriptor *choose(const struct oci_index *index, const char *tag,
                                            struct zl_error *err)
@@ -66,7 +77,7 @@ static const struct oci_descriptor *choose(const struct oci_index *index, const 
     const struct oci_descriptor *found = NULL;
     for (size_t i = 0; i < index->manifests.n; i++) {
         const struct oci_descriptor *d = &index->manifests.v[i];
-        if (!is_ours(d) || (tag && !has_tag(d, tag)))
+        if (!is_ours(d) || is_signature(d) || (tag && !has_tag(d, tag)))
             continue;
         if (found && strcmp(found->digest, d->digest) != 0) {
             (void)zl_fail(err, ZL_ERR_CONFLICT,
@@ -243,6 +254,59 @@ static bool is_first(const struct oci_index *index, size_t i)
     return true;
 }
 
+/* ---- signatures ------------------------------------------------------------------------------ */
+
+struct signed_source {
+    const struct source *s;
+};
+
+static int read_signed(void *arg, const struct oci_descriptor *d, struct zl_buf *out,
+                       struct zl_error *err)
+{
+    const struct signed_source *from = arg;
+    return read_document(from->s, d, out, err);
+}
+
+/* Whether this entry has a signature of one of the digests. */
+static int check_entry(const struct source *s, const struct oci_descriptor *d,
+                       const char *const *digests, const char **ret, struct zl_error *err)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
+    struct signed_source from = { s };
+    if (read_document(s, d, &text, err) < 0)
+        return -1;
+    for (; *digests; digests++) {
+        if (signature_check_manifest(&text, &s->keys, *digests, read_signed, &from, ret, err) == 0)
+            return 0;
+    }
+    return -1;
+}
+
+/* Signatures that come along have to be right; that there are some is demanded when the image is
+ * used. ret: by which key; NULL when there is none. */
+static int check_signatures(const struct source *s, const struct oci_index *index,
+                            const char *const *digests, const char **ret, struct zl_error *err)
+{
+    bool any = false;
+    *ret = NULL;
+    for (size_t i = 0; s->keys.n && i < index->manifests.n; i++) {
+        if (!is_signature(&index->manifests.v[i]))
+            continue;
+        any = true;
+        if (check_entry(s, &index->manifests.v[i], digests, ret, err) == 0)
+            return 0;
+    }
+    return any ? zl_wrap(err, "E-IMAGE-SIGNATURE") : 0;
+}
+
+static int note_signer(struct work *w, const char *digest, const char *signer, struct zl_error *err)
+{
+    char key[SIGNED_KEY_SIZE];
+    if (!signer)
+        return 0;
+    return signed_key_body(signer, key, err) < 0 ? -1 : signed_note(&w->store, digest, key, err);
+}
+
 static int import_entry(struct work *w, const struct source *s, const struct oci_index *index,
                         const struct oci_descriptor *d, import_fn done, void *arg,
                         struct zl_error *err)
@@ -251,8 +315,11 @@ static int import_entry(struct work *w, const struct source *s, const struct oci
     const char *names[NAMES_MAX + 1];
     char digest[DIGEST_SIZE];
     find_names(index, d->digest, names);
+    const char *const digests[] = { d->digest, digest, NULL };
+    const char *signer;
     if (find_manifest(s, d, &text, digest, err) < 0 ||
-        import_manifest(w, s, &text, digest, err) < 0)
+        check_signatures(s, index, digests, &signer, err) < 0 ||
+        import_manifest(w, s, &text, digest, err) < 0 || note_signer(w, digest, signer, err) < 0)
         return names[0] ? zl_wrap(err, "image '%.200s'", names[0]) : -1;
     return done(arg, digest, names, err);
 }
@@ -273,7 +340,7 @@ static int import_index(struct work *w, const struct source *s, bool all, import
     size_t n = 0;
     for (size_t i = 0; i < index.manifests.n; i++) {
         const struct oci_descriptor *d = &index.manifests.v[i];
-        if (!is_ours(d) || !is_first(&index, i))
+        if (!is_ours(d) || is_signature(d) || !is_first(&index, i))
             continue;
         if (import_entry(w, s, &index, d, done, arg, err) < 0)
             return -1;

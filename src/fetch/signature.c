@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "image/document.h"
 #include "image/layout.h"
 
 enum { PAYLOAD_MAX = 64 * 1024, SIGNATURE_MAX = 2048, RSA_BITS_MIN = 2048 };
@@ -131,7 +130,12 @@ int signature_check_payload(const char *bytes, size_t n, const char *digest, str
     return 0;
 }
 
-/* ---- the registry ------------------------------------------------------------------------- */
+/* ---- a manifest of signatures ------------------------------------------------------------- */
+
+struct reader {
+    signature_read_fn read;
+    void *arg;
+};
 
 static int check_by_keys(const struct zl_strs *keys, const struct zl_buf *payload,
                          const char *signature, const char **ret, struct zl_error *err)
@@ -148,8 +152,9 @@ static int check_by_keys(const struct zl_strs *keys, const struct zl_buf *payloa
 }
 
 /* One of the signatures. What is not by a key that we trust is not even parsed. */
-static int check_one(struct registry *r, const struct oci_descriptor *d, const struct zl_strs *keys,
-                     const char *digest, const char **ret, struct zl_error *err)
+static int check_one(const struct reader *r, const struct oci_descriptor *d,
+                     const struct zl_strs *keys, const char *digest, const char **ret,
+                     struct zl_error *err)
 {
     zl_autobuf struct zl_buf payload = ZL_BUF(PAYLOAD_MAX);
     const char *signature = oci_annotation(d, SIGNATURE_ANNOTATION);
@@ -158,7 +163,7 @@ static int check_one(struct registry *r, const struct oci_descriptor *d, const s
         return zl_fail(err, ZL_ERR_DENIED, "what lies there is no signature of cosign");
     if (d->size > PAYLOAD_MAX)
         return zl_fail(err, ZL_ERR_DENIED, "what is signed is larger than %d bytes", PAYLOAD_MAX);
-    if (registry_document(r, d->digest, d->size, &payload, err) < 0 ||
+    if (r->read(r->arg, d, &payload, err) < 0 ||
         check_by_keys(keys, &payload, signature, &key, err) < 0 ||
         signature_check_payload(payload.data, payload.len, digest, err) < 0)
         return -1;
@@ -166,14 +171,28 @@ static int check_one(struct registry *r, const struct oci_descriptor *d, const s
     return 0;
 }
 
-static int check_all(struct registry *r, const struct oci_manifest *m, const struct zl_strs *keys,
-                     const char *digest, const char **ret, struct zl_error *err)
+int signature_check_manifest(const struct zl_buf *text, const struct zl_strs *keys,
+                             const char *digest, signature_read_fn read, void *arg,
+                             const char **ret, struct zl_error *err)
 {
-    for (size_t i = 0; i < m->layers.n; i++) {
-        if (check_one(r, &m->layers.v[i], keys, digest, ret, err) == 0)
+    zl_autojson struct zl_json doc = { 0 };
+    const struct reader r = { read, arg };
+    struct oci_manifest m;
+    if (oci_manifest_parse(&doc, text->data, text->len, "the signatures", &m, err) < 0)
+        return -1;
+    for (size_t i = 0; i < m.layers.n; i++) {
+        if (check_one(&r, &m.layers.v[i], keys, digest, ret, err) == 0)
             return 0;
     }
     return -1; /* the last one's reason; there is one: a manifest has layers */
+}
+
+/* ---- the registry ------------------------------------------------------------------------- */
+
+static int read_from_registry(void *arg, const struct oci_descriptor *d, struct zl_buf *out,
+                              struct zl_error *err)
+{
+    return registry_document(arg, d->digest, d->size, out, err);
 }
 
 static int check_digest(struct registry *r, const struct zl_strs *keys, const char *digest,
@@ -181,14 +200,10 @@ static int check_digest(struct registry *r, const struct zl_strs *keys, const ch
 {
     char tag[80], own[DIGEST_SIZE], type[128];
     zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
-    zl_autojson struct zl_json doc = { 0 };
-    struct oci_manifest m;
     (void)snprintf(tag, sizeof tag, "sha256-%s.sig", layout_hex(digest)); /* fits: 64 digits */
     if (registry_manifest(r, tag, &text, own, type, err) < 0)
         return -1;
-    if (oci_manifest_parse(&doc, text.data, text.len, "the signatures", &m, err) < 0)
-        return -1;
-    return check_all(r, &m, keys, digest, ret, err);
+    return signature_check_manifest(&text, keys, digest, read_from_registry, r, ret, err);
 }
 
 int signature_check(struct registry *r, const struct zl_strs *keys, const char *const *digests,

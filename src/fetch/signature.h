@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "fetch/registry.h"
+#include "image/document.h"
 
 /* Whether signature, base64, is that of n bytes by the key, PEM: ECDSA or RSA (PKCS #1 v1.5, 2048
  * bits and more) with SHA-256, or Ed25519. 0; -1 DENIED: it is not; INVALID: no such key. */
@@ -17,6 +18,14 @@ int signature_verify(const char *pem, const void *bytes, size_t n, const char *s
                      struct zl_error *err);
 /* Whether the payload is about the manifest with this digest. 0, or -1 and why not. */
 int signature_check_payload(const char *bytes, size_t n, const char *digest, struct zl_error *err);
+
+/* Fills out with the blob that d names, checked against it. */
+typedef int (*signature_read_fn)(void *arg, const struct oci_descriptor *d, struct zl_buf *out,
+                                 struct zl_error *err);
+/* Whether a manifest, text, has a signature of digest by one of the keys; ret: which. 0, or -1. */
+int signature_check_manifest(const struct zl_buf *text, const struct zl_strs *keys,
+                             const char *digest, signature_read_fn read, void *arg,
+                             const char **ret, struct zl_error *err);
 
 /* Whether one of n_digests, which all mean the same image, is signed in r by one of the keys; ret:
  * which. -1 DENIED: it is not, and the reason; whatever kept us from knowing is a failure, too. */

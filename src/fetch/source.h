@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "fetch/members.h"
 #include "fetch/work.h"
 
@@ -24,7 +25,8 @@ enum source_kind {
 struct source {
     int fd; /* of the file or folder */
     enum source_kind kind;
-    const char *tag; /* which image; NULL: the only one */
+    const char *tag;     /* which image; NULL: the only one */
+    struct zl_strs keys; /* PEM: signatures that come along are checked with them; borrowed */
     char path[4096];
     struct members *members; /* of an archive, once it was looked into */
 };

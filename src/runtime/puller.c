@@ -441,6 +441,20 @@ static const json_t *keys_of(const struct puller *p, const struct pull_wish *wis
     return trust_keys(p->trust, &full);
 }
 
+char *puller_import_order(const struct puller *p, const char *reference)
+{
+    const struct pull_wish wish = { .reference = reference };
+    struct zl_imageref r;
+    const char *why;
+    if (zl_imageref_parse(reference, &r, &why) < 0)
+        memset(&r, 0, sizeof r); /* zlayer-fetch says so */
+    const json_t *keys = keys_of(p, &wish, &r);
+    json_t *o = json_pack("{s:o*}", "keys", keys ? json_copy((json_t *)(uintptr_t)keys) : NULL);
+    char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+    json_decref(o);
+    return text;
+}
+
 /* keys are the same for the same name. What is there is of use only to a pull that has not begun.
  */
 static void describe(struct pull *pull, const struct pull_wait *w, const json_t *keys)

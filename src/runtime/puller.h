@@ -53,6 +53,8 @@ struct pull_wait *puller_pull(struct puller *p, const struct pull_wish *wish);
 /* The order of a run of zlayer-fetch that is not a pull: the settings, with login (as in a wish)
  * and have. Allocated; NULL: no memory. */
 char *puller_order(const struct puller *p, const char *login, const char *have);
+/* That of an import which will be called reference: by whom it has to be signed. Likewise. */
+char *puller_import_order(const struct puller *p, const char *reference);
 /* Who waits waits no more; the last one ends the pull. */
 void puller_drop(struct pull_wait *w);
 

@@ -1,6 +1,7 @@
 """Images that have to be signed: keys and signatures are made here with openssl, laid where cosign lays them."""
 import base64
 import json
+import tarfile
 
 import pytest
 
@@ -172,6 +173,55 @@ def test_what_came_another_way_has_to_be_signed_too(world, registry, key, tmp_pa
     sign(registry, "team/way", image.digest, key)
     assert world.zlayer("run", "--rm", name, "cat", "/etc/said").stdout == "another way"
     world.zlayer("pull", "--policy", "never", name)
+
+
+def layout(folder, image, names, *signatures):
+    """A layout of the image and of signatures of it, (payload, signature) each, which are called by names(digest)."""
+    blobs = folder / "blobs/sha256"
+    blobs.mkdir(parents=True)
+    def put(data):
+        (blobs / digest_of(data)[7:]).write_bytes(data)
+        return {"digest": digest_of(data), "size": len(data)}
+    for data in image.blobs.values():
+        put(data)
+    entries = [{"mediaType": image.type, **put(image.manifest), "annotations": {"org.opencontainers.image.ref.name": "1"}}]
+    for payload, signature in signatures:
+        layer = {"mediaType": PAYLOAD, **put(payload),
+                 "annotations": {"dev.cosignproject.cosign/signature": base64.b64encode(signature).decode()}}
+        manifest = json.dumps({"schemaVersion": 2, "config": put(b"{}"), "layers": [layer]}).encode()
+        entries.append({"mediaType": image.type, **put(manifest), "annotations": names(image.digest)})
+    (folder / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": entries}))
+    return folder
+
+
+CALLED = {
+    "by its tag": lambda digest: {"org.opencontainers.image.ref.name": f"sha256-{digest[7:]}.sig"},
+    "as cosign saves it": lambda digest: {"kind": "dev.cosignproject.cosign/sigs"},
+}
+
+
+@pytest.mark.parametrize("called", CALLED)
+def test_a_layout_may_bring_the_signature_with_it(world, key, tmp_path, called):
+    configure(world, f"signatures:\n  - {{prefix: 'docker.io/team', key_files: [{key.public}]}}\n")
+    image, stranger = Image(busybox_layers(called)), Key(tmp_path / "stranger")
+    right, names = payload_of(image.digest), CALLED[called]
+    wrong = layout(tmp_path / "wrong", image, names, (right, stranger.sign(right)))
+    text = world.zlayer("import", f"oci:{wrong}", "-t", "team/app", code=1).stderr
+    assert "E-IMAGE-SIGNATURE" in text and stored(world) == []
+    world.zlayer("import", f"oci:{wrong}", "-t", "else/app")  # nobody asks for one
+    none = layout(tmp_path / "none", image, names)
+    world.zlayer("import", f"oci:{none}", "-t", "team/app")
+    assert "not known to be signed" in world.zlayer("run", "--rm", "team/app", "true", code=125).stderr
+    several = layout(tmp_path / "several", image, names, (right, stranger.sign(right)), (right, key.sign(right)))
+    archive = tmp_path / "several.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(several, arcname=".")
+    for source in (f"oci:{several}", f"oci-archive:{archive}"):
+        world.zlayer("image", "rm", "team/app")
+        world.zlayer("image", "rm", "else/app", code=None)
+        world.zlayer("import", source, "-t", "team/app")
+        assert world.zlayer("run", "--rm", "team/app", "cat", "/etc/said").stdout == called
 
 
 def test_the_longest_beginning_holds_and_keys_may_change(world, registry, tmp_path):
