@@ -71,19 +71,27 @@ static inline int k_mount_setattr(int fd, const char *path, unsigned flags, stru
 {
     return (int)syscall(K_SYS_mount_setattr, fd, path, flags, a, sizeof *a);
 }
-/* A new instance of a file system, with MOUNT_ATTR_…, mounted nowhere yet: fsopen(2) and what
- * follows. -1 and errno. */
+/* The superblock of a file system without a mount: fsopen(2) and FSCONFIG_CMD_CREATE. It is there
+ * as long as the descriptor is. -1 and errno. */
+static inline int k_superblock(const char *type)
+{
+    enum { CLOEXEC = 1, CREATE = 6 }; /* FSOPEN_CLOEXEC, FSCONFIG_CMD_CREATE */
+    int context = (int)syscall(K_SYS_fsopen, type, CLOEXEC);
+
+    if (context < 0 || syscall(K_SYS_fsconfig, context, CREATE, NULL, NULL, 0) == 0)
+        return context;
+    (void)close(context);
+    return -1;
+}
+/* A new instance of a file system, with MOUNT_ATTR_…, mounted nowhere yet. -1 and errno. */
 static inline int k_fsmount(const char *type, unsigned attributes)
 {
-    enum { CLOEXEC = 1, CREATE = 6 }; /* FSOPEN_CLOEXEC, FSMOUNT_CLOEXEC; FSCONFIG_CMD_CREATE */
-    int context = (int)syscall(K_SYS_fsopen, type, CLOEXEC);
-    int fd = -1;
+    enum { CLOEXEC = 1 }; /* FSMOUNT_CLOEXEC */
+    int context = k_superblock(type);
+    int fd = context < 0 ? -1 : (int)syscall(K_SYS_fsmount, context, CLOEXEC, attributes);
 
-    if (context < 0)
-        return -1;
-    if (syscall(K_SYS_fsconfig, context, CREATE, NULL, NULL, 0) == 0)
-        fd = (int)syscall(K_SYS_fsmount, context, CLOEXEC, attributes);
-    (void)close(context);
+    if (context >= 0)
+        (void)close(context);
     return fd;
 }
 static inline int k_openat2(int dir_fd, const char *path, uint64_t flags, uint64_t mode,

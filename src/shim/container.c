@@ -83,6 +83,12 @@ static int new_carry(struct shim *s, const struct plan *plan, struct zl_error *e
     return carry_new(plan, s->plan_fds + own, s->n_plan_fds - own, &s->carry, err);
 }
 
+static void let_sysfs_go(struct shim *s)
+{
+    zl_closep(&s->sysfs_fd);
+    s->sysfs_fd = -1;
+}
+
 /* We were born into a network namespace for the container: out again when it wants another. */
 static int use_network(struct shim *s, const struct plan *plan, struct zl_error *err)
 {
@@ -91,7 +97,10 @@ static int use_network(struct shim *s, const struct plan *plan, struct zl_error 
             return zl_fail_errno(err, "return to the network of the host");
         s->in_network = false;
     }
+    if (!s->in_network || plan->process.flags & PLAN_USER_NS) /* its owner mounts one of his own */
+        let_sysfs_go(s);
     zl_closep(&s->host_network_fd);
+    s->host_network_fd = -1;
     return 0;
 }
 
@@ -223,6 +232,7 @@ static int launch(struct shim *s, struct zl_error *err)
         return -1;
     }
     s->exit.started_wall_ns = zl_wall_ns();
+    let_sysfs_go(s); /* its own mount holds it, if it has one */
     set_phase(s, MON_PHASE_RUNNING);
     if (streams_started(s->streams, err) < 0) {
         (void)container_kill(s, NULL); /* its end is seen as any other */
@@ -615,6 +625,7 @@ void container_done(struct shim *s)
         zl_closep(&s->plan_fds[i]);
     zl_closep(&s->init.pidfd);
     zl_closep(&s->host_network_fd);
+    zl_closep(&s->sysfs_fd);
     zl_closep(&s->run_fd);
     zl_closep(&s->state_fd);
 }

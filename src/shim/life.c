@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "base/fd.h"
+#include "sandbox/kernel.h"
 #include "shim/shim.h"
 
 enum { CONTROL_FD = 3 };
@@ -87,6 +88,10 @@ static void enter_network(struct shim *s)
     if (s->host_network_fd < 0)
         return;
     s->in_network = carry_enter_network(NULL) == 0;
+    /* A sysfs of a new network is compared with those of all containers; one that is there already
+     * and is the newest is found first. */
+    if (s->in_network)
+        s->sysfs_fd = k_superblock("sysfs");
     if (!s->in_network) /* perhaps in one without lo */
         (void)setns(s->host_network_fd, CLONE_NEWNET);
 }

@@ -73,6 +73,7 @@ struct shim {
     /* A new network namespace takes a tenth of a start: it is made before anybody waits for it. */
     bool in_network;
     int host_network_fd; /* to get back; -1 once CREATE was there */
+    int sysfs_fd;        /* the superblock of sysfs in it, until the start; -1: none */
 
     enum mon_phase phase;
     struct mon_create create;
@@ -107,8 +108,8 @@ struct shim {
 
 #define SHIM_NEW                                                                                   \
     {                                                                                              \
-        .loop.epoll_fd = -1, .children_fd = -1, .host_network_fd = -1, .run_fd = -1,               \
-        .state_fd = -1, .init.pidfd = -1                                                           \
+        .loop.epoll_fd = -1, .children_fd = -1, .host_network_fd = -1, .sysfs_fd = -1,             \
+        .run_fd = -1, .state_fd = -1, .init.pidfd = -1                                             \
     }
 /* life.c: from the control socket, descriptor 3, to the end. */
 int shim_live(struct shim *s, struct zl_error *err);

@@ -261,6 +261,8 @@ MONITOR_HARMLESS = {
     ("C", "fcntl"): "the same",
     ("P", "unshare"): "the network made ahead of a create, which makes it when it is not there",
     ("P", "socket"): "the same: for lo",
+    ("P", "fsopen"): "a sysfs made ahead: its mount makes it when it is not there",
+    ("P", "fsconfig"): "the same",
     ("P", "ioctl"): "the same",
     ("P", "setsid"): "fails only for a leader of a session",
     ("P", "chdir"): "a working directory that it may be unable to leave: the monitor uses none",
