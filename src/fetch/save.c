@@ -52,16 +52,14 @@ static int put_header(struct save *s, const char *name, uint64_t size)
     memcpy(block + 100,
            "0000644\0"
            "0000000\0"
-           "0000000\0",
+           "0000000",
            24);
     put_size(block + 124, size);
     memcpy(block + 136, "00000000000", 12);
     memset(block + 148, ' ', 8);
     block[156] = '0';
-    memcpy(block + 257,
-           "ustar\0"
-           "00",
-           8);
+    memcpy(block + 257, "ustar", 6);
+    block[263] = block[264] = '0'; /* the version */
     for (size_t i = 0; i < BLOCK; i++)
         sum += block[i];
     (void)snprintf(sum_text, sizeof sum_text, "%06o", sum & 0777777);

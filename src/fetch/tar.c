@@ -242,7 +242,7 @@ static int find_time(const struct tar *t, struct timespec *ret, struct zl_error 
 
 static int find_device(const struct tar *t, struct tar_entry *e, struct zl_error *err)
 {
-    uint64_t major, minor;
+    uint64_t major = 0, minor = 0;
     if (e->type != TAR_CHAR && e->type != TAR_BLOCK)
         return 0;
     /* The kernel has 12 and 20 bits for them: makedev(3), linux/kdev_t.h. */
@@ -257,7 +257,7 @@ static int find_device(const struct tar *t, struct tar_entry *e, struct zl_error
 /* Links, folders and devices have no content, whatever their size says. */
 static int find_content(struct tar *t, struct tar_entry *e, struct zl_error *err)
 {
-    uint64_t size;
+    uint64_t size = 0;
     t->at = 0;
     t->extent = 0;
     t->left = 0;

@@ -88,7 +88,7 @@ static int take_line(struct tar *t, uint64_t *ret, struct zl_error *err)
 /* Format 1.0: how many, then offset and length of each, a line a number; padded to a block. */
 static int take_map(struct tar *t, struct zl_error *err)
 {
-    uint64_t n, offset, length, before = t->left;
+    uint64_t n = 0, offset = 0, length = 0, before = t->left;
     if (take_line(t, &n, err) < 0)
         return -1;
     for (uint64_t i = 0; i < n; i++) {

@@ -75,9 +75,8 @@ static char *encode_base64(const char *text)
         v |= i + 2 < n ? (unsigned)(unsigned char)text[i + 2] : 0;
         out[at++] = alphabet[v >> 18 & 63];
         out[at++] = alphabet[v >> 12 & 63];
-        out[at++] = '=';
-        out[at - 1] = i + 1 < n ? alphabet[v >> 6 & 63] : '=';
-        out[at++] = i + 2 < n ? alphabet[v & 63] : '=';
+        out[at++] = (char)(i + 1 < n ? alphabet[v >> 6 & 63] : '=');
+        out[at++] = (char)(i + 2 < n ? alphabet[v & 63] : '=');
     }
     if (out)
         out[at] = '\0';
@@ -350,7 +349,7 @@ static int put_entry(json_t *root, const char *registry, const struct credential
 int credentials_keep(const char *registry, const struct credentials *c, char *where, size_t size,
                      struct zl_error *err)
 {
-    char path[PLACE_MAX];
+    char path[PLACE_MAX] = "";
     zl_autojson struct zl_json doc = { 0 };
     if (open_kept(path, &doc, err) < 0)
         return -1;
@@ -367,7 +366,7 @@ int credentials_keep(const char *registry, const struct credentials *c, char *wh
 
 int credentials_forget(const char *registry, struct zl_error *err)
 {
-    char path[PLACE_MAX];
+    char path[PLACE_MAX] = "";
     zl_autojson struct zl_json doc = { 0 };
     zl_autobuf struct zl_buf out = ZL_BUF(HELPER_ANSWER_MAX);
     bool was = false;

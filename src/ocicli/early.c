@@ -67,8 +67,6 @@ void zl_early(long *stack)
 {
     static const char self[] = "/proc/self/exe";
     struct k_mount_attr readonly = { .attr_set = K_ATTR_RDONLY };
-    long *argv = stack + 1;
-    long *envp = argv + stack[0] + 1;
     struct statfs fs = { 0 };
 
     if (zl_weaken(SELF) || call5(SYS_statfs, self, &fs, NULL, NULL, NULL) < 0 ||
@@ -80,9 +78,10 @@ void zl_early(long *stack)
         return;
     if (call5(K_SYS_mount_setattr, number(fd), "", number(K_AT_EMPTY_PATH), &readonly,
               number(sizeof readonly)) == 0) {
+        const long *envp = stack + 1 + stack[0] + 1;
         long *env = __builtin_alloca((count(envp) + 2) * sizeof *env);
         add_self(envp, env);
-        (void)call5(SYS_execveat, number(fd), "", argv, env, number(K_AT_EMPTY_PATH));
+        (void)call5(SYS_execveat, number(fd), "", stack + 1, env, number(K_AT_EMPTY_PATH));
     }
     (void)call5(SYS_close, number(fd), NULL, NULL, NULL, NULL);
 }

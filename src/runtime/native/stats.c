@@ -80,6 +80,7 @@ static void take_network(const struct container *c, struct fact_stats *ret)
         uint64_t rx, rx_packets, tx, tx_packets;
         char name[32];
         line += *line == '\n';
+        // NOLINTNEXTLINE(cert-err34-c): the kernel's own text
         if (sscanf(line,
                    " %31[^: ]: %" SCNu64 " %" SCNu64 " %*u %*u %*u %*u %*u %*u %" SCNu64
                    " %" SCNu64,
@@ -104,6 +105,7 @@ static void take_host(struct fact_stats *ret)
     ret->wall_ms = zl_wall_ms();
     ret->mono_ns = zl_mono_ns();
     if (zl_read_file(AT_FDCWD, "/proc/stat", &text, NULL) == 0 &&
+        // NOLINTNEXTLINE(cert-err34-c): the kernel's own text
         sscanf(text.data,
                "cpu %" SCNu64 " %" SCNu64 " %" SCNu64 " %*u %*u %" SCNu64 " %" SCNu64 " %" SCNu64,
                &user, &nice, &system, &irq, &softirq, &steal) == 6)

@@ -39,6 +39,7 @@ static bool parse_stat(char *text, const struct clocks *k, struct process *p)
     if (!begin || !end)
         return false;
     (void)snprintf(p->name, sizeof p->name, "%.*s", (int)(end - begin - 1), begin + 1);
+    // NOLINTNEXTLINE(cert-err34-c): the kernel's own text
     if (sscanf(end + 1,
                " %c %ld %ld %ld %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64
                " %*d %*d %*d %ld %ld %*d %" SCNu64 " %" SCNu64 " %" SCNu64,
