@@ -2,6 +2,7 @@
 #include "wasm/guest.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/fd.h"
 #include "monitor/wasm.h"
@@ -20,7 +22,7 @@
 #include "wasm/give.h"
 #include "wasm/instance.h"
 
-enum { EMPTY_FD = 4, BROKEN = 125, LATE_MS = 1000, REPORT_MAX = 16 << 10 };
+enum { EMPTY_FD = 4, BROKEN = 125, LATE_MS = 1000, READY_MS = 20000, REPORT_MAX = 16 << 10 };
 
 struct guest {
     const struct module *module;
@@ -237,6 +239,13 @@ static void prepare_component(const struct birth *b, struct instance *i)
         give_up(b, err.msg);
 }
 
+static void tell_ready(const struct birth *b)
+{
+    const struct instance_report r = { .end = INSTANCE_READY };
+    ssize_t sent = write(b->g->theirs, &r, sizeof r);
+    (void)sent; /* who wanted to know is gone, and we go with it */
+}
+
 /* Until START. End-of-file means that there is none: SIGKILL follows, of the dead monitor. */
 static void wait_for_start(const struct birth *b)
 {
@@ -280,6 +289,7 @@ static void child_main(void *arg, int failed)
     confine(b);
     set_signals();
     struct instance_ready *ready = instance_prepare(&i);
+    tell_ready(b);
     wait_for_start(b);
     instance_run(ready, g->theirs);
 }
@@ -320,6 +330,29 @@ static int give(struct guest *g, const struct shim *s, struct zl_error *err)
     return 0;
 }
 
+/* Nothing foreign runs until then, so it is soon; and what it could not do refuses the CREATE. */
+static int await_ready(const struct guest *g, struct zl_error *err)
+{
+    char packet[sizeof(struct instance_report) + REPORT_MAX];
+    struct instance_report r = { 0 };
+    struct pollfd p = { .fd = g->control, .events = POLLIN };
+    ssize_t n = poll(&p, 1, READY_MS) > 0 ? recv(g->control, packet, sizeof packet, 0) : -1;
+
+    if (n >= (ssize_t)sizeof r)
+        memcpy(&r, packet, sizeof r);
+    if (r.end == INSTANCE_READY)
+        return 0;
+    (void)kill(g->proc.pid, SIGKILL); /* our child, and not waited for yet */
+    (void)waitpid(g->proc.pid, NULL, 0);
+    if (r.end == INSTANCE_FAILED && r.length <= (size_t)n - sizeof r)
+        return zl_fail(err, ZL_ERR_SYSTEM, "make the guest's process: %.*s", (int)r.length,
+                       packet + sizeof r);
+    if (n < 0)
+        return zl_fail(err, ZL_ERR_TIMEOUT, "the guest's process is not ready after %d s",
+                       READY_MS / 1000);
+    return zl_fail(err, ZL_ERR_SYSTEM, "the guest's process has ended before its start");
+}
+
 static int created(struct shim *s, struct zl_error *err)
 {
     struct guest *g = s->guest_arg;
@@ -333,7 +366,7 @@ static int created(struct shim *s, struct zl_error *err)
         return -1;
     (void)close(zl_take_fd(&g->theirs));
     given_close(&g->given); /* the process has them now */
-    return 0;
+    return await_ready(g, err);
 }
 
 /* The process ends itself in time, unless it waits where it cannot see the time. */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The monitor of one guest: the shim's (src/shim), whose first process is a fork with the module in
- * it instead of an executed file. The fork is made and confined at CREATE and waits; START lets it
- * go, so that a start is one wake-up and what the guest itself does.
+ * it instead of an executed file. The fork is made, confined and made ready at CREATE, which is
+ * answered then, and waits; START lets it go, so that a start is one wake-up and what the guest
+ * itself does.
  */
 #ifndef ZL_WASM_GUEST_H
 #define ZL_WASM_GUEST_H

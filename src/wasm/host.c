@@ -25,7 +25,7 @@ enum {
     JOBS_MAX = 32,
     WAITERS_MAX = 32,
     SPARES_MAX = 8,
-    REFILL_MS = 1,
+    REFILL_MS = 3,       /* behind the start that took one: it is not to be slowed down */
     IDLE_MS = 30 * 1000, /* without any connection: an agent that restarts finds it warm */
     COMPILE_MS = 300 * 1000,
     PROBLEM_MAX = 900,
@@ -135,7 +135,8 @@ static void refill(void *arg)
 static void want_spare(struct host *h, struct module *m)
 {
     h->wanted = m;
-    loop_arm(&h->loop, &h->refill, REFILL_MS, refill, h);
+    if (!h->refill.armed) /* many starts in a row do not put it off for ever */
+        loop_arm(&h->loop, &h->refill, REFILL_MS, refill, h);
 }
 
 static int take_monitor(struct host *h, struct module *m, struct zl_error *err)

@@ -23,7 +23,13 @@ struct instance {
 };
 
 /* How it ended, for whoever forked us: over a pipe before the process ends. */
-enum instance_end { INSTANCE_EXITED, INSTANCE_TRAP, INSTANCE_TIMEOUT, INSTANCE_FAILED };
+enum instance_end {
+    INSTANCE_EXITED,
+    INSTANCE_TRAP,
+    INSTANCE_TIMEOUT,
+    INSTANCE_FAILED,
+    INSTANCE_READY, /* no end: it may be started */
+};
 struct instance_report {
     uint32_t end, length; /* of the text that follows */
 };

@@ -585,7 +585,8 @@ int carry_oom_kills(struct carry *c, uint64_t *ret_kills, uint64_t *ret_peak, st
         return zl_fail(err, ZL_ERR_UNSUPPORTED, "count OOM kills: '%s/%s' does not tell", m->mount,
                        m->path);
     *ret_peak = 0;
-    (void)cgroup_number(m, v2 ? "memory.peak" : "memory.max_usage_in_bytes", NULL, ret_peak);
+    if (kills)
+        (void)cgroup_number(m, v2 ? "memory.peak" : "memory.max_usage_in_bytes", NULL, ret_peak);
     *ret_kills = kills;
     return 0;
 }

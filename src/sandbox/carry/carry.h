@@ -107,7 +107,7 @@ int carry_read_report(const void *bytes, size_t n, struct zl_error *err);
 int carry_kill_all(struct carry *c, int signal,
                    struct zl_error *err); /* every process of its cgroup */
 bool carry_is_empty(struct carry *c);     /* no process left in its cgroup */
-/* How many processes the OOM killer ended, and the peak of memory (0: not known). */
+/* How many processes the OOM killer ended, and then the peak of memory (0: none, or not known). */
 int carry_oom_kills(struct carry *c, uint64_t *ret_kills, uint64_t *ret_peak, struct zl_error *err);
 /* A pollable fd that tells of memory events (v2: memory.events, v1: eventfd), or -1. Borrowed. */
 int carry_oom_fd(struct carry *c);
