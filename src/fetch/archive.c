@@ -224,7 +224,23 @@ static int do_changes(struct archive *a, struct zl_error *err)
 
 /* ---- before the process gives its rights up ------------------------------------------------- */
 
-static int open_layers(struct archive *a, int state, struct zl_error *err)
+/* A folder as a mount of its own, read-only: ".." leads from it to nothing else, also when the root
+ * has changed (open_tree(2); mount_setattr(2), Linux 5.12). */
+static int open_apart(int dir, const char *path, struct zl_error *err)
+{
+    struct mount_attr locked = {
+        .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+    };
+    zl_autoclose int tree =
+        open_tree(dir, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+    if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &locked, sizeof locked) < 0)
+        return zl_fail_errno(err, "open '%s'", path);
+    return zl_open_dir(tree, ".", err);
+}
+
+static int open_layers(struct archive *a, int state,
+                       int (*open_layer)(int dir, const char *path, struct zl_error *err),
+                       struct zl_error *err)
 {
     for (const char *p = a->o->layers; p && *p; a->n_below++) {
         char path[64];
@@ -232,12 +248,18 @@ static int open_layers(struct archive *a, int state, struct zl_error *err)
         if (a->n_below == LAYERS_MAX || n > 10 || strspn(p, "0123456789") != n)
             return zl_fail(err, ZL_ERR_INVALID, "'%s' are no layers", a->o->layers);
         (void)snprintf(path, sizeof path, "layers/%.*s/fs", (int)n, p);
-        a->below[a->n_below] = zl_open_dir(state, path, err);
+        a->below[a->n_below] = open_layer(state, path, err);
         if (a->below[a->n_below] < 0)
             return -1;
         p += n + (p[n] == ',');
     }
     return 0;
+}
+
+static void close_layers(struct archive *a)
+{
+    while (a->n_below)
+        (void)close(a->below[--a->n_below]); /* they were only opened */
 }
 
 /* The overlay of a container that has ended, in a mount namespace of our own: gone with us. */
@@ -260,6 +282,7 @@ static int mount_root(struct archive *a, struct zl_error *err)
     if (mount("overlay", target.data, "overlay", MS_NODEV | MS_NOSUID | MS_NOEXEC, options.data) <
         0)
         return zl_fail_errno(err, "mount its file system");
+    close_layers(a);
     a->root = open(target.data, O_PATH | O_DIRECTORY | O_CLOEXEC);
     return a->root < 0 ? zl_fail_errno(err, "open '%s'", target.data) : 0;
 }
@@ -275,7 +298,7 @@ static int open_root(struct archive *a, struct zl_error *err)
     if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return zl_fail_errno(err, "make a mount namespace");
     zl_autoclose int state = zl_open_dir(AT_FDCWD, a->o->root, err);
-    if (state < 0 || open_layers(a, state, err) < 0)
+    if (state < 0 || open_layers(a, state, zl_open_dir, err) < 0)
         return -1;
     return mount_root(a, err);
 }
@@ -285,9 +308,9 @@ static int open_changes(struct archive *a, struct zl_error *err)
     zl_autobuf struct zl_buf upper = ZL_BUF(PATH_MAX);
     zl_autoclose int state = zl_open_dir(AT_FDCWD, a->o->root, err);
     zl_buf_addf(&upper, "containers/%s/upper", a->o->id);
-    if (state < 0 || open_layers(a, state, err) < 0)
+    if (state < 0 || open_layers(a, state, open_apart, err) < 0)
         return -1;
-    a->upper = zl_open_dir(state, upper.data, err);
+    a->upper = open_apart(state, upper.data, err);
     return a->upper < 0 ? -1 : 0;
 }
 
@@ -321,9 +344,9 @@ static int run(struct archive *a, struct zl_error *err)
             continue;
         if (ops[i].open(a, err) < 0)
             return -1;
-        a->fds = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        a->fds = open_apart(AT_FDCWD, "/proc/self/fd", err); /* root may write most of /proc */
         if (a->fds < 0)
-            return zl_fail_errno(err, "open /proc/self/fd");
+            return -1;
         if (confine_view(a->o->root, CONFINE_NOTHING, err) < 0 ||
             confine_role(CONFINE_COPIER, err) < 0)
             return -1;

@@ -8,6 +8,7 @@
 #include <seccomp.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -190,10 +191,13 @@ static const char *const denied[] = {
     /* of other processes of the same user, who needs no capability for it */
     "setpriority", "ioprio_set", "sched_setaffinity", "sched_setscheduler", "sched_setparam",
     "sched_setattr", "process_madvise", "migrate_pages", "move_pages",
+    /* which no view hides: memory, queues and semaphores by number or name, the kernel's log */
+    "shmget", "shmat", "shmctl", "msgget", "msgsnd", "msgrcv", "msgctl", "semget", "semop",
+    "semtimedop", "semctl", "mq_open", "mq_unlink", "syslog",
     NULL,
 };
 /* Of one that needs no network. */
-static const char *const network_calls[] = { "socket", "connect", NULL }; /* pairs lead nowhere */
+static const char *const network_calls[] = { "socket", "connect", NULL };
 /* Of one that starts no process, and has no business with those that there are. */
 static const char *const process_calls[] = {
     "fork", "vfork", "chroot", "kill", "tkill", "pidfd_open", "pidfd_send_signal",
@@ -251,15 +255,41 @@ static int ourselves_only(scmp_filter_ctx filter)
     return rc;
 }
 
-/* A socket is for a registry: abstract names of AF_UNIX, the hypervisor's side and the like are not
- * reached through the file system, so no view hides them. */
+/* A socket is for a registry, or asks the kernel for our addresses: abstract names of AF_UNIX, the
+ * hypervisor's side and the like are not reached through the file system, so no view hides them.
+ * The kernel looks at the lower half of the number only, so what has an upper one is none. */
 static int families_only(scmp_filter_ctx filter)
 {
-    static const int others[] = { AF_UNIX, AF_VSOCK, AF_ALG, AF_PACKET };
+    const uint32_t no = SCMP_ACT_ERRNO(EPERM);
+    int rc = seccomp_rule_add(filter, no, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GT, AF_NETLINK));
+    for (unsigned family = 0; rc == 0 && family < AF_NETLINK; family++) {
+        if (family != AF_INET && family != AF_INET6)
+            rc = seccomp_rule_add(filter, no, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, family));
+    }
+    return rc;
+}
+
+/* Of a pair of datagram sockets (SOCK_RAW is one, unix(7)) each may send to any abstract name;
+ * those with connections lead nowhere. */
+static int pairs_with_connections_only(scmp_filter_ctx filter)
+{
+    static const scmp_datum_t types[] = { SOCK_DGRAM, SOCK_RAW };
+    enum { TYPE_MASK = 0xf }; /* the rest are flags: socket(2) */
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < ZL_ARRAY_LEN(others); i++)
-        rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
-                              SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)others[i]));
+    for (size_t i = 0; rc == 0 && i < ZL_ARRAY_LEN(types); i++)
+        rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socketpair), 1,
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, TYPE_MASK, types[i]));
+    return rc;
+}
+
+/* Standard error may be the terminal that the agent was started on: nobody types there for us. */
+static int no_typing(scmp_filter_ctx filter)
+{
+    static const scmp_datum_t requests[] = { TIOCSTI, TIOCLINUX };
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < ZL_ARRAY_LEN(requests); i++)
+        rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, requests[i]));
     return rc;
 }
 
@@ -279,6 +309,10 @@ static int deny_some(scmp_filter_ctx filter, const struct role *r)
 {
     const uint32_t no = SCMP_ACT_ERRNO(EPERM);
     int rc = add_all(filter, no, denied);
+    if (rc == 0)
+        rc = pairs_with_connections_only(filter);
+    if (rc == 0)
+        rc = no_typing(filter);
     if (rc == 0 && !r->network)
         rc = add_all(filter, no, network_calls);
     if (rc == 0 && !r->processes)

@@ -4,8 +4,13 @@ tests/weak/attack_fetch.c is linked into zlayer-fetch in place of decompressing,
 what an attacker would. In the program as it is shipped nothing of it succeeds; without one of the defences, what that
 one defends against does.
 """
+import contextlib
+import ctypes
+import fcntl
 import json
+import mmap
 import os
+import secrets
 import socket
 import subprocess
 
@@ -20,7 +25,8 @@ IMAGE = Image([tar_of({"file": b"x"})])
 # without this defence: what who unpacks achieves, what who talks achieves; at least
 WEAK = {
     "VIEW": ({"file", "state", "devices"}, {"file", "state"}),
-    "CALLS": ({"network", "processes"}, {"processes", "signals", "local sockets"}),
+    "CALLS": ({"network", "processes", "datagrams", "typing"},
+              {"processes", "signals", "local sockets", "dirty sockets", "datagrams", "shared memory", "typing"}),
     "RIGHTS": ({"rights"}, {"owners"}),
     "LATE": ({"memory"}, set()),
     "STDIO": ({"descriptors"}, set()),
@@ -41,6 +47,58 @@ def escapes(text):
     return set() if "contained" in text else None
 
 
+@contextlib.contextmanager
+def abstract_socket():
+    """Where somebody takes datagrams, in no file system: its name."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind("\0zlayer-test-" + secrets.token_hex(8))
+        yield s.getsockname()[1:].decode()
+
+
+@contextlib.contextmanager
+def shared_memory():
+    """Memory that whoever knows its key may share: its key."""
+    libc, key = ctypes.CDLL(None, use_errno=True), secrets.randbits(30) + 1
+    part = libc.shmget(key, mmap.PAGESIZE, 0o1000 | 0o2000 | 0o600)  # IPC_CREAT, IPC_EXCL
+    assert part >= 0, os.strerror(ctypes.get_errno())
+    try:
+        yield key
+    finally:
+        libc.shmctl(part, 0, None)  # IPC_RMID
+
+
+def root_of_its_own(folder):
+    """As a container's root: no ".." leads out of it."""
+    fd = ctypes.CDLL(None).syscall(428, -100, os.fsencode(folder), 1 | os.O_CLOEXEC)  # open_tree, AT_FDCWD, OPEN_TREE_CLONE
+    assert fd >= 0
+    return fd
+
+
+def attack_by_archive(program, folder):
+    """What a copy into a container by this program, taken over, achieves: of the kernel's settings, among others."""
+    (folder / "inside").mkdir()
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(str(folder / "socket"))
+        listener.listen()
+        root = root_of_its_own(folder / "inside")
+        given = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for fd in (listener.fileno(), root)]
+        for fd in (root, *given):
+            stack.callback(os.close, fd)
+        tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        env = dict(os.environ, ZL_ATTACK_FILE="/proc/sys/kernel/core_pattern", ZL_ATTACK_PORT=str(tcp.getsockname()[1]),
+                   ZL_ATTACK_PID=str(os.getpid()), ZL_ATTACK_ABSTRACT=stack.enter_context(abstract_socket()),
+                   ZL_ATTACK_SHARED=str(stack.enter_context(shared_memory())))
+        p = subprocess.Popen([program, "archive", "put", "--root", folder, "--id", "x", "--path", "/"], env=env,
+                             pass_fds=(3, 4), preexec_fn=lambda: [os.dup2(fd, n) for fd, n in zip(given, (3, 4))])
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(folder / "socket"))
+            client.shutdown(socket.SHUT_WR)
+            told = client.makefile("rb").read()
+        p.wait(60)
+    return escapes(told.decode(errors="replace"))
+
+
 def attack(program, registry, folder):
     """What a pull by this program, taken over, achieves: (who unpacks, who talks)."""
     name = registry.put("attack/image:1", IMAGE)
@@ -49,9 +107,10 @@ def attack(program, registry, folder):
     (root / "state.db").write_text("rows")
     host_file.write_text("the host's")
     order = {"registries": [{"host": registry.host, "insecure": True}], "login": {"username": "u", "password": SECRET}}
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", 0)) as listener, abstract_socket() as name_of, shared_memory() as key:
         env = dict(os.environ, ZL_ATTACK_FILE=str(host_file), ZL_ATTACK_STATE=str(root / "state.db"),
-                   ZL_ATTACK_PORT=str(listener.getsockname()[1]), ZL_ATTACK_PID=str(os.getpid()), ZL_ATTACK_SECRET=SECRET[::-1])
+                   ZL_ATTACK_PORT=str(listener.getsockname()[1]), ZL_ATTACK_PID=str(os.getpid()), ZL_ATTACK_SECRET=SECRET[::-1],
+                   ZL_ATTACK_ABSTRACT=name_of, ZL_ATTACK_SHARED=str(key))
         with open(folder / "order", "w+") as stdin:
             json.dump(order, stdin)
             stdin.seek(0)
@@ -64,6 +123,16 @@ def attack(program, registry, folder):
 
 def test_who_is_taken_over_as_shipped_gets_nowhere(registry, tmp_path):
     assert attack(SHIPPED / "tests/weak/attacked-fetch", registry, tmp_path) == (set(), set())
+
+
+def test_who_copies_is_taken_over_as_shipped_gets_nowhere(tmp_path):
+    assert attack_by_archive(SHIPPED / "tests/weak/attacked-fetch", tmp_path) == set()
+
+
+@pytest.mark.parametrize("weakness, least", [
+    ("VIEW", {"file"}), ("CALLS", {"network", "processes", "signals", "datagrams", "shared memory", "typing"})])
+def test_without_one_defence_who_copies_gets_somewhere(tmp_path, weakness, least):
+    assert least <= attack_by_archive(SHIPPED / f"tests/weak/zlayer-fetch-{weakness}", tmp_path)
 
 
 @pytest.mark.parametrize("weakness", WEAK)

@@ -6,11 +6,13 @@
  *
  *   who unpacks     as its error:    "ESCAPED: file, network" or "contained"
  *   who talks       on stderr:       "talker ESCAPED: …" or "talker contained"
+ *   who copies      as its error, in place of reading the archive that it is given
  *
  * What there is to get is in the environment, since that is nobody's secret: ZL_ATTACK_FILE, a file
  * of the host; ZL_ATTACK_STATE, one of the state folder; ZL_ATTACK_PORT, where somebody listens;
- * ZL_ATTACK_PID, a process; ZL_ATTACK_SECRET, a password, written backwards, so that what is found
- * in memory is not this.
+ * ZL_ATTACK_PID, a process; ZL_ATTACK_ABSTRACT, where somebody takes datagrams; ZL_ATTACK_SHARED,
+ * the number of memory that is shared; ZL_ATTACK_SECRET, a password, written backwards, so that
+ * what is found in memory is not this.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -19,15 +21,20 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "fetch/decompress.h"
 #include "fetch/platform.h"
+#include "fetch/tar.h"
 
 enum { SECRET_MAX = 100, FDS = 256, PAGE = 4096 };
 
@@ -86,6 +93,53 @@ static bool tries_local_sockets(void)
 {
     zl_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     return fd >= 0;
+}
+
+/* The kernel does not look at the upper half of an int, but a filter may. */
+static long dirty(long number)
+{
+    return (long)((1UL << 32) | (unsigned long)number);
+}
+
+static bool tries_dirty_sockets(void)
+{
+    zl_autoclose int fd = (int)syscall(SYS_socket, dirty(AF_UNIX), SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return fd >= 0;
+}
+
+static bool sends_from_pair(int type)
+{
+    struct sockaddr_un to = { .sun_family = AF_UNIX };
+    const char *name = wanted("ZL_ATTACK_ABSTRACT");
+    int pair[2];
+    (void)snprintf(to.sun_path + 1, sizeof to.sun_path - 1, "%s", name);
+    if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) < 0)
+        return false;
+    socklen_t n = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name));
+    bool sent = sendto(pair[0], "x", 1, MSG_DONTWAIT, (struct sockaddr *)&to, n) == 1;
+    (void)close(pair[0]);
+    (void)close(pair[1]);
+    return sent;
+}
+
+static bool tries_datagrams(void)
+{
+    return sends_from_pair(SOCK_DGRAM) || sends_from_pair(SOCK_RAW);
+}
+
+static bool tries_shared_memory(void)
+{
+    key_t key = (key_t)strtol(wanted("ZL_ATTACK_SHARED"), NULL, 10);
+    int id = shmget(key, 0, 0);
+    return id >= 0 && shmat(id, NULL, 0) != (void *)-1;
+}
+
+/* There is no descriptor -1, but the filter comes first. */
+static bool tries_typing(void)
+{
+    char key = '\n';
+    return (syscall(SYS_ioctl, -1, (long)TIOCSTI, &key) < 0 && errno != EPERM) ||
+           (syscall(SYS_ioctl, -1, dirty(TIOCSTI), &key) < 0 && errno != EPERM);
 }
 
 static bool tries_processes(void)
@@ -177,6 +231,9 @@ static const struct attempt by_hand[] = {
     { "signals", tries_signals },
     { "devices", tries_devices },
     { "rights", tries_rights },
+    { "datagrams", tries_datagrams },
+    { "shared memory", tries_shared_memory },
+    { "typing", tries_typing },
     { "memory", tries_memory },
     { "descriptors", tries_descriptors },
 };
@@ -184,6 +241,19 @@ static const struct attempt by_talker[] = {
     { "file", tries_file },           { "state", tries_state },
     { "processes", tries_processes }, { "signals", tries_signals },
     { "owners", tries_owners },       { "local sockets", tries_local_sockets },
+    { "datagrams", tries_datagrams }, { "shared memory", tries_shared_memory },
+    { "typing", tries_typing },       { "dirty sockets", tries_dirty_sockets },
+};
+
+static const struct attempt by_copier[] = {
+    { "file", tries_file },
+    { "network", tries_network },
+    { "processes", tries_processes },
+    { "signals", tries_signals },
+    { "devices", tries_devices },
+    { "datagrams", tries_datagrams },
+    { "shared memory", tries_shared_memory },
+    { "typing", tries_typing },
 };
 
 static void attack(const struct attempt *attempts, size_t n, struct zl_buf *said)
@@ -203,6 +273,17 @@ int __wrap_decompress_new(const struct input *in, struct decompress **ret, struc
     (void)in;
     (void)ret;
     attack(by_hand, ZL_ARRAY_LEN(by_hand), &said);
+    return zl_fail(err, ZL_ERR_INTERNAL, "%s", said.data);
+}
+
+/* Of a layer nobody comes this far. */
+int __wrap_tar_new(const struct input *in, struct tar **ret, struct zl_error *err);
+int __wrap_tar_new(const struct input *in, struct tar **ret, struct zl_error *err)
+{
+    zl_autobuf struct zl_buf said = ZL_BUF(1000);
+    (void)in;
+    (void)ret;
+    attack(by_copier, ZL_ARRAY_LEN(by_copier), &said);
     return zl_fail(err, ZL_ERR_INTERNAL, "%s", said.data);
 }
 
