@@ -279,7 +279,10 @@ static int check_document(const struct endpoint *e, const char *wanted, const st
 {
     if (digest_of(body->data, body->len, digest, err) < 0)
         return -1;
-    if (wanted && *wanted && strcmp(wanted, digest) != 0)
+    int fits = wanted ? digest_fits(body->data, body->len, wanted, err) : 1;
+    if (fits < 0)
+        return -1;
+    if (!fits)
         return zl_fail(err, ZL_ERR_INVALID, "%s sent something with the digest %s for %s", e->host,
                        digest, wanted);
     return 0;
@@ -299,9 +302,10 @@ static int manifest_of(struct registry *r, struct endpoint *e, const char *refer
         return -1;
     if (a->status != 200)
         return registry_refusal(e, a, body, "the manifest", err);
-    const char *wanted = strchr(reference, ':') ? reference : a->digest;
-    if (strncmp(wanted, "sha256:", 7) != 0)
-        wanted = NULL; /* of another algorithm, or not said: what leads here is a tag only */
+    /* What leads here is a digest, or a tag only, and then the registry may say or not. */
+    const char *wanted = strchr(reference, ':')       ? reference
+                         : zl_digest_valid(a->digest) ? a->digest
+                                                      : NULL;
     memcpy(type, a->type, sizeof a->type);
     return check_document(e, wanted, body, digest, err);
 }

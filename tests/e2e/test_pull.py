@@ -1,5 +1,6 @@
 """`zlayer pull`, and images that services pull by themselves, from Debian's docker-registry on loopback."""
 import fcntl
+import hashlib
 import json
 import os
 import pty
@@ -74,6 +75,16 @@ def test_always_follows_a_tag_and_a_digest_stays_what_it_is(world, registry):
     assert world.zlayer("run", "--rm", name, "cat", "/etc/said").stdout == "two"
     pinned = f"{registry.host}/team/moving@{first.digest}"
     assert world.zlayer("run", "--rm", pinned, "cat", "/etc/said").stdout == "one"
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha384", "sha512"])
+def test_what_comes_for_a_digest_has_that_digest(world, serve, algorithm):  # noqa: F811
+    right = f"{algorithm}:{hashlib.new(algorithm, IMAGE.manifest).hexdigest()}"
+    server = serve()
+    for digest, code in ((right[:-1] + ("0" if right[-1] != "0" else "1"), 1), (right, 0)):
+        server.tag = digest  # whatever is asked for, it is this image that comes
+        r = world.zlayer("pull", "-q", f"{server.host}/team/app@{digest}", code=code)
+        assert (r.stdout.strip() == IMAGE.digest) if code == 0 else ("sent something with the digest" in r.stderr), r
 
 
 @pytest.mark.parametrize("docker", [False, True], ids=["oci", "docker"])
