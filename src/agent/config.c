@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/imageref.h"
 #include "spec/decode.h"
 #include "spec/duration.h"
 
@@ -178,15 +179,31 @@ static int read_key_files(struct agent_config *c, struct agent_signature *s, str
     return 0;
 }
 
+/* Whether names can begin with it, as they are compared: in full, in lower case. A rule that never
+ * fits would ask for nothing, and nobody would be told. */
+static bool is_prefix(const char *text)
+{
+    char below[ZL_IMAGEREF_MAX], name[ZL_IMAGEREF_MAX];
+    struct zl_imageref ref;
+    const char *why;
+    if (strcmp(text, "*") == 0)
+        return true;
+    int n = snprintf(below, sizeof below, "%s/x/x", text); /* of two parts nothing is completed */
+    if (n < 0 || (size_t)n >= sizeof below || zl_imageref_parse(below, &ref, &why) < 0)
+        return false;
+    (void)snprintf(name, sizeof name, "%s/%s", ref.registry, ref.repository); /* fits */
+    return strcmp(name, below) == 0;
+}
+
 static int read_keys(struct agent_config *c, const char *path, struct zl_error *err)
 {
     for (size_t i = 0; i < c->n_signatures; i++) {
         struct agent_signature *s = &c->signatures[i];
-        size_t n = strlen(s->prefix);
-        if (!n || s->prefix[n - 1] == '/' || strstr(s->prefix, "://"))
+        if (!is_prefix(s->prefix))
             return zl_fail(err, ZL_ERR_INVALID,
                            "%s: signatures: '%s' is not the beginning of an image's name: write a "
-                           "registry, and perhaps a part of the repository behind it",
+                           "registry, and perhaps a part of the repository behind it, in lower "
+                           "case and in full (docker.io/library/nginx)",
                            path, s->prefix);
         if (s->is_unsigned == (s->key_files.n > 0))
             return zl_fail(err, ZL_ERR_INVALID,

@@ -262,6 +262,10 @@ services:
     ("{prefix: 'example.net/team', key_files: [/no/such/file]}", "/no/such/file"),
     ("{prefix: 'example.net/team', key_files: [/etc/hostname]}", "no public key"),
     ("{prefix: 'https://example.net', unsigned: true}", "not the beginning of an image's name"),
+    ("{prefix: 'Example.net/team', unsigned: true}", "not the beginning of an image's name"),
+    ("{prefix: 'example.net/team/', unsigned: true}", "not the beginning of an image's name"),
+    ("{prefix: 'example.net/team/app:1', unsigned: true}", "not the beginning of an image's name"),
+    ("{prefix: 'nginx', unsigned: true}", "not the beginning of an image's name"),
     ("{key_files: []}", "prefix"),
 ])
 def test_agent_yml_says_where_a_rule_is_wrong(world, rule, said):
