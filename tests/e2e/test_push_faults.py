@@ -230,7 +230,7 @@ LASTING = {
     "403": ({"POST blobs": [status(403)]}, "403"),
     "507": ({"PATCH uploads": [status(507)]}, "507"),
     "always 500": ({"PUT uploads": [status(500)] * 20}, "500"),
-    "always stalled": ({"PATCH uploads": [stalled] * 20}, "Operation too slow"),
+    "always stalled": ({"PATCH uploads": [stalled] * 20}, "nothing came or went for 1 s"),
     "another digest of a blob": ({"PUT uploads": [lies]}, "took sha256:"),
     "another digest of the manifest": ({"PUT manifests": [lies]}, "the manifest"),
     "an upload that is forgotten": ({"PUT uploads": [status(404)]}, "404"),
