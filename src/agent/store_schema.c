@@ -2,8 +2,10 @@
 #include "agent/store_schema.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Version n is made from version n - 1 by upgrades[n]. Never changed once released, only added to.
  * 64-bit ids are stored as SQLite's signed integers, bit by bit. */
@@ -150,6 +152,37 @@ static int upgrade(const struct store_db *d, struct zl_error *err)
     return 0;
 }
 
+/* ---- room that a full disk cannot take away ----
+ * Free pages inside the database, which SQLite keeps and fills first, and a write-ahead log that
+ * has its size already and is written over from its beginning: neither needs a block of the disk
+ * any more, where blocks are written in place. So what the agent decides on a full disk can be
+ * stored, an `zlayer down` above all. */
+enum { RESERVE_BYTES = 1 << 20, PAGE_BYTES = 4096 };
+
+static bool has_reserve(const struct store_db *d)
+{
+    char pages[32], wal[PATH_MAX];
+    struct stat st;
+    (void)snprintf(wal, sizeof wal, "%s-wal", d->path);
+    return ask(d, "PRAGMA freelist_count", pages, sizeof pages, NULL) == 0 &&
+           strtol(pages, NULL, 10) >= RESERVE_BYTES / PAGE_BYTES / 2 && stat(wal, &st) == 0 &&
+           st.st_size >= RESERVE_BYTES;
+}
+
+/* A table as large as the reserve, through the log into the database, and away again. Where there
+ * is no room for it, the state can still be written as long as that lasts: no failure. */
+static void make_reserve(const struct store_db *d)
+{
+    static const char fill[] = "CREATE TABLE IF NOT EXISTS reserve(bytes BLOB);"
+                               "INSERT INTO reserve VALUES(zeroblob(1048576));"
+                               "PRAGMA wal_checkpoint(PASSIVE);"
+                               "DROP TABLE reserve;";
+    int keep_log = 1;
+    (void)sqlite3_file_control(d->db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep_log);
+    if (!has_reserve(d))
+        (void)sqlite3_exec(d->db, fill, NULL, NULL, NULL);
+}
+
 static int prepare(struct store_db *d, struct zl_error *err)
 {
     for (int i = 0; i < STORE_STMTS; i++)
@@ -186,8 +219,10 @@ int store_db_open(const char *path, struct store_db *ret, struct zl_error *err)
         rc = -1;
     if (rc == 0 && sqlite3_exec(d.db, settings, NULL, NULL, NULL) != SQLITE_OK)
         rc = store_db_fail(&d, "set up", err);
-    if (rc == 0)
+    if (rc == 0) {
+        make_reserve(&d);
         rc = prepare(&d, err);
+    }
     if (rc < 0)
         store_db_close(&d);
     else

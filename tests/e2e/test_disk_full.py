@@ -1,6 +1,8 @@
 """A file system of 200 MB that fills up in the middle of an import or a pull: a clear error, nothing half there, and an
 agent and a container that go on."""
+import os
 import random
+import signal
 import subprocess
 import tarfile
 
@@ -107,6 +109,23 @@ def test_the_reserve_is_kept_for_the_agent(disk):
     r = world.zlayer("import", big_tar(world.folder / "big.tar", 3), "-t", "big", code=1)
     assert "are kept for the agent" in r.stderr and "the disk is full" in r.stderr, r.stderr
     assert world.zlayer("run", "--rm", "busybox", "echo", "works").stdout == "works\n"
+
+
+def test_what_is_decided_on_a_full_disk_is_stored(disk):
+    """Not one byte is free: `down` is still durable, also for an agent that is killed right after it."""
+    world = disk.world
+    world.zlayer("deploy", world.spec("version: v1\ndeployment: full\nservices:\n  a:\n    image: {name: busybox}\n"
+                                      "    command: {args: [sleep, '1000']}\n    stop_signal: SIGKILL\n"))
+    world.up("a", 1)
+    for size in ("64k", "4k", "1"):  # to the last block, and what is left in the last one
+        disk.sh(f"dd if=/dev/zero of={world.root}/others-{size} bs={size} 2>/dev/null || true")
+    assert disk.free() == 0
+    world.zlayer("down", "full", timeout=30)
+    pid = world.agent_pid()
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not w.alive(pid), "the agent's end")
+    assert world.containers() == []
+    disk.sh(f"rm {world.root}/others-*")
 
 
 def test_a_pull_that_does_not_fit_leaves_nothing_and_harms_nobody(disk, tmp_path):
