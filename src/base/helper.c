@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/helper.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -38,10 +39,15 @@ static void directory_of(const char *file, char *out, size_t size)
         out[0] = '\0';
 }
 
-static bool is_program(const char *path)
+/* 1 it is, 0 there is none, or nobody may execute it, -1 and errno: nobody can tell. */
+static int is_program(const char *path)
 {
     struct stat st;
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+    if (stat(path, &st) < 0)
+        return errno == ENOENT || errno == ENOTDIR || errno == EACCES ? 0 : -1;
+    if (!S_ISREG(st.st_mode))
+        return 0;
+    return access(path, X_OK) == 0 ? 1 : errno == EACCES ? 0 : -1;
 }
 
 int zl_helper_path_from(const char *self, const char *name, char **ret, struct zl_error *err)
@@ -64,7 +70,10 @@ int zl_helper_path_from(const char *self, const char *name, char **ret, struct z
             continue;
         int n = snprintf(path, sizeof path, "%s%s%s/%s", places[i].dir, *folder ? "/../" : "",
                          folder, name);
-        if (n < 0 || (size_t)n >= sizeof path || !is_program(path))
+        int found = n < 0 || (size_t)n >= sizeof path ? 0 : is_program(path);
+        if (found < 0)
+            return zl_fail_errno(err, "look for '%s'", path);
+        if (!found)
             continue;
         /* Absolute, so that a later chdir changes nothing. */
         char *real = realpath(path, NULL);

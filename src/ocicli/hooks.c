@@ -86,23 +86,38 @@ static int state_file(const struct oci_state *state, enum oci_status status, str
     return zl_take_fd(&fd);
 }
 
-/* A child of a PID namespace is born there, so who joins it lets another be born, and waits. */
-static void become_child(void)
+enum { NOT_EXECUTED = 126 }; /* the reason is in the pipe */
+
+/* In the child: it could not become the hook, as errno says. */
+static _Noreturn void give_up(int report)
 {
-    int status = 0;
+    int why = errno;
+
+    (void)!write(report, &why, sizeof why); /* or the exit status has to say it */
+    _exit(NOT_EXECUTED);
+}
+
+/* A child of a PID namespace is born there, so who joins it lets another be born, and waits. */
+static void become_child(int report)
+{
+    int status;
     pid_t pid = fork();
 
-    if (pid == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0)
+    if (pid < 0 || (pid == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0))
+        give_up(report);
+    if (pid == 0)
         return;
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (pid > 0 && WIFSIGNALED(status))
+    while (waitpid(pid, &status, 0) < 0) /* a child of ours: there is no other answer */
+        if (errno == ECHILD)
+            give_up(report);
+    if (WIFSIGNALED(status))
         (void)raise(WTERMSIG(status)); /* SIGKILL; whatever else it ignores */
-    _exit(pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 126);
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : NOT_EXECUTED);
 }
 
 /* Async-signal-safe calls only. */
-static _Noreturn void hook_child(const struct oci_hook *hook, int input, int init, uint32_t join)
+static _Noreturn void hook_child(const struct oci_hook *hook, int input, int report, int init,
+                                 uint32_t join)
 {
     static const char *const no_env[] = { NULL };
     const char *const name_only[] = { hook->path, NULL };
@@ -115,19 +130,19 @@ static _Noreturn void hook_child(const struct oci_hook *hook, int input, int ini
 
     sigemptyset(&none);
     if (setpgid(0, 0) < 0 || (join && setns(init, (int)join) < 0))
-        _exit(126);
+        give_up(report);
     if (join & CLONE_NEWUSER && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
-        _exit(126);
+        give_up(report);
     if (join & CLONE_NEWPID)
-        become_child();
+        become_child(report);
     if (dup2(input, 0) < 0 || k_close_range(3, ~0U, K_CLOSE_RANGE_CLOEXEC) < 0 ||
         sigprocmask(SIG_SETMASK, &none, NULL) < 0)
-        _exit(126);
+        give_up(report);
     (void)execve(hook->path, argv.out, env.out);
-    _exit(127);
+    give_up(report);
 }
 
-/* 1 it ended in time, 0 not. */
+/* 1 it ended in time, 0 not, -1 and errno nobody can tell. */
 static int ends_in_time(int pidfd, const struct oci_hook *hook)
 {
     struct pollfd ended = { .fd = pidfd, .events = POLLIN };
@@ -137,7 +152,7 @@ static int ends_in_time(int pidfd, const struct oci_hook *hook)
     do
         n = poll(&ended, 1, limited ? (int)(hook->timeout.v * 1000) : -1);
     while (n < 0 && errno == EINTR);
-    return n != 0;
+    return n;
 }
 
 /* p is our child, not waited for: its pid is its own. */
@@ -146,13 +161,17 @@ static int wait_for(const struct carry_proc *p, const struct oci_hook *hook, enu
 {
     const char *name = stages[stage].name;
     siginfo_t info = { 0 };
-    bool in_time = ends_in_time(p->pidfd, hook);
+    int in_time = p->pidfd < 0 ? -1 : ends_in_time(p->pidfd, hook);
 
-    if (!in_time && kill(-p->pid, SIGKILL) < 0) /* the group: what it started goes with it */
+    if (in_time < 0)
+        (void)zl_fail_errno(err, "watch %s hook '%s'", name, hook->path);
+    if (in_time <= 0 && kill(-p->pid, SIGKILL) < 0) /* the group: what it started goes with it */
         (void)kill(p->pid, SIGKILL);
-    while (waitid(P_PID, (id_t)p->pid, &info, WEXITED) < 0 && errno == EINTR)
-        ;
-    if (!in_time)
+    while (waitid(P_PID, (id_t)p->pid, &info, WEXITED) < 0 && errno != ECHILD)
+        ; /* a child of ours: there is no other answer */
+    if (in_time < 0)
+        return -1;
+    if (in_time == 0)
         return zl_fail(err, ZL_ERR_TIMEOUT, "%s hook '%s': not done in %lld s", name, hook->path,
                        (long long)hook->timeout.v);
     if (info.si_code != CLD_EXITED)
@@ -180,17 +199,25 @@ static int run_host_program(const struct hooking *h, enum stage stage, const str
 {
     uint32_t join = stages[stage].in_container ? namespaces_of(h->container->plan) : 0;
     struct carry_proc p = { .pidfd = -1 };
-    int rc;
+    int report[2], why = 0, rc;
 
+    if (pipe2(report, O_CLOEXEC) < 0)
+        return zl_fail_errno(err, "run %s hook '%s'", stages[stage].name, hook->path);
+    zl_autoclose int ours = report[0];
+    zl_autoclose int theirs = report[1];
     p.pid = fork(); /* small and single-threaded */
     if (p.pid < 0)
         return zl_fail_errno(err, "run %s hook '%s'", stages[stage].name, hook->path);
     if (p.pid == 0)
-        hook_child(hook, input, h->init, join);
+        hook_child(hook, input, theirs, h->init, join);
+    (void)close(zl_take_fd(&theirs)); /* so that the child's is the only one */
     p.pidfd = k_pidfd_open(p.pid);
     rc = wait_for(&p, hook, stage, err);
     zl_closep(&p.pidfd);
-    return rc;
+    if (rc == 0 || read(ours, &why, sizeof why) != (ssize_t)sizeof why)
+        return rc;
+    errno = why;
+    return zl_fail_errno(err, "run %s hook '%s'", stages[stage].name, hook->path);
 }
 
 /* As the container's process: its user, capabilities, filter, cgroup. */
@@ -244,7 +271,7 @@ static int run_hook(const struct hooking *h, enum stage stage, const struct oci_
     zl_autoclose int input = state_file(h->state, stages[stage].status, err);
 
     if (input < 0)
-        return -1;
+        return zl_wrap(err, "%s hook '%s'", stages[stage].name, hook->path);
     oci_debug(h->cli, "run %s hook '%s'", stages[stage].name, hook->path);
     return (stage == START_CONTAINER ? run_container_program : run_host_program)(h, stage, hook,
                                                                                  input, err);

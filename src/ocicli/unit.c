@@ -80,7 +80,8 @@ static int read_note(const struct container *c, struct unit *u, struct zl_error 
 
     *u = (struct unit)UNIT_NONE;
     if (faccessat(c->dir_fd, "unit", F_OK, 0) < 0)
-        return 0;
+        return errno == ENOENT ? 0
+                               : zl_fail_errno(err, "look for the unit of container '%s'", c->id);
     if (zl_read_file(c->dir_fd, "unit", &text, err) < 0)
         return -1;
     name = strchr(text.data, ' ');
@@ -157,8 +158,8 @@ static int wait_for(struct carry_proc *p)
 {
     siginfo_t info = { 0 };
 
-    while (waitid(P_PID, (id_t)p->pid, &info, WEXITED) < 0 && errno == EINTR)
-        ;
+    while (waitid(P_PID, (id_t)p->pid, &info, WEXITED) < 0 && errno != ECHILD)
+        ; /* a child of ours: there is no other answer */
     zl_closep(&p->pidfd);
     *p = (struct carry_proc){ .pidfd = -1 };
     return info.si_code != CLD_EXITED || info.si_status != 0;
@@ -262,6 +263,7 @@ static int start(const struct cli *cli, struct unit *u, struct call *call, struc
         return zl_fail_errno(err, "ask systemd");
     zl_autoclose int ours = out[0];
     zl_autoclose int its_out = out[1];
+    u->asked = true;
     if (launch(cli, call, its_in, its_out, errors, &u->sd, err) < 0)
         return -1;
     (void)close(zl_take_fd(&its_out)); /* so that its end is our end-of-file */
@@ -293,7 +295,7 @@ int unit_start(const struct cli *cli, struct container *c, const struct oci_conf
     oci_debug(cli, "start unit '%s'", ret->name);
     if (start(cli, ret, &call, err) == 0)
         return 0;
-    if (!ret->sd.pid) /* nobody was asked for it */
+    if (!ret->asked || (err && err->kind == ZL_ERR_NOT_FOUND)) /* there is no zlayer-sd */
         (void)unlinkat(c->dir_fd, "unit", 0);
     return -1;
 }

@@ -13,6 +13,7 @@ struct unit {
     char slice[256];      /* "" : systemd's own choice */
     char cgroup[4096];    /* "/machine.slice/x.scope", once it is there */
     bool user;            /* of the user's systemd */
+    bool asked;           /* it may be there, whatever came of it */
     struct carry_proc sd; /* zlayer-sd, in the scope until unit_release(); pid 0: none */
     int hold;             /* a socket on which it waits for a byte, or the end */
 };

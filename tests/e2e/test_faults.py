@@ -10,8 +10,10 @@ import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
+import threading
 
 import pytest
 
@@ -23,7 +25,9 @@ FULL = os.environ.get("ZLAYER_FAULTS") == "full"
 FAILCALL = SHIPPED / "tests/faults/failcall"
 Call = collections.namedtuple("Call", "who n name path")
 
-# Calls that may fail without consequence: (process, call, path), and why.
+# Calls that may fail without consequence: (process, call, path), and why. "P" is zlayer-oci itself, "container" the
+# process that becomes the container's, "hook" one that becomes a hook, "sd" one that becomes zlayer-sd, "helper" one
+# that holds a user namespace or makes the container between.
 HARMLESS = {
     ("*", "close", ""): "nothing is written through what is closed",
     ("P", "statfs", ""): "the change to the read-only copy of ourselves has a second way (early.c, self.c)",
@@ -47,23 +51,105 @@ HARMLESS = {
     ("P", "pidfd_send_signal", ""): "of a process that only holds a user namespace: kill(2) is the second way",
     ("P", "waitid", ""): "it is asked again",
     ("*", "openat2", "/dev/null"): "the host's stays, which only a checkpoint would miss",
-    ("*", "newfstatat", ""): "the same, when it is asked of standard input and output",
-    ("D", "prlimit64", ""): "a higher hard limit: the child goes as high as it may",
-    ("D", "poll", ""): "it waits at its gate, born after who made its network: create is done, and start tells of it",
-    ("C", "poll", ""): "it waits at its gate: create is done, and start tells of it; or it only holds a user namespace",
-    ("E", "poll", ""): "the same, of one that was made by a process between",
+    ("container", "newfstatat", "STDIO"): "the same, when it is asked of standard input and output",
+    ("hook", "newfstatat", "STDIO"): "the same, of a startContainer hook",
+    ("hook", "set_robust_list", ""): "libc's, in a child",
+    ("helper", "set_robust_list", ""): "the same",
+    ("helper", "prlimit64", ""): "a higher hard limit: the child goes as high as it may",
+    ("P", "prctl", ""): "we ourselves stay as hidden as the child that we made",
+    ("P", "sendto", ""): "zlayer-sd goes at the end of the connection as well, and its exit tells",
+    ("container", "poll", ""): "it waits at its gate: create is done, and start tells of it",
+    ("helper", "poll", ""): "it only holds a user namespace",
+    ("helper", "wait4", ""): "it is asked again",
 }
+# The same of one error only.
+HARMLESS_WITH = {
+    ("container", "prlimit64", errno.EPERM): "a higher hard limit: it goes as high as it may",
+    ("hook", "prlimit64", errno.EPERM): "the same, of a startContainer hook",
+    ("P", "setns", errno.EPERM): "who may not return from a PID namespace lets a process between enter it",
+}
+# Warnings by which a failure is told that does not hinder the container.
+TOLD = ("systemd does not know the limits and may undo them", "poststart hook")
 # The kernel has no error for these, or only for arguments that make no sense: not tried.
 WITHOUT_ERROR = {"brk", "umask", "getpid", "geteuid", "getegid", "rt_sigprocmask", "rt_sigaction", "exit", "exit_group"}
 # Before main(): libc ends the process, in its own words.
 OF_LIBC = {"execve", "arch_prctl", "mprotect"}
+
+# What a call really fails with, beside EIO, which any of those that reach a disk or a device can: (2) of each.
+ERRNOS = {name: tuple(getattr(errno, e) for e in errors.split()) for names, errors in {
+    "openat openat2 open_tree dup dup2 dup3 fcntl pipe2 memfd_create socket socketpair signalfd4 eventfd2 epoll_create1 pidfd_open": "EMFILE ENOMEM",
+    "mkdirat mknodat symlinkat renameat renameat2 linkat ftruncate": "ENOSPC EROFS",
+    "write pwrite64": "ENOSPC EINTR",
+    "read pread64 readv recvmsg recvfrom": "EINTR ENOMEM",
+    "sendmsg sendto": "ENOBUFS EINTR",
+    "poll ppoll wait4 waitid connect accept4": "EINTR",
+    "mmap mprotect mremap": "ENOMEM",
+    "clone clone3 fork vfork": "EAGAIN ENOMEM ENOSPC",
+    "unshare": "ENOSPC EPERM",
+    "setns mount move_mount mount_setattr pivot_root umount2 fsopen fsconfig fsmount bpf seccomp": "EPERM ENOMEM",
+    "setuid setgid setresuid setresgid setgroups setreuid setregid": "EPERM EAGAIN",
+    "capset prctl prlimit64 sethostname setdomainname setpriority ioctl fchown fchownat fchmod fchmodat chroot chdir fchdir": "EPERM",
+    "newfstatat fstat statfs fstatfs faccessat faccessat2 readlink readlinkat getdents64": "EACCES ENOMEM",
+    "execve execveat": "ENOMEM",
+    "keyctl": "EDQUOT ENOMEM",
+    "unlinkat": "EBUSY EROFS",
+}.items() for name in names.split()}
+
+
+# zlayer-sd's commands where there is no systemd: a scope is a folder of the hierarchy that systemd would have.
+STANDIN_SD = """#!/bin/sh
+folder=/sys/fs/cgroup/systemd/{below}/$2
+case $1 in
+scope)
+    mkdir -p "$folder" && echo 0 > "$folder/cgroup.procs" && echo "/{below}/$2" && read -r _
+    exit 0 ;;
+stop)
+    while [ -d "$folder" ] && ! rmdir "$folder" 2>/dev/null; do
+        kill -KILL $(cat "$folder/cgroup.procs") 2>/dev/null
+    done ;;
+esac
+exit 0
+"""
+
+
+class Terminals:
+    """Who listens at a console socket, and holds the last terminal that came."""
+
+    def __init__(self, path):
+        self.path, self.held = path, []
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(str(path))
+        self.socket.listen(8)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return  # it was closed
+            with connection:
+                _, fds, _, _ = socket.recv_fds(connection, 64, 4)
+            for fd in self.held:
+                os.close(fd)
+            self.held = fds
+
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
 
 
 class Faults(Oci):
     def __init__(self, folder, tree):
         super().__init__(folder, tree, SHIPPED / "src/ocicli/zlayer-oci")
         self.log = self.folder / "calls"
-        self.path = None
+        self.general, self.options, self.roles = [], {}, {}
+        self.terminals = None
+
+    def close(self):
+        if self.terminals:
+            self.terminals.close()
+        return super().close()
 
     def rich(self, *args):
         """A container that needs every step."""
@@ -96,10 +182,38 @@ class Faults(Oci):
         self.tree.chmod(0o755)
         return c
 
+    def hooked(self, *args):
+        """One with a hook of each stage; those of startContainer are programs of the image, the others of the host."""
+        c = self.rich(*args)
+        stages = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart")
+        c["hooks"] = {stage: [{"path": "/bin/true", "timeout": 20}] for stage in stages}
+        return c
+
+    def terminal(self, *args):
+        """One with a terminal, of ours (run) or of who listens at the console socket (create)."""
+        c = self.rich(*args)
+        c["process"]["terminal"] = True
+        self.terminals = Terminals(self.folder / "console")
+        self.options = {"create": ["--console-socket", self.terminals.path]}
+        return c
+
+    def systemd(self, *args):
+        """One whose cgroup is a scope; a stand-in makes it, so that no systemd is needed."""
+        c = self.rich(*args)
+        c["linux"]["cgroupsPath"] = "faults.slice:t:c"
+        libexec = self.folder / "libexec"
+        libexec.mkdir()
+        (libexec / "zlayer-sd").write_text(STANDIN_SD.format(below=self.cgroup.strip("/")))
+        (libexec / "zlayer-sd").chmod(0o755)
+        self.env["ZLAYER_LIBEXEC"] = str(libexec)
+        self.general = ["--systemd-cgroup"]
+        return c
+
     def under(self, mode, verb, bundle):
         """The exit code and what was said; the calls are in self.calls, those that live on in self.alive."""
         with tempfile.TemporaryFile("w+") as out:
-            p = subprocess.run([FAILCALL, mode, self.log, self.program, "--root", self.root, verb, "-b", bundle, "c"], cwd=self.folder,
+            command = [self.program, "--root", self.root, *self.general, verb, *self.options.get(verb, []), "-b", bundle, "c"]
+            p = subprocess.run([FAILCALL, mode, self.log, *command], cwd=self.folder, env=self.env,
                                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, timeout=60)
             out.seek(0)
             text = out.read().strip()
@@ -120,9 +234,19 @@ class Faults(Oci):
             code, text = self.under("count", verb, bundle)
             assert code == 0, text
             self.clean()
-        self.child = max(c.who for c in self.calls if c.who != "P")  # born last
-        last = max(i for i, c in enumerate(self.calls) if c.who == self.child)
+        self.roles = {c.who: self.role(c.who) for c in self.calls}
+        ours = [w for w, role in self.roles.items() if role in ("container", "hook", "helper")]  # zlayer-sd ends the scope as well
+        last = max(i for i, c in enumerate(self.calls) if c.who in ours)
         return self.calls if verb == "create" else self.calls[:last + 1]
+
+    def role(self, who):
+        mine = [c for c in self.calls if c.who == who]
+        if who == "P":
+            return who
+        if any(c.name == "pivot_root" for c in mine):
+            return "container"
+        end = mine[-1]
+        return {"/bin/true": "hook"}.get(end.path, "sd" if end.path.endswith("/zlayer-sd") else "helper") if end.name == "execve" else "helper"
 
     def call(self, who, n):
         return next((c for c in self.calls if (c.who, c.n) == (who, n)), None)
@@ -135,11 +259,18 @@ class Faults(Oci):
             path = before.path
         if path == str(self.root):
             path = "ROOT"
+        if path.startswith("fd ") and (self.roles.get(call.who) == "hook" or self.has_pivoted(call)):
+            path = "STDIO"  # before, it is what is bound
         return call.name, path
 
-    def harmless(self, call):
+    def has_pivoted(self, call):
+        return any(c.who == call.who and c.name == "pivot_root" and c.n < call.n for c in self.calls)
+
+    def harmless(self, call, error, text):
         name, path = self.kind(call)
-        return any((who, name, p) in HARMLESS for who in ("*", call.who) for p in ("", path))
+        if (self.roles.get(call.who), name, error) in HARMLESS_WITH or any(word in text for word in TOLD):
+            return True
+        return any((who, name, p) in HARMLESS for who in ("*", self.roles.get(call.who, call.who)) for p in ("", path))
 
 
 def some_of(calls):
@@ -165,12 +296,17 @@ def faults(busybox_tar):
 
 
 NAMES_A_THING = re.compile(r"'[^']+'")
-NAMES_A_STEP = re.compile(r"\b(set|mount|make|open|read|write|join|mask|bring|drop|wait|look|clone|change|execute|load|enter|find|lock|rename|create|send|begin|map|hear|list|prepare|return|start|bind|listen|serve|become|watch|close|use)\b")
+NAMES_A_STEP = re.compile(r"\b(run|connect|duplicate|ask|resolve|rewind|set|mount|make|open|read|write|join|mask|bring|drop|wait|look|clone|change|execute|load|enter|find|lock|rename|create|send|begin|map|hear|list|prepare|return|start|bind|listen|serve|become|watch|close|use)\b")
 
 
-def judge_failure(f, verb, call, code, text):
+def reasons(error):
+    """How it is said: the kernel's, or that of a library which knows of no other."""
+    return [os.strerror(error).lower(), *(["out of memory"] if error == errno.ENOMEM else [])]
+
+
+def judge_failure(f, verb, call, error, code, text):
     """Why this outcome is wrong, or None."""
-    where = f"{verb}: {call.who} {call.n} {call.name} {call.path} -> {code}: {text}"
+    where = f"{verb}: {call.who} {call.n} {call.name} {call.path} {errno.errorcode[error]} -> {code}: {text}"
     if f.alive:
         return f"{where}: processes live on: {f.alive}"
     left = f.leftovers()
@@ -178,25 +314,45 @@ def judge_failure(f, verb, call, code, text):
         return f"{where}: left behind: {left}"
     if call.name in OF_LIBC and call.who == "P":
         return None
-    if code not in {"create": [1], "run": [125, 1]}[verb]:  # 1: before it was known that it is run
+    if call.name == "poll" and f.roles.get(call.who) == "container" and ("open the gate" in text or "startContainer hook" in text):
+        return None  # who comes to the gate finds nobody behind it
+    denied = [126] if error == errno.EACCES and "execute '" in text else []
+    if code not in {"create": [1], "run": [125, 1, *denied]}[verb]:  # 1: before it was known that it is run
         return f"{where}: the wrong exit code"
     said = text.removeprefix("zlayer-oci: ")
-    if said == text or "input/output error" not in said or not NAMES_A_STEP.search(said.rsplit(":", 1)[0]):
+    if said == text or not any(r in said for r in reasons(error)) or not NAMES_A_STEP.search(said.rsplit(":", 1)[0]):
         return f"{where}: the error does not name the step"
     return None
 
 
-@pytest.mark.parametrize("kind", ["rich", "mapped"])
+def errors_for(call, turn):
+    """With which it is made to fail: all of them, or one after the other."""
+    every = (errno.EIO, *ERRNOS.get(call.name, ()))
+    return every if FULL else (every[turn % len(every)],)
+
+
+def attempts(planned):
+    turns = collections.Counter()
+    for call in some_of(planned):
+        if call.name in WITHOUT_ERROR:
+            continue
+        for error in errors_for(call, turns[call.name]):
+            yield call, error
+        turns[call.name] += 1
+
+
+KINDS = ["rich", "mapped", "hooked", "terminal", "systemd"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("verb", ["create", "run"])
 def test_each_call_that_fails_is_an_error_that_names_it_and_leaves_nothing(faults, verb, kind):
     f = faults
     bundle = f.bundle(getattr(f, kind)("sleep" if verb == "create" else "true", *(["1000"] if verb == "create" else [])))
     planned = f.start_path(verb, bundle)
     tried, wrong, errors = 0, [], collections.Counter()
-    for call in some_of(planned):
-        if call.name in WITHOUT_ERROR:
-            continue
-        code, text = f.under(f"fail:{call.who}:{call.n}:{errno.EIO}", verb, bundle)
+    for call, error in attempts(planned):
+        code, text = f.under(f"fail:{call.who}:{call.n}:{error}", verb, bundle)
         tried += 1
         hit = f.call(call.who, call.n)
         if not hit and code == 0 and call.who != "P":
@@ -204,17 +360,17 @@ def test_each_call_that_fails_is_an_error_that_names_it_and_leaves_nothing(fault
             continue
         assert hit and (hit.who, hit.name) == (call.who, call.name), f"the calls come in another order: {call}, now {hit}: {text}"
         if code == 0:
-            if not f.harmless(hit):
-                wrong.append(f"{verb}: {hit} failed and nobody said so")
+            if error != errno.EINTR and not f.harmless(hit, error, text):  # what was interrupted is done again
+                wrong.append(f"{verb}: {hit} failed with {errno.errorcode[error]} and nobody said so")
             elif verb == "create" and hit.name != "poll" and f.state("c")["status"] != "created":
                 wrong.append(f"{verb}: {hit}: a container that is {f.state('c')['status']}")
         else:
-            why = judge_failure(f, verb, hit, code, text)
+            why = judge_failure(f, verb, hit, error, code, text)
             errors[re.sub(r"'[^']*'|\d+", "*", text)] += 1
             if why:
                 wrong.append(why)
         f.clean()
-    print(f"{verb}: {len(planned)} calls, {tried} made to fail, {len(errors)} different errors")
+    print(f"{kind} {verb}: {len(planned)} calls, {tried} made to fail, {len(errors)} different errors")
     assert not wrong, "\n".join(wrong)
     assert len(errors) > 40
 
@@ -269,6 +425,11 @@ MONITOR_HARMLESS = {
 }
 
 
+# The monitor is linked with musl, which has words of its own.
+MUSL_WORDS = {errno.EIO: "I/O error", errno.EMFILE: "No file descriptors available", errno.ENOMEM: "Out of memory", errno.EBUSY: "Resource busy",
+              errno.EDQUOT: "Quota exceeded"}
+
+
 class Monitor(Faults):
     """zlayer-shim, asked by drive_shim for create, start and forget."""
 
@@ -293,12 +454,12 @@ class Monitor(Faults):
         for d in (x.split(" ", 1)[1] for x in self.leftovers() if x.startswith("cgroup")):
             until(lambda: self.gone(pathlib.Path(d)), f"the end of {d}")
 
-    def harmless(self, call):
+    def harmless(self, call, error, text):
         ahead = call.name == "openat" and call.path == "/proc/self/ns/net"  # as its unshare
         return ahead or (call.who, call.name) in MONITOR_HARMLESS
 
-    def why_wrong(self, call, code, text):
-        where = f"shim: {call} -> {code}: {text}"
+    def why_wrong(self, call, error, code, text):
+        where = f"shim: {call} {errno.errorcode[error]} -> {code}: {text}"
         if self.alive:
             return f"{where}: processes live on: {self.alive}"
         if code == 3:
@@ -311,7 +472,8 @@ class Monitor(Faults):
             return None  # the connection itself: both ends see it close
         if call.name in OF_LIBC and call.who == "P":
             return None
-        said = [line for line in text.splitlines() if "I/O error" in line]
+        words = MUSL_WORDS.get(error, os.strerror(error))
+        said = [line for line in text.splitlines() if words in line]
         return None if any(NAMES_A_STEP.search(line.split(": ", 1)[1]) for line in said) else f"{where}: the error does not name the step"
 
 
@@ -336,17 +498,15 @@ def test_each_call_of_the_monitor_that_fails_is_an_error_and_leaves_nothing(moni
         assert code == 0, text
     last = max(i for i, c in enumerate(f.calls) if c.who == "C")
     planned, tried, wrong, errors = f.calls[:last + 1], 0, [], collections.Counter()
-    for call in some_of(planned):
-        if call.name in WITHOUT_ERROR:
-            continue
-        code, text = f.under(f"fail:{call.who}:{call.n}:{errno.EIO}")
+    for call, error in attempts(planned):
+        code, text = f.under(f"fail:{call.who}:{call.n}:{error}")
         tried += 1
         hit = f.call(call.who, call.n)
-        if code == 0 and not f.harmless(hit):
-            wrong.append(f"shim: {hit} failed and nobody said so")
+        if code == 0 and error != errno.EINTR and not f.harmless(hit, error, text):
+            wrong.append(f"shim: {hit} failed with {errno.errorcode[error]} and nobody said so")
         if code:
             errors[re.sub(r"'[^']*'|\d+", "*", text)] += 1
-            wrong += filter(None, [f.why_wrong(hit, code, text)])
+            wrong += filter(None, [f.why_wrong(hit, error, code, text)])
         f.clean()
     print(f"shim: {len(planned)} calls, {tried} made to fail, {len(errors)} different errors")
     assert not wrong, "\n".join(wrong)

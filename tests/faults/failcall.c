@@ -7,12 +7,13 @@
  *   failcall count LOG PROGRAM ARG...      runs it
  *
  *   failcall fail:P:N:ERRNO LOG PROGRAM... the N-th of P (or C ...) does nothing, returns -ERRNO
+ * (close(2): it closes)
  *
  *   failcall kill:P:N LOG PROGRAM...       before the N-th of P (or C ...) PROGRAM gets SIGKILL
  *
- * LOG gets a line "<P|C|D...> <n> <call> <path>" for each call.
- * Exits as the program does (128 + signal). LOG ends with "alive <pid>...": which of the processes
- * it started lived when it had ended.
+ * LOG gets a line "<P|C|D...> <n> <call> <path>" for each call; of fstat(2) and its like the path
+ * is "fd <number>", of others that take none it is empty. Exits as the program does (128 + signal).
+ * LOG ends with "alive <pid>...": which of the processes it started lived when it had ended.
  */
 #include <errno.h>
 #include <seccomp.h>
@@ -76,6 +77,31 @@ static void read_text(pid_t pid, unsigned long long address, char *out, size_t s
     out[n > 0 ? n : 0] = '\0';
 }
 
+/* Calls that take a path, and which argument it is. */
+static const struct {
+    unsigned long long number;
+    int argument;
+} with_path[] = {
+    { SYS_openat, 1 },   { SYS_openat2, 1 },    { SYS_newfstatat, 1 }, { SYS_mkdirat, 1 },
+    { SYS_unlinkat, 1 }, { SYS_readlinkat, 1 }, { SYS_faccessat, 1 },  { SYS_faccessat2, 1 },
+    { SYS_fchownat, 1 }, { SYS_mount, 1 },      { SYS_umount2, 0 },    { SYS_statfs, 0 },
+    { SYS_readlink, 0 }, { SYS_execve, 0 },     { SYS_chdir, 0 },      { SYS_symlinkat, 2 },
+    { SYS_mknodat, 1 },  { SYS_open_tree, 1 },  { SYS_access, 0 },
+};
+
+static void read_path(const struct process *p, const struct __ptrace_syscall_info *info, char *out,
+                      size_t size)
+{
+    for (size_t i = 0; i < sizeof with_path / sizeof *with_path; i++)
+        if (with_path[i].number == info->entry.nr)
+            read_text(p->pid, info->entry.args[with_path[i].argument], out, size);
+    if (info->entry.nr == SYS_fstat || (info->entry.nr == SYS_newfstatat && !out[0]))
+        snprintf(out, size, "fd %d", (int)info->entry.args[0]);
+    for (char *at = out; *at; at++)
+        if (*at == '\n')
+            *at = '?';
+}
+
 static void entered(struct process *p, const struct __ptrace_syscall_info *info)
 {
     struct user_regs_struct regs;
@@ -86,8 +112,7 @@ static void entered(struct process *p, const struct __ptrace_syscall_info *info)
 
     p->call = number;
     p->count++;
-    if (number == SYS_openat || number == SYS_openat2)
-        read_text(p->pid, info->entry.args[1], path, sizeof path);
+    read_path(p, info, path, sizeof path);
     fprintf(all.log, "%c %lu %s %s\n", p->who, p->count, name ? name : "?", path);
     free(name);
     if (p->count != all.at || p->who != all.who)
@@ -97,7 +122,8 @@ static void entered(struct process *p, const struct __ptrace_syscall_info *info)
         kill(all.program, SIGKILL);
     if (!all.fail || ptrace(PTRACE_GETREGS, p->pid, 0, &regs) < 0)
         return;
-    regs.orig_rax = (unsigned long long)-1; /* no such call: skipped */
+    if (number != SYS_close) /* which closes, whatever it says: close(2), NOTES */
+        regs.orig_rax = (unsigned long long)-1; /* no such call: skipped */
     ptrace(PTRACE_SETREGS, p->pid, 0, &regs);
     p->failing = true;
 }

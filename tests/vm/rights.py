@@ -56,6 +56,44 @@ def a_profile_of_apparmor_is_in_force(oci):
     assert "apply the security label 'zlayer-none'" in r.stderr, r.stderr
 
 
+def fake_attributes(tree):
+    """The files of /proc/self/attr as an image may bring them, and how to see whether they were written."""
+    fake = tree / "proc/self/attr"
+    (fake / "apparmor").mkdir(parents=True)
+    files = [fake / "exec", fake / "current", fake / "apparmor/exec", fake / "apparmor/current"]
+    for path in files:
+        path.write_text("fake\n")
+    return lambda: [str(path) for path in files if path.read_text() != "fake\n"]
+
+
+def confined(pid):
+    return pathlib.Path(f"/proc/{pid}/attr/current").read_text().startswith("zlayer-test (enforce)")
+
+
+@case
+def a_profile_is_not_written_into_a_proc_of_the_image(oci):
+    """CVE-2019-16884: the container would run unconfined. Which it does without the defence (src/base/weaken.h)."""
+    if MANAGER != "cgroupfs":
+        return "skipped: once is enough"
+    shipped = oci.program
+    for program, defended in ((shipped, True), (FOLDER / "bin/zlayer-oci-LABEL", False)):
+        written = fake_attributes(oci.tree)
+        try:
+            config = oci.config("sleep", 1000, apparmorProfile="zlayer-test")
+            config["root"]["readonly"] = False
+            config["mounts"] = [m for m in config["mounts"] if m["destination"] != "/proc"]
+            config["linux"]["maskedPaths"] = config["linux"]["readonlyPaths"] = []
+            oci.program = program
+            oci.run("run", "-d", "-b", oci.bundle(config), "c")
+            assert (confined(oci.state("c")["pid"]), not written()) == (defended, defended), (program, written())
+            oci.run("exec", "-d", "--pid-file", oci.folder / "pid", "c", "sleep", "1000")
+            assert confined(int((oci.folder / "pid").read_text())) == defended, program
+            oci.run("delete", "--force", "c")
+        finally:
+            oci.program = shipped
+            shutil.rmtree(oci.tree / "proc/self")
+
+
 # ---- user namespaces ----------------------------------------------------------------------------
 
 @case

@@ -159,6 +159,8 @@ static int answer(struct spawn *s, int sync, char word, struct carry_proc *p, st
     int rc = word == STEP_USER_NS ? userns_write_maps(s->child.plan, p->pid, err)
                                   : how->before_pivot(how->before_pivot_arg, p, err);
 
+    if (rc < 0 && s->child.shared->report.step != STEP_NONE)
+        return failed(s->child.shared, p, err); /* it was gone, and the hook could not join it */
     if (rc < 0) {
         spawn_end(p);
         return -1;
@@ -306,9 +308,13 @@ static long clone_by_another(struct spawn *s, struct clone3_args *a)
  * instruction; we are as we were when it is there. */
 static long clone_hidden(struct spawn *s, struct clone3_args *a)
 {
-    bool hide = !s->child.dumpable && !zl_weaken(DUMPABLE) && prctl(PR_GET_DUMPABLE) == 1;
+    bool wanted = !s->child.dumpable && !zl_weaken(DUMPABLE);
+    int before = wanted ? prctl(PR_GET_DUMPABLE) : 0;
+    bool hide = before == 1;
     long pid;
 
+    if (before < 0)
+        return -errno;
     if (hide && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return -errno;
     pid = s->between ? clone_by_another(s, a) : clone_quietly(a, &s->child);
@@ -330,6 +336,17 @@ static int not_cloned(const struct spawn *s, struct zl_error *err)
         return zl_wrap(err, "this host does not let us make a user namespace (sysctls "
                             "user.max_user_namespaces, kernel.unprivileged_userns_clone, "
                             "kernel.apparmor_restrict_unprivileged_userns)");
+    return -1;
+}
+
+/* A child that nobody will hear of: not reaped by us, it would keep its PID namespace from ending.
+ * -1. */
+static int unborn(long pid, int pidfd)
+{
+    struct carry_proc p = { .pid = (pid_t)pid, .pidfd = pidfd };
+
+    if (pid > 0)
+        spawn_end(&p);
     return -1;
 }
 
@@ -355,16 +372,20 @@ static int clone_child(struct spawn *s, void *stack, struct carry_proc *p, struc
     if (lend_pid_ns(s, &own_pid_ns, err) < 0)
         return -1;
     pid = clone_hidden(s, &a);
-    if (own_pid_ns >= 0 && setns(own_pid_ns, CLONE_NEWPID) < 0)
-        return zl_fail_errno(err, "return to the own PID namespace");
+    if (own_pid_ns >= 0 && setns(own_pid_ns, CLONE_NEWPID) < 0) {
+        (void)zl_fail_errno(err, "return to the own PID namespace");
+        return unborn(pid, pidfd);
+    }
     if (pid < 0) {
         errno = (int)-pid;
         return not_cloned(s, err);
     }
     if (s->between) /* not reaped before we do it: the number is its own */
         pidfd = k_pidfd_open((pid_t)pid);
-    if (pidfd < 0)
-        return zl_fail_errno(err, "open the container's first process");
+    if (pidfd < 0) {
+        (void)zl_fail_errno(err, "open the container's first process");
+        return unborn(pid, pidfd);
+    }
     *p = (struct carry_proc){ .pid = (pid_t)pid, .pidfd = pidfd };
     return 0;
 }
