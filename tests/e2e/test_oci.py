@@ -265,6 +265,45 @@ def test_exec_in_a_cgroup_below_the_containers(sleeper):
     assert sleeper.run("exec", "--cgroup", "../..", "c", "true", code=125)
 
 
+def hide(pid, top, depth):
+    """Moves it to the last of a chain of cgroups below top, longer than a path may be."""
+    at = os.open(top, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir(".deeper", dir_fd=at)
+        below = os.open(".deeper", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    procs = os.open("cgroup.procs", os.O_WRONLY, dir_fd=at)
+    os.close(at)
+    try:
+        os.write(procs, str(pid).encode())
+    finally:
+        os.close(procs)
+
+
+def test_cgroups_however_deep_end_with_the_container(oci):
+    """It may make as many as it likes below its own, by any name, and hide processes there."""
+    config = oci.config("sleep", 1000)
+    config["linux"]["namespaces"] = [n for n in config["linux"]["namespaces"] if n["type"] != "pid"]
+    oci.run("create", "-b", oci.bundle(config), "c")
+    oci.run("start", "c")
+    hierarchies = own_cgroups(oci)
+    hidden = subprocess.Popen(["sleep", "1000"])
+    try:
+        for top in hierarchies:
+            if not (top / "cpuset.cpus").exists():
+                hide(hidden.pid, top, depth=1500)
+        assert hidden.pid in json.loads(oci.run("ps", "--format", "json", "c").stdout)
+        oci.run("kill", "--all", "c", "KILL")
+        assert hidden.wait(20) == -signal.SIGKILL
+    finally:
+        hidden.kill()
+        hidden.wait()
+    oci.until_status("c", "stopped")
+    oci.run("delete", "c")
+    assert hierarchies and not any(top.exists() for top in hierarchies)
+
+
 def test_exec_takes_a_process_json(sleeper):
     process = sleeper.folder / "process.json"
     process.write_text(json.dumps({"cwd": "/tmp", "args": ["sh", "-c", "pwd; id -u; exit 4"], "env": ["PATH=/bin"],

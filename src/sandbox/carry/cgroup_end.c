@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The end of a cgroup: who is in it, killing them, removing it; and what it counted. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -9,47 +8,27 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "sandbox/carry/cgroup.h"
+#include "sandbox/carry/cgroup_walk.h"
 #include "sandbox/kernel.h"
 
-enum { PROCS_MAX = 4 << 20, REMOVE_MS = 10000, DEPTH_MAX = 64 };
+enum { PROCS_MAX = 4 << 20, REMOVE_MS = 10000 };
 
 /* ---- who is in it ---- */
 
-/* Appends cgroup.procs of this folder and of all below: a container may have made some there. One
- * that went meanwhile holds nobody; neither does a threaded one by itself (EOPNOTSUPP). */
-static int append_procs(int dir_fd, unsigned depth, struct zl_buf *out, struct zl_error *err)
+/* Appends cgroup.procs. A folder that went meanwhile holds nobody; neither does a threaded one by
+ * itself (EOPNOTSUPP). */
+static int append_procs(void *out, int fd, struct zl_error *err)
 {
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    const struct dirent *e;
-    struct stat st;
-    int rc = 0;
-
-    if (!d) {
-        zl_closep(&fd);
-        return zl_fail_errno(err, "read a cgroup's folder");
-    }
     if (zl_read_file(fd, "cgroup.procs", out, err) < 0 && errno != ENODEV && errno != ENOENT &&
         errno != EOPNOTSUPP)
-        rc = -1;
-    /* two links and one for each folder below */
-    bool leaf = fstat(fd, &st) == 0 && st.st_nlink == 2;
-    while (rc == 0 && !leaf && depth && (e = readdir(d))) {
-        if (e->d_type != DT_DIR || e->d_name[0] == '.')
-            continue;
-        zl_autoclose int below = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (below >= 0)
-            rc = append_procs(below, depth - 1, out, err);
-    }
-    (void)closedir(d);
-    return rc;
+        return -1;
+    return 0;
 }
 
 int cgroup_read_procs(struct cgroup *c, struct zl_buf *out, struct zl_error *err)
@@ -57,7 +36,8 @@ int cgroup_read_procs(struct cgroup *c, struct zl_buf *out, struct zl_error *err
     zl_buf_reset(out);
     if (cgroup_dir(c) < 0)
         return zl_fail_errno(err, "open cgroup '%s/%s'", c->mount, c->path);
-    if (append_procs(c->dir_fd, DEPTH_MAX, out, err) < 0)
+    if (cgroup_walk(c->dir_fd, &(struct cgroup_visit){ .enter = append_procs, .arg = out }, err) <
+        0)
         return zl_wrap(err, "list the processes of cgroup '%s/%s'", c->mount, c->path);
     return zl_buf_check(out, "list of processes", err);
 }
@@ -117,27 +97,10 @@ int cgroup_signal(struct cgroup *c, int signal, struct zl_error *err)
 
 /* ---- removal ---- */
 
-/* What the container made below its own cgroup, deepest first. Not an error here: the removal of
- * the folder itself will tell. */
-static void remove_below(int dir_fd)
+/* Not an error here: the removal of the folder above will tell. */
+static void remove_one(int parent_fd, const char *name)
 {
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    const struct dirent *e;
-
-    if (!d) {
-        zl_closep(&fd);
-        return;
-    }
-    while ((e = readdir(d))) {
-        if (e->d_type != DT_DIR || strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
-        zl_autoclose int below = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (below >= 0)
-            remove_below(below);
-        (void)unlinkat(fd, e->d_name, AT_REMOVEDIR);
-    }
-    (void)closedir(d);
+    (void)unlinkat(parent_fd, name, AT_REMOVEDIR);
 }
 
 static int remove_once(struct cgroup *c)
@@ -162,7 +125,7 @@ static int kill_and_remove(struct cgroup *c, struct zl_error *err)
         if (cgroup_signal(c, SIGKILL, err) < 0)
             return -1;
         if (cgroup_dir(c) >= 0)
-            remove_below(c->dir_fd);
+            (void)cgroup_walk(c->dir_fd, &(struct cgroup_visit){ .leave = remove_one }, NULL);
         (void)poll(NULL, 0, pause_ms);
         pause_ms = pause_ms < 64 ? pause_ms * 2 : 64;
     }

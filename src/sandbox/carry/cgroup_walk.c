@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * All cgroups below one. A container that was given its cgroup decides how many there are and how
+ * deep they lie, so this holds one descriptor, no frame of the stack for each level, and a bounded
+ * list of names.
+ */
+#include "sandbox/carry/cgroup_walk.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+
+enum { NAMES_MAX = 64 << 20 };
+
+/* What follows each name (with its NUL) in the list. */
+struct step {
+    size_t name_size;
+    size_t depth; /* of the folder that it is in */
+    bool entered; /* all below it has been seen */
+};
+
+struct walk {
+    const struct cgroup_visit *visit;
+    int at; /* the folder that we are in */
+    size_t depth;
+    struct zl_buf names; /* of what is to be entered or left, the next one last */
+};
+
+static void walk_done(struct walk *w)
+{
+    zl_closep(&w->at);
+    zl_buf_done(&w->names);
+}
+
+static int push(struct walk *w, const char *name, struct zl_error *err)
+{
+    const struct step s = { .name_size = strlen(name) + 1, .depth = w->depth };
+    zl_buf_add(&w->names, name, s.name_size);
+    zl_buf_add(&w->names, &s, sizeof s);
+    return zl_buf_check(&w->names, "list of cgroups", err);
+}
+
+static void pop(struct walk *w, const struct step *s)
+{
+    w->names.len -= s->name_size + sizeof *s;
+}
+
+static const char *last(const struct walk *w, struct step *ret)
+{
+    const char *end = w->names.data + w->names.len - sizeof *ret;
+    (void)memcpy(ret, end, sizeof *ret);
+    return end - ret->name_size;
+}
+
+static void mark_entered(struct walk *w, struct step s)
+{
+    s.entered = true;
+    (void)memcpy(w->names.data + w->names.len - sizeof s, &s, sizeof s);
+}
+
+static int push_below(struct walk *w, struct zl_error *err)
+{
+    struct stat st;
+    int rc = 0;
+    if (fstat(w->at, &st) == 0 && st.st_nlink == 2)
+        return 0; /* two links and one for each folder below */
+    int fd = openat(w->at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d) {
+        zl_closep(&fd);
+        return errno == ENOENT ? 0 : zl_fail_errno(err, "read a cgroup's folder");
+    }
+    for (const struct dirent *e = readdir(d); rc == 0 && e; e = readdir(d))
+        if (e->d_type == DT_DIR && strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            rc = push(w, e->d_name, err);
+    (void)closedir(d); /* it was only read */
+    return rc;
+}
+
+static int arrive(struct walk *w, struct zl_error *err)
+{
+    if (w->visit->enter && w->visit->enter(w->visit->arg, w->at, err) < 0)
+        return -1;
+    return push_below(w, err);
+}
+
+static int go(struct walk *w, const char *name, struct zl_error *err)
+{
+    int to = openat(w->at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (to < 0)
+        return zl_fail_errno(err, "open a cgroup's folder");
+    (void)close(w->at);
+    w->at = to;
+    return 0;
+}
+
+static int climb(struct walk *w, size_t depth, struct zl_error *err)
+{
+    for (; w->depth > depth; w->depth--)
+        if (go(w, "..", err) < 0)
+            return -1;
+    return 0;
+}
+
+static int take_step(struct walk *w, struct zl_error *err)
+{
+    struct step s;
+    const char *name = last(w, &s);
+    if (climb(w, s.depth, err) < 0)
+        return -1;
+    if (s.entered) {
+        if (w->visit->leave)
+            w->visit->leave(w->at, name);
+        pop(w, &s);
+        return 0;
+    }
+    struct zl_error why = { 0 };
+    if (go(w, name, &why) < 0) {
+        pop(w, &s);
+        if (why.errnum == ENOENT)
+            return 0; /* it went meanwhile */
+        *err = why;
+        return -1;
+    }
+    mark_entered(w, s);
+    w->depth++;
+    return arrive(w, err);
+}
+
+int cgroup_walk(int dir_fd, const struct cgroup_visit *visit, struct zl_error *err)
+{
+    struct zl_error unheard = { 0 };
+    ZL_CLEANUP(walk_done) struct walk w = { .visit = visit, .names = ZL_BUF(NAMES_MAX) };
+    if (!err)
+        err = &unheard;
+    w.at = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (w.at < 0)
+        return zl_fail_errno(err, "open a cgroup's folder");
+    int rc = arrive(&w, err);
+    while (rc == 0 && w.names.len)
+        rc = take_step(&w, err);
+    return rc;
+}
