@@ -244,6 +244,19 @@ static int threads_only(scmp_filter_ctx filter)
     return rc;
 }
 
+/* Processes, but in the namespaces that are there: in new ones it would have all capabilities. */
+static int no_new_namespaces(scmp_filter_ctx filter)
+{
+    static const scmp_datum_t flags[] = { CLONE_NEWNS,  CLONE_NEWCGROUP, CLONE_NEWUTS,
+                                          CLONE_NEWIPC, CLONE_NEWUSER,   CLONE_NEWPID,
+                                          CLONE_NEWNET };
+    int rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+    for (size_t i = 0; rc == 0 && i < ZL_ARRAY_LEN(flags); i++)
+        rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+                              SCMP_A0(SCMP_CMP_MASKED_EQ, flags[i], flags[i]));
+    return rc;
+}
+
 /* Calls that are needed for the process itself, and not for others. */
 static int ourselves_only(scmp_filter_ctx filter)
 {
@@ -319,8 +332,8 @@ static int deny_some(scmp_filter_ctx filter, const struct role *r)
         rc = add_all(filter, no, process_calls);
     if (rc == 0 && r->network)
         rc = families_only(filter);
-    if (rc == 0 && !r->processes)
-        rc = threads_only(filter);
+    if (rc == 0)
+        rc = r->processes ? no_new_namespaces(filter) : threads_only(filter);
     return rc == 0 && !r->processes ? ourselves_only(filter) : rc;
 }
 

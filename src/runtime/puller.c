@@ -147,7 +147,7 @@ static void tell(struct pull_wait *w, const struct zl_error *failed, const char 
         failed = &why;
     }
     if (failed && copy.stale[0]) {
-        zl_log_error(ZL_LOG_WARN, failed, "the registry was not asked for a newer image");
+        zl_log_error(ZL_LOG_WARN, failed, "what is here stays: no newer image was taken");
         failed = NULL;
         digest = copy.stale;
     }
