@@ -238,6 +238,8 @@ TEST(an_age_counts_from_the_deploy_and_not_from_the_start_of_the_agent)
     memcpy(services, rig_deployment(r).row->services, sizeof services);
     services[0].name = "db";
     services[1].name = "web";
+    for (int i = 0; i < 2; i++)
+        services[i].digest = services[i].previous_digest = "";
     const struct row_deployment row = { .name = "shop",
                                         .revision = 2,
                                         .spec = spec,
