@@ -91,7 +91,8 @@ class Engine:
 
     def cgroups(self):
         """Folders of containers that are left: the last part of a container's own cgroup."""
-        return [str(d) for d in pathlib.Path("/sys/fs/cgroup").rglob(f"{self.cgroup.strip('/')}/*")
+        top, name = pathlib.Path("/sys/fs/cgroup"), self.cgroup.strip("/")
+        return [str(d) for d in [*top.glob(f"{name}/*"), *top.glob(f"*/{name}/*")]
                 if d.is_dir() and d.name != "conmon"]  # podman's own
 
     def close(self):

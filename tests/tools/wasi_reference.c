@@ -102,5 +102,9 @@ int main(int argc, char **argv)
         return BROKEN;
     wasmtime_error_t *failed = wasmtime_func_call(context, &start.of.func, NULL, 0, NULL, 0, &trap);
     check(failed, trap);
+    wasmtime_module_delete(module);
+    wasmtime_linker_delete(linker);
+    wasmtime_store_delete(store);
+    wasm_engine_delete(engine);
     return 0;
 }
