@@ -364,6 +364,12 @@ static sqlite3 *block_store(const struct world *w)
     return db;
 }
 
+static void free_store(sqlite3 *other)
+{
+    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    (void)sqlite3_close(other);
+}
+
 static bool one_runs(struct world *w)
 {
     return running(w) == 1;
@@ -397,8 +403,7 @@ static void a_container_is_made_but_not_started_before_it_is_durable(void **stat
     assert_int_equal(double_count(w->a.rt, RT_START), 0);
     assert_int_equal(waitpid(child, NULL, WNOHANG), 0); /* nor is the client told */
 
-    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
-    (void)sqlite3_close(other);
+    free_store(other);
     await_client(w, child);
     run_until(w, one_runs);
 }
@@ -415,8 +420,7 @@ static void a_container_that_was_made_and_never_stored_is_removed(void **state)
     run_until(w, one_is_made);
     kill_agent(w);
     assert_int_equal(w->n_survivors, 1);
-    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
-    (void)sqlite3_close(other);
+    free_store(other);
     assert_int_equal(waitpid(child, NULL, 0), child);
     start(w);
     run_until(w, nothing_is_left);
@@ -435,8 +439,7 @@ static void nothing_begins_before_the_decision_is_durable(void **state)
     assert_int_equal(double_count(w->a.rt, RT_PULL), 0);
     assert_int_equal(waitpid(child, NULL, WNOHANG), 0); /* nor is the client told */
 
-    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
-    (void)sqlite3_close(other);
+    free_store(other);
     await_client(w, child);
     run_until(w, two_run);
 }
