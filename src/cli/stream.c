@@ -44,40 +44,21 @@ struct stream {
 
 /* ---- down: what the process writes --------------------------------------------------------- */
 
-static int put_frame(struct stream *s, const struct mon_frame *f, struct zl_error *err)
+static int put_frame(void *arg, const struct mon_frame *f, struct zl_error *err)
 {
+    struct stream *s = arg;
     static const char *const names[] = { "", "standard output", "standard error" };
     switch (f->stream) {
     case MON_STREAM_STDOUT:
     case MON_STREAM_STDERR:
-        return zl_write_all(f->stream, f->bytes, f->length, names[f->stream], err);
+        return zl_write_all(f->stream, f->bytes, f->length, names[f->stream], err) < 0 ? -1 : 1;
     case MON_STREAM_EXIT:
         s->ended = true;
         s->exit = f->exit;
         return 0;
     default:
-        return 0; /* of a newer monitor */
+        return 1; /* of a newer monitor */
     }
-}
-
-/* 1 to go on, 0 the stream is over. */
-static int read_frames(struct stream *s, struct zl_error *err)
-{
-    struct mon_frame f;
-    do {
-        int rc = mon_frame_read(&s->frames, s->fd, &f, err);
-        if (rc < 0 && err->errnum == EAGAIN)
-            return 1;
-        if (rc < 0 && err->errnum == ECONNRESET)
-            return 0;
-        if (rc <= 0)
-            return rc;
-        if (put_frame(s, &f, err) < 0)
-            return -1;
-        if (s->ended)
-            return 0;
-    } while (mon_frame_pending(&s->frames));
-    return 1;
 }
 
 /* ---- up: what we were given ---------------------------------------------------------------- */
@@ -193,7 +174,8 @@ static int turn(struct stream *s, struct zl_error *err)
         return 0;
     if (p[P_STREAM].revents & POLLOUT)
         send_input(s);
-    int rc = p[P_STREAM].revents & ~POLLOUT ? read_frames(s, err) : 1;
+    int rc =
+        p[P_STREAM].revents & ~POLLOUT ? mon_frames_take(&s->frames, s->fd, put_frame, s, err) : 1;
     if (p[P_MONITOR].revents & POLLIN)
         drain_monitor(s);
     if (p[P_MONITOR].revents & (POLLHUP | POLLERR) && !(p[P_STREAM].revents & POLLIN))

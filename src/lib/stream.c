@@ -57,30 +57,16 @@ static void stream_close(struct stream *s)
     mon_client_free(s->monitor);
 }
 
-static void take_frame(struct stream *s, const struct mon_frame *f)
+static int take_frame(void *arg, const struct mon_frame *f, struct zl_error *err)
 {
+    struct stream *s = arg;
+    (void)err;
     if (f->stream == MON_STREAM_STDOUT || f->stream == MON_STREAM_STDERR)
         s->left = s->fn &&
                   s->fn(s->arg, f->stream == MON_STREAM_STDERR ? 2 : 1, f->bytes, f->length) != 0;
     s->ended = f->stream == MON_STREAM_EXIT;
     if (s->ended)
         s->exit = f->exit;
-}
-
-/* 1 to go on, 0 the stream is over. */
-static int read_frames(struct stream *s, struct zl_error *err)
-{
-    struct mon_frame f;
-    do {
-        int rc = mon_frame_read(&s->frames, s->fd, &f, err);
-        if (rc < 0 && err->errnum == EAGAIN)
-            return 1;
-        if (rc < 0 && err->errnum == ECONNRESET)
-            return 0;
-        if (rc <= 0)
-            return rc;
-        take_frame(s, &f);
-    } while (!s->ended && !s->left && mon_frame_pending(&s->frames));
     return !s->ended && !s->left;
 }
 
@@ -107,7 +93,7 @@ static int stream_run(struct stream *s, struct zl_error *err)
             return zl_fail_errno(err, "wait for output");
         if (p.revents & POLLOUT)
             send_input(s);
-        int rc = p.revents & ~POLLOUT ? read_frames(s, err) : 1;
+        int rc = p.revents & ~POLLOUT ? mon_frames_take(&s->frames, s->fd, take_frame, s, err) : 1;
         if (rc <= 0)
             return rc;
     }

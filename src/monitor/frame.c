@@ -118,3 +118,24 @@ int mon_frame_read(struct mon_frame_reader *r, int fd, struct mon_frame *ret, st
             return 1;
     }
 }
+
+int mon_frames_take(struct mon_frame_reader *r, int fd,
+                    int (*take)(void *arg, const struct mon_frame *f, struct zl_error *err),
+                    void *arg, struct zl_error *err)
+{
+    struct mon_frame f;
+    struct zl_error why = { 0 };
+    int rc;
+    do {
+        rc = mon_frame_read(r, fd, &f, &why);
+        if (rc < 0 && why.errnum == EAGAIN)
+            return 1;
+        if (rc < 0 && why.errnum == ECONNRESET)
+            return 0;
+        if (rc < 0 && err)
+            *err = why;
+        if (rc > 0)
+            rc = take(arg, &f, err);
+    } while (rc > 0 && mon_frame_pending(r));
+    return rc;
+}

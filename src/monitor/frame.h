@@ -44,5 +44,12 @@ void mon_frame_reader_init(struct mon_frame_reader *r);
 int mon_frame_read(struct mon_frame_reader *r, int fd, struct mon_frame *ret, struct zl_error *err);
 /* Whether bytes are left that need no further read(2). */
 bool mon_frame_pending(const struct mon_frame_reader *r);
+/*
+ * Gives each piece that is there to `take`, which says 1 to go on, 0 when it has enough, -1 for an
+ * error. 1 to go on when the descriptor is ready again; 0 the stream is over, or it was enough; -1.
+ */
+int mon_frames_take(struct mon_frame_reader *r, int fd,
+                    int (*take)(void *arg, const struct mon_frame *f, struct zl_error *err),
+                    void *arg, struct zl_error *err);
 
 #endif
