@@ -7,13 +7,12 @@ import shutil
 import signal
 import subprocess
 import tarfile
-import time
 
 import pytest
 
 import wasmtool
 from conftest import make_world
-from world import alive, until
+from world import alive, down_ms, kill, parent, until
 
 pytestmark = wasmtool.needs_wasm
 
@@ -179,15 +178,94 @@ def test_what_is_done_and_told_while_it_runs(kind):
     assert host.zlayer("wait", "bg").stdout.strip() in ("137", "143")
 
 
+# ---- jobs, crons, policies, revisions -------------------------------------------------------------
+def quoted(policy):
+    """no is a truth value in YAML."""
+    kind, *rest = policy.split(",", 1)
+    return ",".join([f"'{kind}'", *rest])
+
+
+@pytest.mark.parametrize("policy, code, restarts", [
+    ("no", 3, 0), ("on_failure, max_attempts: 2, delay: 10ms", 3, 2), ("on_failure, delay: 10ms", 0, 0)])
+def test_what_ends_is_restarted_by_its_policy(kind, policy, code, restarts):
+    deploy(kind, kind.service("a", "exit", code, extra=f"    restart_policy: {{kind: {quoted(policy)}}}\n"),
+           args=["-t", "1s"], code=None)
+    end = until(lambda: kind.host.the("a-rep-1")["restarts"] == restarts and kind.host.the("a-rep-1")["state"] == "exited"
+                and kind.host.the("a-rep-1"), f"{restarts} restarts")
+    assert (end["exit"]["code"], end["exit"]["reason"]) == (code, "exited")
+
+
+def test_one_that_is_always_restarted_starts_again_after_a_success(kind):
+    deploy(kind, kind.service("a", "exit", 0, extra="    restart_policy: {kind: always, delay: 10ms}\n"),
+           args=["-t", "1s"], code=None)
+    until(lambda: kind.host.the("a-rep-1")["restarts"] >= 2, "two restarts")
+
+
+def test_a_cron_is_run_as_a_job_when_it_is_asked_for(kind):
+    r = deploy(kind, kind.service("c", "say", "from a cron", "and its errors",
+                                  extra="    rtype: cron\n    schedule: '0 0 0 1 1 *'\n"))
+    assert "registered" in r.stdout and kind.host.containers() == []
+    r = kind.host.zlayer("job", "run", "c", "--wait")
+    assert "from a cron\n" in r.stdout and "and its errors\n" in r.stderr
+    kind.host.zlayer("job", "run", "c", "--wait")
+    kept = kind.host.json("job", "status", "c")
+    assert [x["status"] for x in kept] == ["completed"] * 2 and [x["exit_code"] for x in kept] == [0, 0]
+
+
+def test_a_changed_document_replaces_what_it_changes(kind):
+    deploy(kind, kind.service("a", "lines-forever", 1), kind.service("b", "forever"))
+    a, b = kind.host.up("a", 1)[0], kind.host.up("b", 1)[0]
+    deploy(kind, kind.service("a", "lines-forever", 2), kind.service("b", "forever"))
+    now = {c["name"]: c for c in kind.host.up("a", 1) + kind.host.up("b", 1)}
+    assert now["a-rep-1"]["pid"] != a["pid"] and now["b-rep-1"]["pid"] == b["pid"]
+    until(lambda: "line 2" in kind.host.zlayer("logs", "a").stdout, "what the new one writes")
+
+
+# ---- env and volumes of a document ----------------------------------------------------------------
+def test_env_of_a_document_arrives(kind):
+    deploy(kind, kind.service("j", "env", "A", extra="    rtype: job\n    env: {A: 'x=y ü', B: '1'}\n"))
+    assert kind.host.zlayer("job", "run", "j", "--wait").stdout == "x=y ü\n"
+
+
+@pytest.mark.parametrize("text, says", [
+    ("    env: {A: '$E:HOME'}\n", "services.a.env.A"), ("    env: {A: '$S:token'}\n", "services.a.env.A"),
+    ("    storage: [{type: named, name: box, target: /d}]\n", "services.a.storage[0].type"),
+    ("    storage: [{type: anonymous, target: /d}]\n", "services.a.storage[0].type")])
+def test_what_this_version_does_not_do_is_refused_before_anything_starts(kind, text, says):
+    r = deploy(kind, kind.service("a", "forever", extra=text), code=3)
+    assert "E-NOT-SUPPORTED" in r.stderr and says in r.stderr
+    assert kind.host.json("ps")["services"] == []
+
+
+def test_volumes_of_a_document_are_what_they_say(kind, tmp_path):
+    tmp_path.chmod(0o777)
+
+    def put(path, readonly):
+        storage = f"""    rtype: job
+    storage:
+      - {{type: bind, source: '{tmp_path}', target: /data, readonly: {readonly}}}
+      - {{type: tmpfs, target: /t, size: 1Mi}}
+"""
+        return kind.service("j", "put", path, "text", extra=storage)
+    deploy(kind, put("/data/f", "true"))
+    r = kind.host.zlayer("job", "run", "j", "--wait", code=1)
+    assert "/data/f" in r.stderr and os.listdir(tmp_path) == []
+    for path in ("/data/f", "/t/f"):
+        deploy(kind, put(path, "false"))
+        kind.host.zlayer("job", "run", "j", "--wait")
+    assert (tmp_path / "f").read_text() == "text" and os.listdir(tmp_path) == ["f"]
+
+
 # ---- deployments ----------------------------------------------------------------------------------
 def test_a_killed_replica_is_back_and_the_other_untouched(kind):
     deploy(kind, kind.service("a", "forever", extra="    scale: {mode: fixed, replicas: 2}\n"))
-    before = {c["name"]: c["pid"] for c in kind.host.up("a", 2)}
-    os.kill(before["a-rep-1"], signal.SIGKILL)
-    began = time.monotonic()
-    until(lambda: kind.host.pids("a").get("a-rep-1") not in (None, 0, before["a-rep-1"]), "a new a-rep-1")
-    assert time.monotonic() - began < 2
-    assert kind.host.pids("a")["a-rep-2"] == before["a-rep-2"]
+    first, second = sorted(kind.host.up("a", 2), key=lambda c: c["name"])
+    kill(first["pid"])
+    now = kind.host.back(first)
+    assert (now["exit"]["code"], now["exit"]["signal"], now["exit"]["reason"]) == (137, 9, "signal")
+    assert now["restarts"] == 1 and 0 <= down_ms(now) < 2000
+    other = kind.host.the("a-rep-2")
+    assert (other["pid"], other["restarts"], other["exit"]) == (second["pid"], 0, None)
 
 
 @pytest.mark.parametrize("check", ["{type: tcp, port: 8080}", "{type: http, url: 'http://localhost:8080/', expect_status: 200}"])
@@ -229,6 +307,18 @@ def test_logs_are_kept_counted_and_followed(kind):
     p.communicate()
 
 
+def test_logs_are_picked_by_stream_time_and_number(kind):
+    deploy(kind, kind.service("j", "say", "first", "wrong", extra="    rtype: job\n"))
+    for _ in range(2):
+        kind.host.zlayer("job", "run", "j", "--wait")
+
+    def log(*options):
+        return kind.host.zlayer("logs", *options, "j").stdout.splitlines()
+    assert log("--stream", "stderr", "-n", "1") == ["[stderr] wrong"]
+    assert set(log("--stream", "stdout")) == {"[stdout] first"}
+    assert log("--since", "2000-01-01T00:00:00Z") and log("--until", "2000-01-01T00:00:00Z") == []
+
+
 def test_a_crash_gives_the_reason_and_the_last_lines(kind):
     r = deploy(kind, kind.service("bad", "say", "about to end", "", extra="    env: {A: b}\n"), args=["-t", "3s"], code=5)
     assert "about to end" in r.stdout + r.stderr
@@ -242,25 +332,61 @@ def test_stop_keeps_it_down_until_the_next_deploy(kind):
     kind.host.up("a", 1)
 
 
+# ---- deaths of what is around it ------------------------------------------------------------------
 def test_with_the_agent_nothing_is_lost(kind):
     deploy(kind, kind.service("a", "forever", extra="    scale: {mode: fixed, replicas: 2}\n"))
-    before = {c["name"]: c["pid"] for c in kind.host.up("a", 2)}
-    agent = kind.host.agent_pid()
-    os.kill(agent, signal.SIGKILL)
-    until(lambda: not alive(agent), "the agent's end")
-    log = next((kind.host.root / "logs/test/a").glob("*1.log"))
+    first, second = sorted(kind.host.up("a", 2), key=lambda c: c["name"])
+    kill(kind.host.agent_pid())
+    log = pathlib.Path(first["log"])
     size = log.stat().st_size
     until(lambda: log.stat().st_size > size + 100, "lines written without an agent")
-    os.kill(before["a-rep-2"], signal.SIGKILL)
-    kind.host.zlayer("ps")
-    after = {c["name"]: c["pid"] for c in kind.host.up("a", 2)}
-    assert after["a-rep-1"] == before["a-rep-1"] and after["a-rep-2"] != before["a-rep-2"]
+    kill(second["pid"])
+    now = kind.host.back(second)  # the next command starts an agent
+    assert (now["exit"]["code"], now["exit"]["reason"]) == (137, "signal")
+    assert kind.host.the("a-rep-1")["pid"] == first["pid"]
+    ticks = [line.split()[-1] for line in kind.host.zlayer("logs", "-n", "all", "-i", "1", "a").stdout.splitlines()]
+    assert ticks == [str(n) for n in range(len(ticks))]
+
+
+def test_what_ends_without_an_agent_is_told_by_its_code(kind, tmp_path):
+    """A job and a container of its own: both wait for a file, which comes when nobody looks."""
+    tmp_path.chmod(0o777)
+    storage = f"    rtype: job\n    storage: [{{type: bind, source: '{tmp_path}', target: /data, readonly: true}}]\n"
+    deploy(kind, kind.service("late", "await", "/data/go", 3, extra=storage))
+    execution = kind.host.zlayer("job", "run", "late").stdout.strip()
+    kind.run("await", "/data/go", 7, options=["-d", "--name", "alone", "-v", f"{tmp_path}:/data:ro"])
+    until(lambda: len(kind.host.running()) == 2, "that both run")
+    pids = kind.host.running()
+    kill(kind.host.agent_pid())
+    (tmp_path / "go").touch()
+    until(lambda: not any(map(alive, pids)), "the end of both")
+    exit_of_alone = kind.host.json("container", "inspect", "alone")["exit"]
+    assert (exit_of_alone["code"], exit_of_alone["reason"]) == (7, "exited")
+    ended = kind.host.json("job", "status", execution)
+    assert (ended["status"], ended["exit_code"]) == ("failed", 3)
+    assert "it is there" in kind.host.zlayer("logs", "alone").stdout
 
 
 def test_a_killed_monitor_is_told_and_its_container_replaced(kind):
-    deploy(kind, kind.service("a", "forever"))
-    first = kind.host.up("a", 1)[0]["pid"]
-    monitor = int(pathlib.Path(f"/proc/{first}/stat").read_text().rsplit(")", 1)[1].split()[1])
-    os.kill(monitor, signal.SIGKILL)
-    until(lambda: kind.host.pids("a").get("a-rep-1") not in (None, 0, first), "a new one")
-    assert not alive(first)
+    deploy(kind, kind.service("a", "forever", extra="    scale: {mode: fixed, replicas: 2}\n"))
+    first, second = sorted(kind.host.up("a", 2), key=lambda c: c["name"])
+    kill(parent(first["pid"]))
+    now = kind.host.back(first)
+    assert now["exit"]["lost"] is True and now["exit"]["reason"] == "lost"
+    assert now["restarts"] == 1 and 0 <= down_ms(now) < 2000
+    assert not alive(first["pid"])
+    assert any("its monitor was lost" in e["text"] for e in kind.host.events())
+    other = kind.host.the("a-rep-2")
+    assert (other["pid"], other["restarts"], other["exit"]) == (second["pid"], 0, None)
+
+
+@pytest.mark.parametrize("policy, restarts", [("no", 0), ("on_failure, max_attempts: 2, delay: 10ms", 2)])
+def test_a_lost_one_is_restarted_by_its_policy(kind, policy, restarts):
+    deploy(kind, kind.service("a", "forever", extra=f"    restart_policy: {{kind: {quoted(policy)}}}\n"))
+    now = kind.host.up("a", 1)[0]
+    for _ in range(restarts):
+        kill(parent(now["pid"]))
+        now = kind.host.back(now)
+    kill(parent(now["pid"]))
+    end = until(lambda: kind.host.the("a-rep-1")["state"] == "exited" and kind.host.the("a-rep-1"), "that it stays down")
+    assert end["exit"]["reason"] == "lost" and end["restarts"] == restarts

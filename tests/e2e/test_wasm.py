@@ -4,6 +4,8 @@ import json
 import os
 import pathlib
 import signal
+import socket
+import struct
 import subprocess
 import time
 import urllib.error
@@ -14,7 +16,7 @@ import pytest
 import wasmtool
 from conftest import make_world
 from wasmtool import HELLO, LOOP, SOURCES, TRAP, compile_c, exits_with, wat
-from world import alive, until
+from world import alive, down_ms, kill, parent, until
 
 pytestmark = wasmtool.needs_wasm
 
@@ -49,10 +51,11 @@ def status(pid):
 
 
 def the_host(host):
-    """The pid of this world's `zlayer-wasm host`."""
-    for pid, what in host.processes().items():
-        if "zlayer-wasm" in what and " host " in what:
-            return pid
+    """The pid of who listens as this world's `zlayer-wasm host`; its forks have its command line, too. None: nobody."""
+    for ctl in (host.run / "wasm").glob("*/ctl"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s, contextlib.suppress(ConnectionRefusedError):
+            s.connect(str(ctl))
+            return struct.unpack("3i", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
     return None
 
 
@@ -243,7 +246,7 @@ def test_a_damaged_entry_is_compiled_again(host, tmp_path, damage):
         os.chown(entry, 12345, 12345)
     else:
         entry.chmod(0o666)
-    os.kill(the_host(host), signal.SIGKILL)  # it holds the good one in memory
+    kill(the_host(host))  # it holds the good one in memory
     r = host.zlayer("run", "--rm", module)
     assert r.stdout == f"Hello, {damage}!\n"
     after = entry.stat()
@@ -258,18 +261,40 @@ def test_many_first_runs_at_once_compile_and_all_end(host, tool, tmp_path):
 
 
 # ---- the host -------------------------------------------------------------------------------------
-def test_without_its_host_a_guest_goes_on(host, tool):
+def test_without_its_host_nothing_is_lost_and_the_next_start_makes_another(host, tool, tmp_path):
+    tmp_path.chmod(0o777)
     host.zlayer("import", tool, "-t", "tool")
     deploy(host, "tool", "forever", "    scale: {mode: fixed, replicas: 2}\n")
-    before = {c["name"]: c["pid"] for c in host.up("a", 2)}
-    os.kill(the_host(host), signal.SIGKILL)
-    time.sleep(0.5)
-    assert host.pids("a") == before
-    os.kill(before["a-rep-1"], signal.SIGKILL)
-    began = time.monotonic()
-    until(lambda: host.pids("a").get("a-rep-1") not in (None, 0, before["a-rep-1"]), "a new a-rep-1")
-    assert time.monotonic() - began < 2
-    assert host.pids("a")["a-rep-2"] == before["a-rep-2"]
+    first, second = sorted(host.up("a", 2), key=lambda c: c["name"])
+    host.zlayer("run", "-d", "--name", "late", "-v", f"{tmp_path}:/data:ro", tool, "await", "/data/go", 7)
+    killed = the_host(host)
+    assert killed not in (parent(first["pid"]), parent(second["pid"]))
+    kill(killed)
+    log = pathlib.Path(first["log"])
+    size = log.stat().st_size
+    until(lambda: log.stat().st_size > size + 100, "lines written without a host")
+    (tmp_path / "go").touch()
+    assert host.zlayer("wait", "late").stdout.strip() == "7"
+    assert host.pids("a") == {"a-rep-1": first["pid"], "a-rep-2": second["pid"]} and the_host(host) is None
+    kill(first["pid"])
+    now = host.back(first)
+    assert (now["exit"]["code"], now["exit"]["reason"]) == (137, "signal") and 0 <= down_ms(now) < 2000
+    assert the_host(host) not in (None, killed)
+    assert host.pids("a")["a-rep-2"] == second["pid"]
+
+
+def test_when_all_of_zlayer_wasm_is_killed_its_guests_are_told_lost_and_restarted(host, tool):
+    """The host and the monitors of all guests at once: what would be one process in another design."""
+    host.zlayer("import", tool, "-t", "tool")
+    deploy(host, "tool", "forever", "    scale: {mode: fixed, replicas: 3}\n")
+    before = host.up("a", 3)
+    kill(the_host(host), *(parent(c["pid"]) for c in before))
+    for c in before:
+        now = host.back(c)
+        assert not alive(c["pid"])
+        assert now["exit"]["lost"] is True and now["exit"]["reason"] == "lost"
+        assert now["restarts"] == 1 and 0 <= down_ms(now) < 2000
+    assert len([e for e in host.events() if "its monitor was lost" in e["text"]]) >= 3
 
 
 # ---- components -----------------------------------------------------------------------------------

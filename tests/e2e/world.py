@@ -4,6 +4,7 @@ Nothing here sleeps for luck: until() waits for a condition and says what it saw
 condition does not come. close() ends everything the world started and answers what was left behind.
 """
 import contextlib
+import datetime
 import json
 import os
 import pathlib
@@ -56,6 +57,23 @@ def alive(pid):
                 if stat.rsplit(")", 1)[1].split()[0] not in "ZX":
                     return True
     return False
+
+
+def parent(pid):
+    return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+def kill(*pids):
+    """SIGKILL for all of them; returns when they have ended."""
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: not any(map(alive, pids)), f"the end of {pids}")
+
+
+def down_ms(container):
+    """Milliseconds between the end of a replica and the start of its successor, as the record of the latter has them."""
+    at = [datetime.datetime.fromisoformat(t.replace("Z", "+00:00")) for t in (container["exit"]["at"], container["started_at"])]
+    return (at[1] - at[0]).total_seconds() * 1000
 
 
 def start_time(pid):
@@ -136,6 +154,23 @@ class World:
                     and c["health"] in ("healthy", "unknown", None, "")]
             return rows if len(rows) == count else None
         return until(look, f"{count} x {service} up")
+
+    def running(self):
+        return [c["pid"] for c in self.containers() if c["state"] == "running"]
+
+    def the(self, name):
+        """The container of that name, as `ps` has it."""
+        return next((c for c in self.containers() if c["name"] == name), None)
+
+    def back(self, before):
+        """What has taken the place of a container that ended, once it runs."""
+        def look():
+            now = self.the(before["name"])
+            return now if now and now["state"] == "running" and now["pid"] not in (None, 0, before["pid"]) else None
+        return until(look, f"another {before['name']} than {before}")
+
+    def events(self):
+        return [json.loads(line) for line in self.zlayer("events", "--format", "json").stdout.splitlines()]
 
     def pids(self, *services):
         return {c["name"]: c["pid"] for c in self.containers() if c["service"] in services or not services}

@@ -54,6 +54,15 @@ static int forever(void)
     return 0;
 }
 
+/* Until the file is there. */
+static int await(const char *path, int code)
+{
+    while (access(path, F_OK) < 0)
+        nap(10);
+    puts("it is there");
+    return code;
+}
+
 /* A container listens by itself; a guest has what its endpoints say, as systemd tells it. */
 static int listener(int port)
 {
@@ -128,6 +137,8 @@ int main(int argc, char **argv)
         return hog(atoi(a));
     else if (strcmp(verb, "nap") == 0)
         nap(atol(a));
+    else if (strcmp(verb, "await") == 0)
+        return await(a, atoi(b));
     else if (strcmp(verb, "tty") == 0)
         return terminal();
     else if (strcmp(verb, "forever") == 0)
