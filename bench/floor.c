@@ -10,7 +10,7 @@
  * BUNDLE has the config.json, LAYERs are the unpacked layers, the uppermost first; WORK is a folder
  * on the file system that upper folders shall lie on. Each byte on stdin is a container: its
  * nanoseconds from the first system call to the last folder removed go to stdout, a line each. A
- * byte 'k' keeps it: its command is stopped before exec (for bench/density).
+ * byte 'k' keeps it until stdin ends, and its pid goes to stdout (for bench/density).
  */
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -37,7 +37,7 @@
 #include "sandbox/kernel.h"
 #include "sandbox/plan.h"
 
-enum { STACK = 256 * 1024, CGROUPS = 16, CLONE_ARGS = 11 };
+enum { STACK = 256 * 1024, CGROUPS = 16, KEPT = 10000 };
 
 struct floor {
     const struct plan *plan;
@@ -45,6 +45,11 @@ struct floor {
     int tasks[CGROUPS];
     unsigned n_tasks;
     bool keep;
+    struct {
+        pid_t pid;
+        unsigned number;
+    } kept[KEPT];
+    unsigned n_kept;
 };
 
 static _Noreturn void die(const char *what)
@@ -335,7 +340,46 @@ static void make_folders(struct floor *f, const char *layers)
                    f->plan->flags & PLAN_OVERLAY_VOLATILE ? ",volatile" : "");
 }
 
-static int one(struct floor *f, const char *layers, int work_fd, void *stack)
+static _Noreturn void ended_early(int status)
+{
+    (void)fprintf(stderr, "floor: the command ended with %#x\n", (unsigned)status);
+    abort();
+}
+
+static void set_name(struct floor *f, unsigned number)
+{
+    (void)snprintf(f->name, sizeof f->name, "%d-%u", (int)getpid(), number);
+}
+
+static void remove_all(const struct floor *f, int work_fd)
+{
+    remove_cgroups(f);
+    (void)zl_remove_tree(work_fd, f->name, NULL);
+}
+
+static void keep(struct floor *f, pid_t pid, unsigned number)
+{
+    int status = 0;
+    if (waitpid(pid, &status, WNOHANG) == pid) /* clone came back: it was executed or has ended */
+        ended_early(status);
+    must(f->n_kept < KEPT ? 0 : -1, "keep more");
+    f->kept[f->n_kept].pid = pid;
+    f->kept[f->n_kept++].number = number;
+}
+
+/* All at once, so that what the kernel does later for each is done for all meanwhile. */
+static void end_kept(struct floor *f, int work_fd)
+{
+    for (unsigned i = 0; i < f->n_kept; i++)
+        (void)kill(f->kept[i].pid, SIGKILL);
+    for (unsigned i = 0; i < f->n_kept; i++) {
+        must(waitpid(f->kept[i].pid, NULL, 0), "wait");
+        set_name(f, f->kept[i].number);
+        remove_all(f, work_fd);
+    }
+}
+
+static pid_t one(struct floor *f, const char *layers, int work_fd, void *stack)
 {
     int status = 0;
     make_folders(f, layers);
@@ -351,12 +395,9 @@ static int one(struct floor *f, const char *layers, int work_fd, void *stack)
     if (f->keep)
         return pid;
     must(waitpid(pid, &status, 0), "wait");
-    if (status != 0) {
-        (void)fprintf(stderr, "floor: the command ended with %#x\n", (unsigned)status);
-        abort();
-    }
-    remove_cgroups(f);
-    (void)zl_remove_tree(work_fd, f->name, NULL);
+    if (status != 0)
+        ended_early(status);
+    remove_all(f, work_fd);
     return pid;
 }
 
@@ -404,14 +445,15 @@ int main(int argc, char **argv)
     must(work, f.work);
     for (unsigned n = 1; read(0, &word, 1) == 1; n++) {
         f.keep = word == 'k';
-        (void)snprintf(f.name, sizeof f.name, "%d-%u", (int)getpid(), n);
+        set_name(&f, n);
         uint64_t began = zl_mono_ns();
         pid_t pid = one(&f, layers.data, work, stack);
+        uint64_t took = zl_mono_ns() - began;
         if (f.keep)
-            (void)printf("%d\n", (int)pid);
-        else
-            (void)printf("%llu\n", (unsigned long long)(zl_mono_ns() - began));
+            keep(&f, pid, n);
+        (void)printf("%llu\n", f.keep ? (unsigned long long)pid : (unsigned long long)took);
         (void)fflush(stdout);
     }
+    end_kept(&f, work);
     return 0;
 }

@@ -40,7 +40,7 @@ class Resident:
 
     def close(self):
         self.process.stdin.close()
-        self.process.wait(20)
+        self.process.wait(60)
 
 
 class Pair:
@@ -90,10 +90,10 @@ def tell(times, what, goal):
     return statistics.median(agent)
 
 
-def fill(ours, count, *options):
+def fill(ours, count, *options, command="sleep 100000"):
     """count containers that live, made through the agent one after the other."""
     for i in range(count):
-        ours.call("run", "-d", "--name", f"live{i}", "--network", "none", *options, "bench", "sleep", "100000")
+        ours.call("run", "-d", "--name", f"live{i}", "--network", "none", *options, "bench", *command.split())
 
 
 @contextlib.contextmanager
