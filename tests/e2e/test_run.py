@@ -165,3 +165,12 @@ def test_the_agent_stays_small_where_name_services_are_installed(host):
     host.zlayer("run", "--rm", "busybox", "true")
     maps = pathlib.Path(f"/proc/{host.agent_pid()}/maps").read_text()
     assert "libc" in maps and "libnss_" not in maps
+
+
+def test_the_steps_of_a_start_are_timed_in_the_agents_log(world, busybox_tar):
+    world.env["ZLAYER_TRACE"] = "start"
+    world.import_busybox(busybox_tar)
+    world.zlayer("run", "--rm", "busybox", "true")
+    traced = until(lambda: [l for l in world.agent_log().splitlines() if l.startswith("trace start")], "the steps in agent.log")
+    assert any(l.endswith(" us  mount the root file system") for l in traced)
+    assert until(lambda: "from clone to exec" in world.agent_log(), "their sum")

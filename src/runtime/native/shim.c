@@ -139,7 +139,10 @@ static int copy_environment(struct shim_pool *p, struct zl_error *err)
     return 0;
 }
 
-/* A session of its own and no standard streams of ours: it outlives us. */
+/*
+ * A session of its own and no standard streams of ours: it outlives us. But for who asked for
+ * traces, which a monitor writes to its standard error.
+ */
 static int start_one(struct shim_pool *p, struct zl_error *err)
 {
     char name[] = "zlayer-shim", program[32];
@@ -156,7 +159,7 @@ static int start_one(struct shim_pool *p, struct zl_error *err)
         .argv = argv,
         .env = p->env,
         .cwd = "/",
-        .fds = { -1, -1, -1, theirs },
+        .fds = { -1, -1, getenv("ZLAYER_TRACE") ? STDERR_FILENO : -1, theirs },
         .n_fds = SHIM_FD + 1,
         .session = true,
     };
