@@ -3,7 +3,6 @@
 //! `wasi_config_t`. That type, the engine and the store of the C API are repr(C) with what is needed
 //! here as their one field, which is private to their crate: hence the casts. The version is pinned.
 
-use std::collections::HashSet;
 use std::ffi::{CStr, c_char, c_void};
 use std::future::Future;
 
@@ -33,7 +32,7 @@ pub fn failed(e: impl Into<Error>) -> Box<wasmtime_error_t> {
 pub struct State {
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    hosts: Hosts,
+    how: How,
     table: ResourceTable,
     limits: Limits,
 }
@@ -46,38 +45,23 @@ impl WasiView for State {
 
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { hooks: &mut self.hosts, table: &mut self.table, ctx: &mut self.http }
-    }
-}
-
-/// Which hosts outgoing requests may go to: "host" with any port, or "host:port"; none named: all.
-#[derive(Clone)]
-struct Hosts {
-    allowed: HashSet<String>,
-    outgoing: bool,
-}
-
-impl Hosts {
-    fn allows(&self, host: &str, port: u16) -> bool {
-        let (host, exact) = (host.to_ascii_lowercase(), format!("{host}:{port}").to_ascii_lowercase());
-        self.outgoing
-            && (self.allowed.is_empty() || self.allowed.contains(&host) || self.allowed.contains(&exact))
+        WasiHttpCtxView { hooks: &mut self.how, table: &mut self.table, ctx: &mut self.http }
     }
 }
 
 type Sending = Box<dyn Future<Output = std::result::Result<(), HttpError>> + Send>;
 type Response = std::result::Result<(hyper::Response<WasiBody>, Sending), HttpError>;
 
-impl WasiHttpHooks for Hosts {
+impl WasiHttpHooks for How {
     fn send_request(
         &mut self,
         request: hyper::Request<WasiBody>,
         options: Option<RequestOptions>,
         _: Sending,
     ) -> Box<dyn Future<Output = Response> + Send> {
-        let standard = if request.uri().scheme_str() == Some("https") { 443 } else { 80 };
-        let port = request.uri().port_u16().unwrap_or(standard);
-        let allowed = self.allows(request.uri().host().unwrap_or(""), port);
+        let (uri, standard) = (request.uri(), if request.uri().scheme_str() == Some("https") { 443 } else { 80 });
+        let (host, port) = (uri.host().unwrap_or(""), uri.port_u16().unwrap_or(standard));
+        let allowed = (self.may_ask)(self.arg, host.as_ptr().cast(), host.len(), port);
         Box::new(async move {
             if !allowed {
                 return Err(HttpError::HttpRequestDenied);
@@ -109,8 +93,6 @@ fn load(engine: &Engine, path: &CStr) -> Result<Loaded> {
     Ok(Loaded { pre: linker.instantiate_pre(&component)?, worlds })
 }
 
-/// # Safety
-/// As `src/wasm/component.h` says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zl_component_load(
     engine: *const wasm_engine_t,
@@ -118,13 +100,8 @@ pub unsafe extern "C" fn zl_component_load(
     ret: &mut Option<Box<Loaded>>,
     worlds: &mut u32,
 ) -> Failed {
-    let loaded = match load(unsafe { &*engine.cast::<Engine>() }, unsafe { CStr::from_ptr(path) }) {
-        Ok(loaded) => loaded,
-        Err(e) => return Some(failed(e)),
-    };
-    *worlds = loaded.worlds;
-    *ret = Some(Box::new(loaded));
-    None
+    let loaded = load(unsafe { &*engine.cast::<Engine>() }, unsafe { CStr::from_ptr(path) });
+    loaded.map(|loaded| (*worlds, *ret) = (loaded.worlds, Some(Box::new(loaded)))).err().map(failed)
 }
 
 #[unsafe(no_mangle)]
@@ -135,9 +112,9 @@ pub extern "C" fn zl_component_free(_: Option<Box<Loaded>>) {}
 pub struct How {
     config: extern "C" fn(*const c_void, bool) -> *mut wasi_config_t,
     pub failed: extern "C" fn(*const c_void, Box<wasmtime_error_t>),
+    may_ask: extern "C" fn(*const c_void, *const c_char, usize, u16) -> bool,
+    pub busy: extern "C" fn(*const c_void, bool),
     pub arg: *const c_void,
-    allowed_hosts: *const *const c_char,
-    outgoing_http: bool,
     tcp: bool,
     udp: bool,
     max_memory: u64,
@@ -148,7 +125,7 @@ pub struct How {
     counter: Counter,
 }
 
-// The C functions only read what arg points to.
+// The C functions may be called from any thread.
 unsafe impl Send for How {}
 unsafe impl Sync for How {}
 
@@ -157,14 +134,6 @@ impl How {
         let config = (self.config)(self.arg, with_folders);
         *unsafe { Box::from_raw(config.cast::<WasiCtxBuilder>()) }
     }
-
-    /// # Safety
-    /// The list is one of strings, ended by NULL.
-    unsafe fn hosts(&self) -> HashSet<String> {
-        let at = |i| unsafe { *self.allowed_hosts.add(i) };
-        let named = (0..).map(at).take_while(|host| !host.is_null());
-        named.map(|host| unsafe { CStr::from_ptr(host) }.to_string_lossy().to_ascii_lowercase()).collect()
-    }
 }
 
 /// All that a guest needs; nothing of it leads to the host's paths.
@@ -172,7 +141,6 @@ pub struct Ready {
     pub pre: InstancePre<State>,
     pub how: How,
     files: WasiFilesystemCtx, // the preopened folders
-    hosts: Hosts,
 }
 
 impl Ready {
@@ -182,7 +150,7 @@ impl Ready {
         let state = State {
             wasi,
             http: WasiHttpCtx::new(),
-            hosts: self.hosts.clone(),
+            how: self.how,
             table: ResourceTable::new(),
             limits: Limits::component(self.how.max_memory, self.how.max_tables, self.how.counter),
         };
@@ -195,18 +163,11 @@ impl Ready {
     }
 }
 
-/// # Safety
-/// As `src/wasm/component.h` says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zl_component_prepare(c: &Loaded, how: &How) -> Box<Ready> {
+pub extern "C" fn zl_component_prepare(c: &Loaded, how: &How) -> Box<Ready> {
     // A command has one thread: reading and writing files need no others.
     let mut given = how.config(true).allow_blocking_current_thread(c.worlds & HTTP == 0).build();
-    Box::new(Ready {
-        pre: c.pre.clone(),
-        how: *how,
-        files: given.filesystem().clone(),
-        hosts: Hosts { allowed: unsafe { how.hosts() }, outgoing: how.outgoing_http },
-    })
+    Box::new(Ready { pre: c.pre.clone(), how: *how, files: given.filesystem().clone() })
 }
 
 async fn run(ready: &Ready) -> Result<i32> {

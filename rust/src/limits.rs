@@ -69,8 +69,6 @@ impl ResourceLimiter for Limits {
     }
 }
 
-/// # Safety
-/// `store` is a store of the C API and used by this thread only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zl_store_limit(
     store: *mut wasmtime_store_t,
@@ -79,8 +77,7 @@ pub unsafe extern "C" fn zl_store_limit(
     refused: Option<extern "C" fn(u64)>,
     counter: Counter,
 ) {
-    // wasmtime_store_t is repr(C) with the store as its one field, which is private to its crate;
-    // the version is pinned.
+    // As in component.rs: a store of the C API, and used by this thread only.
     let store = unsafe { &mut *store.cast::<Store<WasmtimeStoreData>>() };
     let limits = Limits { refused, instances: 1, ..Limits::component(max_memory, max_tables, counter) };
     let limits = Box::leak(Box::new(limits)) as *mut Limits as usize; // the closure must be Send; there is one thread

@@ -2,8 +2,12 @@
 /* What a component gets, of which its instance knows. */
 #include "wasm/component.h"
 
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
+#include <time.h>
 
 #include "base/fd.h"
 #include "wasm/error.h"
@@ -13,10 +17,15 @@ enum { TEXT_MAX = 16 << 10 };
 
 struct wishes { /* lives as long as the process */
     const struct instance *i;
+    const char *const *allowed_hosts; /* NULL, empty: all */
+    bool outgoing_http;
     bool network, incomplete;
     size_t n_args, n_env;
     const char **args;
     const char **names, **values; /* of the environment */
+    pthread_mutex_t lock;
+    pthread_cond_t begun;
+    unsigned running; /* requests, under lock */
 };
 
 static size_t count(const char *const *v)
@@ -104,6 +113,77 @@ static void request_failed(void *arg, wasmtime_error_t *failed)
         (void)zl_write_all(2, text.data, text.len, "stderr", NULL); /* else nobody reads it */
 }
 
+/* ---- requests that go out ---- */
+
+/* entry: "host" or "host:port" */
+static bool is_entry(const char *entry, const char *host, size_t n, uint16_t port)
+{
+    char text[8];
+
+    if (strncasecmp(entry, host, n) != 0)
+        return false;
+    (void)snprintf(text, sizeof text, ":%u", port);
+    return entry[n] == '\0' || strcmp(entry + n, text) == 0;
+}
+
+static bool may_ask(void *arg, const char *host, size_t n, uint16_t port)
+{
+    const struct wishes *w = arg;
+    const char *const *allowed = w->allowed_hosts;
+
+    if (!w->outgoing_http)
+        return false;
+    for (size_t i = 0; allowed && allowed[i]; i++)
+        if (is_entry(allowed[i], host, n, port))
+            return true;
+    return !allowed || !*allowed;
+}
+
+/* ---- the time of requests that come in ---- */
+
+static void busy(void *arg, bool begins)
+{
+    struct wishes *w = arg;
+
+    (void)pthread_mutex_lock(&w->lock); /* fails only for who has it */
+    w->running = begins ? w->running + 1 : w->running - 1;
+    if (begins)
+        (void)pthread_cond_signal(&w->begun);
+    (void)pthread_mutex_unlock(&w->lock);
+}
+
+/* The epoch goes on while requests run, and only then: an idle service wakes nobody. */
+static void *tick(void *arg)
+{
+    const struct timespec pause = { 0, ZL_COMPONENT_TICK_MS * 1000 * 1000 };
+    struct wishes *w = arg;
+
+    for (;;) {
+        (void)pthread_mutex_lock(&w->lock);
+        while (!w->running)
+            (void)pthread_cond_wait(&w->begun, &w->lock);
+        (void)pthread_mutex_unlock(&w->lock);
+        (void)nanosleep(&pause, NULL); /* a signal makes one of them shorter */
+        wasmtime_engine_increment_epoch(w->i->module->engine);
+    }
+    return NULL;
+}
+
+wasmtime_error_t *component_serve(const struct instance *i)
+{
+    pthread_t ticker;
+
+    if (!i->wasi.n_sockets)
+        return wasmtime_error_new(
+            "a service of wasi:http/incoming-handler needs an endpoint to listen on");
+    for (size_t k = 0; k < i->wasi.n_sockets; k++)
+        if (fcntl(i->wasi.sockets[k], F_SETFL, O_NONBLOCK) < 0)
+            return wasmtime_error_new("a socket of its endpoints cannot be made non-blocking");
+    if (pthread_create(&ticker, NULL, tick, i->wishes) != 0)
+        return wasmtime_error_new("no thread can be made that counts the time of requests");
+    return zl_component_serve(i->component, i->wasi.sockets, i->wasi.n_sockets);
+}
+
 int component_compile(wasm_engine_t *engine, const void *bytes, size_t n, wasm_byte_vec_t *ret,
                       struct zl_error *err)
 {
@@ -117,32 +197,46 @@ int component_compile(wasm_engine_t *engine, const void *bytes, size_t n, wasm_b
     return failed ? wasm_fail_consume(failed, err, "compile") : 0;
 }
 
-int component_prepare(struct instance *i, const struct component_terms *terms, struct zl_error *err)
+static struct wishes *wishes_new(const struct instance *i, const struct component_terms *terms)
 {
-    static const char *const none[] = { NULL };
     struct wishes *w = calloc(1, sizeof *w);
 
-    if (!w)
-        return zl_fail_errno(err, "prepare the component");
+    if (!w || copy_args(w, i->wasi.argv) < 0 || split_env(w, i->wasi.env) < 0)
+        return NULL; /* the process ends without it */
     w->i = i;
     w->network = terms->tcp || terms->udp;
-    if (copy_args(w, i->wasi.argv) < 0 || split_env(w, i->wasi.env) < 0)
+    w->allowed_hosts = terms->allowed_hosts;
+    w->outgoing_http = terms->outgoing_http;
+    (void)pthread_mutex_init(&w->lock, NULL); /* these two cannot fail */
+    (void)pthread_cond_init(&w->begun, NULL);
+    return w;
+}
+
+int component_prepare(struct instance *i, const struct component_terms *terms, struct zl_error *err)
+{
+    struct wishes *w = wishes_new(i, terms);
+
+    if (!w)
         return zl_fail_errno(err, "prepare the component");
     const struct zl_component_how how = {
         .config = make_config,
         .failed = request_failed,
+        .may_ask = may_ask,
+        .busy = busy,
         .arg = w,
-        .allowed_hosts = terms->allowed_hosts ? terms->allowed_hosts : none,
-        .outgoing_http = terms->outgoing_http,
         .tcp = terms->tcp,
         .udp = terms->udp,
         .max_memory = i->max_memory,
         .max_tables = i->max_tables,
         .fuel = i->max_fuel,
-        .request_timeout_ms = terms->request_timeout_ms,
-        .max_requests = terms->max_requests,
+        .request_timeout_ms =
+            terms->request_timeout_ms && terms->request_timeout_ms < ZL_COMPONENT_NO_TIMEOUT
+                ? terms->request_timeout_ms
+                : ZL_COMPONENT_NO_TIMEOUT,
+        .max_requests = terms->max_requests ? terms->max_requests : 1,
         .counter = i->linear_bytes,
     };
+    i->wishes = w;
     i->component = zl_component_prepare(i->module->component, &how);
     if (w->incomplete)
         return zl_fail(err, ZL_ERR_INVALID,

@@ -45,14 +45,12 @@ wasmtime_error_t *zl_component_run(const struct zl_component_ready *r, int *ret_
     return wasmtime_error_new("components are not part of this build");
 }
 
-wasmtime_error_t *zl_component_serve(struct zl_component_ready *r, const int *sockets,
-                                     size_t n_sockets)
+wasmtime_error_t *component_serve(const struct instance *i)
 {
     int code;
 
-    (void)sockets;
-    (void)n_sockets;
-    return zl_component_run(r, &code);
+    (void)i;
+    return zl_component_run(NULL, &code);
 }
 
 void zl_store_limit(wasmtime_store_t *store, uint64_t max_memory, uint64_t max_tables,

@@ -247,7 +247,7 @@ static _Noreturn void run_component(const struct instance *i, int report_fd)
 
     start_clock(i);
     if (i->module->entry == ENTRY_HTTP)
-        failed = zl_component_serve(i->component, i->wasi.sockets, i->wasi.n_sockets);
+        failed = component_serve(i);
     else
         failed = zl_component_run(i->component, &code);
     if (!failed || wasmtime_error_exit_status(failed, &code))

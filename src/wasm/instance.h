@@ -20,6 +20,7 @@ struct instance {
     uint64_t time_ms;                     /* 0: unlimited */
     uint64_t *linear_bytes;               /* counts its linear memory; NULL: nobody looks */
     struct zl_component_ready *component; /* of a component: made before the host's paths went */
+    struct wishes *wishes;                /* of component.c, the same */
 };
 
 /* How it ended, for whoever forked us: over a pipe before the process ends. */

@@ -337,6 +337,24 @@ def test_a_component_serves_http_on_its_endpoint(host, web):
     assert stats["memory"]["linear"] is None  # each request had memory of its own, which went with it
 
 
+def test_the_time_of_a_request_begins_when_it_has_room(host, web):
+    """One at a time: who waited behind two that loop has all of its time."""
+    deploy(host, "web", extra="""    service_type: wasm_http
+    network_mode: host
+    wasm: {request_timeout: 500ms, max_instances: 1}
+    endpoints: [{name: web, protocol: http, port: 18099}]
+    health: {check: {type: tcp, port: 18099}, interval: 200ms, start_grace: 10s}
+""")
+    host.up("a", 1)
+    with contextlib.ExitStack() as open_ones:
+        loops = [open_ones.enter_context(socket.create_connection(("127.0.0.1", 18099))) for _ in range(2)]
+        for s in loops:
+            s.sendall(b"GET /loop HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert get(18099)[0] == 200
+        for s in loops:
+            assert s.recv(100).startswith(b"HTTP/1.1 500")
+
+
 def test_a_component_is_asked_inside_its_own_network(host, web):
     deploy(host, "web", extra="""    service_type: wasm_http
     endpoints: [{name: web, protocol: http, port: 80}]
