@@ -63,7 +63,8 @@ struct host {
     struct spare spares[SPARES_MAX];
     size_t next_spare; /* that gives way */
     struct loop_timer refill, idle;
-    struct module *wanted; /* a spare monitor of it is to be forked */
+    struct module *wanted;  /* a spare monitor of it is to be forked */
+    struct zl_error broken; /* why it cannot work; kind ZL_OK: it can */
 };
 
 /* ---- monitors ---- */
@@ -414,6 +415,11 @@ static void dispatch(void *arg, struct server_request *rq)
     struct host *h = arg;
     struct zl_error err;
 
+    if (h->broken.kind != ZL_OK && rq->ticket.type != MON_HELLO) {
+        server_refuse(h->server, &rq->ticket, &h->broken);
+        loop_stop(&h->loop); /* the next one may fare better */
+        return;
+    }
     if (acts[rq->ticket.type](h, rq, &err) < 0)
         server_refuse(h->server, &rq->ticket, &err);
 }
@@ -496,7 +502,8 @@ static void belong_to_monitors(const char *parent)
     (void)closedir(mounts);
 }
 
-static int set_up(struct host *h, const char *folder, const char *cache, struct zl_error *err)
+/* So far that it can say what else went wrong. */
+static int begin_to_talk(struct host *h, struct zl_error *err)
 {
     if (fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0)
         return zl_fail_errno(err, "use descriptor %d as the control connection", CONTROL_FD);
@@ -504,25 +511,29 @@ static int set_up(struct host *h, const char *folder, const char *cache, struct 
         return zl_fail_errno(err, "close what was inherited");
     (void)setsid();    /* fails only for a leader, which is as good */
     (void)!chdir("/"); /* "/" always can be entered */
+    if (loop_init(&h->loop, err) < 0 || watch_children(h, err) < 0 ||
+        server_new(&h->loop, rows, ZL_ARRAY_LEN(rows), &server_events, h, &h->server, err) < 0)
+        return -1;
+    return server_adopt(h->server, CONTROL_FD, err);
+}
+
+static int set_up(struct host *h, const char *folder, const char *cache, struct zl_error *err)
+{
     h->cache_fd = cache_open(cache, err);
     h->folder_fd = h->cache_fd < 0 ? -1 : zl_mkdir_p(AT_FDCWD, folder, 0700, err);
     if (h->folder_fd < 0)
         return -1;
     if (confine_make_empty(&h->empty, err) < 0 || confine_host(err) < 0)
         return -1;
-    if (loop_init(&h->loop, err) < 0 || watch_children(h, err) < 0 ||
-        server_new(&h->loop, rows, ZL_ARRAY_LEN(rows), &server_events, h, &h->server, err) < 0)
-        return -1;
     (void)unlinkat(h->folder_fd, MON_CTL,
                    0); /* of one that was killed: we are started when none answers */
-    if (server_listen(h->server, h->folder_fd, err) < 0)
-        return -1;
-    return server_adopt(h->server, CONTROL_FD, err);
+    return server_listen(h->server, h->folder_fd, err);
 }
 
 static void tear_down(struct host *h)
 {
-    (void)unlinkat(h->folder_fd, MON_CTL, 0); /* another one may serve here now */
+    if (h->broken.kind == ZL_OK)
+        (void)unlinkat(h->folder_fd, MON_CTL, 0); /* another one may serve here now */
     for (size_t i = 0; i < SPARES_MAX; i++)
         drop_spare(&h->spares[i]);
     server_free(h->server);
@@ -548,8 +559,10 @@ int host_main(const char *folder, const char *cache, const char *cgroup_parent)
     host.empty = (struct confine_empty){ -1, -1 };
     if (cgroup_parent)
         belong_to_monitors(cgroup_parent);
-    if (set_up(&host, folder, cache, &err) < 0 || let_go_of_stderr(&err) < 0 ||
-        loop_run(&host.loop, &err) < 0) {
+    int rc = begin_to_talk(&host, &err);
+    if (rc == 0 && set_up(&host, folder, cache, &host.broken) < 0)
+        (void)zl_wrap(&host.broken, "zlayer-wasm cannot work"); /* who asks is told */
+    if (rc < 0 || let_go_of_stderr(&err) < 0 || loop_run(&host.loop, &err) < 0) {
         (void)dprintf(2, "zlayer-wasm: %s\n", err.msg);
         return BROKEN;
     }
