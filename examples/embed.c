@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Runs one command in a container through libzlayer, prints what it wrote and how it ended. An
- * image that is a WebAssembly module runs the same way: its command is its name and its arguments.
+ * Runs one command in a container through libzlayer, prints what it wrote and how it ended: pull,
+ * create, start, wait, remove. An image that is a WebAssembly module runs the same way: its command
+ * is its name and its arguments.
  *
  *     cc embed.c $(pkg-config --cflags --libs zlayer) -o embed
  *     ./embed busybox sh -c 'echo hello; exit 3'
@@ -63,13 +64,14 @@ static int print_piece(void *arg, int stream, const char *bytes, size_t n)
 static int run(zlayer_runtime *rt, const char *image, char **command, struct zlayer_exit *end,
                struct zlayer_error *err)
 {
+    const struct zlayer_container_id id = { .size = sizeof id, .service = "embed", .replica = 1 };
     zlayer_container *c = NULL;
     char *spec = make_spec(image, command);
     int rc = -1;
     if (!spec)
         (void)snprintf(err->message, sizeof err->message, "no memory");
     else if (zlayer_image_pull(rt, image, NULL, 0, err) == 0)
-        rc = zlayer_container_create(rt, "embed-rep-1", spec, &c, err);
+        rc = zlayer_container_create_replica(rt, &id, spec, &c, err);
     free(spec);
     if (rc < 0)
         return -1;

@@ -80,9 +80,9 @@ ZLAYER_API int zlayer_runtime_open(const struct zlayer_options *options, zlayer_
 ZLAYER_API void zlayer_runtime_close(zlayer_runtime *rt);
 
 /*
- * Makes sure that an image can be used. In this version it must be in the root directory's store
- * already (`zlayer import`): NOT_FOUND otherwise. digest may be NULL, or has room for size bytes;
- * 80 are enough.
+ * Makes sure that an image can be used: it is in the root directory's store already, or comes from
+ * its registry. A WebAssembly module is compiled as well. NOT_FOUND: neither has it. digest may be
+ * NULL, or has room for size bytes; 80 are enough.
  */
 ZLAYER_API int zlayer_image_pull(zlayer_runtime *rt, const char *image, char *digest, size_t size,
                                  struct zlayer_error *err);
@@ -107,6 +107,19 @@ struct zlayer_exit {
  */
 ZLAYER_API int zlayer_container_create(zlayer_runtime *rt, const char *name, const char *spec,
                                        zlayer_container **ret, struct zlayer_error *err);
+/*
+ * The same by what an orchestrator calls it: the replica of a service. It is named
+ * SERVICE-rep-REPLICA. EXISTS: this runtime has a container of that id, which was not removed.
+ */
+struct zlayer_container_id {
+    size_t size; /* sizeof(struct zlayer_container_id) */
+    const char *service;
+    uint32_t replica; /* from 1 */
+};
+ZLAYER_API int zlayer_container_create_replica(zlayer_runtime *rt,
+                                               const struct zlayer_container_id *id,
+                                               const char *spec, zlayer_container **ret,
+                                               struct zlayer_error *err);
 /* Returns when the command was executed. NOT_FOUND: there is no such command; DENIED: it cannot be
  * executed. */
 ZLAYER_API int zlayer_container_start(zlayer_container *c, struct zlayer_error *err);

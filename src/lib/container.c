@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The containers of libzlayer: each call is one request to the runtime. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -35,6 +37,7 @@ void zlayer_container_free(zlayer_container *c)
     *c->link = c->next;
     if (c->next)
         c->next->link = c->link;
+    free(c->replica);
     free(c->log_path);
     free(c);
 }
@@ -96,16 +99,63 @@ static int create(struct zlayer_container *c, const struct spec *spec, struct zl
     return -1;
 }
 
+static struct zlayer_container *create_named(struct zlayer_runtime *rt, const char *name,
+                                             const char *spec, struct zl_error *err)
+{
+    autospec struct spec *document = parse(spec, name, err);
+    struct zlayer_container *c = document ? container_make(rt, err) : NULL;
+    if (c && create(c, document, err) == 0)
+        return c;
+    zlayer_container_free(c);
+    return NULL;
+}
+
 int zlayer_container_create(zlayer_runtime *rt, const char *name, const char *spec,
                             zlayer_container **ret, struct zlayer_error *err)
 {
     struct zl_error why = { 0 };
-    autospec struct spec *document = parse(spec, name, &why);
-    struct zlayer_container *c = document ? container_make(rt, &why) : NULL;
-    if (!c || create(c, document, &why) < 0) {
-        zlayer_container_free(c);
+    struct zlayer_container *c = create_named(rt, name, spec, &why);
+    if (!c)
         return lib_fail(err, &why);
-    }
+    *ret = c;
+    return 0;
+}
+
+static bool has_replica(const struct zlayer_runtime *rt, const char *name)
+{
+    for (const struct zlayer_container *c = rt->containers; c; c = c->next)
+        if (!c->removed && c->replica && strcmp(c->replica, name) == 0)
+            return true;
+    return false;
+}
+
+/* "SERVICE-rep-REPLICA"; NULL: there is no such id, or this one is taken. */
+static char *name_replica(const struct zlayer_runtime *rt, const struct zlayer_container_id *id,
+                          struct zl_error *err)
+{
+    zl_autofree char *name = NULL;
+    if (!id->service || !*id->service || !id->replica)
+        (void)zl_fail(err, ZL_ERR_INVALID, "create: an id has a service and a replica from 1 on");
+    else if (asprintf(&name, "%s-rep-%" PRIu32, id->service, id->replica) < 0) {
+        name = NULL; /* it is not set then */
+        (void)zl_fail_errno(err, "create a container");
+    } else if (has_replica(rt, name))
+        (void)zl_fail(err, ZL_ERR_EXISTS, "create '%s': there is one, which was not removed", name);
+    else
+        return zl_take_ptr(name);
+    return NULL;
+}
+
+int zlayer_container_create_replica(zlayer_runtime *rt, const struct zlayer_container_id *id,
+                                    const char *spec, zlayer_container **ret,
+                                    struct zlayer_error *err)
+{
+    struct zl_error why = { 0 };
+    zl_autofree char *name = name_replica(rt, id, &why);
+    struct zlayer_container *c = name ? create_named(rt, name, spec, &why) : NULL;
+    if (!c)
+        return lib_fail(err, &why);
+    c->replica = zl_take_ptr(name);
     *ret = c;
     return 0;
 }

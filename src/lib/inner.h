@@ -24,6 +24,7 @@ struct zlayer_container {
     struct zlayer_runtime *owner;
     struct inst_id id;
     char id_text[16];
+    char *replica; /* its name, of one that was created as a replica; else NULL */
     char *log_path;
     bool has_exit, removed;
     struct inst_exit exit;

@@ -4,11 +4,14 @@ import contextlib
 import io
 import os
 import pathlib
+import re
 import subprocess
 import tarfile
 
 import wasmtool
 from world import BUILD
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def embed(host, *args):
@@ -46,6 +49,17 @@ def test_the_agent_leaves_the_containers_of_a_library_alone(host):
         host.zlayer("run", "--rm", "busybox", "true")  # and another one
         assert p.communicate(timeout=30)[0] == "exit code 4\n"
         assert p.returncode == 4
+
+
+def test_a_replica_has_an_id_that_is_free_again_when_it_is_removed(host):
+    r = subprocess.run([BUILD / "src/lib/library-ids", "image: {name: busybox}"], env=host.env, cwd=host.folder,
+                       capture_output=True, text=True, timeout=60)
+    said = r.stdout.splitlines()
+    assert (r.returncode, r.stderr) == (0, "") and said[:2] == ["web 1: created", "web 2: created"], r
+    assert said[2] == "web 1: kind 4: create 'web-rep-1': there is one, which was not removed"
+    assert said[3:5] == [f"{who}: kind 2: create: an id has a service and a replica from 1 on" for who in ("web 0", " 1")]
+    assert said[5].startswith("web 3: kind 2: ") and said[-1] == "web 1: created"
+    assert host.leftovers() == []
 
 
 def feed(host, given, *command):
@@ -94,8 +108,24 @@ def test_failures_inside_a_container_are_told_in_words(host):
     assert host.leftovers() == []
 
 
+def test_the_manual_has_every_function_of_the_header():
+    """Made of the header's comments; only what every reader of man pages knows is in it."""
+    page = (BUILD / "src/lib/zlayer.3").read_text()
+    header = (ROOT / "include/zlayer.h").read_text()
+    functions = re.findall(r"^ZLAYER_API .*?(zlayer_\w+)\(", header, re.M)
+    assert len(functions) > 25
+    for name in functions:
+        assert f"{name}(" in page and (BUILD / f"src/lib/{name}.3").read_text() == ".so man3/zlayer.3\n"
+    assert "ZLAYER_API" not in page
+    assert {line.split()[0] for line in page.splitlines() if line.startswith((".", "'"))} <= {
+        ".TH", ".SH", ".PP", ".RS", ".RE", ".nf", ".fi", ".I", ".BR"}
+    for sentence in ("A runtime and its containers are used by one thread at a time", "Executes a further command"):
+        assert sentence in page.replace("\n", " ").replace("\\-", "-")
+
+
 @wasmtool.needs_wasm
 def test_a_module_runs_through_the_library_as_a_container_does(host, tmp_path):
+    """examples/embed.c: pull, create, start, wait, remove, by the id {service, replica}."""
     module = wasmtool.compile_c(tmp_path, "tool.c")
     host.zlayer("import", module, "-t", "tool")
     host.zlayer("daemon", "stop")
