@@ -65,11 +65,21 @@ static int list(const struct layout *l, struct partials *ret, struct zl_error *e
     return rc;
 }
 
+/* Who had the lock before us may have made a blob of it, and another may have begun one with the
+ * same name, which is his. */
+static bool is_still_called(int fd, int dir, const char *name)
+{
+    struct stat here, there;
+    return fstat(fd, &here) == 0 && fstatat(dir, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+           here.st_ino == there.st_ino && here.st_dev == there.st_dev;
+}
+
 /* True: it is gone, and nobody was writing it. */
 static bool drop(const struct layout *l, const char *name)
 {
     zl_autoclose int fd = openat(l->partial, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && unlinkat(l->partial, name, 0) == 0;
+    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && is_still_called(fd, l->partial, name) &&
+           unlinkat(l->partial, name, 0) == 0;
 }
 
 static int by_time(const void *a, const void *b)

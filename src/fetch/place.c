@@ -214,6 +214,13 @@ static int place_one(struct place *p, struct zl_error *err)
     return by_type[p->entry.type](p, parent, err);
 }
 
+/* A later entry, or the container, has put something else in a folder's place: a link is not
+ * followed to what it leads to. */
+static bool is_other_now(int errnum)
+{
+    return errnum == ELOOP || errnum == ENOTDIR || errnum == ENOENT;
+}
+
 /* Nobody could write into them, or their times would change, before everything is in them. */
 static int finish_folders(struct place *p, struct zl_error *err)
 {
@@ -222,12 +229,14 @@ static int finish_folders(struct place *p, struct zl_error *err)
         (void)memcpy(&late, p->late.data + at, sizeof late);
         const char *path = p->late.data + at + sizeof late;
         const struct timespec both[2] = { late.mtime, late.mtime };
-        zl_autoclose int fd = open_at(p, path, O_RDONLY | O_DIRECTORY, err);
+        at += sizeof late + late.path_len + 1;
+        zl_autoclose int fd = open_at(p, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, err);
+        if (fd < 0 && is_other_now(err->errnum))
+            continue;
         if (fd < 0)
             return -1;
         if (fchmod(fd, late.mode) < 0 || futimens(fd, both) < 0)
             return zl_fail_errno(err, "set mode and time of '%s'", path);
-        at += sizeof late + late.path_len + 1;
     }
     return 0;
 }
