@@ -32,6 +32,8 @@ enum zl_weakness {
     ZL_WEAK_LATE,     /* zlayer-fetch: who unpacks is forked when credentials were read */
     ZL_WEAK_RIGHTS,   /* zlayer-fetch: capabilities stay */
     ZL_WEAK_STDIO,    /* zlayer-fetch: so do the descriptors of who unpacks */
+    ZL_WEAK_STORE,    /* zlayer-fetch: who talks with a registry has the store, and may write */
+    ZL_WEAK_LANDLOCK, /* zlayer-fetch: only what it sees keeps it from writing */
     ZL_WEAK_PASSWD,   /* a file of the image is opened whatever it is */
 };
 

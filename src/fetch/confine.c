@@ -21,7 +21,7 @@
 #include "image/layout.h"
 
 enum { RESOLVER_FILE_MAX = 1 << 20 };
-#define STORE "store" /* where the state folder is below the new root */
+#define STORE_DIR "store" /* where the state folder is below the new root */
 
 #define MEMORY_LIMIT                                                                               \
     (UINT64_C(2) << 30) /* zstd's largest window is 2 GiB, common ones 8 to 128 MiB */
@@ -48,15 +48,27 @@ static int copy_resolver_files(int root_fd, struct zl_error *err)
     return etc < 0 ? -1 : 0;
 }
 
-/* One folder of the state folder, below the new root's `store`. By path, since a descriptor from
- * before belongs to a mount of the old namespace. */
-static int mount_part(const char *root, const char *name, int *ret, struct zl_error *err)
+/* The parts of the state folder that may be seen, each as a mount of its own, and what more is not
+ * done there. */
+enum { PARTS = 4 };
+static const struct part {
+    const char *name, *place; /* of the state folder; below the new root's STORE_DIR */
+    uint64_t limits;
+} parts[PARTS] = {
+    { LAYOUT_IMAGES, LAYOUT_IMAGES, 0 },
+    { LAYOUT_LAYERS, LAYOUT_LAYERS, 0 },
+    { LAYOUT_IMAGES, CONFINE_SEEN "/" LAYOUT_IMAGES, MOUNT_ATTR_RDONLY },
+    { LAYOUT_LAYERS, CONFINE_SEEN "/" LAYOUT_LAYERS, MOUNT_ATTR_RDONLY },
+};
+
+/* By path, since a descriptor from before belongs to a mount of the old namespace. */
+static int mount_part(const char *root, const struct part *part, int *ret, struct zl_error *err)
 {
     const struct mount_attr limits = {
-        .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+        .attr_set = part->limits | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
     };
     zl_autobuf struct zl_buf path = ZL_BUF(PATH_MAX);
-    zl_buf_addf(&path, "%s/%s", root, name);
+    zl_buf_addf(&path, "%s/%s", root, part->name);
     if (zl_buf_check(&path, "the path of the state folder", err) < 0)
         return -1;
     zl_autoclose int fd = open_tree(AT_FDCWD, path.data, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
@@ -67,33 +79,36 @@ static int mount_part(const char *root, const char *name, int *ret, struct zl_er
     return 0;
 }
 
-static int attach_part(int store, const char *name, int part, struct zl_error *err)
+static int attach_part(int store, const struct part *part, int mounted, struct zl_error *err)
 {
-    if (mkdirat(store, name, 0700) < 0 ||
-        move_mount(part, "", store, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-        return zl_fail_errno(err, "mount %s below the new root", name);
+    zl_autoclose int place = zl_mkdir_p(store, part->place, 0700, err);
+    if (place < 0)
+        return -1;
+    if (move_mount(mounted, "", store, part->place, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        return zl_fail_errno(err, "mount %s below the new root", part->place);
     return 0;
 }
 
 /* Nothing else of the state folder: neither the agent's database, nor containers, logs, volumes. */
-static int attach_store(int root_fd, const int parts[2], struct zl_error *err)
+static int attach_store(int root_fd, const int mounted[PARTS], struct zl_error *err)
 {
-    zl_autoclose int store = zl_mkdir_p(root_fd, STORE, 0700, err);
-    if (store < 0 || attach_part(store, LAYOUT_IMAGES, parts[0], err) < 0)
-        return -1;
-    return attach_part(store, LAYOUT_LAYERS, parts[1], err);
+    zl_autoclose int store = zl_mkdir_p(root_fd, STORE_DIR, 0700, err);
+    for (size_t i = 0; store >= 0 && i < PARTS; i++) {
+        if (attach_part(store, &parts[i], mounted[i], err) < 0)
+            return -1;
+    }
+    return store < 0 ? -1 : 0;
 }
 
 /* An empty file system over `place`, where only we see it, and the view in it. */
-static int furnish(const char *place, const int parts[2], enum confine_view view,
-                   struct zl_error *err)
+static int furnish(const char *place, const int mounted[PARTS], unsigned view, struct zl_error *err)
 {
     const unsigned long limits = MS_NOSUID | MS_NODEV | MS_NOEXEC;
     if (mount("tmpfs", place, "tmpfs", limits, "size=4m,mode=0755") < 0)
         return zl_fail_errno(err, "mount over '%s'", place);
     zl_autoclose int fd = zl_open_dir(AT_FDCWD, place, err);
-    if (fd < 0 || (view == CONFINE_STORE_AND_RESOLVER && copy_resolver_files(fd, err) < 0) ||
-        (view != CONFINE_NOTHING && attach_store(fd, parts, err) < 0))
+    if (fd < 0 || ((view & CONFINE_RESOLVER) && copy_resolver_files(fd, err) < 0) ||
+        ((view & CONFINE_STORE) && attach_store(fd, mounted, err) < 0))
         return -1;
     if (mount(NULL, place, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | limits, NULL) < 0)
         return zl_fail_errno(err, "make the new root read-only");
@@ -108,37 +123,114 @@ static int make_store(const char *root, struct zl_error *err)
     return layers < 0 ? -1 : 0;
 }
 
-/* After this, no path leads out of the view: the old root is not mounted anywhere any more. Device
- * nodes of an image are made there, but must never be opened or executed. */
-static int own_root(const char *root, enum confine_view view, struct zl_error *err)
+static int mount_parts(const char *root, int mounted[PARTS], struct zl_error *err)
 {
-    static const char place[] = "/proc"; /* which every host has, and we see no more */
-    int parts[2] = { -1, -1 };
-    if (view != CONFINE_NOTHING && make_store(root, err) < 0)
-        return -1;
-    if (unshare(CLONE_NEWNS) < 0)
-        return zl_fail_errno(err, "make a mount namespace");
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-        return zl_fail_errno(err, "make all mounts private");
-    int rc = view == CONFINE_NOTHING ? 0
-             : mount_part(root, LAYOUT_IMAGES, &parts[0], err) < 0
-                 ? -1
-                 : mount_part(root, LAYOUT_LAYERS, &parts[1], err);
-    if (rc == 0)
-        rc = furnish(place, parts, view, err);
-    zl_closep(&parts[0]);
-    zl_closep(&parts[1]);
-    if (rc < 0)
-        return -1;
+    for (size_t i = 0; i < PARTS; i++) {
+        if (mount_part(root, &parts[i], &mounted[i], err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* "." is what is to be the root; no mount is left of what is not below it. */
+static int leave_old_root(const char *place, struct zl_error *err)
+{
     if (chdir(place) < 0) /* the new mount, not what is below it */
         return zl_fail_errno(err, "enter '%s'", place);
     if (syscall(SYS_pivot_root, ".", ".") < 0)
         return zl_fail_errno(err, "make '%s' the root", place);
     if (umount2(".", MNT_DETACH) < 0) /* "." is the old root now: pivot_root(2) */
         return zl_fail_errno(err, "let go of the old root");
-    return chdir(view == CONFINE_NOTHING ? "/" : "/" STORE) < 0
-               ? zl_fail_errno(err, "enter '%s'", root)
+    return 0;
+}
+
+/* After this, no path leads out of the view: the old root is not mounted anywhere any more. Device
+ * nodes of an image are made there, but must never be opened or executed. */
+static int own_root(const char *root, unsigned view, struct zl_error *err)
+{
+    static const char place[] = "/proc"; /* which every host has, and we see no more */
+    int mounted[PARTS] = { -1, -1, -1, -1 };
+    if ((view & CONFINE_STORE) && make_store(root, err) < 0)
+        return -1;
+    if (unshare(CLONE_NEWNS) < 0)
+        return zl_fail_errno(err, "make a mount namespace");
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return zl_fail_errno(err, "make all mounts private");
+    int rc = view & CONFINE_STORE ? mount_parts(root, mounted, err) : 0;
+    if (rc == 0)
+        rc = furnish(place, mounted, view, err);
+    for (size_t i = 0; i < PARTS; i++)
+        zl_closep(&mounted[i]);
+    if (rc < 0 || leave_old_root(place, err) < 0)
+        return -1;
+    return chdir(view & CONFINE_STORE ? "/" STORE_DIR : "/") < 0
+               ? zl_fail_errno(err, "enter the root")
                : 0;
+}
+
+/* ---- Landlock -------------------------------------------------------------------------------- */
+
+/* A second wall before the same room, of another make: with no rule that allows any of it, what the
+ * ruleset handles is refused, for whoever is to come as well (landlock(7)). The numbers are the
+ * kernel's; headers older than it lack some of them. */
+struct landlock {
+    uint64_t fs, net, scoped;
+};
+
+static const struct landlock_abi {
+    struct landlock handled;
+    size_t size; /* of what this kernel takes */
+} landlock_abis[] = {
+    /* from execution and writing to making nodes of each kind, but not reading: bits 2 and 3 */
+    { { .fs = 0x1ff3 }, 8 },
+    { { .fs = 0x3ff3 }, 8 },                 /* links and renames to other folders */
+    { { .fs = 0x7ff3 }, 8 },                 /* truncate(2) */
+    { { .fs = 0x7ff3 }, 16 },                /* of the network: seccomp's business here */
+    { { .fs = 0xfff3 }, 16 },                /* ioctl(2) of devices */
+    { { .fs = 0xfff3, .scoped = 0x3 }, 24 }, /* abstract sockets and signals of others */
+};
+
+static int forbid_writing(struct zl_error *err)
+{
+    enum { ASK_ABI = 1 }; /* LANDLOCK_CREATE_RULESET_VERSION */
+    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, ASK_ABI);
+    if (abi < 1) /* not in this kernel, or turned off: the view is what there is */
+        return 0;
+    size_t known = ZL_ARRAY_LEN(landlock_abis);
+    const struct landlock_abi *a =
+        &landlock_abis[(size_t)abi < known ? (size_t)abi - 1 : known - 1];
+    zl_autoclose int ruleset = (int)syscall(SYS_landlock_create_ruleset, &a->handled, a->size, 0);
+    if (ruleset < 0 || syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+        return zl_fail_errno(err, "forbid writing (Landlock)");
+    return 0;
+}
+
+/* ---- standard input and output --------------------------------------------------------------- */
+
+static int let_go(int first, int last, struct zl_error *err)
+{
+    zl_autoclose int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0)
+        return zl_fail_errno(err, "open /dev/null");
+    for (int fd = first; fd <= last; fd++) {
+        if (dup2(null, fd) < 0)
+            return zl_fail_errno(err, "let go of standard input and output");
+    }
+    return 0;
+}
+
+int confine_stdin(struct zl_error *err)
+{
+    return let_go(STDIN_FILENO, STDIN_FILENO, err);
+}
+
+int confine_stdio(struct zl_error *err)
+{
+#ifdef __SANITIZE_ADDRESS__
+    return let_go(STDIN_FILENO, STDOUT_FILENO, err); /* its reports go to standard error */
+#else
+    return let_go(STDIN_FILENO, STDERR_FILENO, err);
+#endif
 }
 
 /* ---- privileges ------------------------------------------------------------------------------ */
@@ -204,20 +296,29 @@ static const char *const process_calls[] = {
     "rt_sigqueueinfo", "rt_tgsigqueueinfo", NULL,
 };
 
-/* Who unpacks has our own code, two decompressors and libc's memory, and is told all that it may:
- * files below folders that it has open, by descriptor. */
-static const char *const of_a_hand[] = {
-    "read", "pread64", "write", "pwrite64", "lseek", "ftruncate", "fallocate", "sendfile",
-    "sync_file_range", "openat", "openat2", "close", "fcntl", "getdents64", "fstat", "newfstatat", "statx",
-    "fstatfs", "mkdirat", "mknodat", "symlinkat", "linkat", "unlinkat", "readlinkat",
-    "fchown", "fchownat", "fchmod", "fchmodat", "utimensat", "fsetxattr", "fgetxattr", "flistxattr",
-    "sendmsg", "brk", "mmap", "munmap", "mremap", "madvise", "futex", "getrandom",
-    "clock_gettime", "rt_sigreturn", "exit", "exit_group", "restart_syscall",
+/* Of those who have our own code, two decompressors and libc's memory alone: all that they may. */
 #ifdef __SANITIZE_ADDRESS__ /* what its reports, and their printing, need */
-    "mprotect", "sigaltstack", "rt_sigaction", "rt_sigprocmask", "getpid", "gettid", "readlink",
-    "open", "prctl", "sched_yield", "sched_getaffinity", "set_robust_list", "rseq", "getrlimit", "prlimit64",
-    "ioctl", "getuid", "geteuid", "nanosleep", "clock_nanosleep",
+#define OF_SANITIZERS                                                                              \
+    "mprotect", "sigaltstack", "rt_sigaction", "rt_sigprocmask", "getpid", "gettid", "readlink",   \
+    "open", "prctl", "sched_yield", "sched_getaffinity", "set_robust_list", "rseq", "getrlimit",   \
+    "prlimit64", "ioctl", "getuid", "geteuid", "nanosleep", "clock_nanosleep",
+#else
+#define OF_SANITIZERS
 #endif
+#define OF_ANY                                                                                     \
+    "read", "pread64", "write", "lseek", "close", "fstat", "newfstatat", "fstatfs", "brk", "mmap", \
+    "munmap", "mremap", "madvise", "futex", "getrandom", "clock_gettime", "rt_sigreturn", "exit",  \
+    "exit_group", "restart_syscall", OF_SANITIZERS
+
+static const char *const of_a_reader[] = { OF_ANY NULL };
+/* Files below folders that it has open, by descriptor. */
+static const char *const of_a_hand[] = {
+    OF_ANY
+    "pwrite64", "ftruncate", "fallocate", "sendfile",
+    "sync_file_range", "openat", "openat2", "fcntl", "getdents64", "statx",
+    "mkdirat", "mknodat", "symlinkat", "linkat", "unlinkat", "readlinkat",
+    "fchown", "fchownat", "fchmod", "fchmodat", "utimensat", "fsetxattr", "fgetxattr", "flistxattr",
+    "sendmsg",
     NULL,
 };
 /* clang-format on */
@@ -309,12 +410,13 @@ static int no_typing(scmp_filter_ctx filter)
 static const struct role {
     uint64_t capabilities;
     const char *const *allowed; /* NULL: all but the denied ones */
-    bool network, processes;
+    bool network, processes, read_only;
 } roles[] = {
     [CONFINE_KEEPER] = { .capabilities = CAP(DAC_READ_SEARCH) },
-    [CONFINE_TALKER] = { .network = true },
+    [CONFINE_TALKER] = { .network = true, .read_only = true },
     [CONFINE_FOREMAN] = { .capabilities = UNPACKING | CAP(SYS_CHROOT), .processes = true },
     [CONFINE_HAND] = { .capabilities = UNPACKING, .allowed = of_a_hand },
+    [CONFINE_READER] = { .allowed = of_a_reader },
     [CONFINE_COPIER] = { .capabilities = UNPACKING },
 };
 
@@ -352,13 +454,14 @@ static int filter_calls(const struct role *r, struct zl_error *err)
 int confine_role(enum confine_role role, struct zl_error *err)
 {
     const struct role *r = &roles[role];
-    if ((!zl_weaken(RIGHTS) && drop_capabilities(r->capabilities, err) < 0) ||
+    if ((r->read_only && !zl_weaken(LANDLOCK) && !zl_weaken(STORE) && forbid_writing(err) < 0) ||
+        (!zl_weaken(RIGHTS) && drop_capabilities(r->capabilities, err) < 0) ||
         (!zl_weaken(CALLS) && filter_calls(r, err) < 0))
         return zl_wrap(err, "confine zlayer-fetch");
     return 0;
 }
 
-int confine_view(const char *root, enum confine_view view, struct zl_error *err)
+int confine_view(const char *root, unsigned view, struct zl_error *err)
 {
     if (geteuid() != 0)
         return zl_fail(err, ZL_ERR_CONFIGURATION, "zlayer-fetch needs root in this version");

@@ -10,20 +10,32 @@
 
 #include "base/error.h"
 
-enum confine_view { /* what is left of the file system */
-                    CONFINE_NOTHING,
-                    CONFINE_STORE,              /* images/ and layers/ of the state folder */
-                    CONFINE_STORE_AND_RESOLVER, /* and /etc with the resolver's files of this host,
-                                                   as they are now */
+enum confine_view { /* what is left of the file system: any of these */
+                    CONFINE_NOTHING = 0,
+                    CONFINE_STORE = 1,    /* images/ and layers/ of the state folder, and below
+                                             seen/ the same two once more, where nothing can be
+                                             written */
+                    CONFINE_RESOLVER = 2, /* /etc with the resolver's files of this host, as they
+                                             are now */
 };
 
 enum confine_role {
     CONFINE_KEEPER,  /* reads sources and the store: may read whatever its owner is; no network */
-    CONFINE_TALKER,  /* talks with registries: has sockets, and no capability at all */
+    CONFINE_TALKER,  /* talks with registries: has sockets, and no capability at all; nothing can
+                        be written by its path, whatever it sees (Landlock, where the kernel has it)
+                      */
     CONFINE_FOREMAN, /* forks the next ones, and needs what they need */
     CONFINE_HAND,    /* unpacks: owners, modes, devices; a list of system calls, nothing else */
+    CONFINE_READER,  /* a hand that reads and writes what is open, and has no right at all */
     CONFINE_COPIER,  /* files into and out of a container, for one client */
 };
+
+#define CONFINE_SEEN "seen" /* the read-only half of CONFINE_STORE */
+
+/* Standard input and output are the caller's: he believes what is said there, may wait for their
+ * ends, and what comes in are credentials; standard error may be his terminal. */
+int confine_stdio(struct zl_error *err);
+int confine_stdin(struct zl_error *err); /* only that */
 
 /*
  * A mount namespace of its own, whose root is a file system that holds nothing but the view, below
@@ -31,7 +43,7 @@ enum confine_role {
  * privileges. `root` is the state folder; images/ and layers/ are made when missing. What is needed
  * from elsewhere must be open. Needs root.
  */
-int confine_view(const char *root, enum confine_view view, struct zl_error *err);
+int confine_view(const char *root, unsigned view, struct zl_error *err);
 /* Capabilities and system calls: what the role does not need is gone. After confine_view(). */
 int confine_role(enum confine_role role, struct zl_error *err);
 /* The current folder becomes the root, for a FOREMAN's child that is to be a HAND: the layer. */

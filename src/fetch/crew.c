@@ -142,6 +142,14 @@ int crew_decompress(const struct crew *c, int out, struct crew_job *ret, struct 
     return begin_job(c, HAND_DECOMPRESS, fds, ZL_ARRAY_LEN(fds), ret, err);
 }
 
+int crew_list(const struct crew *c, int archive, int list, struct zl_error *err)
+{
+    struct hand_answer a;
+    int fds[] = { -1, list, archive };
+    zl_autoclose int answer = begin(c, HAND_LIST, NULL, fds, ZL_ARRAY_LEN(fds), err);
+    return answer < 0 ? -1 : hear(answer, &a, err);
+}
+
 int crew_finish(struct crew_job *j, struct crew_layer *ret, struct zl_error *err)
 {
     struct hand_answer a;

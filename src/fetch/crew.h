@@ -1,17 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
+/* clang-format off */
 /*
  * The processes of one run of zlayer-fetch, none of which holds what another one guards:
  *
- *   talker or keeper   the program itself: registries, documents, sources; credentials; no
- * capability │ seqpacket        to change what is others'; sees images/ and layers/ foreman forked
- * before anything was read; an empty root, no network, a PID namespace; │ fork             looks at
- * no foreign byte hands              one for each layer: decompress and unpack what comes through a
- * pipe; the layer's folder is their root, and a list of system calls all they may do
+ *   keeper       the program itself: the only one with the store, images/ and layers/. It computes
+ *     │          digests, compares, and renames into the store; it talks with nobody, and no
+ *     │          library parses an archive or a stream for it
+ *     ├ talker   of pull, push, login (talker.h): sockets, TLS, HTTP, credentials; of the disk
+ *     │          nothing but the resolver's files. Bytes come from it, by a socket
+ *     └ foreman  forked before anything was read; an empty root, no network, a PID namespace;
+ *         │      looks at no foreign byte
+ *         └ hands   one for each layer: decompress and unpack what comes through a pipe; the
+ *                   layer's folder is their root, and a list of system calls all they may do.
+ *                   One for each archive that is decompressed or listed: files that are open, and
+ *                   no right at all
  *
  * What needs rights over files of any owner, settling and removing, is done by hands as well, that
  * are given the folders by descriptor. When the program ends, however that happens, the foreman
  * kills the hands and ends after them; until then it holds the locks of the work folder.
  */
+/* clang-format on */
 #ifndef ZL_FETCH_CREW_H
 #define ZL_FETCH_CREW_H
 
@@ -60,6 +68,8 @@ int crew_unpack(const struct crew *c, int root, int notes, struct crew_job *ret,
                 struct zl_error *err);
 /* The same for what is only decompressed, into the file out. */
 int crew_decompress(const struct crew *c, int out, struct crew_job *ret, struct zl_error *err);
+/* Has members_list() done, of the archive into the file list. */
+int crew_list(const struct crew *c, int archive, int list, struct zl_error *err);
 /* The end of the pipe, and the hand's answer, when it has ended. Always to be called. */
 int crew_finish(struct crew_job *j, struct crew_layer *ret, struct zl_error *err);
 

@@ -15,6 +15,7 @@
 #include "base/msg.h"
 #include "base/weaken.h"
 #include "fetch/confine.h"
+#include "fetch/members.h"
 #include "fetch/pipeline.h"
 #include "fetch/room.h"
 #include "fetch/unpack.h"
@@ -22,6 +23,7 @@
 
 enum { ANSWER, FOLDER, NOTES, PIPE, BELOW = PIPE };
 enum { PLAIN = 1, PACKED = 2 }; /* of DECOMPRESS */
+enum { LIST = 1, ARCHIVE = 2 };
 enum { FIRST_OF_OURS = 3 };
 
 /* ---- orders ---------------------------------------------------------------------------------- */
@@ -77,6 +79,12 @@ static int do_decompress(const struct zl_msg *m, struct hand_answer *a, struct z
     return (int)n;
 }
 
+static int do_list(const struct zl_msg *m, struct hand_answer *a, struct zl_error *err)
+{
+    (void)a;
+    return members_list(m->fds[ARCHIVE], m->fds[LIST], err);
+}
+
 static int do_settle(const struct zl_msg *m, struct hand_answer *a, struct zl_error *err)
 {
     (void)a;
@@ -97,19 +105,23 @@ static int do_measure(const struct zl_msg *m, struct hand_answer *a, struct zl_e
     return 0;
 }
 
+/* clang-format off */
 static const struct {
     int n_fds; /* at least */
     bool has_name;
     bool in_folder; /* which becomes its root; the others have none, but what they are given */
+    enum confine_role role;
     int (*run)(const struct zl_msg *m, struct hand_answer *a, struct zl_error *err);
 } orders[HAND_ORDERS] = {
-    [HAND_HOLD] = { 1, false, false, NULL },
-    [HAND_UNPACK] = { PIPE + 1, false, true, do_unpack },
-    [HAND_DECOMPRESS] = { PACKED + 1, false, false, do_decompress },
-    [HAND_SETTLE] = { BELOW, false, false, do_settle },
-    [HAND_REMOVE] = { FOLDER + 1, true, false, do_remove },
-    [HAND_MEASURE] = { FOLDER + 1, true, false, do_measure },
+    [HAND_HOLD]       = { 1,           false, false, CONFINE_READER, NULL },
+    [HAND_UNPACK]     = { PIPE + 1,    false, true,  CONFINE_HAND,   do_unpack },
+    [HAND_DECOMPRESS] = { PACKED + 1,  false, false, CONFINE_READER, do_decompress },
+    [HAND_LIST]       = { ARCHIVE + 1, false, false, CONFINE_READER, do_list },
+    [HAND_SETTLE]     = { BELOW,       false, false, CONFINE_HAND,   do_settle },
+    [HAND_REMOVE]     = { FOLDER + 1,  true,  true,  CONFINE_HAND,   do_remove },
+    [HAND_MEASURE]    = { FOLDER + 1,  true,  true,  CONFINE_HAND,   do_measure },
 };
+/* clang-format on */
 
 static bool is_order(const struct zl_msg *m)
 {
@@ -130,7 +142,7 @@ static int obey(const struct zl_msg *m, struct hand_answer *a, struct zl_error *
         return zl_fail_errno(err, "close what is not its own");
     if (orders[m->head.type].in_folder && confine_folder(m->fds[FOLDER], err) < 0)
         return -1;
-    if (confine_role(CONFINE_HAND, err) < 0)
+    if (confine_role(orders[m->head.type].role, err) < 0)
         return -1;
     return orders[m->head.type].run(m, a, err);
 }
@@ -151,27 +163,9 @@ static _Noreturn void hand_main(const struct zl_msg *m)
 
 /* ---- the foreman ----------------------------------------------------------------------------- */
 
-/* 0, 1 and 2 are the caller's, who may wait for their ends, and lead to its terminal. */
-static int let_go_of_stdio(struct zl_error *err)
-{
-    zl_autoclose int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null < 0)
-        return zl_fail_errno(err, "open /dev/null");
-#ifdef __SANITIZE_ADDRESS__
-    enum { STREAMS = 2 }; /* its reports go to stderr */
-#else
-    enum { STREAMS = 3 };
-#endif
-    for (int fd = 0; fd < STREAMS; fd++) {
-        if (dup2(null, fd) < 0)
-            return zl_fail_errno(err, "let go of standard input and output");
-    }
-    return 0;
-}
-
 static int confine_foreman(int sock, struct zl_error *err)
 {
-    if (!zl_weaken(STDIO) && let_go_of_stdio(err) < 0)
+    if (!zl_weaken(STDIO) && confine_stdio(err) < 0)
         return -1;
     if (zl_close_others(FIRST_OF_OURS, &sock, 1) < 0)
         return zl_fail_errno(err, "close what is not its own");
@@ -180,7 +174,8 @@ static int confine_foreman(int sock, struct zl_error *err)
     return confine_role(CONFINE_FOREMAN, err);
 }
 
-/* Says it instead of a hand: what was asked for cannot be done. */
+/* Says it instead of a hand: what was asked for cannot be done. Who wants something held hears it
+ * when he asks for more: what he gave is no socket. */
 static void refuse(struct zl_msg *m, const struct zl_error *err)
 {
     struct hand_answer a;
@@ -188,7 +183,7 @@ static void refuse(struct zl_msg *m, const struct zl_error *err)
     a.kind = (uint32_t)err->kind;
     a.errnum = err->errnum;
     (void)snprintf(a.msg, sizeof a.msg, "%s", err->msg);
-    if (m->n_fds > 0)
+    if (m->head.type != HAND_HOLD && m->n_fds > 0)
         (void)!write(m->fds[ANSWER], &a, sizeof a); /* as above */
 }
 

@@ -11,6 +11,7 @@ enum hand_order {
     HAND_HOLD,       /* any descriptors, to be held */
     HAND_UNPACK,     /* the folder, the notes, a pipe of bytes */
     HAND_DECOMPRESS, /* a file to write, a pipe of bytes */
+    HAND_LIST,       /* a file to write, an archive */
     HAND_SETTLE,     /* the folder, the notes, the folders of the layers below, lowest first */
     HAND_REMOVE,     /* a folder; the body is the name in it */
     HAND_MEASURE,    /* the same */

@@ -249,7 +249,7 @@ static int open_stored(struct work *w, struct layer *l, struct zl_error *err)
     if (l->root >= 0)
         return 0;
     (void)snprintf(name, sizeof name, "%u/fs", l->number);
-    l->root = openat(w->store.layers, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    l->root = openat(w->seen_layers, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     return l->root < 0 ? zl_fail_errno(err, "open layers/%s", name) : 0;
 }
 
@@ -302,7 +302,7 @@ int layers_compare(struct work *w, struct layer *l, size_t n, const uint32_t *nu
             return zl_wrap(err, "layer %zu of %zu", i + 1, n);
         (void)snprintf(name, sizeof name, "%u/fs", numbers[i]);
         stored.fds[i] =
-            openat(w->store.layers, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+            openat(w->seen_layers, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (stored.fds[i] < 0)
             return zl_fail_errno(err, "open layers/%s", name);
         stored.n = i + 1;

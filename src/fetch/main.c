@@ -20,6 +20,7 @@
 #include "fetch/pull.h"
 #include "fetch/push.h"
 #include "fetch/save.h"
+#include "fetch/talk.h"
 #include "fetch/verify.h"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -109,16 +110,18 @@ static int keep_digest(void *arg, const char *digest, const char *const *names,
     return 0;
 }
 
-/* Leaves the host's files, opens the work folder, and gives up what this process does not need any
- * more. */
-static int open_work(const char *root, enum confine_role role, const struct crew *crew,
-                     struct work *ret, struct zl_error *err)
+/* Leaves the host's files, opens the work folder, and gives up what this process, the keeper, does
+ * not need any more. */
+static int open_work(const char *root, const struct crew *crew, struct work *ret,
+                     struct zl_error *err)
 {
-    enum confine_view view = role == CONFINE_TALKER ? CONFINE_STORE_AND_RESOLVER : CONFINE_STORE;
-    if (confine_view(root, view, err) < 0)
+    if (confine_view(root, CONFINE_STORE, err) < 0)
         return -1;
     zl_autoclose int fd = zl_open_dir(AT_FDCWD, ".", err); /* what is seen of the state folder */
-    return fd < 0 || work_open(fd, crew, ret, err) < 0 ? -1 : confine_role(role, err);
+    zl_autoclose int seen =
+        fd < 0 ? -1 : zl_open_dir(fd, zl_weaken(VIEW) ? "." : CONFINE_SEEN, err);
+    return seen < 0 || work_open(fd, seen, crew, ret, err) < 0 ? -1
+                                                               : confine_role(CONFINE_KEEPER, err);
 }
 
 /* The agent gives it as a file; by hand there may be a terminal, and no order. */
@@ -139,8 +142,7 @@ static int import(const struct options *o, const char *source_text, struct outco
     ZL_CLEANUP(source_close) struct source source = SOURCE_CLOSED;
     ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
     if (crew_start(&crew, err) < 0 || import_order(&doc, &order, err) < 0 ||
-        source_open(source_text, &source, err) < 0 ||
-        open_work(o->root, CONFINE_KEEPER, &crew, &work, err) < 0)
+        source_open(source_text, &source, err) < 0 || open_work(o->root, &crew, &work, err) < 0)
         return -1;
     source.keys = order.keys;
     return import_source(&work, &source, false, keep_digest, ret->digest, err) < 0
@@ -148,43 +150,43 @@ static int import(const struct options *o, const char *source_text, struct outco
                : 0;
 }
 
-/* A registry, and what is needed to talk with it: the host's files are read before they are out of
- * sight. */
-struct talk {
+/* A registry, by way of who talks with it. */
+struct conversation {
+    struct talk talk;
     struct zl_json doc;
     struct order order;
-    struct http *http;
     struct zl_imageref ref;
-    struct registry registry;
 };
+#define NO_CONVERSATION                                                                            \
+    {                                                                                              \
+        .talk = TALK_NONE                                                                          \
+    }
 
-static int talk_open(const struct options *o, const char *access, struct talk *t,
-                     struct zl_error *err)
+static int converse(const struct options *o, const char *access, struct conversation *c,
+                    struct zl_error *err)
 {
     const char *why;
-    (void)zl_imageref_parse(o->reference, &t->ref, &why); /* was looked at already */
-    if (order_read(STDIN_FILENO, &t->doc, &t->order, err) < 0)
-        return -1;
-    const struct http_settings settings = { t->order.connect_s, t->order.stall_s };
-    if (!http_new(&settings, &t->http, err))
-        return -1;
-    return registry_open(t->http, &t->order, &t->ref, access, &t->registry, err);
+    (void)zl_imageref_parse(o->reference, &c->ref, &why); /* was looked at already */
+    return talk_start(o->root, &c->ref, access, &c->talk, err) < 0
+               ? -1
+               : talk_order(&c->talk, &c->doc, &c->order, err);
 }
 
-static void talk_close(struct talk *t)
+static void end_conversation(struct conversation *c)
 {
-    registry_close(&t->registry);
-    http_free(t->http);
-    zl_json_done(&t->doc);
+    talk_end(&c->talk);
+    zl_json_done(&c->doc);
 }
 
-/* In this order: who unpacks is forked before there are credentials. */
-static int start_pull(const struct options *o, struct crew *crew, struct talk *t,
-                      struct zl_error *err)
+/* What no process but who talks does: the order lies in our memory, and in that of who is forked.
+ */
+static int read_order_here(struct zl_error *err)
 {
-    if (zl_weaken(LATE))
-        return talk_open(o, "pull", t, err) < 0 ? -1 : crew_start(crew, err);
-    return crew_start(crew, err) < 0 ? -1 : talk_open(o, "pull", t, err);
+    struct zl_json doc = { 0 }; /* and stays */
+    struct order order;
+    if (order_read(STDIN_FILENO, &doc, &order, err) < 0)
+        return -1;
+    return lseek(STDIN_FILENO, 0, SEEK_SET) < 0 ? zl_fail_errno(err, "rewind the order") : 0;
 }
 
 static int pull(const struct options *o, const char *unused, struct outcome *ret,
@@ -192,12 +194,14 @@ static int pull(const struct options *o, const char *unused, struct outcome *ret
 {
     struct pulled pulled;
     ZL_CLEANUP(crew_end) struct crew crew = CREW_NONE;
-    ZL_CLEANUP(talk_close) struct talk t = { .http = NULL };
+    ZL_CLEANUP(end_conversation) struct conversation c = NO_CONVERSATION;
     ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
     (void)unused;
-    if (start_pull(o, &crew, &t, err) < 0 ||
-        open_work(o->root, CONFINE_TALKER, &crew, &work, err) < 0 ||
-        pull_image(&work, &t.registry, &t.order, &t.ref, &pulled, err) < 0)
+    if ((zl_weaken(LATE) && read_order_here(err) < 0) || crew_start(&crew, err) < 0 ||
+        converse(o, "pull", &c, err) < 0)
+        return -1;
+    if (open_work(o->root, &crew, &work, err) < 0 ||
+        pull_image(&work, &c.talk, &c.order, &c.ref, &pulled, err) < 0)
         return work_fail(&work, err);
     memcpy(ret->digest, pulled.digest, DIGEST_SIZE);
     memcpy(ret->resolved, pulled.resolved, DIGEST_SIZE);
@@ -208,17 +212,17 @@ static int push(const struct options *o, const char *unused, struct outcome *ret
                 struct zl_error *err)
 {
     ZL_CLEANUP(crew_end) struct crew crew = CREW_NONE;
-    ZL_CLEANUP(talk_close) struct talk t = { .http = NULL };
+    ZL_CLEANUP(end_conversation) struct conversation c = NO_CONVERSATION;
     ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
     (void)unused;
-    if (crew_start(&crew, err) < 0 || talk_open(o, "pull,push", &t, err) < 0)
+    if (crew_start(&crew, err) < 0 || converse(o, "pull,push", &c, err) < 0)
         return -1;
-    if (!t.order.have || strncmp(t.order.have, "sha256:", 7) != 0 || !zl_digest_valid(t.order.have))
+    if (!c.order.have || strncmp(c.order.have, "sha256:", 7) != 0 || !zl_digest_valid(c.order.have))
         return zl_fail(err, ZL_ERR_INVALID, "the order does not say which manifest to push");
-    if (open_work(o->root, CONFINE_TALKER, &crew, &work, err) < 0 ||
-        push_image(&work.store, &t.registry, &t.ref, t.order.have, err) < 0)
+    if (open_work(o->root, &crew, &work, err) < 0 ||
+        push_by_talker(&work, &c.talk, &c.ref, c.order.have, err) < 0)
         return -1;
-    (void)snprintf(ret->digest, DIGEST_SIZE, "%s", t.order.have); /* checked: fits */
+    (void)snprintf(ret->digest, DIGEST_SIZE, "%s", c.order.have); /* checked: fits */
     return 0;
 }
 
@@ -226,14 +230,13 @@ static int push(const struct options *o, const char *unused, struct outcome *ret
 static int login(const struct options *o, const char *unused, struct outcome *ret,
                  struct zl_error *err)
 {
-    ZL_CLEANUP(talk_close) struct talk t = { .http = NULL };
+    ZL_CLEANUP(end_conversation) struct conversation c = NO_CONVERSATION;
     (void)unused;
     (void)ret;
-    if (talk_open(o, "pull", &t, err) < 0 ||
-        confine_view(o->root, CONFINE_STORE_AND_RESOLVER, err) < 0 ||
-        confine_role(CONFINE_TALKER, err) < 0)
+    if (converse(o, "pull", &c, err) < 0 || confine_view(o->root, CONFINE_NOTHING, err) < 0 ||
+        confine_role(CONFINE_KEEPER, err) < 0)
         return -1;
-    return registry_check(&t.registry, err);
+    return talk_check(&c.talk, err);
 }
 
 /* import_fn: one of several; arg takes the last one's digest. */
@@ -263,7 +266,7 @@ static int load(const struct options *o, const char *source_text, struct outcome
     ZL_CLEANUP(source_close) struct source source = SOURCE_CLOSED;
     ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
     if (crew_start(&crew, err) < 0 || source_open(source_text, &source, err) < 0 ||
-        open_work(o->root, CONFINE_KEEPER, &crew, &work, err) < 0)
+        open_work(o->root, &crew, &work, err) < 0)
         return -1;
     return import_source(&work, &source, true, tell_image, ret->digest, err) < 0
                ? work_fail(&work, err)
@@ -280,7 +283,7 @@ static int save(const struct options *o, const char *unused, struct outcome *ret
     struct ordered order;
     (void)unused;
     (void)ret;
-    if (crew_start(&crew, err) < 0 || open_work(o->root, CONFINE_KEEPER, &crew, &work, err) < 0 ||
+    if (crew_start(&crew, err) < 0 || open_work(o->root, &crew, &work, err) < 0 ||
         ordered_read(STDIN_FILENO, &doc, &order, err) < 0)
         return -1;
     return save_images(&work, &order, ARCHIVE_FD, err);
@@ -297,7 +300,7 @@ static int verify(const struct options *o, const char *unused, struct outcome *r
     size_t bad = 0;
     (void)unused;
     (void)ret;
-    if (crew_start(&crew, err) < 0 || open_work(o->root, CONFINE_KEEPER, &crew, &work, err) < 0 ||
+    if (crew_start(&crew, err) < 0 || open_work(o->root, &crew, &work, err) < 0 ||
         ordered_read(STDIN_FILENO, &doc, &order, err) < 0)
         return -1;
     for (size_t i = 0; i < order.images.n; i++) {

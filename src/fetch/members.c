@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/buf.h"
+#include "base/fd.h"
 #include "fetch/tar.h"
-#include "fetch/tree.h"
 
-enum { LINKS_MAX = 8, MEMORY = 64 << 20 };
+enum { LINKS_MAX = 8, LIST_MAX = 64 << 20, LIST_PIECE = 64 * 1024 };
 
 struct entry {
     const char *path; /* tidy: no "." or "..", no leading '/' */
@@ -22,14 +22,20 @@ struct entry {
 struct members {
     struct entry *v; /* sorted by path, then order */
     size_t n, cap;
-    struct zl_arena arena;
+    struct zl_buf text; /* the list, in which the names are */
+};
+
+/* A record of the list is this and two texts, each with its NUL: path, and link or "". */
+struct record {
+    uint64_t at, size;
+    uint32_t path_size, link_size;
 };
 
 void members_free(struct members *m)
 {
     if (!m)
         return;
-    zl_arena_done(&m->arena);
+    zl_buf_done(&m->text);
     free(m->v);
     free(m);
 }
@@ -63,29 +69,118 @@ static bool tidy(const char *folder, const char *path, char out[PATH_MAX])
     return true;
 }
 
-static int add(struct members *m, const struct tar_entry *e, uint64_t at, struct zl_error *err)
+/* ---- the list, written ----------------------------------------------------------------------- */
+
+struct list {
+    int fd;
+    size_t n; /* records */
+    uint64_t bytes;
+    struct zl_buf piece;
+};
+
+static int flush(struct list *l, struct zl_error *err)
 {
-    char path[PATH_MAX], link[PATH_MAX];
+    if (zl_write_all(l->fd, l->piece.data, l->piece.len, "the list of members", err) < 0)
+        return -1;
+    l->bytes += l->piece.len;
+    zl_buf_reset(&l->piece);
+    return l->bytes > LIST_MAX - LIST_PIECE
+               ? zl_fail(err, ZL_ERR_INVALID, "the archive's names are too long")
+               : 0;
+}
+
+static int write_record(struct list *l, const struct tar_entry *e, uint64_t at,
+                        struct zl_error *err)
+{
+    char path[PATH_MAX], link[PATH_MAX] = "";
     bool is_link = e->type == TAR_HARDLINK || e->type == TAR_SYMLINK;
     if ((e->type != TAR_FILE && !is_link) || !tidy("", e->path, path))
         return 0; /* nobody asks for folders, or for what is outside */
     if (is_link && !tidy(e->type == TAR_SYMLINK ? path : "", e->link, link))
         return 0;
+    if (++l->n > MEMBERS_MAX)
+        return zl_fail(err, ZL_ERR_INVALID, "the archive has more than %d members", MEMBERS_MAX);
+    const struct record r = { .at = at,
+                              .size = e->size,
+                              .path_size = (uint32_t)strlen(path) + 1,
+                              .link_size = (uint32_t)strlen(link) + 1 };
+    zl_buf_add(&l->piece, &r, sizeof r);
+    zl_buf_add(&l->piece, path, r.path_size);
+    zl_buf_add(&l->piece, link, r.link_size);
+    if (zl_buf_check(&l->piece, "the list of members", err) < 0)
+        return -1;
+    return l->piece.len > LIST_PIECE ? flush(l, err) : 0;
+}
+
+int members_list(int fd, int list, struct zl_error *err)
+{
+    ZL_CLEANUP(file_input_done) struct file_input file = FILE_INPUT(fd);
+    const struct input in = file_input(&file);
+    struct list l = { .fd = list, .piece = ZL_BUF(4 * LIST_PIECE) };
+    autotar struct tar *tar = NULL;
+    struct tar_entry e;
+    int rc = tar_new(&in, &tar, err);
+    if (rc == 0)
+        rc = 1;
+    while (rc > 0 && (rc = tar_next(tar, &e, err)) > 0) {
+        if (write_record(&l, &e, tar_position(tar), err) < 0)
+            rc = -1;
+    }
+    if (rc == 0)
+        rc = flush(&l, err);
+    zl_buf_done(&l.piece);
+    return rc;
+}
+
+/* ---- the list, read -------------------------------------------------------------------------- */
+
+static int damaged(struct zl_error *err)
+{
+    return zl_fail(err, ZL_ERR_PROTOCOL, "the list of the archive's members is damaged");
+}
+
+static int add(struct members *m, const struct record *r, const char *path, const char *link,
+               struct zl_error *err)
+{
     if (m->n == m->cap) {
         size_t cap = m->cap ? m->cap * 2 : 64;
         struct entry *grown = m->n < MEMBERS_MAX ? reallocarray(m->v, cap, sizeof *grown) : NULL;
         if (!grown)
-            return zl_fail(err, ZL_ERR_INVALID, "the archive has more than %d members",
-                           MEMBERS_MAX);
+            return m->n < MEMBERS_MAX ? zl_fail_errno(err, "read the archive") : damaged(err);
         m->v = grown;
         m->cap = cap;
     }
-    m->v[m->n] = (struct entry){ .path = zl_arena_strdup(&m->arena, path),
-                                 .link = is_link ? zl_arena_strdup(&m->arena, link) : NULL,
-                                 .member = { at, e->size },
-                                 .order = m->n };
+    m->v[m->n] = (struct entry){
+        .path = path, .link = *link ? link : NULL, .member = { r->at, r->size }, .order = m->n
+    };
     m->n++;
-    return m->arena.failed ? zl_fail(err, ZL_ERR_INVALID, "the archive's names are too long") : 0;
+    return 0;
+}
+
+/* Whether size bytes at text are one string. */
+static bool is_text(const char *text, size_t size, size_t left)
+{
+    return size && size <= PATH_MAX && size <= left && strnlen(text, size) == size - 1;
+}
+
+static int take_records(struct members *m, struct zl_error *err)
+{
+    const char *text = m->text.data;
+    for (size_t at = 0; at < m->text.len;) {
+        struct record r;
+        if (m->text.len - at < sizeof r)
+            return damaged(err);
+        memcpy(&r, text + at, sizeof r);
+        at += sizeof r;
+        if (!is_text(text + at, r.path_size, m->text.len - at) ||
+            !is_text(text + at + r.path_size, r.link_size, m->text.len - at - r.path_size) ||
+            r.at > INT64_MAX || r.size > INT64_MAX - r.at)
+            return damaged(err);
+        if (add(m, &r, text + at, text + at + r.path_size, err) < 0)
+            return -1;
+        at += r.path_size + r.link_size;
+    }
+    return 0;
 }
 
 static int compare(const void *pa, const void *pb)
@@ -95,24 +190,15 @@ static int compare(const void *pa, const void *pb)
     return by_path ? by_path : a->order < b->order ? -1 : a->order > b->order;
 }
 
-int members_read(int fd, struct members **ret, struct zl_error *err)
+int members_load(int list, struct members **ret, struct zl_error *err)
 {
     ZL_CLEANUP(members_freep) struct members *m = calloc(1, sizeof *m);
-    ZL_CLEANUP(file_input_done) struct file_input file = FILE_INPUT(fd);
-    const struct input in = file_input(&file);
-    autotar struct tar *tar = NULL;
-    struct tar_entry e;
-    int rc;
     if (!m)
         return zl_fail_errno(err, "read the archive");
-    m->arena = (struct zl_arena)ZL_ARENA(MEMORY);
-    if (tar_new(&in, &tar, err) < 0)
-        return -1;
-    while ((rc = tar_next(tar, &e, err)) > 0) {
-        if (add(m, &e, tar_position(tar), err) < 0)
-            return -1;
-    }
-    if (rc < 0)
+    zl_buf_init(&m->text, LIST_MAX);
+    if (lseek(list, 0, SEEK_SET) < 0)
+        return zl_fail_errno(err, "rewind the list of members");
+    if (zl_read_fd(list, &m->text, "the list of members", err) < 0 || take_records(m, err) < 0)
         return -1;
     if (m->n)
         qsort(m->v, m->n, sizeof *m->v, compare);

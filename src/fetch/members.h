@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The members of a tar archive that is a file: where the content of each lies, so that they can be
- * read in any order and side by side, without unpacking the archive.
+ * read in any order and side by side, without unpacking the archive. The archive may be hostile, so
+ * it is read by a hand (crew.h), which writes a list of them.
  */
 #ifndef ZL_FETCH_MEMBERS_H
 #define ZL_FETCH_MEMBERS_H
@@ -19,8 +20,11 @@ struct member {
 
 struct members;
 
-/* Reads through a plain tar, passing over contents. fd is borrowed for the call only. */
-int members_read(int fd, struct members **ret, struct zl_error *err);
+/* Reads through a plain tar, passing over contents, and writes the list into an empty file. */
+int members_list(int fd, int list, struct zl_error *err);
+/* Such a list, from whoever wrote it, so all of it is looked at. It is borrowed for the call only.
+ */
+int members_load(int list, struct members **ret, struct zl_error *err);
 void members_free(struct members *m);
 ZL_DEFINE_CLEANUP(struct members *, members_free)
 

@@ -12,9 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
-#include "fetch/download.h"
+#include "fetch/arrival.h"
 #include "fetch/growing.h"
 #include "fetch/layer.h"
 #include "fetch/parallel.h"
@@ -24,10 +23,10 @@
 #include "image/signed.h"
 #include "image/wasm.h"
 
-enum { TURN_MS = 100, NESTED_MAX = 3 };
+enum { NESTED_MAX = 3 };
 
 struct part { /* one layer */
-    struct download download;
+    struct arrival arrival;
     struct growing growing; /* what of it may be unpacked */
     bool opened;
     struct progress progress;
@@ -35,7 +34,7 @@ struct part { /* one layer */
 
 struct pull {
     struct work *work;
-    struct registry *registry;
+    struct talk *talk;
     const struct order *order;
     struct platform platform;
     char resolved[DIGEST_SIZE]; /* what the reference means: of the manifest, or of an index */
@@ -60,7 +59,7 @@ static void pull_free(struct pull *p)
     for (size_t i = 0; i < OCI_LAYERS_MAX; i++) {
         if (!p->parts[i].opened)
             continue;
-        download_close(&p->parts[i].download);
+        arrival_close(&p->parts[i].arrival);
         growing_done(&p->parts[i].growing);
     }
     layers_free(p->layers, OCI_LAYERS_MAX);
@@ -94,13 +93,13 @@ static int choose_manifest(struct pull *p, char type[128], struct zl_error *err)
                        p->platform.architecture);
     (void)snprintf(wanted, sizeof wanted, "%s", d->digest); /* checked: fits */
     zl_buf_reset(&p->manifest_text);
-    return registry_manifest(p->registry, wanted, &p->manifest_text, p->digest, type, err);
+    return talk_manifest(p->talk, wanted, &p->manifest_text, p->digest, type, err);
 }
 
 static int get_manifest(struct pull *p, const char *reference, struct zl_error *err)
 {
     char type[128];
-    if (registry_manifest(p->registry, reference, &p->manifest_text, p->digest, type, err) < 0)
+    if (talk_manifest(p->talk, reference, &p->manifest_text, p->digest, type, err) < 0)
         return -1;
     memcpy(p->resolved, p->digest, sizeof p->resolved);
     for (int depth = 0; is_index(type); depth++) {
@@ -140,7 +139,7 @@ static int get_config(struct pull *p, struct zl_error *err)
     if (d->size > OCI_DOCUMENT_MAX)
         return zl_fail(err, ZL_ERR_INVALID, "its config has %llu bytes",
                        (unsigned long long)d->size);
-    if (registry_document(p->registry, d->digest, d->size, &p->config_text, err) < 0)
+    if (talk_document(p->talk, d->digest, d->size, &p->config_text, err) < 0)
         return zl_wrap(err, "the config");
     p->is_artifact = image_wasm_layer(&p->manifest) != NULL;
     if (p->is_artifact)
@@ -180,70 +179,74 @@ static int open_parts(struct pull *p, struct zl_error *err)
             continue;
         growing_init(&part->growing);
         part->opened = true;
-        if (download_open(&part->download, p->work, p->registry, d->digest, d->size, on_bytes, part,
-                          err) < 0)
+        if (arrival_open(&part->arrival, p->work, d->digest, d->size, on_bytes, part, err) < 0)
             return -1;
     }
     return 0;
 }
 
-/* One part, a step further. running: how many are in transfer. True: it is complete. */
-static bool step_part(struct pull *p, struct part *part, unsigned *running)
+/* Asks for it, at first and when something else has come. */
+static int step_part(struct pull *p, struct part *part, struct zl_error *err)
 {
-    struct download *d = &part->download;
-    if (d->state == DOWNLOAD_WRONG) {
+    struct arrival *a = &part->arrival;
+    if (a->state == ARRIVAL_WRONG) {
         part->progress.current = 0;
-        download_again(d);
+        arrival_again(a);
         growing_restart(&part->growing);
     }
-    if (*running < p->order->streams)
-        download_step(d, zl_mono_ms());
-    *running += d->state == DOWNLOAD_RUNNING;
-    if (d->state == DOWNLOAD_COMPLETE)
+    if (a->state == ARRIVAL_WANTED)
+        return arrival_ask(a, p->talk, err);
+    if (a->state == ARRIVAL_COMPLETE)
         growing_end(&part->growing, false);
-    return d->state == DOWNLOAD_COMPLETE;
+    if (a->state != ARRIVAL_FAILED)
+        return 0;
+    *err = a->err;
+    return -1;
 }
 
 /* How many parts are not complete yet, or -1. */
 static int step_parts(struct pull *p, struct zl_error *err)
 {
-    unsigned running = 0;
     int open = 0;
     for (size_t i = 0; i < p->manifest.layers.n; i++) {
         struct part *part = &p->parts[i];
         if (!part->opened)
             continue;
-        open += !step_part(p, part, &running);
-        if (part->download.state != DOWNLOAD_FAILED)
-            continue;
-        *err = part->download.err;
-        return zl_wrap(err, "layer %zu of %zu", i + 1, p->manifest.layers.n);
+        if (step_part(p, part, err) < 0)
+            return zl_wrap(err, "layer %zu of %zu", i + 1, p->manifest.layers.n);
+        open += part->arrival.state != ARRIVAL_COMPLETE;
     }
     return open;
 }
 
-static int turn_ms(const struct pull *p)
+/* What came, to the part that it is of. 1: something else is to be done now. */
+static int take_event(struct pull *p, const struct talk_event *e, struct zl_error *err)
 {
-    uint64_t now = zl_mono_ms(), until = now + TURN_MS;
     for (size_t i = 0; i < p->manifest.layers.n; i++) {
-        const struct download *d = &p->parts[i].download;
-        if (p->parts[i].opened && d->state == DOWNLOAD_WAITING && d->wait_until_ms < until)
-            until = d->wait_until_ms;
+        struct part *part = &p->parts[i];
+        if (!part->opened || part->arrival.state != ARRIVAL_COMING || part->arrival.op != e->op)
+            continue;
+        arrival_take(&part->arrival, e);
+        return part->arrival.state != ARRIVAL_COMING;
     }
-    return until > now ? (int)(until - now) : 0;
+    return zl_fail(err, ZL_ERR_PROTOCOL, "something comes that nobody has asked for");
 }
 
 /* Until all blobs are there, or those who unpack have given up: they say why. */
 static int download_all(struct pull *p, struct zl_error *err)
 {
-    while (!atomic_load(&p->stop)) {
-        int open = step_parts(p, err);
-        if (open <= 0)
-            return open;
-        if (http_turn(p->registry->http, NULL, NULL, 0, turn_ms(p), err) < 0)
+    struct talk_event e;
+    int open = step_parts(p, err);
+    while (open > 0 && !atomic_load(&p->stop)) {
+        int rc = talk_next(p->talk, &e, err);
+        if (rc > 0)
+            rc = take_event(p, &e, err);
+        if (rc < 0)
             return -1;
+        if (rc > 0)
+            open = step_parts(p, err);
     }
-    return 0;
+    return open < 0 ? -1 : 0;
 }
 
 /* ---- unpacking, meanwhile -------------------------------------------------------------------- */
@@ -266,7 +269,7 @@ static int unpack_growing(struct pull *p, size_t i, struct part *part, struct zl
     for (;;) {
         ZL_CLEANUP(growing_input_done) struct growing_input growing;
         const struct input in =
-            growing_input(&growing, &part->growing, part->download.fd, part->download.size);
+            growing_input(&growing, &part->growing, part->arrival.fd, part->arrival.size);
         if (layer_unpack(p->work, i, &in, &p->layers[i], err) == 0)
             return 0;
         if (!growing_is_anew(&growing))
@@ -366,7 +369,7 @@ static int check_signature(struct pull *p, struct zl_error *err)
     size_t n = strcmp(p->resolved, p->digest) == 0 ? 1 : 2;
     if (!p->order->keys.n)
         return 0;
-    if (signature_check(p->registry, &p->order->keys, digests, n, &p->signer, err) < 0)
+    if (signature_check(p->talk, &p->order->keys, digests, n, &p->signer, err) < 0)
         return zl_wrap(err, "E-IMAGE-SIGNATURE");
     return 0;
 }
@@ -392,12 +395,12 @@ static int parse_platform(struct pull *p, char *text, struct zl_error *err)
 
 /* One question (HEAD) instead of the documents. 1: order->have is it; 0: it is not, or nobody could
  * say; -1: the registry is not reached, and will not be for what would follow. */
-static int is_still_it(struct registry *r, const struct order *order, const char *reference,
+static int is_still_it(struct talk *t, const struct order *order, const char *reference,
                        struct pulled *ret, struct zl_error *err)
 {
     if (!order->have || !order->have_of)
         return 0;
-    if (registry_manifest_digest(r, reference, ret->resolved, err) < 0)
+    if (talk_resolve(t, reference, ret->resolved, err) < 0)
         return err->kind == ZL_ERR_UNREACHABLE ? -1 : 0;
     if (strcmp(ret->resolved, order->have_of) != 0)
         return 0;
@@ -405,19 +408,19 @@ static int is_still_it(struct registry *r, const struct order *order, const char
     return 1;
 }
 
-int pull_image(struct work *w, struct registry *r, const struct order *order,
+int pull_image(struct work *w, struct talk *t, const struct order *order,
                const struct zl_imageref *ref, struct pulled *ret, struct zl_error *err)
 {
     ZL_CLEANUP(pull_freep) struct pull *p = calloc(1, sizeof *p);
     zl_autofree char *platform = order->platform ? strdup(order->platform) : NULL;
     const char *reference = ref->digest[0] ? ref->digest : ref->tag;
-    int rc = is_still_it(r, order, reference, ret, err);
+    int rc = is_still_it(t, order, reference, ret, err);
     if (rc != 0)
         return rc > 0 ? 0 : -1;
     if (!p || (order->platform && !platform))
         return zl_fail_errno(err, "pull");
     p->work = w;
-    p->registry = r;
+    p->talk = t;
     p->order = order;
     p->manifest_text = p->config_text = (struct zl_buf)ZL_BUF(OCI_DOCUMENT_MAX);
     p->layers = layers_new(OCI_LAYERS_MAX, err);

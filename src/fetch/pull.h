@@ -4,7 +4,7 @@
 #define ZL_FETCH_PULL_H
 
 #include "fetch/order.h"
-#include "fetch/registry.h"
+#include "fetch/talk.h"
 #include "fetch/work.h"
 
 struct pulled {
@@ -12,8 +12,8 @@ struct pulled {
     char resolved[DIGEST_SIZE]; /* what the reference means: it, or an index that lists it */
 };
 
-/* ref's registry is r's. The index is not touched: naming the image is the agent's. */
-int pull_image(struct work *w, struct registry *r, const struct order *order,
+/* t talks with ref's registry. The index is not touched: naming the image is the agent's. */
+int pull_image(struct work *w, struct talk *t, const struct order *order,
                const struct zl_imageref *ref, struct pulled *ret, struct zl_error *err);
 
 #endif

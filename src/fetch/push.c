@@ -13,13 +13,14 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
-#include "fetch/progress.h"
 #include "image/document.h"
 
 enum { PIECE = 8 << 20, ANSWER_MAX = 64 * 1024, STEPS_BACK_MAX = 5 };
 
 struct push {
-    const struct layout *store;
+    const struct push_parts *parts;
+    push_sent_fn on_sent;
+    void *arg; /* of on_sent */
     struct registry *r;
     struct endpoint *e;
     struct http_answer a;                 /* the last one */
@@ -54,46 +55,6 @@ static int is_there(struct push *p, const char *digest, struct zl_error *err)
     return refused(p, digest, err);
 }
 
-static bool manifest_has(const struct layout *store, const char *manifest, const char *digest)
-{
-    zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
-    zl_autojson struct zl_json doc = { 0 };
-    struct oci_manifest m;
-    struct zl_error ignored; /* a damaged image is no source */
-    if (layout_read_blob(store, manifest, &text, &ignored) < 0 ||
-        oci_manifest_parse(&doc, text.data, text.len, "the manifest", &m, &ignored) < 0)
-        return false;
-    for (size_t i = 0; i < m.layers.n; i++) {
-        if (strcmp(m.layers.v[i].digest, digest) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Another repository of this registry that an image with this blob is of; false: none is known. */
-static bool find_source(const struct push *p, const char *digest, char repository[256])
-{
-    zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
-    zl_autojson struct zl_json doc = { 0 };
-    struct oci_index index;
-    struct zl_error ignored; /* it is only a short cut */
-    if (zl_read_file(p->store->images, LAYOUT_INDEX, &text, &ignored) < 0 ||
-        oci_index_parse(&doc, text.data, text.len, "the index", &index, &ignored) < 0)
-        return false;
-    for (size_t i = 0; i < index.manifests.n; i++) {
-        const char *name = oci_annotation(&index.manifests.v[i], OCI_REF_NAME), *why;
-        struct zl_imageref ref;
-        if (!name || zl_imageref_parse(name, &ref, &why) < 0 ||
-            strcmp(ref.registry, p->r->name) != 0 ||
-            strcmp(ref.repository, p->r->repository) == 0 ||
-            !manifest_has(p->store, index.manifests.v[i].digest, digest))
-            continue;
-        memcpy(repository, ref.repository, 256);
-        return true;
-    }
-    return false;
-}
-
 /* ---- an upload ------------------------------------------------------------------------------- */
 
 static int take_location(struct push *p, struct zl_error *err)
@@ -111,11 +72,12 @@ static int take_location(struct push *p, struct zl_error *err)
 }
 
 /* 1: mounted, nothing is to be sent; 0: p->upload is where to send it. */
-static int begin_upload(struct push *p, const char *digest, struct zl_error *err)
+static int begin_upload(struct push *p, const char *digest, const char *source,
+                        struct zl_error *err)
 {
-    char path[512] = "blobs/uploads/", source[256];
+    char path[512] = "blobs/uploads/";
     const struct http_request empty = { .body = "", .size = 0 };
-    if (find_source(p, digest, source))
+    if (*source)
         (void)snprintf(path, sizeof path, "blobs/uploads/?mount=%s&from=%s", digest, source);
     if (ask(p, "POST", path, &empty, err) < 0)
         return -1;
@@ -147,8 +109,7 @@ static int send_piece(struct push *p, const char *bytes, uint64_t at, size_t n,
     return ask(p, "PATCH", p->upload, &rq, err);
 }
 
-static int send_pieces(struct push *p, int fd, uint64_t size, struct progress *progress,
-                       struct zl_error *err)
+static int send_pieces(struct push *p, size_t part, int fd, uint64_t size, struct zl_error *err)
 {
     int back = 0;
     for (uint64_t at = 0; at < size;) {
@@ -164,8 +125,7 @@ static int send_pieces(struct push *p, int fd, uint64_t size, struct progress *p
             return -1;
         if (p->a.status == 202) {
             at += n;
-            progress_layer(progress, n);
-            if (take_location(p, err) < 0)
+            if (p->on_sent(p->arg, part, n, err) < 0 || take_location(p, err) < 0)
                 return -1;
         } else if (p->a.status != 416 || ++back > STEPS_BACK_MAX) {
             return refused(p, "upload a piece", err);
@@ -211,11 +171,11 @@ static int end_upload(struct push *p, const char *digest, const char *bytes, siz
     return check_told(p, digest, err);
 }
 
-static int upload(struct push *p, int fd, const char *digest, uint64_t size,
-                  struct progress *progress, struct zl_error *err)
+static int upload(struct push *p, size_t part, int fd, const char *digest, uint64_t size,
+                  struct zl_error *err)
 {
     if (size > PIECE)
-        return send_pieces(p, fd, size, progress, err) < 0 ? -1 : end_upload(p, digest, "", 0, err);
+        return send_pieces(p, part, fd, size, err) < 0 ? -1 : end_upload(p, digest, "", 0, err);
     if (!size)
         return end_upload(p, digest, "", 0, err);
     char *bytes = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -226,24 +186,34 @@ static int upload(struct push *p, int fd, const char *digest, uint64_t size,
     return rc;
 }
 
-static int push_blob(struct push *p, const struct oci_descriptor *d, struct zl_error *err)
+/* The text of this number in what the keeper said, or "". */
+static const char *source_of(const struct push *p, size_t part)
 {
-    struct progress progress = { .digest = d->digest, .total = d->size };
+    const struct zl_buf *all = &p->parts->sources;
+    const char *text = all->data, *end = all->data ? all->data + all->len : NULL;
+    for (; text < end && part; part--)
+        text += strlen(text) + 1;
+    return text < end ? text : "";
+}
+
+static int push_blob(struct push *p, size_t part, const struct oci_descriptor *d,
+                     struct zl_error *err)
+{
+    int fd = p->parts->fds[part + 1]; /* the first one is the manifest's */
     struct stat st;
     int rc = is_there(p, d->digest, err);
     if (rc == 0)
-        rc = begin_upload(p, d->digest, err);
+        rc = begin_upload(p, d->digest, source_of(p, part), err);
     if (rc < 0)
         return zl_wrap(err, "push %s", d->digest);
-    if (rc == 0) {
-        zl_autoclose int fd = openat(p->store->blobs, layout_hex(d->digest), O_RDONLY | O_CLOEXEC);
-        if (fd < 0 || fstat(fd, &st) < 0)
-            return zl_fail_errno(err, "open blob %s", d->digest);
-        if (upload(p, fd, d->digest, (uint64_t)st.st_size, &progress, err) < 0)
-            return zl_wrap(err, "push %s", d->digest);
-    }
-    progress_layer(&progress, d->size - progress.current);
-    return 0;
+    if (rc > 0)
+        return p->on_sent(p->arg, part, d->size, err);
+    if (fstat(fd, &st) < 0)
+        return zl_fail_errno(err, "look at blob %s", d->digest);
+    uint64_t size = (uint64_t)st.st_size;
+    if (upload(p, part, fd, d->digest, size, err) < 0)
+        return zl_wrap(err, "push %s", d->digest);
+    return size > PIECE ? 0 : p->on_sent(p->arg, part, size, err); /* else told piece by piece */
 }
 
 /* ---- the manifest ---------------------------------------------------------------------------- */
@@ -274,35 +244,40 @@ static int push_manifest(struct push *p, struct zl_json *doc, const struct zl_bu
     return check_told(p, digest, err) < 0 ? zl_wrap(err, "the manifest") : 0;
 }
 
-static int push_all(struct push *p, const struct zl_imageref *ref, const char *digest,
-                    struct zl_error *err)
+static int push_all(struct push *p, struct zl_error *err)
 {
     zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
     zl_autojson struct zl_json doc = { 0 };
     struct oci_manifest m;
-    if (layout_read_blob(p->store, digest, &text, err) < 0 ||
+    const char *digest = p->parts->digest;
+    if (zl_read_fd(p->parts->fds[0], &text, "the manifest", err) < 0 ||
         oci_manifest_parse(&doc, text.data, text.len, "the manifest", &m, err) < 0)
         return -1;
+    if (p->parts->n_fds != m.layers.n + 2)
+        return zl_fail(err, ZL_ERR_INTERNAL, "%zu files were opened for the manifest's %zu layers",
+                       p->parts->n_fds, m.layers.n);
     for (size_t i = 0; i < m.layers.n; i++) {
-        if (push_blob(p, &m.layers.v[i], err) < 0)
+        if (push_blob(p, i + 1, &m.layers.v[i], err) < 0)
             return zl_wrap(err, "layer %zu of %zu", i + 1, m.layers.n);
     }
-    if (push_blob(p, &m.config, err) < 0)
+    if (push_blob(p, 0, &m.config, err) < 0)
         return zl_wrap(err, "the config");
-    return push_manifest(p, &doc, &text, ref->tag[0] ? ref->tag : digest, digest, err);
+    return push_manifest(p, &doc, &text, p->r->tag[0] ? p->r->tag : digest, digest, err);
 }
 
-int push_image(const struct layout *store, struct registry *r, const struct zl_imageref *ref,
-               const char *digest, struct zl_error *err)
+int push_image(const struct push_parts *parts, struct registry *r, push_sent_fn on_sent, void *arg,
+               struct zl_error *err)
 {
     struct push *p = calloc(1, sizeof *p);
     if (!p)
         return zl_fail_errno(err, "push");
-    p->store = store;
+    p->parts = parts;
+    p->on_sent = on_sent;
+    p->arg = arg;
     p->r = r;
     p->e = &r->v[r->n - 1];
     p->body = (struct zl_buf)ZL_BUF(ANSWER_MAX);
-    int rc = push_all(p, ref, digest, err);
+    int rc = push_all(p, err);
     zl_buf_done(&p->body);
     free(p);
     return rc;

@@ -85,6 +85,7 @@ int registry_open(struct http *http, const struct order *order, const struct zl_
     const struct order_registry *s = settings_of(order, ref->registry);
     memcpy(r->name, ref->registry, sizeof r->name);
     memcpy(r->repository, ref->repository, sizeof r->repository);
+    (void)snprintf(r->tag, sizeof r->tag, "%s", ref->tag); /* as long as tags are */
     (void)snprintf(r->scope, sizeof r->scope, "repository:%s:%s", ref->repository, access);
     for (size_t i = 0; s && i < s->mirrors.n && !strchr(access, ','); i++) {
         if (r->n == ENDPOINTS_MAX - 1)

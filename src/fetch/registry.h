@@ -29,6 +29,7 @@ struct registry {
     struct http *http;
     char name[256]; /* as the reference says */
     char repository[256];
+    char tag[129]; /* of the reference; "": it has none */
     char scope[320];
     struct endpoint v[ENDPOINTS_MAX]; /* in the order in which they are asked; the last is it */
     size_t n;

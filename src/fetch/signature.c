@@ -192,29 +192,29 @@ int signature_check_manifest(const struct zl_buf *text, const struct zl_strs *ke
 static int read_from_registry(void *arg, const struct oci_descriptor *d, struct zl_buf *out,
                               struct zl_error *err)
 {
-    return registry_document(arg, d->digest, d->size, out, err);
+    return talk_document(arg, d->digest, d->size, out, err);
 }
 
-static int check_digest(struct registry *r, const struct zl_strs *keys, const char *digest,
+static int check_digest(struct talk *t, const struct zl_strs *keys, const char *digest,
                         const char **ret, struct zl_error *err)
 {
     char tag[80], own[DIGEST_SIZE], type[128];
     zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
     (void)snprintf(tag, sizeof tag, "sha256-%s.sig", layout_hex(digest)); /* fits: 64 digits */
-    if (registry_manifest(r, tag, &text, own, type, err) < 0)
+    if (talk_manifest(t, tag, &text, own, type, err) < 0)
         return -1;
-    return signature_check_manifest(&text, keys, digest, read_from_registry, r, ret, err);
+    return signature_check_manifest(&text, keys, digest, read_from_registry, t, ret, err);
 }
 
-int signature_check(struct registry *r, const struct zl_strs *keys, const char *const *digests,
+int signature_check(struct talk *t, const struct zl_strs *keys, const char *const *digests,
                     size_t n_digests, const char **ret, struct zl_error *err)
 {
     for (size_t i = 0; i < n_digests; i++) {
-        if (check_digest(r, keys, digests[i], ret, err) == 0)
+        if (check_digest(t, keys, digests[i], ret, err) == 0)
             return 0;
         if (err->kind != ZL_ERR_NOT_FOUND)
             return -1;
     }
-    return zl_fail(err, ZL_ERR_DENIED, "it is not signed: %s has no sha256-%s.sig in %s", r->name,
-                   layout_hex(digests[0]), r->repository);
+    return zl_fail(err, ZL_ERR_DENIED, "it is not signed: its repository has no sha256-%s.sig",
+                   layout_hex(digests[0]));
 }

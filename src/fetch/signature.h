@@ -9,7 +9,7 @@
 #define ZL_FETCH_SIGNATURE_H
 
 #include "base/json.h"
-#include "fetch/registry.h"
+#include "fetch/talk.h"
 #include "image/document.h"
 
 /* Whether signature, base64, is that of n bytes by the key, PEM: ECDSA or RSA (PKCS #1 v1.5, 2048
@@ -27,9 +27,10 @@ int signature_check_manifest(const struct zl_buf *text, const struct zl_strs *ke
                              const char *digest, signature_read_fn read, void *arg,
                              const char **ret, struct zl_error *err);
 
-/* Whether one of n_digests, which all mean the same image, is signed in r by one of the keys; ret:
- * which. -1 DENIED: it is not, and the reason; whatever kept us from knowing is a failure, too. */
-int signature_check(struct registry *r, const struct zl_strs *keys, const char *const *digests,
+/* Whether one of n_digests, which all mean the same image, is signed in the repository by one of
+ * the keys; ret: which. -1 DENIED: it is not, and the reason; whatever kept us from knowing is a
+ * failure, too. */
+int signature_check(struct talk *t, const struct zl_strs *keys, const char *const *digests,
                     size_t n_digests, const char **ret, struct zl_error *err);
 
 #endif

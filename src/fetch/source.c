@@ -120,16 +120,29 @@ static int send_source(int fd, int pipe, struct zl_error *err)
     return (int)n;
 }
 
-/* The archive without its packing, if it has one, as a file without a name in the work folder. */
+/* Without a name, in the work folder: it goes with its descriptor. */
+static int scratch_file(const struct work *w, struct zl_error *err)
+{
+    int fd = openat(w->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    return fd < 0 ? zl_fail_errno(err, "create a file in the work folder") : fd;
+}
+
+static int find_members(struct source *s, const struct work *w, struct zl_error *err)
+{
+    zl_autoclose int list = scratch_file(w, err);
+    if (list < 0 || crew_list(w->crew, s->fd, list, err) < 0)
+        return -1;
+    return members_load(list, &s->members, err);
+}
+
+/* The archive without its packing, if it has one. */
 static int unpack_whole(struct source *s, const struct work *w, struct zl_error *err)
 {
     struct crew_job job;
     struct crew_layer found = { 0 };
     struct zl_error why = { 0 };
-    zl_autoclose int fd = openat(w->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return zl_fail_errno(err, "create a file for the decompressed archive");
-    if (crew_decompress(w->crew, fd, &job, err) < 0)
+    zl_autoclose int fd = scratch_file(w, err);
+    if (fd < 0 || crew_decompress(w->crew, fd, &job, err) < 0)
         return -1;
     int sent = send_source(s->fd, job.pipe, err);
     int rc = crew_finish(&job, &found, &why);
@@ -157,7 +170,7 @@ int source_look(struct source *s, const struct work *w, struct zl_error *err)
     if (s->kind != SOURCE_OCI_ARCHIVE && s->kind != SOURCE_DOCKER_ARCHIVE &&
         s->kind != SOURCE_ARCHIVE)
         return 0;
-    if (unpack_whole(s, w, err) < 0 || members_read(s->fd, &s->members, err) < 0)
+    if (unpack_whole(s, w, err) < 0 || find_members(s, w, err) < 0)
         return zl_wrap(err, "read '%s'", s->path);
     if (s->kind != SOURCE_ARCHIVE)
         return 0;

@@ -97,11 +97,19 @@ static int make_folder(struct work *w, struct zl_error *err)
     return w->blob_dir < 0 ? -1 : lock_crew(w, err);
 }
 
-int work_open(int root_fd, const struct crew *crew, struct work *ret, struct zl_error *err)
+static int open_seen(int seen_fd, struct work *w, struct zl_error *err)
+{
+    w->seen_blobs = zl_open_dir(seen_fd, LAYOUT_IMAGES "/" LAYOUT_BLOBS, err);
+    w->seen_layers = w->seen_blobs < 0 ? -1 : zl_open_dir(seen_fd, LAYOUT_LAYERS, err);
+    return w->seen_layers < 0 ? -1 : 0;
+}
+
+int work_open(int root_fd, int seen_fd, const struct crew *crew, struct work *ret,
+              struct zl_error *err)
 {
     ZL_CLEANUP(work_close) struct work w = WORK_CLOSED;
     w.crew = crew;
-    if (layout_open(root_fd, &w.store, err) < 0)
+    if (layout_open(root_fd, &w.store, err) < 0 || open_seen(seen_fd, &w, err) < 0)
         return -1;
     w.fetching = layout_lock(&w.store, LAYOUT_FETCHING, LOCK_SH, err);
     if (w.fetching < 0 || make_folder(&w, err) < 0)
@@ -120,6 +128,8 @@ void work_close(struct work *w)
     zl_closep(&w->blob_dir);
     zl_closep(&w->dir);
     zl_closep(&w->fetching);
+    zl_closep(&w->seen_blobs);
+    zl_closep(&w->seen_layers);
     free(w->blobs);
     layout_close(&w->store);
     *w = (struct work)WORK_CLOSED;

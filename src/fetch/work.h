@@ -17,8 +17,10 @@
 
 struct work {
     struct layout store;
-    int fetching; /* shared lock: nobody collects garbage meanwhile */
-    int dir;      /* the folder, locked */
+    int seen_blobs, seen_layers; /* two folders of it, by way of a mount that is read-only: for
+                                    other processes to look at */
+    int fetching;                /* shared lock: nobody collects garbage meanwhile */
+    int dir;                     /* the folder, locked */
     int blob_dir; /* images/partial/<name>: what becomes blobs, since a rename does not leave a
                      mount */
     const struct crew *crew; /* borrowed: has the rights over what was unpacked */
@@ -29,11 +31,13 @@ struct work {
 
 #define WORK_CLOSED                                                                                \
     {                                                                                              \
-        LAYOUT_CLOSED, -1, -1, -1, NULL, "", NULL, 0                                               \
+        LAYOUT_CLOSED, -1, -1, -1, -1, -1, NULL, "", NULL, 0                                       \
     }
 /* Opens the store below root_fd, removes what dead runs left, makes the folder. Needs the rights to
- * remove files of any owner: before confine_role(). crew is borrowed as long as ret is open. */
-int work_open(int root_fd, const struct crew *crew, struct work *ret, struct zl_error *err);
+ * remove files of any owner: before confine_role(). seen_fd is the same root where nothing can be
+ * written. crew is borrowed as long as ret is open. */
+int work_open(int root_fd, int seen_fd, const struct crew *crew, struct work *ret,
+              struct zl_error *err);
 /* Removes the folder. */
 void work_close(struct work *w);
 

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * zlayer-fetch, taken over: linked with --wrap, so that in place of decompressing a layer, and in
- * place of looking at the platform once a registry was asked for an image, this is what happens. It
- * tries what an attacker would want, and tells what came of it:
+ * zlayer-fetch, taken over: linked with --wrap, so that in the process that ZL_ATTACK_WHO names
+ * this happens in place of what it is for. It tries what an attacker would want, and tells what
+ * came of it as its error, "ESCAPED: file, network" or "contained":
  *
- *   who unpacks     as its error:    "ESCAPED: file, network" or "contained"
- *   who talks       on stderr:       "talker ESCAPED: …" or "talker contained"
- *   who copies      as its error, in place of reading the archive that it is given
+ *   hand       in place of decompressing a layer
+ *   talker     in place of asking the registry for a manifest
+ *   copier     in place of reading the archive that it is given
+ *   reader     in place of listing the members of an archive
  *
  * What there is to get is in the environment, since that is nobody's secret: ZL_ATTACK_FILE, a file
  * of the host; ZL_ATTACK_STATE, one of the state folder; ZL_ATTACK_PORT, where somebody listens;
  * ZL_ATTACK_PID, a process; ZL_ATTACK_ABSTRACT, where somebody takes datagrams; ZL_ATTACK_SHARED,
- * the number of memory that is shared; ZL_ATTACK_SECRET, a password, written backwards, so that
+ * the number of memory that is shared; ZL_ATTACK_STORE, the state folder;
+ * ZL_ATTACK_SECRET, a password, written backwards, so that
  * what is found in memory is not this.
  */
 #include <arpa/inet.h>
@@ -33,7 +35,7 @@
 
 #include "base/buf.h"
 #include "fetch/decompress.h"
-#include "fetch/platform.h"
+#include "fetch/registry.h"
 #include "fetch/tar.h"
 
 enum { SECRET_MAX = 100, FDS = 256, PAGE = 4096 };
@@ -161,9 +163,55 @@ static bool tries_devices(void)
     return can_read(AT_FDCWD, "zero");
 }
 
-static bool tries_owners(void)
+/* ---- the store ------------------------------------------------------------------------------- */
+
+static bool plants_at(int dir, const char *folder)
 {
-    return chown("/store/images/index.json", 1, 1) == 0;
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof path, "%s/planted", folder);
+    if (mkdirat(dir, path, 0755) == 0)
+        return true;
+    zl_autoclose int fd = openat(dir, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    return fd >= 0 && write(fd, "x", 1) == 1;
+}
+
+/* A socket is its own, whatever is done to it. */
+static bool changes_file(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && fchmod(fd, st.st_mode & 07777) == 0;
+}
+
+/* In the store's folders: by the host's path, by that of a shorter root, and from what is open. */
+static bool tries_store(void)
+{
+    static const char *const folders[] = { "images/blobs/sha256", "images/partial", "images",
+                                           "layers", "layers/of" };
+    bool planted = false;
+    for (size_t i = 0; i < ZL_ARRAY_LEN(folders); i++) {
+        char host[PATH_MAX], own[PATH_MAX];
+        (void)snprintf(host, sizeof host, "%s/%s", wanted("ZL_ATTACK_STORE"), folders[i]);
+        (void)snprintf(own, sizeof own, "/store/%s", folders[i]);
+        planted |= plants_at(AT_FDCWD, host) || plants_at(AT_FDCWD, own);
+        for (int fd = 3; fd < FDS; fd++)
+            planted |= plants_at(fd, folders[i]);
+    }
+    for (int fd = 3; fd < FDS; fd++) /* each may be a folder of it, or a file */
+        planted |= plants_at(fd, ".") || changes_file(fd);
+    return planted;
+}
+
+/* What the agent would believe: which image it is that was asked for. */
+static bool tries_forgery(void)
+{
+    static const char line[] = "{\"status\":\"done\",\"digest\":\"sha256:forged\"}\n";
+    struct stat st;
+    for (int fd = 0; fd < FDS; fd++) {
+        if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && fd != STDERR_FILENO &&
+            write(fd, line, sizeof line - 1) > 0)
+            return true;
+    }
+    return false;
 }
 
 /* Of CAP_SYS_ADMIN, of those that are not for unpacking: xattr(7). */
@@ -240,11 +288,28 @@ static const struct attempt by_hand[] = {
 static const struct attempt by_talker[] = {
     { "file", tries_file },           { "state", tries_state },
     { "processes", tries_processes }, { "signals", tries_signals },
-    { "owners", tries_owners },       { "local sockets", tries_local_sockets },
+    { "rights", tries_rights },       { "local sockets", tries_local_sockets },
     { "datagrams", tries_datagrams }, { "shared memory", tries_shared_memory },
     { "typing", tries_typing },       { "dirty sockets", tries_dirty_sockets },
+    { "store", tries_store },         { "forgery", tries_forgery },
 };
 
+/* The archive is somebody's file, and open. */
+static bool tries_source(void)
+{
+    for (int fd = 3; fd < FDS; fd++) {
+        if (changes_file(fd))
+            return true;
+    }
+    return false;
+}
+
+static const struct attempt by_reader[] = {
+    { "file", tries_file },           { "network", tries_network },
+    { "processes", tries_processes }, { "signals", tries_signals },
+    { "datagrams", tries_datagrams }, { "shared memory", tries_shared_memory },
+    { "typing", tries_typing },       { "source", tries_source },
+};
 static const struct attempt by_copier[] = {
     { "file", tries_file },
     { "network", tries_network },
@@ -256,43 +321,47 @@ static const struct attempt by_copier[] = {
     { "typing", tries_typing },
 };
 
-static void attack(const struct attempt *attempts, size_t n, struct zl_buf *said)
+/* -1, and what came of it. */
+static int attack(const struct attempt *attempts, size_t n, struct zl_error *err)
 {
+    zl_autobuf struct zl_buf said = ZL_BUF(1000);
     for (size_t i = 0; i < n; i++) {
         if (attempts[i].succeeds())
-            zl_buf_addf(said, "%s%s", said->len ? ", " : "ESCAPED: ", attempts[i].name);
+            zl_buf_addf(&said, "%s%s", said.len ? ", " : "ESCAPED: ", attempts[i].name);
     }
-    if (!said->len)
-        zl_buf_adds(said, "contained");
+    return zl_fail(err, ZL_ERR_INTERNAL, "%s", said.len ? said.data : "contained");
 }
 
+static bool is_taken(const char *who)
+{
+    return strcmp(wanted("ZL_ATTACK_WHO"), who) == 0;
+}
+
+int __real_decompress_new(const struct input *in, struct decompress **ret, struct zl_error *err);
 int __wrap_decompress_new(const struct input *in, struct decompress **ret, struct zl_error *err);
 int __wrap_decompress_new(const struct input *in, struct decompress **ret, struct zl_error *err)
 {
-    zl_autobuf struct zl_buf said = ZL_BUF(1000);
-    (void)in;
-    (void)ret;
-    attack(by_hand, ZL_ARRAY_LEN(by_hand), &said);
-    return zl_fail(err, ZL_ERR_INTERNAL, "%s", said.data);
+    return is_taken("hand") ? attack(by_hand, ZL_ARRAY_LEN(by_hand), err)
+                            : __real_decompress_new(in, ret, err);
 }
 
-/* Of a layer nobody comes this far. */
+int __real_tar_new(const struct input *in, struct tar **ret, struct zl_error *err);
 int __wrap_tar_new(const struct input *in, struct tar **ret, struct zl_error *err);
 int __wrap_tar_new(const struct input *in, struct tar **ret, struct zl_error *err)
 {
-    zl_autobuf struct zl_buf said = ZL_BUF(1000);
-    (void)in;
-    (void)ret;
-    attack(by_copier, ZL_ARRAY_LEN(by_copier), &said);
-    return zl_fail(err, ZL_ERR_INTERNAL, "%s", said.data);
+    if (is_taken("reader"))
+        return attack(by_reader, ZL_ARRAY_LEN(by_reader), err);
+    return is_taken("copier") ? attack(by_copier, ZL_ARRAY_LEN(by_copier), err)
+                              : __real_tar_new(in, ret, err);
 }
 
-struct platform __real_platform_here(void);
-struct platform __wrap_platform_here(void);
-struct platform __wrap_platform_here(void)
+int __real_registry_manifest(struct registry *r, const char *reference, struct zl_buf *body,
+                             char digest[DIGEST_SIZE], char type[128], struct zl_error *err);
+int __wrap_registry_manifest(struct registry *r, const char *reference, struct zl_buf *body,
+                             char digest[DIGEST_SIZE], char type[128], struct zl_error *err);
+int __wrap_registry_manifest(struct registry *r, const char *reference, struct zl_buf *body,
+                             char digest[DIGEST_SIZE], char type[128], struct zl_error *err)
 {
-    zl_autobuf struct zl_buf said = ZL_BUF(1000);
-    attack(by_talker, ZL_ARRAY_LEN(by_talker), &said);
-    (void)dprintf(STDERR_FILENO, "talker %s\n", said.data);
-    return __real_platform_here();
+    return is_taken("talker") ? attack(by_talker, ZL_ARRAY_LEN(by_talker), err)
+                              : __real_registry_manifest(r, reference, body, digest, type, err);
 }

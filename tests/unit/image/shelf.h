@@ -57,7 +57,7 @@ static inline int shelf_import(struct shelf *s, const char *name, char digest[DI
     (void)snprintf(text, sizeof text, "%.*s%s/%s", scheme, name, s->dir.path, name + scheme);
     if (crew_start(&crew, err) < 0 || source_open(text, &source, err) < 0)
         return -1;
-    assert_int_equal(work_open(s->root, &crew, &work, err), 0);
+    assert_int_equal(work_open(s->root, s->root, &crew, &work, err), 0);
     int rc = import_source(&work, &source, false, shelf_keep_digest, digest, err);
     work_close(&work);
     return rc;

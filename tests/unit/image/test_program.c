@@ -155,11 +155,14 @@ enum { /* a bit for each thing that a confined process could still do */
        SIGNALS_OTHERS = 1 << 8,
        FORKS = 1 << 9,
        SEES_STORE = 1 << 10,
+       WRITES_STORE = 1 << 11,
+       WRITES_SEEN = 1 << 12, /* where it is to be looked at only */
+       WRITES_ROOT = 1 << 13, /* its own, which is empty */
        BROKEN = 1 << 30
 };
 
 struct confined {
-    enum confine_view view;
+    unsigned view;
     enum confine_role role;
     int can;
 };
@@ -190,6 +193,11 @@ static int abilities(const char *root, const struct confined *c)
     can |= kill(getppid(), 0) == 0 ? SIGNALS_OTHERS : 0;
     can |= mknod("layers/device", S_IFCHR | 0600, makedev(1, 3)) == 0 ? MAKES_DEVICES : 0;
     can |= chown("images/index.json", 1, 1) == 0 ? CHANGES_OWNERS : 0;
+    can |= mkdir("images/new", 0700) == 0 ? WRITES_STORE : 0;
+    can |= mkdir("seen/images/new", 0700) == 0 || chmod("seen/images/index.json", 0644) == 0
+               ? WRITES_SEEN
+               : 0;
+    can |= mkdir("/new", 0700) == 0 || mkdir("new", 0700) == 0 ? WRITES_ROOT : 0;
     can |= can_fork() ? FORKS : 0;
     return can;
 }
@@ -215,10 +223,11 @@ static void each_confined_process_can_do_what_its_role_needs_and_no_more(void **
 {
     (void)unused;
     static const struct confined roles[] = {
-        { CONFINE_STORE, CONFINE_KEEPER, SEES_STORE },
-        { CONFINE_STORE_AND_RESOLVER, CONFINE_TALKER, SEES_STORE | HAS_SOCKETS },
+        { CONFINE_STORE, CONFINE_KEEPER, SEES_STORE | WRITES_STORE },
+        { CONFINE_RESOLVER, CONFINE_TALKER, HAS_SOCKETS },
         { CONFINE_NOTHING, CONFINE_FOREMAN, CHANGES_ROOT | FORKS | SIGNALS_OTHERS },
-        { CONFINE_STORE, CONFINE_COPIER, SEES_STORE | MAKES_DEVICES | CHANGES_OWNERS },
+        { CONFINE_STORE, CONFINE_COPIER,
+          SEES_STORE | WRITES_STORE | MAKES_DEVICES | CHANGES_OWNERS },
     };
     for (size_t i = 0; i < ZL_ARRAY_LEN(roles); i++) {
         struct shelf s = shelf_open();

@@ -285,7 +285,7 @@ static void nothing_is_collected_while_an_import_runs(void **unused)
     ZL_CLEANUP(crew_end) struct crew crew = CREW_NONE;
     struct work work;
     assert_int_equal(crew_start(&crew, &err), 0);
-    assert_int_equal(work_open(s.root, &crew, &work, &err), 0);
+    assert_int_equal(work_open(s.root, s.root, &crew, &work, &err), 0);
     assert_int_equal(image_remove(s.store, "a", NULL, NULL, &err), 0);
     assert_int_equal(shelf_count(&s, "images/blobs/sha256"), 3);
     work_close(&work);
@@ -303,9 +303,9 @@ static void what_a_killed_import_left_is_removed_by_the_next_one(void **unused)
         zl_mkdir_p(s.root, "layers/" LAYOUT_TMP "dead/layer/fs/etc", 0700, &err);
     assert_true(dead >= 0);
     assert_int_equal(crew_start(&crew, &err), 0);
-    assert_int_equal(work_open(s.root, &crew, &alive, &err), 0);
+    assert_int_equal(work_open(s.root, s.root, &crew, &alive, &err), 0);
     assert_int_equal(shelf_count(&s, "layers"), 2); /* of/ and the living one's folder */
-    assert_int_equal(work_open(s.root, &crew, &next, &err), 0);
+    assert_int_equal(work_open(s.root, s.root, &crew, &next, &err), 0);
     assert_int_equal(shelf_count(&s, "layers"), 3); /* the living one's was left alone */
     work_close(&next);
     work_close(&alive);
