@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "api/call.h"
+#include "base/utf8.h"
 
 /* clang-format off */
 static const struct status { int code; const char *word, *phrase; } status_of[ZL_ERR_KINDS] = {
@@ -63,7 +64,15 @@ void reply_json(struct api_call *c, int status, json_t *body)
         reply_fail(c, ZL_ERR_SYSTEM, "no memory for the answer");
         return;
     }
-    answer(c, status, status == 201 ? "Created" : status == 202 ? "Accepted" : "OK", body);
+    static const struct {
+        int status;
+        const char *phrase;
+    } others[] = { { 201, "Created" }, { 202, "Accepted" }, { 503, "Service Unavailable" } };
+    const char *phrase = "OK";
+    for (size_t i = 0; i < ZL_ARRAY_LEN(others); i++)
+        if (others[i].status == status)
+            phrase = others[i].phrase;
+    answer(c, status, phrase, body);
 }
 
 void reply_empty(struct api_call *c)
@@ -73,7 +82,10 @@ void reply_empty(struct api_call *c)
 
 static json_t *error_json(const struct status *st, const char *kind, const char *message)
 {
-    return json_pack("{s:s, s:s, s:s}", "error", st->word, "kind", kind, "message", message);
+    char text[sizeof((struct zl_error *)0)->msg];
+    (void)snprintf(text, sizeof text, "%s", message);
+    zl_utf8_mend(text); /* it may have words of containers, and may have been cut off */
+    return json_pack("{s:s, s:s, s:s}", "error", st->word, "kind", kind, "message", text);
 }
 
 void reply_error(struct api_call *c, const struct zl_error *err)

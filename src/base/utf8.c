@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/utf8.h"
 
+#include <stdbool.h>
+#include <string.h>
+
 #include "base/cleanup.h"
 
 /* Length of the well-formed sequence at s, of at most n bytes; 0: none. RFC 3629, section 4. */
@@ -39,4 +42,27 @@ size_t zl_utf8_check(const char *s, size_t n)
         i += length;
     }
     return n;
+}
+
+/* Whether what begins at s could be a longer sequence, if more than n bytes had come. */
+static bool is_cut_off(const char *s, size_t n)
+{
+    const unsigned char *p = (const unsigned char *)s;
+    size_t length = p[0] > 0xf4 || p[0] < 0xc2 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+    size_t rest = 1;
+    while (rest < n && p[rest] >= 0x80 && p[rest] <= 0xbf)
+        rest++;
+    return n < length && rest == n;
+}
+
+void zl_utf8_mend(char *text)
+{
+    size_t n = strlen(text);
+    for (size_t at = 0; (at += zl_utf8_check(text + at, n - at)) < n;) {
+        if (is_cut_off(text + at, n - at)) {
+            text[at] = '\0';
+            return;
+        }
+        text[at++] = '?';
+    }
 }

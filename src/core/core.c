@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/id.h"
+#include "base/utf8.h"
 #include "core/deployment.h"
 #include "core/emit.h"
 #include "core/execution.h"
@@ -107,6 +108,7 @@ void why_set(char *out, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(out, WHY_MAX, fmt, ap);
     va_end(ap);
+    zl_utf8_mend(out);
 }
 
 /* ---- life --------------------------------------------------------------------------------- */

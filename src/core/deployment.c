@@ -31,12 +31,14 @@ struct deployment *deployment_find(const struct core *c, const char *name)
 static void set_status(struct core *c, struct deployment *d, enum deployment_status status,
                        const char *message)
 {
-    if (d->status == status && strcmp(d->message, message) == 0)
+    char text[WHY_MAX];
+    why_set(text, "%s", message);
+    if (d->status == status && strcmp(d->message, text) == 0)
         return;
     d->status = status;
-    why_set(d->message, "%s", message);
+    why_set(d->message, "%s", text);
     emit_event(c, deployment_status_name(status), d->name, "", no_inst, "%s%s%s", d->name,
-               *message ? ": " : "", message);
+               *text ? ": " : "", text);
     touch_deployment(c, d);
 }
 

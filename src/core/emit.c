@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 struct text {
     struct text *next;
     char text[];
@@ -68,6 +70,7 @@ static void ZL_PRINTF(6, 0)
 {
     char text[2 * WHY_MAX];
     (void)vsnprintf(text, sizeof text, fmt, ap);
+    zl_utf8_mend(text);
     struct effect *e = append(c, &c->store, EFF_EVENT);
     e->inst = inst;
     e->event.type = type;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/id.h"
+#include "base/utf8.h"
 #include "core/dependency.h"
 #include "core/emit.h"
 #include "core/instance.h"
@@ -190,6 +191,7 @@ void execution_fail(struct core *c, struct execution *x, int code, const char *f
     va_start(ap, fmt);
     (void)vsnprintf(x->reason, sizeof x->reason, fmt, ap);
     va_end(ap);
+    zl_utf8_mend(x->reason);
     x->exit_code = code;
     set_status(c, x, EXEC_FAILED);
 }

@@ -258,7 +258,8 @@ uint64_t core_random(struct core *c);
 /* Frees g at the beginning of the next step. */
 void core_bury(struct core *c, struct grave *g);
 
-/* Fills a text of WHY_MAX bytes; what is longer is cut off. */
+/* Fills a text of WHY_MAX bytes; what is longer is cut off. What others said need not be text: it
+ * is afterwards, so that it can be shown and stored. */
 void why_set(char *out, const char *fmt, ...) ZL_PRINTF(2, 3);
 
 /* digest is not settled by it. */

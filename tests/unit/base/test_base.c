@@ -17,6 +17,7 @@
 #include "base/id.h"
 #include "base/map.h"
 #include "base/msg.h"
+#include "base/utf8.h"
 
 static int scratch_dir(void)
 {
@@ -380,6 +381,32 @@ static void an_empty_packet_leaves_no_descriptor(void **unused)
     (void)close(pair[1]);
 }
 
+static void what_is_no_text_becomes_text(void **unused)
+{
+    static const struct {
+        const char *bytes, *text;
+    } cases[] = {
+        { "", "" },
+        { "caf\xc3\xa9", "caf\xc3\xa9" },
+        { "caf\xe9 noir", "caf? noir" },
+        { "\xff\xfe", "??" },
+        { "a\xc3", "a" },                     /* cut off after one of two bytes, */
+        { "a\xe2\x82", "a" },                 /* two of three, */
+        { "a\xf0\x9f\x98", "a" },             /* three of four */
+        { "a\xe2\x82...", "a??..." },         /* cut off, and marked as that */
+        { "\xed\xa0\x80", "???" },            /* half of a surrogate pair */
+        { "\xc0\x80\xc3\xa9", "??\xc3\xa9" }, /* a NUL in two bytes */
+    };
+    (void)unused;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[32];
+        (void)snprintf(text, sizeof text, "%s", cases[i].bytes);
+        zl_utf8_mend(text);
+        assert_string_equal(text, cases[i].text);
+        assert_int_equal(zl_utf8_check(text, strlen(text)), strlen(text));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +424,7 @@ int main(void)
         cmocka_unit_test(a_message_carries_its_body_and_its_descriptors),
         cmocka_unit_test(an_empty_packet_leaves_no_descriptor),
         cmocka_unit_test(a_map_finds_each_of_many_and_those_with_the_same_key),
+        cmocka_unit_test(what_is_no_text_becomes_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
