@@ -352,13 +352,30 @@ static void on_durable(void *arg)
     event_active(b->a->dispatch->drain, EV_TIMEOUT, 0);
 }
 
-/* Copies what is to be carried out once it is durable, or what is early. False: no memory. */
-static bool batch_fill(struct batch *b, const struct effects *out, bool early)
+/* Whether the log of a standalone container of this name is removed as soon as that is durable. */
+static bool log_is_to_go(const struct dispatch *d, const char *name)
 {
+    for (const struct batch *b = d->head; b; b = b->next)
+        for (size_t i = 0; i < b->n; i++)
+            if (b->v[i].kind == EFF_DEL_STANDALONE && strcmp(b->v[i].standalone.name, name) == 0)
+                return true;
+    return false;
+}
+
+/* One that is made anew under a name of which the log is about to go must not write into that. */
+static bool is_early(const struct dispatch *d, const struct effect *e)
+{
+    return e->early && !(e->kind == EFF_CREATE && log_is_to_go(d, e->create.label.service));
+}
+
+/* Copies what is to be carried out once it is durable, or what is early. False: no memory. */
+static bool batch_fill(struct batch *b, const struct dispatch *d, bool early)
+{
+    const struct effects *out = &d->out;
     b->arena = (struct zl_arena)ZL_ARENA(BATCH_MEMORY);
     b->v = zl_arena_array(&b->arena, out->n, sizeof *b->v);
     for (size_t i = 0; b->v && i < out->n; i++) {
-        if (!traits[out->v[i].kind].carry_out || out->v[i].early != early)
+        if (!traits[out->v[i].kind].carry_out || is_early(d, &out->v[i]) != early)
             continue;
         b->v[b->n] = out->v[i];
         traits[out->v[i].kind].keep(b, &b->v[b->n]);
@@ -381,7 +398,7 @@ static struct batch *batch_new(struct agent *a, bool early)
 {
     struct zl_error err = { 0 };
     struct batch *b = calloc(1, sizeof *b);
-    if (b && batch_fill(b, &a->dispatch->out, early)) {
+    if (b && batch_fill(b, a->dispatch, early)) {
         b->a = a;
         return b;
     }
@@ -392,10 +409,10 @@ static struct batch *batch_new(struct agent *a, bool early)
     return NULL;
 }
 
-static bool has_early(const struct effects *out)
+static bool has_early(const struct dispatch *d)
 {
-    for (size_t i = out->commit; i < out->n; i++)
-        if (out->v[i].early)
+    for (size_t i = d->out.commit; i < d->out.n; i++)
+        if (is_early(d, &d->out.v[i]))
             return true;
     return false;
 }
@@ -403,7 +420,7 @@ static bool has_early(const struct effects *out)
 static void queue_early(struct agent *a)
 {
     struct dispatch *d = a->dispatch;
-    struct batch *b = has_early(&d->out) ? batch_new(a, true) : NULL;
+    struct batch *b = has_early(d) ? batch_new(a, true) : NULL;
     if (!b)
         return;
     *d->early_tail = b;

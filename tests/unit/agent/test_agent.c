@@ -25,6 +25,7 @@
 #include "api/client.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "core/view.h"
 #include "runtime/double.h"
 
 enum { SURVIVORS = 16, PATIENCE_MS = 20000 };
@@ -427,6 +428,81 @@ static void a_container_that_was_made_and_never_stored_is_removed(void **state)
     assert_int_equal(double_count(w->a.rt, RT_START), 0);
 }
 
+static bool note_first(void *arg, const struct double_container *c)
+{
+    *(struct inst_id *)arg = c->id;
+    return false;
+}
+
+static bool count_one(void *arg, const struct view_container *v)
+{
+    (void)v;
+    ++*(size_t *)arg;
+    return true;
+}
+
+static size_t known(const struct world *w)
+{
+    size_t n = 0;
+    core_each_container(w->a.core, "-", count_one, &n);
+    return n;
+}
+
+static bool none_is_known(struct world *w)
+{
+    return known(w) == 0;
+}
+
+static bool two_were_made(struct world *w)
+{
+    return double_count(w->a.rt, RT_CREATE) == 2;
+}
+
+/* What a container's monitor does when it is made. */
+static void begin_log(const struct world *w, char path[256])
+{
+    (void)snprintf(path, 256, "%s/logs/-/one", w->root);
+    int dir = zl_mkdir_p(AT_FDCWD, path, 0755, NULL);
+    assert_true(dir >= 0);
+    (void)close(dir);
+    (void)snprintf(path, 256, "%s/logs/-/one/default-0.log", w->root);
+    int log = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+    assert_true(log >= 0);
+    (void)close(log);
+}
+
+static void the_log_of_a_container_does_not_go_with_that_of_an_earlier_one(void **state)
+{
+    static const struct asking run = {
+        "POST", "/api/v1/containers",
+        "{\"spec\": \"image: {name: box}\\nlifecycle: {delete_on_exit: true}\\n\", "
+        "\"name\": \"one\"}",
+        201
+    };
+    struct world *w = *state;
+    struct inst_id first = { 0 };
+    char path[256];
+    start(w);
+    ask(w, &run);
+    run_until(w, one_runs);
+    begin_log(w, path);
+    sqlite3 *other = block_store(w);
+    double_each(w->a.rt, note_first, &first);
+    double_exit(w->a.rt, first, 0);
+    run_until(w, none_is_known); /* but its row is still there, and its log */
+    pid_t child = begin_asking(w, &run);
+    serve_for(w, 200);
+    if (two_were_made(w))
+        begin_log(w, path);
+    free_store(other);
+    run_until(w, two_were_made);
+    if (access(path, F_OK) < 0)
+        begin_log(w, path);
+    await_client(w, child);
+    run_until(w, one_runs);
+    assert_int_equal(access(path, F_OK), 0);
+}
+
 static void nothing_begins_before_the_decision_is_durable(void **state)
 {
     struct world *w = *state;
@@ -532,6 +608,7 @@ int main(void)
         IN_A_WORLD(nothing_begins_before_the_decision_is_durable),
         IN_A_WORLD(a_container_is_made_but_not_started_before_it_is_durable),
         IN_A_WORLD(a_container_that_was_made_and_never_stored_is_removed),
+        IN_A_WORLD(the_log_of_a_container_does_not_go_with_that_of_an_earlier_one),
         IN_A_WORLD(a_failing_start_is_tried_again_later),
         IN_A_WORLD(an_agent_that_shares_only_the_root_folder_is_refused),
         IN_A_WORLD(a_second_agent_is_refused_and_told_who_is_first),
