@@ -13,6 +13,7 @@
 #include "base/helper.h"
 #include "base/launch.h"
 #include "cli/archive.h"
+#include "cli/outfile.h"
 #include "cli/output.h"
 #include "cli/resolve.h"
 
@@ -380,14 +381,14 @@ static int export_run(struct cli *cli, const void *options, int argc, char **arg
     if (!o->output && isatty(STDOUT_FILENO))
         return cli_failf(CLI_USAGE, "a tar archive is not for a terminal: redirect it, or use -o");
     const json_t *c = one_container(cli, argv[0], &found, &err);
-    zl_autoclose int out = -1;
+    autooutfile struct outfile out = { .fd = -1 };
     int rc = c ? 0 : -1;
-    if (rc == 0 && o->output) {
-        out = open(o->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-        rc = out < 0 ? zl_fail_errno(&err, "create '%s'", o->output) : 0;
-    }
+    if (rc == 0 && o->output)
+        rc = outfile_open(o->output, &out, &err);
     if (rc == 0)
-        rc = archive_run(cli, c, &ask, -1, o->output ? out : STDOUT_FILENO, NULL, &err);
+        rc = archive_run(cli, c, &ask, -1, o->output ? out.fd : STDOUT_FILENO, NULL, &err);
+    if (rc == 0 && o->output)
+        rc = outfile_keep(&out, &err);
     json_decref(found);
     return rc < 0 ? cli_fail(&err) : CLI_OK;
 }

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "cli/outfile.h"
 #include "cli/output.h"
 #include "cli/transfer.h"
 
@@ -175,17 +176,13 @@ static int save_run(struct cli *cli, const void *options, int argc, char **argv)
     if (cli_connect(cli, &err) < 0)
         return cli_fail(&err);
     cli->format = CLI_TABLE; /* stdout is the archive's */
-    zl_autoclose int file =
-        o->output ? open(o->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644) : -1;
-    if (o->output && file < 0) {
-        (void)zl_fail_errno(&err, "create '%s'", o->output);
+    autooutfile struct outfile file = { .fd = -1 };
+    if (o->output && outfile_open(o->output, &file, &err) < 0)
         return cli_fail(&err);
-    }
-    if (save_to(cli, o, o->output ? file : STDOUT_FILENO, argc, argv, &err) == 0)
-        return CLI_OK;
-    if (o->output)
-        (void)unlink(o->output); /* half an archive is none */
-    return cli_fail_midway(&err, "run the command again");
+    int rc = save_to(cli, o, o->output ? file.fd : STDOUT_FILENO, argc, argv, &err);
+    if (rc == 0 && o->output)
+        rc = outfile_keep(&file, &err);
+    return rc < 0 ? cli_fail_midway(&err, "run the command again") : CLI_OK;
 }
 
 /* ---- verify -------------------------------------------------------------------------------- */

@@ -123,6 +123,13 @@ def test_save_and_load_work_in_pipes(host, add):
     assert f"docker.io/library/one:latest {digest}".encode() in q.stdout
     assert "no image 'nothing'" in host.zlayer("save", "nothing", "-o", "x.tar", code=1).stderr
     assert not (host.folder / "x.tar").exists()
+    (host.folder / "kept.tar").write_text("what was there")
+    host.zlayer("save", "nothing", "-o", "kept.tar", code=1)
+    assert (host.folder / "kept.tar").read_text() == "what was there"
+    (host.folder / "link.tar").symlink_to("kept.tar")
+    host.zlayer("save", "one", "-o", "link.tar")
+    assert (host.folder / "kept.tar").read_bytes()[:5] != b"what " and (host.folder / "link.tar").is_symlink()
+    assert not list(host.folder.glob("*.tar.*"))
     assert "holds no image" in host.zlayer("load", "-i", "rootfs.tar", code=1).stderr
     assert "it is no root file system but an image" in host.zlayer("import", save_one(host), "-t", "x", code=1).stderr
 
