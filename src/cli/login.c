@@ -2,8 +2,11 @@
 /* login, logout. */
 #include "cli/login.h"
 
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <termios.h>
 
 #include "base/fd.h"
@@ -57,26 +60,49 @@ static int read_line(struct zl_buf *out, struct zl_error *err)
     return zl_buf_check(out, "the answer", err);
 }
 
-/* Asks on the terminal; what is typed is not shown when it is a secret. */
+/* Until a line was typed, or one of the blocked signals waits. */
+static int await_line(const sigset_t *blocked, struct zl_error *err)
+{
+    zl_autoclose int signals = signalfd(-1, blocked, SFD_CLOEXEC);
+    struct pollfd p[] = { { .fd = STDIN_FILENO, .events = POLLIN },
+                          { .fd = signals, .events = POLLIN } };
+    if (signals < 0 || poll(p, ZL_ARRAY_LEN(p), -1) < 0)
+        return zl_fail_errno(err, "wait for the password");
+    return p[1].revents ? zl_fail(err, ZL_ERR_CANCELLED, "interrupted") : 0;
+}
+
+/* What is typed is not shown. A signal that ends us does so when the terminal shows again. */
+static int read_secret(const struct termios *shown, struct zl_buf *out, struct zl_error *err)
+{
+    static const int ends[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP };
+    struct termios hidden = *shown;
+    sigset_t blocked, before;
+    (void)sigemptyset(&blocked);
+    for (size_t i = 0; i < ZL_ARRAY_LEN(ends); i++)
+        (void)sigaddset(&blocked, ends[i]);
+    hidden.c_lflag &= ~(tcflag_t)ECHO;
+    (void)sigprocmask(SIG_BLOCK, &blocked, &before);   /* cannot fail with these arguments */
+    (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden); /* else it is seen: still a password */
+    int rc = await_line(&blocked, err);
+    if (rc == 0)
+        rc = read_line(out, err);
+    (void)tcsetattr(STDIN_FILENO, TCSANOW, shown);
+    (void)fputc('\n', stderr);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL); /* what waits ends us here */
+    return rc;
+}
+
+/* Asks on the terminal. */
 static int ask(const char *what, bool secret, struct zl_buf *out, struct zl_error *err)
 {
-    struct termios shown, hidden;
+    struct termios shown;
     bool is_terminal = tcgetattr(STDIN_FILENO, &shown) == 0;
     if (!is_terminal)
         return zl_fail(err, ZL_ERR_INVALID,
                        "there is no terminal to ask for the %s on: use -u and --password-stdin",
                        what);
     (void)fprintf(stderr, "%s: ", what);
-    hidden = shown;
-    hidden.c_lflag &= ~(tcflag_t)ECHO;
-    if (secret)
-        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden); /* else it is seen: still a password */
-    int rc = read_line(out, err);
-    if (secret) {
-        (void)tcsetattr(STDIN_FILENO, TCSANOW, &shown);
-        (void)fputc('\n', stderr);
-    }
-    return rc;
+    return secret ? read_secret(&shown, out, err) : read_line(out, err);
 }
 
 static int ask_for_credentials(const struct login_options *o, struct credentials *c,

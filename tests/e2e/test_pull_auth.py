@@ -2,8 +2,12 @@
 import base64
 import contextlib
 import json
+import os
 import pathlib
+import pty
+import signal
 import socket
+import termios
 
 import pytest
 
@@ -91,6 +95,20 @@ def test_login_checks_keeps_and_logout_forgets(world, kind, request):
     world.zlayer("logout", registry.host)
     world.zlayer("pull", f"{registry.host}/{NAME}", code=1)
     world.zlayer("logout", registry.host, code=1)
+
+
+def test_a_terminal_shows_again_when_the_password_is_interrupted(world):
+    master, slave = pty.openpty()
+    try:
+        p = world.popen("login", "-u", "me", "registry.invalid", stdin=slave)
+        shows = lambda: bool(termios.tcgetattr(slave)[3] & termios.ECHO)
+        until(lambda: not shows(), "the question")
+        p.send_signal(signal.SIGINT)
+        assert p.wait(20) == -signal.SIGINT
+        assert shows()
+    finally:
+        os.close(slave)
+        os.close(master)
 
 
 def test_a_token_is_asked_for_once_and_for_pulling_only(world, guarded, tokens):
