@@ -120,7 +120,7 @@ uint64_t call_query_u64(const struct api_call *c, const char *key, uint64_t abse
     char *end;
     errno = 0;
     uint64_t n = strtoull(v, &end, 10);
-    return *end || errno || *v == '-' ? absent : n;
+    return *end || errno || *v == '-' || n > INT64_MAX ? absent : n; /* as in a JSON body */
 }
 
 const char *call_log_path(const struct api_call *c, const struct inst_label *label,

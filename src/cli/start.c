@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
@@ -199,9 +200,13 @@ static int launch_and_wait(const struct cli *cli, const char *program, int root_
     return rc;
 }
 
+/* Whoever may use the socket passes through, whatever umask the user who comes first has. */
 static int make_dir(const char *path, struct zl_error *err)
 {
-    return zl_mkdir_p(AT_FDCWD, path, 0711, err);
+    mode_t mask = umask(022); /* the command line has one thread */
+    int fd = zl_mkdir_p(AT_FDCWD, path, 0711, err);
+    (void)umask(mask);
+    return fd;
 }
 
 int agent_start(const struct cli *cli, struct zl_error *err)

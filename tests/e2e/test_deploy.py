@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import time
 from datetime import datetime, timedelta
 
@@ -248,3 +249,21 @@ def test_clients_at_once_start_one_agent(world, busybox_tar):
     first = start_time(pids[0])
     world.import_busybox(busybox_tar)
     assert start_time(world.agent_pid()) == first
+
+
+def test_the_folders_can_be_passed_whatever_umask_the_first_user_has(world):
+    first = world.popen("daemon", "start", umask=0o077)
+    assert first.wait(60) == 0
+    assert [oct(p.stat().st_mode & 0o777) for p in (world.root, world.run)] == ["0o711"] * 2
+
+
+def test_a_grace_beyond_all_time_does_not_kill_at_once(host, tmp_path):
+    mount = f"    storage: [{{type: bind, source: {tmp_path}, target: /out}}]\n"
+    host.zlayer("deploy", host.spec(document(service("a", "trap 'touch /out/heeded; exit' TERM; echo up; " + FOREVER, mount))))
+    until(lambda: "up" in host.zlayer("logs", "a").stdout, "its first word")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(host.run / "zlayer.sock"))
+        client.sendall(b"DELETE /api/v1/deployments/test?wait=1&grace_ms=18446744073709551615 HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.settimeout(30)
+        assert b" 204 " in client.recv(65536)
+    assert (tmp_path / "heeded").exists()
