@@ -91,6 +91,19 @@ static bool make_room(struct table *t)
     return true;
 }
 
+/* What containers and registries say must neither break a row nor command the terminal: control
+ * characters of ASCII, and those of Latin-1 in UTF-8 (ECMA-48), become blanks. */
+static void blank_controls(char *text)
+{
+    for (unsigned char *p = (unsigned char *)text; *p; p++) {
+        bool latin = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
+        if (*p < 0x20 || *p == 0x7f || latin)
+            *p = ' ';
+        if (latin)
+            p[1] = ' ';
+    }
+}
+
 void table_add(struct table *t, enum style style, const char *fmt, ...)
 {
     char *text = NULL;
@@ -104,6 +117,7 @@ void table_add(struct table *t, enum style style, const char *fmt, ...)
         t->failed = true;
         return;
     }
+    blank_controls(text);
     t->cells[t->n_cells++] = (struct table_cell){ text, style };
 }
 

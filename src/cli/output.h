@@ -24,7 +24,7 @@ size_t terminal_width(void);
 
 enum { TABLE_COLUMNS = 12 };
 
-/* Rows of cells, filled from left to right and top to bottom. */
+/* Rows of cells, filled from left to right and top to bottom. Control characters become blanks. */
 struct table {
     const char *const *headers; /* NULL-terminated; borrowed */
     size_t n_columns, n_cells, cap;

@@ -209,6 +209,21 @@ static void completion_knows_every_command_and_option(void **unused)
     }
 }
 
+static void what_others_say_neither_breaks_a_row_nor_commands_the_terminal(void **unused)
+{
+    static const char *const headers[] = { "NAME", "REASON", NULL };
+    (void)unused;
+    autotable struct table t;
+    zl_autobuf struct zl_buf out = ZL_BUF(65536);
+    table_init(&t, headers);
+    table_add(&t, STYLE_PLAIN, "%s", "web");
+    table_add(&t, STYLE_PLAIN, "%s",
+              "a\nb\x1b[2J\xc2\x9b"
+              "2J caf\xc3\xa9\x7f.");
+    table_render(&t, 0, false, &out);
+    assert_string_equal(out.data, "NAME  REASON\nweb   a b [2J  2J caf\xc3\xa9 .\n");
+}
+
 int main(int argc, char **argv)
 {
     update = argc > 1 && strcmp(argv[1], "--update") == 0;
@@ -220,6 +235,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(ages_have_one_unit),
         cmocka_unit_test(sizes_have_three_digits_at_most),
         cmocka_unit_test(absent_members_of_an_answer_are_empty),
+        cmocka_unit_test(what_others_say_neither_breaks_a_row_nor_commands_the_terminal),
         cmocka_unit_test(help_and_manual_come_from_the_tables),
         cmocka_unit_test(completion_knows_every_command_and_option),
     };
