@@ -538,9 +538,13 @@ static int remove_run_directory(const struct shim *s, struct zl_error *err)
 
     if (parent < 0)
         return -1;
-    if (fstat(s->run_fd, &mine) < 0 ||
-        fstatat(parent, s->create.id, &named, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fstat(s->run_fd, &mine) < 0)
+        return zl_fail_errno(err, "look at the run directory '%s'", s->create.id);
+    if (fstatat(parent, s->create.id, &named, AT_SYMLINK_NOFOLLOW) < 0) {
+        if (errno == ENOENT) /* somebody was quicker: then there is nothing to stay for */
+            return 0;
         return zl_fail_errno(err, "find the run directory '%s'", s->create.id);
+    }
     if (mine.st_dev != named.st_dev || mine.st_ino != named.st_ino)
         return zl_fail(err, ZL_ERR_CONFLICT, "the run directory is not called '%s'", s->create.id);
     return zl_remove_tree(parent, s->create.id, err);

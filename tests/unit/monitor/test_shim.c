@@ -573,6 +573,17 @@ static void forgetting_a_running_container_ends_it(void **unused)
     box_forget(&b);
 }
 
+static void one_whose_run_directory_is_gone_can_be_forgotten(void **unused)
+{
+    (void)unused;
+    struct zl_error err;
+    struct box b = box_run(&(struct how){ SH("exit 0") });
+    (void)box_wait(&b);
+    zl_autoclose int all_runs = zl_open_dir(all.dir.fd, "c", &err);
+    ok(zl_remove_tree(all_runs, b.id, &err));
+    box_forget(&b);
+}
+
 static void an_oom_kill_is_recorded(void **unused)
 {
     (void)unused;
@@ -1237,6 +1248,7 @@ int main(int argc, char **argv)
         T(killing_all_needs_no_cooperation),
         T(the_first_process_takes_the_others_with_it),
         T(forgetting_a_running_container_ends_it),
+        T(one_whose_run_directory_is_gone_can_be_forgotten),
         T(an_oom_kill_is_recorded),
         T(an_oom_kill_of_another_process_is_an_event),
         T(a_missing_command_and_a_directory_are_told_apart),
