@@ -458,8 +458,10 @@ void instance_stop(struct core *c, struct instance *i, const struct stop_how *ho
     bool harder = i->state == INST_STOPPING && how->force && !i->forced;
     if (i->state == INST_STOPPING && !how->keep && i->keep) {
         i->keep = false;
-        if (i->ended)
+        if (i->ended) {
             enter_removing(c, i, NULL);
+            return;
+        }
     }
     if (i->state != INST_STARTING && i->state != INST_UP && !harder) {
         give(c, i, IN_STOP, NULL);

@@ -224,6 +224,21 @@ TEST(a_stopped_standalone_container_keeps_its_exit)
     rig_free(r);
 }
 
+TEST(one_that_has_stopped_is_removed_without_another_stop)
+{
+    struct rig *r = rig_new();
+    uint64_t id = rig_run(r, "one", "i", false);
+    struct event stop = { .kind = EV_INST_STOP, .inst.id = { id } };
+    assert_int_equal(rig_tell(r, &stop), ZL_OK); /* answered; its exit is yet to be told */
+    assert_int_equal(rig_slot(r, "one", 0).state, INST_STOPPING);
+    struct event rm = { .kind = EV_INST_REMOVE, .inst = { .id = { id }, .force = true } };
+    assert_int_equal(rig_tell(r, &rm), ZL_OK);
+    assert_int_equal(r->asked[EFF_STOP], 1);
+    assert_int_equal(r->asked[EFF_REMOVE], 1);
+    assert_int_equal(r->n_containers, 0);
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +254,7 @@ int main(void)
         cmocka_unit_test(a_running_one_is_removed_only_by_force_and_its_name_is_its_own),
         cmocka_unit_test(a_command_that_does_not_exist_is_code_127_with_its_reason),
         cmocka_unit_test(a_stopped_standalone_container_keeps_its_exit),
+        cmocka_unit_test(one_that_has_stopped_is_removed_without_another_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
