@@ -24,7 +24,7 @@ enum wasi_kind { WASI_FREE, WASI_STDIO, WASI_FILE, WASI_DIR, WASI_SOCKET };
 struct wasi_fd {
     enum wasi_kind kind;
     int fd;              /* of this process */
-    bool readonly;       /* DIR: nothing below it is written */
+    bool readonly;       /* DIR: nothing below it is written; FILE: it is below such a one */
     const char *preopen; /* DIR: the guest's name of it; NULL: it was opened by the guest */
 };
 

@@ -552,6 +552,7 @@ static void read_only(void)
     OK(read_text(fd, buf, sizeof buf, &n));
     IS(n, 6);
     IS(write_text(fd, "x", &n), __WASI_ERRNO_BADF);
+    IS(__wasi_fd_filestat_set_times(fd, 1, 1, __WASI_FSTFLAGS_MTIM), __WASI_ERRNO_ROFS);
     OK(__wasi_fd_close(fd));
     IS(open_at(RO, "file", 0, both, 0, &fd), __WASI_ERRNO_ROFS);
     IS(open_at(RO, "file", __WASI_OFLAGS_TRUNC, __WASI_RIGHTS_FD_READ, 0, &fd), __WASI_ERRNO_ROFS);
