@@ -127,7 +127,8 @@ static struct import *import_new(struct agent *a, const char *reference, api_pro
 static void start(struct import *i, const struct fetch_task *task, const char *what)
 {
     int rc = i->a->imports->n > IMPORTS_MAX
-                 ? zl_fail(&i->failed, ZL_ERR_CONFLICT, "%d imports are under way", IMPORTS_MAX)
+                 ? zl_fail(&i->failed, ZL_ERR_CONFLICT, "%d such tasks are under way: wait for one",
+                           IMPORTS_MAX)
                  : fetch_begin(task, &i->fetch, &i->failed);
     if (rc < 0) {
         (void)zl_wrap(&i->failed, "%s", what);
@@ -312,21 +313,22 @@ void login_begin(struct agent *a, const char *registry, const char *login, api_d
     if (!i)
         return;
     zl_autofree char *order = puller_order(a->puller, login, NULL), *reference = NULL;
-    int rc = -1;
-    if (!order || asprintf(&reference, "%s/login", registry) < 0)
+    if (!order || asprintf(&reference, "%s/login", registry) < 0) {
         (void)zl_fail(&i->failed, ZL_ERR_SYSTEM, "log in to %s: out of memory", registry);
-    else
-        rc = fetch_begin(&(struct fetch_task){ .base = a->base,
-                                               .root_dir = a->cfg.root_dir,
-                                               .command = "login",
-                                               .reference = reference,
-                                               .order = order,
-                                               .on_line = no_line,
-                                               .on_end = on_login,
-                                               .arg = i },
-                         &i->fetch, &i->failed);
-    if (rc < 0)
         event_active(i->refused, EV_TIMEOUT, 0);
+        return;
+    }
+    const struct fetch_task task = {
+        .base = a->base,
+        .root_dir = a->cfg.root_dir,
+        .command = "login",
+        .reference = reference,
+        .order = order,
+        .on_line = no_line,
+        .on_end = on_login,
+        .arg = i,
+    };
+    start(i, &task, "login");
 }
 
 static void on_pushed(void *arg, const struct zl_error *failed, const struct fetch_end *end)
@@ -344,16 +346,29 @@ static void on_pushed(void *arg, const struct zl_error *failed, const struct fet
     finish(i, &err);
 }
 
-static int start_push(struct import *i, const char *login)
+/* NULL with i->failed: it is not there. */
+static char *push_order(struct import *i, const char *login)
 {
     autoimage struct image *image = NULL;
-    struct agent *a = i->a;
-    struct zl_error *err = &i->failed;
-    if (image_find(a->images, i->reference, &image, err) < 0)
-        return -1;
-    zl_autofree char *order = puller_order(a->puller, login, image->digest);
+    if (image_find(i->a->images, i->reference, &image, &i->failed) < 0)
+        return NULL;
+    char *order = puller_order(i->a->puller, login, image->digest);
     if (!order)
-        return zl_fail(err, ZL_ERR_SYSTEM, "push '%s': out of memory", i->reference);
+        (void)zl_fail(&i->failed, ZL_ERR_SYSTEM, "push '%s': out of memory", i->reference);
+    return order;
+}
+
+void push_begin(struct agent *a, const char *reference, const char *login, api_progress_fn progress,
+                api_done_fn done, void *arg)
+{
+    struct import *i = import_new(a, reference, progress, done, arg);
+    zl_autofree char *order = i ? push_order(i, login) : NULL;
+    if (!i)
+        return;
+    if (!order) {
+        event_active(i->refused, EV_TIMEOUT, 0);
+        return;
+    }
     const struct fetch_task task = {
         .base = a->base,
         .root_dir = a->cfg.root_dir,
@@ -364,15 +379,7 @@ static int start_push(struct import *i, const char *login)
         .on_end = on_pushed,
         .arg = i,
     };
-    return fetch_begin(&task, &i->fetch, err);
-}
-
-void push_begin(struct agent *a, const char *reference, const char *login, api_progress_fn progress,
-                api_done_fn done, void *arg)
-{
-    struct import *i = import_new(a, reference, progress, done, arg);
-    if (i && start_push(i, login) < 0)
-        event_active(i->refused, EV_TIMEOUT, 0);
+    start(i, &task, "push");
 }
 
 void pull_begin(struct agent *a, const struct api_pull *pull, api_progress_fn progress,
