@@ -97,7 +97,8 @@ static int wait_time(const struct loop *l, uint64_t wait_ms)
         if (left < wait_ms)
             wait_ms = left;
     }
-    return wait_ms < INT_MAX ? (int)wait_ms : -1;
+    return wait_ms < INT_MAX ? (int)wait_ms
+                             : INT_MAX; /* 24 days: a later timer is looked at again */
 }
 
 int loop_step(struct loop *l, uint64_t wait_ms, struct zl_error *err)

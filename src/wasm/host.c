@@ -164,9 +164,11 @@ static int load(struct host *h, const struct mon_wasm_module *what, const char *
 
     if (fd < 0)
         return -1;
-    if (h->modules.n >= MODULES_MAX)
+    if (h->modules.n >= MODULES_MAX) {
         for (size_t i = 0; i < SPARES_MAX; i++)
             drop_spare(&h->spares[i]);
+        h->wanted = NULL;
+    }
     (void)snprintf(digest, sizeof digest, "%.*s", WASM_DIGEST_LEN, what->digest);
     return modules_load(&h->modules, digest, what->variant, fd, &entry, ret, err);
 }
