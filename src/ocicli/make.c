@@ -88,7 +88,7 @@ static int check_console(const struct making *m, struct zl_error *err)
 int making_load(struct making *m, struct zl_error *err)
 {
     if (read_config(m, err) < 0 || resolve_rootfs(m, err) < 0 || check_console(m, err) < 0 ||
-        hooks_check(m->config, err) < 0)
+        hooks_check(m->config, err) < 0 || environment_check_annotations(m->config, err) < 0)
         return -1;
     return environment_listen_fds(m->config, &m->n_listen, err) < 0
                ? -1

@@ -139,6 +139,16 @@ def read_or_end(fd):
         return b""
 
 
+@pytest.mark.parametrize("name, refused", [("run.oci.hooks.stdout", True), ("run.oci.keep_original_groups", False), ("org.example", False)])
+def test_an_annotation_that_would_change_the_container_is_carried_out_or_refused(oci, name, refused):
+    config = oci.config("echo", "ran")
+    config["annotations"] = {name: "1"}
+    r = oci.run("run", "-b", oci.bundle(config), "c", code=125 if refused else 0)
+    assert (f"annotation '{name}' is not supported" in r.stderr) == refused
+    assert (r.stdout == "ran\n") != refused
+    assert oci.run("list", "-q").stdout == ""
+
+
 def test_signals_are_handed_on_by_run(oci):
     p = oci.popen("run", "-b", oci.bundle(oci.config("sh", "-c", "trap 'exit 9' USR1; echo ready; while :; do sleep 0.05; done")), "c")
     assert p.stdout.readline() == "ready\n"
