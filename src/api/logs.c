@@ -3,22 +3,22 @@
  * Where the logs of a service lie. They outlive containers: a service that is stopped, and a job
  * whose executions have ended, have theirs. The files are read by whoever asks, not by the agent.
  */
-#include <stdio.h>
-
 #include "api/call.h"
 #include "api/find.h"
-#include "base/id.h"
+#include "core/names.h"
 
 struct listing {
     const struct api_call *call;
     json_t *list;
 };
 
-static void add_log(const struct listing *l, const struct inst_label *label, const char *name)
+static void add_log(const struct listing *l, const struct inst_label *label)
 {
+    char name[CORE_NAME_MAX];
     zl_autobuf struct zl_buf path = ZL_BUF(4096);
     if (!call_log_path(l->call, label, (struct inst_id){ 0 }, &path))
         return;
+    core_name_format(label, name, sizeof name);
     (void)json_array_append_new(l->list,
                                 json_pack("{s:s, s:s, s:s, s:i, s:s}", "name", name, "deployment",
                                           label->deployment, "service", label->service, "index",
@@ -28,15 +28,12 @@ static void add_log(const struct listing *l, const struct inst_label *label, con
 /* Newest first. */
 static bool add_execution(void *arg, const struct row_execution *v)
 {
-    char id[ZL_ID_LEN + 1], name[128];
-    struct inst_label label = { .owner = OWNER_EXECUTION,
-                                .deployment = v->deployment,
-                                .service = v->job,
-                                .role = "default",
-                                .execution = v->id };
-    zl_id_format(v->id, id);
-    (void)snprintf(name, sizeof name, "%s-%s", v->job, id);
-    add_log(arg, &label, name);
+    const struct inst_label label = { .owner = OWNER_EXECUTION,
+                                      .deployment = v->deployment,
+                                      .service = v->job,
+                                      .role = "default",
+                                      .execution = v->id };
+    add_log(arg, &label);
     return true;
 }
 
@@ -44,14 +41,12 @@ static void add_replicas(const struct listing *l, const struct view_service *v)
 {
     uint32_t n = v->desired > v->service->replicas ? v->desired : v->service->replicas;
     for (uint32_t i = 1; i <= n; i++) {
-        char name[128];
-        struct inst_label label = { .owner = OWNER_REPLICA,
-                                    .deployment = v->deployment,
-                                    .service = v->service->name,
-                                    .role = "default",
-                                    .index = i };
-        (void)snprintf(name, sizeof name, "%s-rep-%u", v->service->name, i);
-        add_log(l, &label, name);
+        const struct inst_label label = { .owner = OWNER_REPLICA,
+                                          .deployment = v->deployment,
+                                          .service = v->service->name,
+                                          .role = "default",
+                                          .index = i };
+        add_log(l, &label);
     }
 }
 

@@ -183,7 +183,8 @@ uint64_t execution_deadline(const struct execution *x, uint64_t now)
 
 /* ---- ends --------------------------------------------------------------------------------- */
 
-void execution_fail(struct core *c, struct execution *x, int code, const char *fmt, ...)
+static void ZL_PRINTF(4, 5)
+    fail(struct core *c, struct execution *x, int code, const char *fmt, ...)
 {
     va_list ap;
     if (execution_terminal(x))
@@ -211,9 +212,9 @@ static void take_exit(struct core *c, struct execution *x, const struct inst_exi
         return;
     if (exit->lost) {
         x->interrupted = true;
-        execution_fail(c, x, exit->code, "%s", lost);
+        fail(c, x, exit->code, "%s", lost);
     } else if (exit->code) {
-        execution_fail(c, x, exit->code, "exit code %d%s", exit->code, inst_exit_note(exit));
+        fail(c, x, exit->code, "exit code %d%s", exit->code, inst_exit_note(exit));
     } else {
         x->exit_code = 0;
         set_status(c, x, EXEC_COMPLETED);
@@ -244,7 +245,7 @@ static void when_exited(struct core *c, struct instance *i)
 
 static void when_failed(struct core *c, struct instance *i, const struct start_failure *f)
 {
-    execution_fail(c, i->execution, -1, "%s", f->err->msg);
+    fail(c, i->execution, -1, "%s", f->err->msg);
 }
 
 static void when_gone(struct core *c, struct instance *i)
@@ -279,7 +280,7 @@ void execution_settle_restored(struct core *c, struct execution *x, bool reboote
     if (x->status == EXEC_PENDING && !rebooted && !x->left_debris)
         return; /* not begun yet: a container that ended is removed after its end is stored */
     x->interrupted = true;
-    execution_fail(c, x, -1, "%s", rebooted ? rebooted_reason : lost);
+    fail(c, x, -1, "%s", rebooted ? rebooted_reason : lost);
 }
 
 /* ---- what is to be done ------------------------------------------------------------------- */
@@ -357,7 +358,7 @@ static void start_pending(struct core *c, struct service *job)
         if (!belongs(x, job) || x->status != EXEC_PENDING || x->inst)
             continue;
         if (job->gave_up)
-            execution_fail(c, x, -1, "%s", job->why);
+            fail(c, x, -1, "%s", job->why);
         else if (job->released && busy++ < MAX_CONCURRENT)
             start(c, x);
     }

@@ -23,8 +23,6 @@ void execution_delete(struct core *c, struct execution *x);
 bool execution_terminal(const struct execution *x);
 /* Terminal at once; its container is stopped afterwards. */
 void execution_cancel(struct core *c, struct execution *x, const struct stop_how *how);
-void execution_fail(struct core *c, struct execution *x, int code, const char *fmt, ...)
-    ZL_PRINTF(4, 5);
 void execution_row(const struct execution *x, struct row_execution *ret); /* borrows from x */
 uint64_t execution_deadline(const struct execution *x, uint64_t now);
 

@@ -26,11 +26,6 @@ static const struct { const char *name; bool ended; } traits[SLOT_STATES] = {
 };
 /* clang-format on */
 
-const char *slot_state_name(enum slot_state s)
-{
-    return traits[s].name;
-}
-
 /* The only writer of s->state. */
 static void set_state(struct core *c, struct slot *s, enum slot_state state)
 {

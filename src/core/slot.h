@@ -8,8 +8,6 @@
 
 #include "core/model.h"
 
-const char *slot_state_name(enum slot_state s);
-
 /* A new, waiting one, made from the service's target; in its place by index. NULL: no memory. */
 struct slot *slot_new(struct core *c, struct service *s, uint32_t index);
 void slot_free(struct slot *s); /* unlinks it; it has no instance */

@@ -59,11 +59,6 @@ void attach_done(struct attach_set *set)
         free_client(set->clients);
 }
 
-bool attach_is_empty(const struct attach_set *set)
-{
-    return !set->clients;
-}
-
 static size_t waiting(const struct attach_client *c)
 {
     return c->out.len - c->sent;

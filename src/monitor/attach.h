@@ -52,6 +52,5 @@ bool attach_let_go(struct attach_set *set);
 void attach_input_wanted(struct attach_set *set);
 /* The last frame. Each client is closed when it has taken what waits for it. */
 void attach_finish(struct attach_set *set, const struct mon_exit *exit);
-bool attach_is_empty(const struct attach_set *set);
 
 #endif

@@ -34,16 +34,6 @@ json_t *oci_part_object(const struct oci_making *m, const struct oci_part *parts
     return oci_part_checked(object, err);
 }
 
-json_t *oci_part_object_or_null(const struct oci_making *m, const struct oci_part *parts,
-                                struct zl_error *err)
-{
-    json_t *object = oci_part_object(m, parts, err);
-    if (!object || json_object_size(object) > 0)
-        return object;
-    json_decref(object);
-    return json_null();
-}
-
 json_t *oci_part_text(const char *what, const char *text, struct zl_error *err)
 {
     json_t *s = json_string(text); /* refuses what is not UTF-8, as RFC 8259 8.1 asks */

@@ -29,9 +29,6 @@ struct oci_part {
 /* An object of these parts; the table ends with an entry without key. */
 json_t *oci_part_object(const struct oci_making *m, const struct oci_part *parts,
                         struct zl_error *err);
-/* The same, or JSON null when no part has anything to say. */
-json_t *oci_part_object_or_null(const struct oci_making *m, const struct oci_part *parts,
-                                struct zl_error *err);
 /* A string of the image or the spec; `what` names it when it is not UTF-8. */
 json_t *oci_part_text(const char *what, const char *text, struct zl_error *err);
 json_t *oci_part_strings(const char *const *v, size_t n, struct zl_error *err);

@@ -30,14 +30,6 @@ static void add_path(const struct walk_path *p, struct zl_buf *out)
         zl_buf_addf(out, "[\"%s\"]", p->key);
 }
 
-const char *walk_path_text(struct walk *w)
-{
-    zl_autobuf struct zl_buf text = ZL_BUF(4096);
-    add_path(w->path, &text);
-    const char *copy = zl_arena_strdup(w->arena, text.data);
-    return copy ? copy : "";
-}
-
 void walk_report(struct walk *w, enum spec_severity severity, const char *id,
                  const struct doc_node *n, const char *fmt, ...)
 {

@@ -125,8 +125,6 @@ enum spec_severity walk_severity(const struct walk *w, bool strict);
 /* E-TYPE: "expected <wanted>, found …". */
 void walk_type_error(struct walk *w, const struct doc_node *n, const char *wanted,
                      const char *shorthand);
-/* "services.web", allocated in the arena; "" when there is no memory. */
-const char *walk_path_text(struct walk *w);
 /* The value as messages show it: quoted, at most 80 bytes, control characters escaped. */
 const char *walk_show(struct walk *w, const char *text);
 

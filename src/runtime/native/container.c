@@ -204,21 +204,10 @@ void container_lost(struct container *c)
         container_tell_exit(c, &lost);
 }
 
-static int open_dir(const struct container *c, int parent_fd, const char *what,
-                    struct zl_error *err)
-{
-    int fd = zl_open_dir(parent_fd, c->id_text, err);
-    return fd >= 0 ? fd : zl_wrap(err, "the %s directory of '%s'", what, c->name);
-}
-
 int container_open_run_dir(const struct container *c, struct zl_error *err)
 {
-    return open_dir(c, c->n->run_fd, "run", err);
-}
-
-int container_open_state_dir(const struct container *c, struct zl_error *err)
-{
-    return open_dir(c, c->n->containers_fd, "state", err);
+    int fd = zl_open_dir(c->n->run_fd, c->id_text, err);
+    return fd >= 0 ? fd : zl_wrap(err, "the run directory of '%s'", c->name);
 }
 
 /* Opened while its process is held by a pidfd and lives: it cannot be another's. */

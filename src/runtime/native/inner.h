@@ -135,9 +135,8 @@ void container_heard(struct container *c, const struct mon_message *m);
 /* A file of its first process below /proc, which is that process's for sure; -1: it has ended. */
 int container_open_proc(const struct container *c, const char *file, int flags,
                         struct zl_error *err);
-/* Directories of it, opened; -1 with an error. */
+/* Its run directory, opened; -1 with an error. */
 int container_open_run_dir(const struct container *c, struct zl_error *err);
-int container_open_state_dir(const struct container *c, struct zl_error *err);
 struct inst_exit exit_of(const struct mon_exit *e);
 
 /* ---- call.c: requests under way ---- */
