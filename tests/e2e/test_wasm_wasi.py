@@ -144,6 +144,19 @@ def test_traps_have_names(tmp_path, body, says):
     assert r.returncode == 134 and r.stderr.startswith(f"wasm trap: {says}"), r.stderr
 
 
+DEEP = """(module (memory (export "memory") 1)
+  (func $down (param i32) (result i32)
+    (if (result i32) (local.get 0) (then (i32.add (i32.const 1) (call $down (i32.sub (local.get 0) (i32.const 1))))) (else (i32.const 0))))
+  (func (export "main") (result i32) (i32.ne (call $down (i32.const DEPTH)) (i32.const DEPTH))))"""
+
+
+@pytest.mark.parametrize("depth, code, says", [(40000, 0, ""), (10000000, 134, "wasm trap: stack overflow")])
+def test_a_guest_may_call_deeply_but_not_without_end(tmp_path, depth, code, says):
+    """40,000 calls need more than the half megabyte that the engine would give by itself."""
+    r = t.direct(t.wat(tmp_path, DEEP.replace("DEPTH", str(depth))))
+    assert r.returncode == code and r.stderr.startswith(says), r
+
+
 def test_a_loop_ends_when_its_time_is_over(tmp_path):
     began = time.monotonic()
     r = t.direct(t.wat(tmp_path, t.LOOP), options=["--time", "300"])
