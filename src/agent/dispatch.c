@@ -226,6 +226,8 @@ static void answer_request(struct request *r, const struct rt_answer *answer)
     ev.answer.failed = failed.kind == ZL_OK ? NULL : &failed;
     if (ev.answer.failed && r->inst.v)
         waiters_failed(r->a, r->inst, &failed);
+    if (answer->kind == RT_PULL && answer->pull.note[0])
+        zl_log(ZL_LOG_WARN, "%s", answer->pull.note);
     if (answer->kind == RT_PULL)
         ev.answer.image_digest = answer->pull.digest;
     if (answer->kind == RT_START)

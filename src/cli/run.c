@@ -61,13 +61,16 @@ static int attach_made(struct cli *cli, const struct run_options *o, const json_
     return code;
 }
 
-/* run -d: it has started, or it could not. */
-static int report_detached(const json_t *made)
+/* run -d: it has started, or it could not. file: of the module; NULL: an image was named. */
+static int report_detached(const json_t *made, const char *file)
 {
     const json_t *c = json_object_get(made, "container");
     const json_t *exit = json_object_get(c, "exit");
-    if (c && *jstr(c, "why") && json_is_object(exit))
-        return cli_failf((enum cli_exit)jint(exit, "code"), "%s", jstr(c, "why"));
+    const char *why = jstr(c, "why");
+    if (c && *why && json_is_object(exit)) {
+        enum cli_exit code = (enum cli_exit)jint(exit, "code");
+        return file ? cli_failf(code, "'%s': %s", file, why) : cli_failf(code, "%s", why);
+    }
     (void)printf("%s\n", jstr(made, "id"));
     return CLI_OK;
 }
@@ -81,6 +84,7 @@ static int run_run(struct cli *cli, const void *options, int argc, char **argv)
         return cli_failf(CLI_RUN_OURS, "-t with -i needs a terminal, and standard input is none");
     if (wasm_resolve(cli, argv[0], (enum cli_runtime)o->runtime, &image, &err) < 0)
         return ours(&err);
+    const char *file = strcmp(argv[0], image) == 0 ? NULL : argv[0];
     argv[0] = image;
     json_t *spec = runspec_make(o, argc, argv, &err);
     if (!spec)
@@ -90,10 +94,12 @@ static int run_run(struct cli *cli, const void *options, int argc, char **argv)
     json_t *made = NULL;
     int code;
     if (cli_call(cli, "POST", o->detach ? "/api/v1/containers?wait=1" : "/api/v1/containers", NULL,
-                 NULL, body, &made, &err) < 0)
+                 NULL, body, &made, &err) < 0) {
+        if (file) /* the agent knows the image only */
+            (void)zl_wrap(&err, "'%s'", file);
         code = rejected(made, &err);
-    else
-        code = o->detach ? report_detached(made) : attach_made(cli, o, made);
+    } else
+        code = o->detach ? report_detached(made, file) : attach_made(cli, o, made);
     json_decref(made);
     json_decref(body);
     return code;

@@ -96,6 +96,18 @@ static int hash_of(const char *path, int fd, uint64_t *ret, struct zl_error *err
     return 0;
 }
 
+/* Of a name that ends so nobody expects another kind of image. */
+static int check_magic(const char *path, int fd, struct zl_error *err)
+{
+    static const char magic[] = { '\0', 'a', 's', 'm' };
+    char begin[sizeof magic];
+    if (!ends_with(path, ".wasm") || (pread(fd, begin, sizeof begin, 0) == (ssize_t)sizeof begin &&
+                                      memcmp(begin, magic, sizeof magic) == 0))
+        return 0;
+    return zl_fail(err, ZL_ERR_INVALID, "'%s' is no WebAssembly: it does not begin with \"\\0asm\"",
+                   path);
+}
+
 /* "/srv/My App.wasm" and its bytes: "localhost/my-app:<hash>". The hash keeps versions of a file
  * apart; which one is meant says the digest of what is imported. */
 static int name_of(const char *path, int fd, struct zl_buf *out, struct zl_error *err)
@@ -154,7 +166,7 @@ static int import_file(struct cli *cli, const char *path, char **ret, struct zl_
     zl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return zl_fail_errno(err, "open '%s'", path);
-    if (name_of(path, fd, &name, err) < 0)
+    if (name_of(path, fd, &name, err) < 0 || check_magic(path, fd, err) < 0)
         return -1;
     int rc = ends_with(path, ".wat") ? import_text(cli, path, name.data, err)
                                      : import(cli, path, name.data, err);
@@ -212,6 +224,8 @@ int wasm_resolve(struct cli *cli, const char *what, enum cli_runtime runtime, ch
                        "'%s' is a WebAssembly module: the native runtime runs containers", what);
     if (is_file)
         return import_file(cli, what, ret, err);
+    if (suits && (*what == '/' || *what == '.')) /* no image is called so */
+        return zl_fail_errno(err, "open '%s'", what);
     if (runtime != CLI_RUNTIME_AUTO && check_image(cli, what, runtime, err) < 0)
         return -1;
     *ret = strdup(what);

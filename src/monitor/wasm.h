@@ -27,12 +27,14 @@ struct mon_wasm_module {
 };
 enum { WASM_VARIANT_TIMED = 1, WASM_VARIANT_METERED = 2 };
 
+enum { WASM_NOTE_SIZE = 256 };
 enum mon_wasm_serves { WASM_COMMAND = 0, WASM_HTTP = 1 };
 struct mon_wasm_prepared {
     uint32_t serves;    /* enum mon_wasm_serves */
     uint32_t compiled;  /* 1: just now */
     uint32_t component; /* 1: of WASI 0.2; 0: a core module of preview 1 */
     uint32_t pad;
+    char note[WASM_NOTE_SIZE]; /* why what the cache had was compiled anew; "": it was not */
 };
 
 /* One guest, in a sealed memfd: this struct, n_listen of struct wasm_listen, n_hosts texts with

@@ -101,6 +101,7 @@ struct rt_answer {
     union {
         struct {
             char digest[80];
+            char note[512]; /* what was not as it should be and was mended, a line; or "" */
         } pull;
         struct {
             int64_t pid, started_wall_ms;

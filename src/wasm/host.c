@@ -42,6 +42,7 @@ struct job {
     int out, problem; /* the entry; what the compiler says */
     struct loop_timer limit;
     bool too_long;
+    char note[WASM_NOTE_SIZE]; /* why not what the cache had */
     struct server_ticket waiters[WAITERS_MAX];
     size_t n_waiters;
 };
@@ -173,13 +174,15 @@ static int load(struct host *h, const struct mon_wasm_module *what, const char *
     return modules_load(&h->modules, digest, what->variant, fd, &entry, ret, err);
 }
 
+/* j: it was compiled by this; NULL: it was there. */
 static void answer_prepared(struct host *h, struct server_ticket *t, const struct module *m,
-                            bool compiled)
+                            const struct job *j)
 {
-    const struct mon_wasm_prepared p = { .serves =
-                                             m->entry == ENTRY_HTTP ? WASM_HTTP : WASM_COMMAND,
-                                         .compiled = compiled,
-                                         .component = m->component != NULL };
+    struct mon_wasm_prepared p = { .serves = m->entry == ENTRY_HTTP ? WASM_HTTP : WASM_COMMAND,
+                                   .compiled = j != NULL,
+                                   .component = m->component != NULL };
+    if (j)
+        (void)snprintf(p.note, sizeof p.note, "%s", j->note);
     server_answer(h->server, t, &p, sizeof p, -1);
 }
 
@@ -219,7 +222,7 @@ static int start_compiler(struct host *h, struct job *j, int source, struct zl_e
 }
 
 static int start_job(struct host *h, const struct mon_wasm_module *what, const char *name,
-                     struct server_request *rq, struct zl_error *err)
+                     struct server_request *rq, const char *note, struct zl_error *err)
 {
     if (h->n_jobs == JOBS_MAX)
         return zl_fail(err, ZL_ERR_CONFLICT, "%d modules are being compiled already", JOBS_MAX);
@@ -230,6 +233,7 @@ static int start_job(struct host *h, const struct mon_wasm_module *what, const c
     j->module = *what;
     j->problem = -1;
     (void)snprintf(j->name, sizeof j->name, "%s", name);
+    (void)snprintf(j->note, sizeof j->note, "%.*s", WASM_NOTE_SIZE - 1, note);
     j->out = cache_begin(h->cache_fd, name, j->tmp, err);
     if (j->out < 0 || start_compiler(h, j, rq->msg->fds[0], err) < 0) {
         if (j->out >= 0)
@@ -274,7 +278,7 @@ static void finish_job(struct job *j, int code, int signal)
     rc = rc < 0 ? rc : load(h, &j->module, j->name, &m, &err);
     for (size_t i = 0; i < j->n_waiters; i++)
         if (rc == 0)
-            answer_prepared(h, &j->waiters[i], m, true);
+            answer_prepared(h, &j->waiters[i], m, j);
         else
             server_refuse(h->server, &j->waiters[i], &err);
     if (rc == 0)
@@ -361,11 +365,10 @@ static int act_prepare(struct host *h, struct server_request *rq, struct zl_erro
     if (j)
         return join_job(j, rq, err);
     if (!m && load(h, &what, name, &m, err) < 0) {
-        if (err->kind != ZL_ERR_NOT_FOUND) /* damaged, foreign, or of an engine of another mind */
-            (void)dprintf(2, "zlayer-wasm: %s; it is compiled anew\n", err->msg);
-        return start_job(h, &what, name, rq, err);
+        const struct zl_error why = *err; /* damaged, foreign, or of an engine of another mind */
+        return start_job(h, &what, name, rq, why.kind == ZL_ERR_NOT_FOUND ? "" : why.msg, err);
     }
-    answer_prepared(h, &rq->ticket, m, false);
+    answer_prepared(h, &rq->ticket, m, NULL);
     want_spare(h, m);
     return 0;
 }

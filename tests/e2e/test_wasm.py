@@ -115,7 +115,17 @@ def test_a_trap_is_134_with_its_backtrace_in_log_and_inspect(host, tmp_path):
 def test_a_module_with_unknown_imports_names_them(host, tmp_path):
     module = wat(tmp_path, '(module (import "env" "foo" (func)) (func (export "_start") (call 0)))')
     r = host.zlayer("run", "--rm", module, code=125)
-    assert "module 'localhost/module:" in r.stderr and "env" in r.stderr and "foo" in r.stderr
+    assert r.stderr.startswith(f"Error: '{module}': module 'localhost/module:")
+    assert r.stderr.endswith(": link: unknown import: `env::foo` has not been defined\n")
+
+
+def test_a_file_that_is_no_module_is_told_as_such(host, tmp_path):
+    (tmp_path / "junk.wasm").write_text("no module at all")
+    assert f"'{tmp_path}/junk.wasm' is no WebAssembly" in host.zlayer("run", "--rm", tmp_path / "junk.wasm", code=125).stderr
+    r = host.zlayer("run", "--rm", tmp_path / "absent.wasm", code=125)
+    assert r.stderr == f"Error: open '{tmp_path}/absent.wasm': No such file or directory\n"
+    r = host.zlayer("run", "-d", wat(tmp_path, "(module)", "empty.wat"), code=125)
+    assert r.stderr.startswith(f"Error: '{tmp_path}/empty.wat': ") and "it exports nothing" in r.stderr
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.7, 0.97])
@@ -124,7 +134,7 @@ def test_a_truncated_module_is_told_by_its_name(host, tmp_path, tool, keep):
     cut = tmp_path / "cut.wasm"
     cut.write_bytes(whole[:int(len(whole) * keep)])
     r = host.zlayer("run", "--rm", cut, code=125)
-    assert "module 'localhost/cut:" in r.stderr and ("end" in r.stderr or "cut off" in r.stderr or "truncated" in r.stderr), r.stderr
+    assert r.stderr.startswith(f"Error: '{cut}': module 'localhost/cut:") and ("end" in r.stderr or "cut off" in r.stderr or "truncated" in r.stderr), r.stderr
     assert host.leftovers() == []
 
 
@@ -231,8 +241,10 @@ def entries(host):
     return [p for p in (host.root / "wasm").rglob("*") if p.is_file() and p.stat().st_size > 1000]
 
 
-@pytest.mark.parametrize("damage", ["flip", "half", "user", "mode"])
-def test_a_damaged_entry_is_compiled_again(host, tmp_path, damage):
+@pytest.mark.parametrize("damage, says", [
+    ("flip", "is damaged: its checksum is wrong"), ("half", "is cut off or not one of ours"),
+    ("user", "is not a file of our own that only we may touch"), ("mode", "is not a file of our own that only we may touch")])
+def test_a_damaged_entry_is_told_and_compiled_again(host, tmp_path, damage, says):
     module = wat(tmp_path, HELLO.replace("WASM!", damage + "!"))
     before = set(entries(host))
     host.zlayer("run", "--rm", module)
@@ -248,7 +260,8 @@ def test_a_damaged_entry_is_compiled_again(host, tmp_path, damage):
         entry.chmod(0o666)
     kill(the_host(host))  # it holds the good one in memory
     r = host.zlayer("run", "--rm", module)
-    assert r.stdout == f"Hello, {damage}!\n"
+    assert r.stdout == f"Hello, {damage}!\n" and r.stderr == ""
+    assert f"compiled module '{entry.name}' {says}: it was compiled anew" in host.agent_log()
     after = entry.stat()
     assert after.st_uid == os.getuid() and after.st_mode & 0o022 == 0 and entry.read_bytes()[:100] == good[:100]
 
@@ -268,6 +281,7 @@ def test_without_its_host_nothing_is_lost_and_the_next_start_makes_another(host,
     first, second = sorted(host.up("a", 2), key=lambda c: c["name"])
     host.zlayer("run", "-d", "--name", "late", "-v", f"{tmp_path}:/data:ro", tool, "await", "/data/go", 7)
     killed = the_host(host)
+    assert status(killed)["Threads"].strip() == "1"  # who forks has no other
     assert killed not in (parent(first["pid"]), parent(second["pid"]))
     kill(killed)
     log = pathlib.Path(first["log"])

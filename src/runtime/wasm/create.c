@@ -128,6 +128,9 @@ static void pulled(void *arg, const struct mon_message *message, struct zl_error
         return;
     }
     (void)snprintf(a.pull.digest, sizeof a.pull.digest, "%s", making_of(k)->digest);
+    if (message->prepared.note[0])
+        (void)snprintf(a.pull.note, sizeof a.pull.note, "module '%s': %.*s: it was compiled anew",
+                       making_of(k)->image, WASM_NOTE_SIZE, message->prepared.note);
     rt_call_answer(&k->call, &a);
 }
 
