@@ -40,7 +40,8 @@ struct growing_input {
 /* From the beginning of the present round. Borrows i, which must stay where it is. */
 struct input growing_input(struct growing_input *i, struct growing *g, int fd, uint64_t size);
 void growing_input_done(struct growing_input *i);
-/* After a failure: whether it was the writer's, who has begun anew. Waits until that is known. */
+/* Whether the writer has begun anew: what was read is of no use, also when all of it was. Waits
+ * until that is known: the file is whole, or will never be. */
 bool growing_is_anew(const struct growing_input *i);
 
 #endif

@@ -270,10 +270,10 @@ static int unpack_growing(struct pull *p, size_t i, struct part *part, struct zl
         ZL_CLEANUP(growing_input_done) struct growing_input growing;
         const struct input in =
             growing_input(&growing, &part->growing, part->arrival.fd, part->arrival.size);
-        if (layer_unpack(p->work, i, &in, &p->layers[i], err) == 0)
-            return 0;
+        int rc = layer_unpack(p->work, i, &in, &p->layers[i], err);
+        /* Whether these were the bytes, also when they could be unpacked, is known at their end. */
         if (!growing_is_anew(&growing))
-            return -1;
+            return rc;
         if (layer_reset(p->work, &p->layers[i], err) < 0)
             return -1;
     }

@@ -223,6 +223,27 @@ def test_a_mirror_that_lies_is_passed_over(world, serve):
     assert any("blobs" in p for p, _ in liar.asked)
 
 
+def test_what_was_unpacked_before_a_liar_was_found_out_is_thrown_away(world, serve):
+    """A layer that is not packed: the archive that came fits, and that it is another shows only at its end."""
+    image = Image([tar_of({"noise": NOISE})], pack=None)
+    lie = tar_of({"noise": NOISE[::-1]})
+    def held(h, data, offset):
+        h.send_response(200)
+        h.send_header("Transfer-Encoding", "chunked")
+        h.end_headers()
+        h.wfile.write(b"%x\r\n%s\r\n" % (len(lie), lie))
+        h.wfile.flush()
+        until(lambda: any(p.stat().st_size == len(NOISE) for p in world.root.glob("layers/.tmp*/*/fs/noise")),
+              "all of it unpacked")
+        h.wfile.write(b"0\r\n\r\n")
+    liar, origin = serve(image, answers=[held]), serve(image)
+    configure(world, f"registries:\n  - {{host: '{origin.host}', mirrors: ['{liar.host}']}}\n")
+    world.zlayer("pull", origin.name)
+    check_store(world, image)
+    of = (world.root / "layers/of" / image.digest[7:]).read_text().split()
+    assert (world.root / "layers" / of[0] / "fs/noise").read_bytes() == NOISE
+
+
 def changed(**kw):
     image = Image([tar_of({"a": b"1"})])
     for key, value in kw.items():
