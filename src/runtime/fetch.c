@@ -17,7 +17,7 @@
 #include "base/launch.h"
 #include "image/layout.h"
 
-enum { LINE_MAX_BYTES = 64 * 1024 };
+enum { LINE_MAX_BYTES = 64 * 1024, PIECE = 4096 };
 
 struct fetch {
     struct fetch_task task; /* base, functions and arg of it */
@@ -130,25 +130,32 @@ static void take_lines(struct fetch *f)
     }
 }
 
-static void on_readable(int fd, short what, void *arg)
+/* Takes a piece of it. False: there is none now, or never again. */
+static bool take_piece(struct fetch *f)
 {
-    struct fetch *f = arg;
-    (void)what;
-    char *room = zl_buf_reserve(&f->line, 4096);
-    ssize_t n = room ? read(fd, room, 4096) : 0; /* no room: no line is that long */
+    char *room = zl_buf_reserve(&f->line, PIECE);
+    ssize_t n = room ? read(f->out, room, PIECE) : 0; /* no room: no line is that long */
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
+        return false;
     if (n <= 0) {
         (void)event_del(f->readable); /* the end of the process comes next */
         zl_closep(&f->out);
         f->out = -1;
-        return;
+        return false;
     }
     f->line.len += (size_t)n;
     f->line.data[f->line.len] = '\0';
     take_lines(f);
     if (f->has_word)
         f->line.len = 0;
+    return true;
+}
+
+static void on_readable(int fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)take_piece(arg);
 }
 
 /* What is still in the pipe comes first; a pipe that others hold open is not waited for. */
@@ -156,14 +163,10 @@ static void on_ended(int fd, short what, void *arg)
 {
     struct fetch *f = arg;
     siginfo_t info;
-    size_t before;
     (void)fd;
     (void)what;
-    do {
-        before = f->line.len;
-        if (f->out >= 0)
-            on_readable(f->out, 0, f);
-    } while (f->out >= 0 && !f->has_word && f->line.len != before);
+    while (f->out >= 0 && !f->has_word && take_piece(f))
+        ;
     (void)waitid(P_PIDFD, (id_t)f->pidfd, &info, WEXITED | WNOHANG); /* it has ended */
     finish(f);
 }
