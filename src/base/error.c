@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 static const char *const kind_names[ZL_ERR_KINDS] = {
     [ZL_OK] = "ok",
     [ZL_ERR_SYSTEM] = "system",
@@ -28,10 +30,23 @@ const char *zl_err_kind_name(enum zl_err_kind kind)
 }
 
 /* A message that did not fit ends in "...", so nobody takes the rest for the whole. */
-static void mark_cut(char *msg, size_t size, int wanted)
+static void put_message(struct zl_error *err, const char *text)
 {
-    if (wanted >= 0 && (size_t)wanted >= size)
-        memcpy(msg + size - 4, "...", 4);
+    static const char cut[] = "...";
+    if (zl_utf8_escape(text, err->msg, sizeof err->msg))
+        return;
+    (void)zl_utf8_escape(text, err->msg, sizeof err->msg - strlen(cut));
+    memcpy(err->msg + strlen(err->msg), cut, sizeof cut);
+}
+
+/* "<text>: <tail>", or the text alone when tail is NULL; tail may be the message so far. */
+static void set_message(struct zl_error *err, const char *tail, const char *fmt, va_list ap)
+{
+    char text[2 * sizeof err->msg] = ""; /* what it has no room for, err->msg has none for either */
+    int n = vsnprintf(text, sizeof text, fmt, ap);
+    if (tail && n >= 0 && (size_t)n < sizeof text)
+        (void)snprintf(text + n, sizeof text - (size_t)n, ": %s", tail);
+    put_message(err, text);
 }
 
 int zl_fail_at(struct zl_error *err, enum zl_err_kind kind, const char *where, const char *fmt, ...)
@@ -45,7 +60,7 @@ int zl_fail_at(struct zl_error *err, enum zl_err_kind kind, const char *where, c
     err->errnum = 0;
     err->where = where;
     va_start(ap, fmt);
-    mark_cut(err->msg, sizeof err->msg, vsnprintf(err->msg, sizeof err->msg, fmt, ap));
+    set_message(err, NULL, fmt, ap);
     va_end(ap);
     errno = saved;
     return -1;
@@ -56,17 +71,14 @@ int zl_fail_errno_at(struct zl_error *err, const char *where, const char *fmt, .
     if (!err)
         return -1;
     int saved = errno;
-    char text[sizeof err->msg];
     va_list ap;
 
-    va_start(ap, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, ap); /* cut below, if at all */
-    va_end(ap);
     err->kind = ZL_ERR_SYSTEM;
     err->errnum = saved;
     err->where = where;
-    mark_cut(err->msg, sizeof err->msg,
-             snprintf(err->msg, sizeof err->msg, "%s: %s", text, strerror(saved)));
+    va_start(ap, fmt);
+    set_message(err, strerror(saved), fmt, ap);
+    va_end(ap);
     errno = saved;
     return -1;
 }
@@ -75,15 +87,10 @@ int zl_wrap(struct zl_error *err, const char *fmt, ...)
 {
     if (!err)
         return -1;
-    char inner[sizeof err->msg];
-    char outer[sizeof err->msg];
     va_list ap;
 
-    memcpy(inner, err->msg, sizeof inner);
     va_start(ap, fmt);
-    (void)vsnprintf(outer, sizeof outer, fmt, ap); /* cut below, if at all */
+    set_message(err, err->msg, fmt, ap);
     va_end(ap);
-    mark_cut(err->msg, sizeof err->msg,
-             snprintf(err->msg, sizeof err->msg, "%s: %s", outer, inner));
     return -1;
 }

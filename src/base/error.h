@@ -32,7 +32,7 @@ struct zl_error {
     enum zl_err_kind kind;
     int errnum;        /* 0 when no system call is to blame */
     const char *where; /* "src/sandbox/carry/mounts.c:212" of the first failure; static storage */
-    char msg[1024];    /* outermost first; cut off with "..." when longer */
+    char msg[1024];    /* outermost first; UTF-8 (other bytes as \xNN); cut off with "..." */
 };
 
 /* The lower-case word of a kind, "not_found", as the API and the JSON log spell it. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/utf8.h"
 
-#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -65,4 +65,24 @@ void zl_utf8_mend(char *text)
         }
         text[at++] = '?';
     }
+}
+
+bool zl_utf8_escape(const char *s, char *ret, size_t size)
+{
+    const unsigned char *p = (const unsigned char *)s;
+    size_t n = strlen(s), i = 0, at = 0;
+    while (i < n) {
+        size_t length = utf8_length(p + i, n - i);
+        size_t wanted = length ? length : strlen("\\xNN");
+        if (at + wanted >= size)
+            break;
+        if (length)
+            memcpy(ret + at, s + i, length);
+        else
+            (void)snprintf(ret + at, size - at, "\\x%02x", p[i]); /* there is room for it */
+        at += wanted;
+        i += length ? length : 1;
+    }
+    ret[at] = '\0';
+    return i == n;
 }

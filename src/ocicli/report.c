@@ -15,8 +15,10 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "ocicli/ocicli.h"
 
+enum { MESSAGE_MAX = sizeof((struct zl_error *)NULL)->msg };
 enum level { LEVEL_DEBUG, LEVEL_WARNING, LEVEL_ERROR };
 
 static const struct {
@@ -32,8 +34,9 @@ static const struct {
 
 static void json_line(struct zl_buf *line, enum level level, const char *message, const char *now)
 {
-    json_t *entry =
-        json_pack("{ss ss ss}", "level", levels[level].name, "msg", message, "time", now);
+    char text[MESSAGE_MAX];
+    (void)zl_utf8_escape(message, text, sizeof text); /* what has no room is cut off */
+    json_t *entry = json_pack("{ss ss ss}", "level", levels[level].name, "msg", text, "time", now);
 
     (void)zl_json_dump(entry, JSON_COMPACT, line, NULL);
     json_decref(entry);
@@ -169,7 +172,7 @@ static bool said_before(const char *text, const char *line, size_t n)
 
 void oci_warn_lines(const struct cli *cli, const struct zl_buf *notes)
 {
-    char line[1024];
+    char line[MESSAGE_MAX];
 
     for (const char *at = notes->data; *at; at += strcspn(at, "\n"), at += *at == '\n') {
         size_t n = strcspn(at, "\n");
@@ -185,7 +188,7 @@ void oci_warn_lines(const struct cli *cli, const struct zl_buf *notes)
 
 void oci_debug(const struct cli *cli, const char *fmt, ...)
 {
-    char text[1024];
+    char text[MESSAGE_MAX];
     va_list ap;
 
     if (!cli->debug)

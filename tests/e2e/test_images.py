@@ -30,6 +30,15 @@ def add(host):
     return it
 
 
+def test_a_name_that_is_no_text_is_told(host):
+    """Names in an archive are bytes; what is said of them is JSON on its way."""
+    with tarfile.open(host.folder / "bytes.tar", "w", encoding="utf-8", errors="surrogateescape") as tar:
+        link = tarfile.TarInfo("caf\udce9")
+        link.type, link.linkname = tarfile.LNKTYPE, "nothing"
+        tar.addfile(link)
+    assert "unpack 'caf\\xe9': it is a hard link to 'nothing'" in host.zlayer("import", host.folder / "bytes.tar", "-t", "x", code=1).stderr
+
+
 def names(host):
     return {(i["normalized"] if not i["normalized"].startswith("sha256:") else None, i["digest"]) for i in host.json("image", "ls")}
 

@@ -93,6 +93,23 @@ static void an_error_longer_than_its_room_says_that_it_was_cut(void **unused)
     assert_string_equal(err.msg + sizeof err.msg - 4, "...");
 }
 
+/* Names of files and entries are bytes; what is said of them becomes JSON. */
+static void an_error_is_text_whatever_it_tells_of(void **unused)
+{
+    (void)unused;
+    struct zl_error err;
+    char big[3000] = "x";
+    (void)zl_fail(&err, ZL_ERR_INVALID, "open 'caf\xe9', '\xe2\x82\xac', '\xff'");
+    assert_string_equal(err.msg, "open 'caf\\xe9', '\xe2\x82\xac', '\\xff'");
+    for (size_t i = 1; i + 2 < sizeof big; i += 2)
+        memcpy(big + i, "\xc3\xa9", 2);
+    for (size_t shift = 0; shift < 2; shift++) { /* a character would be cut in one of them */
+        (void)zl_fail(&err, ZL_ERR_INVALID, "%s", big + 1 - shift);
+        assert_int_equal(zl_utf8_check(err.msg, strlen(err.msg)), strlen(err.msg));
+        assert_string_equal(err.msg + strlen(err.msg) - 5, "\xc3\xa9...");
+    }
+}
+
 static void a_buffer_stops_at_its_maximum_and_says_so(void **unused)
 {
     (void)unused;
@@ -412,6 +429,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_error_tells_the_story_from_the_outside_in),
         cmocka_unit_test(an_error_longer_than_its_room_says_that_it_was_cut),
+        cmocka_unit_test(an_error_is_text_whatever_it_tells_of),
         cmocka_unit_test(a_buffer_stops_at_its_maximum_and_says_so),
         cmocka_unit_test(times_are_written_as_rfc_3339),
         cmocka_unit_test(rfc_3339_is_read_with_any_offset),
