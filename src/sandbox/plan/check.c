@@ -8,8 +8,6 @@
 
 #include "sandbox/plan.h"
 
-enum { MAX_MEMBERS = 16 };
-
 struct shape;
 struct member {
     size_t offset;
@@ -20,7 +18,7 @@ struct shape {
     struct { /* a number that must be below `below`; at offset 0 of the record */
         uint32_t below;
     } kind;
-    struct member members[MAX_MEMBERS]; /* ends with an offset of 0 and no elements, unless first */
+    const struct member *members;
     size_t n;
 };
 
@@ -32,49 +30,50 @@ struct shape {
     {                                                                                              \
         offsetof(struct type, m), &(shape)                                                         \
     }
+#define MEMBERS(v) .members = (v), .n = ZL_ARRAY_LEN(v)
 
 /* clang-format off */
 static const struct shape numbers32 = { .size = sizeof(uint32_t) };
 static const struct shape numbers64 = { .size = sizeof(uint64_t) };
-static const struct shape texts = { .size = sizeof(plan_str), .n = 1, .members = { { 0, NULL } } };
-static const struct shape joins = {
-    .size = sizeof(struct plan_join), .n = 1, .members = { TEXT(plan_join, path) } };
+static const struct member text_members[] = { { 0, NULL } };
+static const struct shape texts = { .size = sizeof(plan_str), MEMBERS(text_members) };
+static const struct member join_members[] = { TEXT(plan_join, path) };
+static const struct shape joins = { .size = sizeof(struct plan_join), MEMBERS(join_members) };
 static const struct shape id_maps = { .size = sizeof(struct plan_id_map) };
-static const struct shape mounts = {
-    .size = sizeof(struct plan_mount), .kind = { PLAN_MOUNT_KINDS }, .n = 6,
-    .members = { TEXT(plan_mount, source), TEXT(plan_mount, target), TEXT(plan_mount, type), TEXT(plan_mount, data),
-                 TABLE(plan_mount, uid_map, id_maps), TABLE(plan_mount, gid_map, id_maps) } };
-static const struct shape devices = {
-    .size = sizeof(struct plan_device), .n = 1, .members = { TEXT(plan_device, path) } };
-static const struct shape links = {
-    .size = sizeof(struct plan_link), .n = 2, .members = { TEXT(plan_link, path), TEXT(plan_link, target) } };
-static const struct shape files = {
-    .size = sizeof(struct plan_file), .n = 2, .members = { TEXT(plan_file, path), TEXT(plan_file, value) } };
-static const struct shape cgroups = {
-    .size = sizeof(struct plan_cgroup), .kind = { PLAN_CGROUP_KINDS }, .n = 6,
-    .members = { TEXT(plan_cgroup, mount), TEXT(plan_cgroup, path), TEXT(plan_cgroup, controller),
-                 TEXT(plan_cgroup, enable), TABLE(plan_cgroup, files, files),
-                 TABLE(plan_cgroup, device_bpf, numbers64) } };
+static const struct member mount_members[] = {
+    TEXT(plan_mount, source), TEXT(plan_mount, target), TEXT(plan_mount, type), TEXT(plan_mount, data),
+    TABLE(plan_mount, uid_map, id_maps), TABLE(plan_mount, gid_map, id_maps) };
+static const struct shape mounts = { .size = sizeof(struct plan_mount), .kind = { PLAN_MOUNT_KINDS }, MEMBERS(mount_members) };
+static const struct member device_members[] = { TEXT(plan_device, path) };
+static const struct shape devices = { .size = sizeof(struct plan_device), MEMBERS(device_members) };
+static const struct member link_members[] = { TEXT(plan_link, path), TEXT(plan_link, target) };
+static const struct shape links = { .size = sizeof(struct plan_link), MEMBERS(link_members) };
+static const struct member file_members[] = { TEXT(plan_file, path), TEXT(plan_file, value) };
+static const struct shape files = { .size = sizeof(struct plan_file), MEMBERS(file_members) };
+static const struct member cgroup_members[] = {
+    TEXT(plan_cgroup, mount), TEXT(plan_cgroup, path), TEXT(plan_cgroup, controller), TEXT(plan_cgroup, enable),
+    TABLE(plan_cgroup, files, files), TABLE(plan_cgroup, device_bpf, numbers64) };
+static const struct shape cgroups = { .size = sizeof(struct plan_cgroup), .kind = { PLAN_CGROUP_KINDS }, MEMBERS(cgroup_members) };
 static const struct shape rlimits = { .size = sizeof(struct plan_rlimit) };
 static const struct shape schedulers = { .size = sizeof(struct plan_scheduler) };
-static const struct shape process = {
-    .size = sizeof(struct plan_process), .n = 12,
-    .members = { TABLE(plan_process, argv, texts), TABLE(plan_process, env, texts), TEXT(plan_process, cwd), TEXT(plan_process, command),
-                 TABLE(plan_process, groups, numbers32), TABLE(plan_process, rlimits, rlimits),
-                 TABLE(plan_process, seccomp, numbers64), TABLE(plan_process, scheduler, schedulers),
-                 TABLE(plan_process, cpus, numbers64), TEXT(plan_process, keyring),
-                 TEXT(plan_process, apparmor), TEXT(plan_process, selinux) } };
-static const struct shape exec = {
-    .size = sizeof(struct plan_exec), .n = 1, .members = { TABLE(plan_exec, cpus_before, numbers64) } };
-static const struct shape whole = {
-    .size = sizeof(struct plan), .n = 15,
-    .members = { TEXT(plan, root_path), TEXT(plan, root_mount), TEXT(plan, hostname), TEXT(plan, domainname), TABLE(plan, joins, joins),
-                 TABLE(plan, cgroups, cgroups), TABLE(plan, mounts, mounts), TABLE(plan, devices, devices),
-                 TABLE(plan, links, links), TABLE(plan, late_mounts, mounts), TABLE(plan, masked, texts),
-                 TABLE(plan, readonly, texts), TABLE(plan, sysctls, files),
-                 TEXT(plan, time_offsets), TABLE(plan, uid_map, id_maps), TABLE(plan, gid_map, id_maps) } };
-static const struct shape update = {
-    .size = sizeof(struct plan_update), .n = 1, .members = { TABLE(plan_update, cgroups, cgroups) } };
+static const struct member process_members[] = {
+    TABLE(plan_process, argv, texts), TABLE(plan_process, env, texts), TEXT(plan_process, cwd), TEXT(plan_process, command),
+    TABLE(plan_process, groups, numbers32), TABLE(plan_process, rlimits, rlimits),
+    TABLE(plan_process, seccomp, numbers64), TABLE(plan_process, scheduler, schedulers),
+    TABLE(plan_process, cpus, numbers64), TEXT(plan_process, keyring),
+    TEXT(plan_process, apparmor), TEXT(plan_process, selinux) };
+static const struct shape process = { .size = sizeof(struct plan_process), MEMBERS(process_members) };
+static const struct member exec_members[] = { TABLE(plan_exec, cpus_before, numbers64) };
+static const struct shape exec = { .size = sizeof(struct plan_exec), MEMBERS(exec_members) };
+static const struct member plan_members[] = {
+    TEXT(plan, root_path), TEXT(plan, root_mount), TEXT(plan, hostname), TEXT(plan, domainname), TABLE(plan, joins, joins),
+    TABLE(plan, cgroups, cgroups), TABLE(plan, mounts, mounts), TABLE(plan, devices, devices),
+    TABLE(plan, links, links), TABLE(plan, late_mounts, mounts), TABLE(plan, masked, texts),
+    TABLE(plan, readonly, texts), TABLE(plan, sysctls, files),
+    TEXT(plan, time_offsets), TABLE(plan, uid_map, id_maps), TABLE(plan, gid_map, id_maps) };
+static const struct shape whole = { .size = sizeof(struct plan), MEMBERS(plan_members) };
+static const struct member update_members[] = { TABLE(plan_update, cgroups, cgroups) };
+static const struct shape update = { .size = sizeof(struct plan_update), MEMBERS(update_members) };
 /* clang-format on */
 
 struct buffer {

@@ -560,6 +560,8 @@ static void read_everything(const struct plan *p)
     }
     for (uint32_t i = 0; i < p->devices.n; i++)
         sum += strlen(plan_text(p, d[i].path));
+    read_bytes(p, p->uid_map, sizeof(struct plan_id_map));
+    read_bytes(p, p->gid_map, sizeof(struct plan_id_map));
     for (uint32_t i = 0; i < p->links.n; i++)
         sum += strlen(plan_text(p, l[i].path)) + strlen(plan_text(p, l[i].target));
     read_texts(p, x->argv);
