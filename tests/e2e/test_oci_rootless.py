@@ -297,6 +297,14 @@ def test_limits_hold_in_a_delegated_cgroup(delegated):
     delegated.run("delete", "c")
 
 
+@pytest.mark.skipif((CGROUP / "cgroup.controllers").exists(), reason="v2 is one hierarchy: all of it is delegated, or nothing")
+def test_a_limit_that_is_not_delegated_is_refused_beside_one_that_is(delegated):
+    os.chown(CGROUP / "memory" / delegated.cgroup.strip("/"), 0, 0)
+    config = delegated.config("true")
+    config["linux"].update(cgroupsPath=f"{delegated.cgroup}/c", resources={"pids": {"limit": 5}, "cpu": {"quota": 50000}})
+    assert "which user 1000 may not make" in run(delegated, config, code=125).stderr
+
+
 # ---- podman of an ordinary user -----------------------------------------------------------------
 
 @pytest.fixture

@@ -279,6 +279,14 @@ static int refuse_undelegated(struct gathered *g, const char *mount)
         mount, g->b->cgroup_path, geteuid());
 }
 
+static void swap_folders(struct folder *a, struct folder *b)
+{
+    struct folder was = *a;
+
+    *a = *b;
+    *b = was;
+}
+
 static int leave_out_undelegated(struct gathered *g)
 {
     size_t n = 0;
@@ -287,7 +295,7 @@ static int leave_out_undelegated(struct gathered *g)
         char mount[256];
         (void)snprintf(mount, sizeof mount, "%s/%s", g->b->layout->root, g->v1[i].name);
         if (delegation_allows(mount, false, g->b->cgroup_path))
-            g->v1[n++] = g->v1[i];
+            swap_folders(&g->v1[n++], &g->v1[i]); /* each is freed once, wherever this ends */
         else if (g->v1[i].limits.rows.len)
             return refuse_undelegated(g, mount);
         else

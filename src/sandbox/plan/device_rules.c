@@ -47,9 +47,15 @@ static bool is_every_type(const struct oci_device_rule *d)
     return !d->type || d->type[0] == 'a';
 }
 
+static bool is_every_access(const struct oci_device_rule *d)
+{
+    const char *a = d->access && d->access[0] ? d->access : "rwm";
+    return strchr(a, 'r') && strchr(a, 'w') && strchr(a, 'm');
+}
+
 static bool is_all(const struct oci_device_rule *d)
 {
-    return is_every_type(d) && (!d->major.set || d->major.v < 0) &&
+    return is_every_type(d) && is_every_access(d) && (!d->major.set || d->major.v < 0) &&
            (!d->minor.set || d->minor.v < 0);
 }
 
@@ -67,7 +73,7 @@ static void add_one(struct build *b, struct zl_buf *rows, const struct oci_devic
 }
 
 /* "a" in v1 replaces all rules before it, so rules in order do what the spec says. It ignores the
- * numbers behind it: both types at one number take two rules. */
+ * numbers and letters behind it: both types at one number, or read only, take two rules. */
 int build_device_rules(struct build *b, const struct oci_resources *r, struct zl_buf *rows)
 {
     bool denied = false;

@@ -139,6 +139,9 @@ static const struct { const char *resources, *v1, *v2; } good[] = {
       "devices.allow=c *:* m\ndevices.allow=b *:* m\ndevices.allow=c 1:3 rwm\ndevices.allow=c 1:5 rwm\n"
       "devices.allow=c 1:7 rwm\ndevices.allow=c 1:8 rwm\ndevices.allow=c 1:9 rwm\ndevices.allow=c 5:0 rwm\n"
       "devices.allow=c 5:2 rwm\ndevices.allow=c 136:* rwm\n", "" },
+    /* "a" of v1 would give more than is said */
+    { "{\"devices\":[{\"allow\":true,\"access\":\"mrw\"},{\"allow\":true,\"access\":\"r\"}]}",
+      "devices.allow=a\ndevices.allow=c *:* r\ndevices.allow=b *:* r\n", "" },
 };
 
 static const struct { const struct cgroup_layout *layout; const char *resources, *message; } bad[] = {
