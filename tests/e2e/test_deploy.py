@@ -239,6 +239,33 @@ def test_a_killed_monitor_is_told_and_its_container_replaced(host):
     assert host.leftovers() == []
 
 
+def move_below(cgroup, pid):
+    """As an init of its own does with itself."""
+    below = cgroup / "below/deep"
+    for d in (below.parent, below):
+        d.mkdir()
+        for name in ("cpuset.cpus", "cpuset.mems"):
+            if (d / name).exists():
+                (d / name).write_text((d.parent / name).read_text())
+    (below / "cgroup.procs").write_text(str(pid))
+
+
+def test_a_process_in_a_cgroup_below_its_containers_is_shown_and_ends_with_it(host):
+    host.zlayer("deploy", host.spec(document(service("a", FOREVER))))
+    first = host.up("a", 1)[0]
+    mine = [d for cg in host.cgroups() for d in (cg / "c").glob("*/") if str(first["pid"]) in (d / "cgroup.procs").read_text().split()]
+    assert mine
+    for d in mine:
+        move_below(d, first["pid"])
+    assert str(first["pid"]) in host.zlayer("top", first["name"]).stdout.split()
+    shim = int(pathlib.Path(f"/proc/{first['pid']}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    os.kill(shim, signal.SIGKILL)
+    until(lambda: host.pids("a").get("a-rep-1") not in (None, 0, first["pid"]), "a new container")
+    assert not alive(first["pid"])
+    host.zlayer("down", "test")
+    assert host.leftovers() == []
+
+
 def test_clients_at_once_start_one_agent(world, busybox_tar):
     many = [world.popen("ps", "--format", "json") for _ in range(8)]
     for p in many:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * RT_TOP: the processes of a container's cgroup, from /proc. Columns are named as ps(1) names them;
- * a process that ends meanwhile is left out.
+ * RT_TOP: the processes of a container's cgroup and of those below it, from /proc. Columns are
+ * named as ps(1) names them; a process that ends meanwhile is left out.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "runtime/native/inner.h"
+#include "sandbox/cgroup_walk.h"
 
 enum { PROCS_MAX = 1 << 20, TABLE_MAX = 16 << 20, COLUMNS_MAX = 32, COMMAND_MAX = 4096 };
 
@@ -282,7 +283,7 @@ static int make_table(const struct container *c, const struct chosen *ch, struct
     zl_autoclose int dir = zl_open_dir(AT_FDCWD, c->record.cgroups.v[0], err);
     struct clocks k;
     struct process p;
-    if (dir < 0 || zl_read_file(dir, "cgroup.procs", &procs, err) < 0)
+    if (dir < 0 || cgroup_procs_below(dir, &procs, err) < 0)
         return zl_wrap(err, "list its processes");
     read_clocks(&k);
     for (size_t i = 0; i < ch->n; i++)

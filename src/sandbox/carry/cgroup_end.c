@@ -14,30 +14,19 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "sandbox/carry/cgroup.h"
-#include "sandbox/carry/cgroup_walk.h"
+#include "sandbox/cgroup_walk.h"
 #include "sandbox/kernel.h"
 
 enum { PROCS_MAX = 4 << 20, REMOVE_MS = 10000 };
 
 /* ---- who is in it ---- */
 
-/* Appends cgroup.procs. A folder that went meanwhile holds nobody; neither does a threaded one by
- * itself (EOPNOTSUPP). */
-static int append_procs(void *out, int fd, struct zl_error *err)
-{
-    if (zl_read_file(fd, "cgroup.procs", out, err) < 0 && errno != ENODEV && errno != ENOENT &&
-        errno != EOPNOTSUPP)
-        return -1;
-    return 0;
-}
-
 int cgroup_read_procs(struct cgroup *c, struct zl_buf *out, struct zl_error *err)
 {
     zl_buf_reset(out);
     if (cgroup_dir(c) < 0)
         return zl_fail_errno(err, "open cgroup '%s/%s'", c->mount, c->path);
-    if (cgroup_walk(c->dir_fd, &(struct cgroup_visit){ .enter = append_procs, .arg = out }, err) <
-        0)
+    if (cgroup_procs_below(c->dir_fd, out, err) < 0)
         return zl_wrap(err, "list the processes of cgroup '%s/%s'", c->mount, c->path);
     return zl_buf_check(out, "list of processes", err);
 }
@@ -54,14 +43,6 @@ int cgroup_empty(struct cgroup *c)
     return cgroup_read_procs(c, &procs, NULL) < 0 ? -1 : procs.len == 0;
 }
 
-static bool lists(const struct zl_buf *procs, pid_t pid)
-{
-    for (const char *at = procs->data; *at; at += strcspn(at, "\n"), at += *at == '\n')
-        if (strtol(at, NULL, 10) == pid)
-            return true;
-    return false;
-}
-
 /* A pid may be another process by now: it is pinned first, and then must still be listed. */
 static int signal_listed(struct cgroup *c, const struct zl_buf *procs, int signal,
                          struct zl_error *err)
@@ -75,7 +56,7 @@ static int signal_listed(struct cgroup *c, const struct zl_buf *procs, int signa
             continue; /* it has ended, or (0) is out of our PID namespace */
         if (cgroup_read_procs(c, &again, err) < 0)
             return -1;
-        if (lists(&again, pid) && k_pidfd_send_signal(pidfd, signal) < 0 && errno != ESRCH)
+        if (cgroup_lists(&again, pid) && k_pidfd_send_signal(pidfd, signal) < 0 && errno != ESRCH)
             return zl_fail_errno(err, "send signal %d to process %d", signal, (int)pid);
     }
     return 0;
@@ -96,12 +77,6 @@ int cgroup_signal(struct cgroup *c, int signal, struct zl_error *err)
 }
 
 /* ---- removal ---- */
-
-/* Not an error here: the removal of the folder above will tell. */
-static void remove_one(int parent_fd, const char *name)
-{
-    (void)unlinkat(parent_fd, name, AT_REMOVEDIR);
-}
 
 static int remove_once(struct cgroup *c)
 {
@@ -125,7 +100,7 @@ static int kill_and_remove(struct cgroup *c, struct zl_error *err)
         if (cgroup_signal(c, SIGKILL, err) < 0)
             return -1;
         if (cgroup_dir(c) >= 0)
-            (void)cgroup_walk(c->dir_fd, &(struct cgroup_visit){ .leave = remove_one }, NULL);
+            cgroup_remove_below(c->dir_fd);
         (void)poll(NULL, 0, pause_ms);
         pause_ms = pause_ms < 64 ? pause_ms * 2 : 64;
     }

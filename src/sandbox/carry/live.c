@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "sandbox/carry/inner.h"
+#include "sandbox/cgroup_walk.h"
 
 enum { PROCS_MAX = 4 << 20, FREEZE_MS = 10000, MOVE_ROUNDS = 1000 };
 
@@ -71,26 +72,18 @@ pid_t carry_pid_of(int pidfd)
 
 /* ---- late cgroups: v1 hierarchies that are joined afterwards ---- */
 
-static bool lists(const struct zl_buf *procs, long pid)
-{
-    for (const char *at = procs->data; *at; at += strcspn(at, "\n"), at += *at == '\n')
-        if (strtol(at, NULL, 10) == pid)
-            return true;
-    return false;
-}
-
 /* Those of `procs` that are not in `moved` go into the cgroup; how many there were. */
 static int move_listed(struct cgroup *to, const struct zl_buf *procs, const struct zl_buf *moved)
 {
     int n = 0;
 
     for (const char *at = procs->data; *at; at += strcspn(at, "\n"), at += *at == '\n') {
-        long pid = strtol(at, NULL, 10);
+        pid_t pid = (pid_t)strtol(at, NULL, 10);
         char word[24];
-        if (pid <= 0 || lists(moved, pid))
+        if (pid <= 0 || cgroup_lists(moved, pid))
             continue;
         n++;
-        (void)snprintf(word, sizeof word, "%ld", pid);
+        (void)snprintf(word, sizeof word, "%d", (int)pid);
         (void)zl_write_file(to->dir_fd, "cgroup.procs", word, NULL); /* it may have ended */
     }
     return n;

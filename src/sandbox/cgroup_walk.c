@@ -4,15 +4,15 @@
  * deep they lie, so this holds one descriptor, no frame of the stack for each level, and a bounded
  * list of names.
  */
-#include "sandbox/carry/cgroup_walk.h"
+#include "sandbox/cgroup_walk.h"
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/fd.h"
 
 enum { NAMES_MAX = 64 << 20 };
@@ -63,10 +63,20 @@ static void mark_entered(struct walk *w, struct step s)
     (void)memcpy(w->names.data + w->names.len - sizeof s, &s, sizeof s);
 }
 
+/* A folder that is removed meanwhile has nothing more. */
+static int push_all(struct walk *w, DIR *d, struct zl_error *err)
+{
+    const struct dirent *e;
+    for (errno = 0; (e = readdir(d)); errno = 0)
+        if (e->d_type == DT_DIR && strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+            push(w, e->d_name, err) < 0)
+            return -1;
+    return errno && errno != ENOENT ? zl_fail_errno(err, "read a cgroup's folder") : 0;
+}
+
 static int push_below(struct walk *w, struct zl_error *err)
 {
     struct stat st;
-    int rc = 0;
     if (fstat(w->at, &st) == 0 && st.st_nlink == 2)
         return 0; /* two links and one for each folder below */
     int fd = openat(w->at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -75,9 +85,7 @@ static int push_below(struct walk *w, struct zl_error *err)
         zl_closep(&fd);
         return errno == ENOENT ? 0 : zl_fail_errno(err, "read a cgroup's folder");
     }
-    for (const struct dirent *e = readdir(d); rc == 0 && e; e = readdir(d))
-        if (e->d_type == DT_DIR && strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            rc = push(w, e->d_name, err);
+    int rc = push_all(w, d, err);
     (void)closedir(d); /* it was only read */
     return rc;
 }
@@ -145,4 +153,40 @@ int cgroup_walk(int dir_fd, const struct cgroup_visit *visit, struct zl_error *e
     while (rc == 0 && w.names.len)
         rc = take_step(&w, err);
     return rc;
+}
+
+/* ---- what is done with it ---- */
+
+/* Appends cgroup.procs. A folder that went meanwhile holds nobody; neither does a threaded one by
+ * itself (EOPNOTSUPP). */
+static int append_procs(void *out, int fd, struct zl_error *err)
+{
+    if (zl_read_file(fd, "cgroup.procs", out, err) < 0 && errno != ENODEV && errno != ENOENT &&
+        errno != EOPNOTSUPP)
+        return -1;
+    return 0;
+}
+
+int cgroup_procs_below(int dir_fd, struct zl_buf *out, struct zl_error *err)
+{
+    return cgroup_walk(dir_fd, &(struct cgroup_visit){ .enter = append_procs, .arg = out }, err);
+}
+
+bool cgroup_lists(const struct zl_buf *procs, pid_t pid)
+{
+    for (const char *at = procs->data; *at; at += strcspn(at, "\n"), at += *at == '\n')
+        if (strtol(at, NULL, 10) == pid)
+            return true;
+    return false;
+}
+
+/* Not an error here: the removal of the folder above will tell. */
+static void remove_one(int parent_fd, const char *name)
+{
+    (void)unlinkat(parent_fd, name, AT_REMOVEDIR);
+}
+
+void cgroup_remove_below(int dir_fd)
+{
+    (void)cgroup_walk(dir_fd, &(struct cgroup_visit){ .leave = remove_one }, NULL); /* as above */
 }
