@@ -311,6 +311,23 @@ def test_when_all_of_zlayer_wasm_is_killed_its_guests_are_told_lost_and_restarte
     assert len([e for e in host.events() if "its monitor was lost" in e["text"]]) >= 3
 
 
+def test_what_is_removed_while_its_module_is_made_ready_is_gone(host, tool):
+    host.zlayer("import", tool, "-t", "tool")
+    deploy(host, "tool", "forever")
+    first, agent = host.up("a", 1)[0], host.agent_pid()
+    silent = the_host(host)
+    os.kill(silent, signal.SIGSTOP)
+    try:
+        deploy(host, "tool", "forever", "    scale: {mode: fixed, replicas: 2}\n", options=("--timeout", "1s"), code=5)
+        until(lambda: len(list((host.run / "c").glob("*"))) == 2, "the second one being made")
+        host.zlayer("down", "test", "-f")
+        assert not alive(first["pid"])
+        assert host.leftovers() == []
+    finally:
+        os.kill(silent, signal.SIGCONT)
+    assert host.zlayer("run", "--rm", "tool", "exit", "5", code=5) and host.agent_pid() == agent
+
+
 # ---- components -----------------------------------------------------------------------------------
 def get(port, path="/", **kw):
     try:

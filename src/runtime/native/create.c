@@ -297,12 +297,14 @@ void container_undo(struct container *c)
     container_free(c);
 }
 
-static void create_failed(struct native_call *k, struct zl_error *why)
+void container_create_failed(struct native_call *k, struct zl_error *why)
 {
     struct container *c = k->c;
-    (void)zl_wrap(why, "%s '%s'", rt_kind_verb(k->call.kind), c->name);
-    k->c = NULL;
-    container_undo(c);
+    if (c) {
+        (void)zl_wrap(why, "%s '%s'", rt_kind_verb(k->call.kind), c->name);
+        k->c = NULL;
+        container_undo(c);
+    }
     rt_call_fail(&k->call, why);
 }
 
@@ -333,7 +335,7 @@ struct rt_call *native_create(struct native *n, const struct rt_request *rq, rt_
     if (!m.c)
         return native_call_refuse(k, &err);
     record_name(m.label, m.c->name, sizeof m.c->name);
-    k->on_failed = create_failed;
+    k->on_failed = container_create_failed;
     int rc = make_all(&m, &err);
     if (rc == 0)
         rc = ask_monitor(&m, rq->create.attach_first, native_call_expect(k, reply_done), &err);

@@ -104,6 +104,8 @@ bool native_is_paused(struct runtime *rt, struct inst_id id);
 /* Nothing that was made of a container stays: the monitor, if there is one, ends by the closed
  * connection. */
 void container_undo(struct container *c);
+/* on_failed of a create: undoes the container, unless it was removed meanwhile, and answers. */
+void container_create_failed(struct native_call *k, struct zl_error *why);
 
 /* ---- container.c: the connection to one monitor ---- */
 

@@ -68,6 +68,8 @@ static void remove_cgroups(int fd, short what, void *arg)
 static void let_monitor_go(struct native_call *k)
 {
     native_call_unlimit(k);
+    if (!k->c) /* a create that failed meanwhile undid all */
+        return;
     container_disconnect(k->c);
     native_calls_lost(k->c); /* of others: k waits for nothing now */
 }

@@ -360,10 +360,20 @@ static int make_all(struct guest_making *m, struct container *c, const struct rt
 
 /* ---- create: the processes ---------------------------------------------------------------- */
 
+/* While the host was asked it may have been removed. */
+static int check_wanted(const struct native_call *k, struct zl_error *err)
+{
+    return k->c ? 0 : zl_fail(err, ZL_ERR_CANCELLED, "it was removed meanwhile");
+}
+
 static int send_create(struct native_call *k, int sock, struct zl_error *err)
 {
     struct guest_making *m = making_of(k);
     struct mon_client *mon = NULL;
+    if (check_wanted(k, err) < 0) {
+        (void)close(sock); /* which ends the monitor */
+        return -1;
+    }
     if (mon_client_adopt(sock, &mon, err) < 0)
         return -1;
     if (mon_client_send_hello(mon, ++m->n->last_op, true, NULL, err) < 0 ||
@@ -399,23 +409,13 @@ static void prepared(void *arg, const struct mon_message *message, struct zl_err
         fail_to_prepare(k, why);
         return;
     }
-    const struct inst_label *label = &k->c->record.label;
-    if (check_names(m, message->prepared.component, &err) == 0 &&
-        wasm_settings_finish(m->fds[FD_GUEST], &m->n->wasm->config, label,
+    if (check_wanted(k, &err) == 0 && check_names(m, message->prepared.component, &err) == 0 &&
+        wasm_settings_finish(m->fds[FD_GUEST], &m->n->wasm->config, &k->c->record.label,
                              (enum mon_wasm_serves)message->prepared.serves, &err) == 0)
         m->question =
             wasm_host_ask(m->n->wasm->host, MON_WASM_TAKE, &m->module, -1, taken, k, &err);
     if (!m->question)
         fail(k, &err);
-}
-
-static void create_failed(struct native_call *k, struct zl_error *why)
-{
-    struct container *c = k->c;
-    (void)zl_wrap(why, "%s '%s'", rt_kind_verb(k->call.kind), c->name);
-    k->c = NULL;
-    container_undo(c);
-    rt_call_fail(&k->call, why);
 }
 
 static struct rt_call *refuse_and_undo(struct native_call *k, struct zl_error *err)
@@ -446,7 +446,7 @@ struct rt_call *wasm_create(struct native *n, const struct rt_request *rq, rt_do
     if (!k->c || !image)
         return native_call_refuse(k, &err);
     record_name(rq->create.label, k->c->name, sizeof k->c->name);
-    k->on_failed = create_failed;
+    k->on_failed = container_create_failed;
     unsigned variant = wasm_variant(&n->wasm->config, rq->create.service);
     note_names(m, rq->create.service);
     m->fds[FD_GUEST] = wasm_settings_make(rq->create.service, k->c->name, &err);
