@@ -149,6 +149,15 @@ def test_every_action_does_what_it_says(oci, action, code, said):
     assert said in oci.run("run", "-b", oci.bundle(config), "c", code=code).stderr
 
 
+@pytest.mark.parametrize("how", [("run",), ("create",)])
+def test_a_filter_that_ends_it_before_its_command_is_no_start(oci, how):
+    """Without no_new_privs the filter is there before the capabilities are set."""
+    config = oci.config("true", noNewPrivileges=False)
+    config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["capset"], "action": "SCMP_ACT_KILL_PROCESS"}]}
+    assert "signal 31 ended it" in oci.run(*how, "-b", oci.bundle(config), "c", code=None).stderr
+    assert oci.leftovers() == []
+
+
 def test_errno_of_rules_and_of_the_default(oci):
     config = oci.config("mkdir", "/tmp/x")
     config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "errnoRet": errno.EXDEV}]}

@@ -415,6 +415,7 @@ static int run(struct child *k)
     if ((k->ahead ? follow_ahead(k) : go_to_rights(k)) < 0 || walk(k, to_exec) < 0)
         return -1;
     zl_signals_to_default(); /* our own table: CLONE_SIGHAND is not set */
+    k->shared->executing = 1;
     return k->init_argv ? child_exec_init(k) : child_exec(k);
 }
 

@@ -70,6 +70,7 @@ struct shared { /* in memory that both processes see, whether or not they share 
     uint64_t spent_ns[STEPS]; /* ZLAYER_TRACE=start */
     int32_t listener;         /* 1 + the child's descriptor of its seccomp filter; 0: none yet */
     int32_t taken;            /* the parent has it */
+    int32_t executing;        /* the child had nothing left to do but its exec */
     int32_t pid;              /* of the child, when somebody between us made it; 0: nobody could */
 };
 

@@ -173,8 +173,9 @@ int netns_enter(struct netns_making *m, struct zl_error *err)
     zl_autoclose int fd = receive_fd(m->socket);
     if (fd >= 0 && setns(fd, CLONE_NEWNET) == 0)
         return 0;
-    enum progress made = m->result->progress;
-    if (fd < 0 && m->result->errnum)
+    if (fd >= 0) /* the helper, which has sent it, may not have noted that yet */
+        return zl_fail_errno(err, "%s", next_step[NETNS_SENT]);
+    if (m->result->errnum)
         errno = m->result->errnum;
-    return zl_fail_errno(err, "%s", next_step[made]);
+    return zl_fail_errno(err, "%s", next_step[m->result->progress]);
 }

@@ -111,6 +111,13 @@ static int failed(const struct shared *shared, struct carry_proc *p, struct zl_e
                    signal);
 }
 
+/* Of a child that is neither in our memory nor at its socket any more: it executes its command, or
+ * something ended it before, its own seccomp filter perhaps. */
+static int check_executing(const struct shared *shared, struct carry_proc *p, struct zl_error *err)
+{
+    return shared->report.step == STEP_NONE && shared->executing ? 0 : failed(shared, p, err);
+}
+
 /* 1 when the child has a filter, 0 when it ended before. It tells through memory: child_seccomp().
  */
 static int wait_for_listener(struct spawn *s, const struct carry_proc *p)
@@ -181,9 +188,7 @@ static int follow(struct spawn *s, int sync, struct carry_proc *p, struct zl_err
         if (n < 0)
             return lost(s, p, "hear from the container's first process", err);
         if (n == 0)
-            return s->child.shared->report.step == STEP_NONE && s->child.how->gate < 0
-                       ? 0
-                       : failed(s->child.shared, p, err);
+            return check_executing(s->child.shared, p, err);
         if (word == STEP_GATE)
             return 0;
         if ((word == STEP_SECCOMP ? take_listener(s, p, err) : answer(s, sync, word, p, err)) < 0)
@@ -412,7 +417,7 @@ static int run_shared(struct spawn *s, void *stack, struct carry_proc *p, struct
     s->child.sync = -1;
     if (clone_child(s, stack, p, err) < 0)
         return -1;
-    return s->child.shared->report.step == STEP_NONE ? 0 : failed(s->child.shared, p, err);
+    return check_executing(s->child.shared, p, err);
 }
 
 static int check_listener(const struct spawn *s, struct zl_error *err)
