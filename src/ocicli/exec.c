@@ -401,7 +401,9 @@ static int execute(struct executing *x, const struct plan_exec *plan, struct zl_
         carry_exec(x->f.container.carry, x->init, plan, &how, &p, err) < 0)
         return zl_wrap(err, "exec in container '%s'", x->f.container.id);
     rc = tell(x, &p, err);
-    if (rc == 0 && !x->o->detach)
+    if (rc < 0)
+        end_child(&p); /* nobody knows of it who would look after it */
+    else if (!x->o->detach)
         rc = wait_for_end(x, &p, err);
     zl_closep(&p.pidfd);
     return rc;

@@ -4,7 +4,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 
+#include "base/clock.h"
 #include "ocicli/make.h"
 #include "sandbox/kernel.h"
 
@@ -44,11 +46,28 @@ static int let_die(struct found *f, struct zl_error *err)
                : carry_freeze(f->container.carry, false, err);
 }
 
+/* Its first process, which was killed. */
+static int wait_for_end(int pidfd, const char *id, struct zl_error *err)
+{
+    const uint64_t deadline = zl_mono_ms() + GONE_MS;
+    struct pollfd gone = { .fd = pidfd, .events = POLLIN };
+
+    for (;;) {
+        uint64_t now = zl_mono_ms();
+        int n = poll(&gone, 1, now < deadline ? (int)(deadline - now) : 0);
+        if (n > 0)
+            return 0;
+        if (n == 0)
+            return zl_fail(err, ZL_ERR_TIMEOUT, "kill container '%s': it does not end", id);
+        if (errno != EINTR)
+            return zl_fail_errno(err, "wait for the end of container '%s'", id);
+    }
+}
+
 int end_first(struct found *f, struct zl_error *err)
 {
     const struct oci_state *state = &f->state;
     zl_autoclose int pidfd = container_pidfd(state, NULL);
-    struct pollfd gone = { .fd = pidfd, .events = POLLIN };
 
     if (pidfd < 0)
         return 0;
@@ -56,9 +75,16 @@ int end_first(struct found *f, struct zl_error *err)
         return zl_fail_errno(err, "kill container '%s'", state->id);
     if (let_die(f, err) < 0)
         return -1;
-    if (poll(&gone, 1, GONE_MS) == 0)
-        return zl_fail(err, ZL_ERR_TIMEOUT, "kill container '%s': it does not end", state->id);
-    return 0;
+    return wait_for_end(pidfd, state->id, err);
+}
+
+void end_child(const struct carry_proc *p)
+{
+    siginfo_t info;
+
+    if (k_pidfd_send_signal(p->pidfd, SIGKILL) == 0)
+        while (waitid(P_PID, (id_t)p->pid, &info, WEXITED) < 0 && errno == EINTR)
+            ;
 }
 
 static int signal_first(const struct oci_state *state, int signal, struct zl_error *err)

@@ -7,12 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "base/fd.h"
 #include "ocicli/environment.h"
 #include "ocicli/hooks.h"
-#include "sandbox/kernel.h"
 
 enum { CONFIG_MAX = 8 << 20 };
 
@@ -229,11 +227,9 @@ static struct hooking hooking(struct making *m, int init)
 void making_give_up(struct making *m, struct carry_proc *p)
 {
     struct hooking h = hooking(m, -1);
-    siginfo_t info;
 
-    if (p->pid && k_pidfd_send_signal(p->pidfd, SIGKILL) == 0)
-        while (waitid(P_PID, (id_t)p->pid, &info, WEXITED) < 0 && errno == EINTR)
-            ;
+    if (p->pid)
+        end_child(p);
     zl_closep(&p->pidfd);
     p->pidfd = -1;
     unit_done(&m->unit);

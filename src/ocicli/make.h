@@ -69,6 +69,8 @@ int start_created(struct cli *cli, struct container *c, const struct oci_config 
                   const struct oci_state *state, int pidfd, struct zl_error *err);
 /* kill.c: SIGKILL to the first process, and the wait for its end. */
 int end_first(struct found *f, struct zl_error *err);
+/* kill.c: the same of a process that is a child of ours. */
+void end_child(const struct carry_proc *p);
 /* delete.c: with force what still runs is killed; CONFLICT otherwise. */
 int delete_found(struct cli *cli, struct found *f, bool force, struct zl_error *err);
 

@@ -188,6 +188,7 @@ static int run_ps(char **arguments, struct zl_buf *out, struct zl_error *err)
         return -1;
     (void)close(zl_take_fd(&theirs));
     int rc = zl_read_fd(in, out, "ps", err);
+    (void)close(zl_take_fd(&in)); /* what it has still to say, if that was too much, ends it */
     zl_closep(&child.pidfd);
     while (waitpid(child.pid, &status, 0) < 0 && errno == EINTR)
         ;

@@ -93,6 +93,10 @@ static int add_member(json_t *root, size_t i, const char *text, struct zl_error 
         in = json_object();
         (void)json_object_set_new(root, object, in);
     }
+    if (!json_is_object(in)) {
+        json_decref(value);
+        return zl_fail(err, ZL_ERR_INVALID, "update: %s: expected an object", object);
+    }
     return json_object_set_new(in, members[i].key, value) < 0
                ? zl_fail(err, ZL_ERR_SYSTEM, "update: out of memory")
                : 0;

@@ -52,7 +52,7 @@ class Oci:
     # ---- commands -------------------------------------------------------------------------------
     def popen(self, *args, **kw):
         kw = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **kw}
-        return subprocess.Popen([self.program, "--root", self.root, *map(str, args)], env=self.env, cwd=self.folder, **kw)
+        return subprocess.Popen([self.program, "--root", self.root, *(a if isinstance(a, bytes) else str(a) for a in args)], env=self.env, cwd=self.folder, **kw)
 
     def run(self, *args, code=0, input=None, timeout=60):
         """Waits for the command itself: what create leaves behind holds its output open, so that is a file."""

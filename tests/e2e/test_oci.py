@@ -94,6 +94,8 @@ def test_the_log_is_what_engines_parse(oci):
     assert [line["level"] for line in lines] == ["error", "error"]
     assert all(set(line) == {"level", "msg", "time"} for line in lines)
     assert lines[0]["msg"] == "container 'nothing' does not exist"
+    oci.run("--log", log, "--log-format", "json", "run", "-b", b"/caf\xe9", "c", code=125)
+    assert "caf\\xe9" in json.loads(log.read_text().splitlines()[2])["msg"]
     text = oci.folder / "log.text"
     oci.run("--log", text, "state", 'no"thing', code=1)
     assert ' level=error msg="container id \'no\\"thing\'' in text.read_text()
@@ -241,6 +243,13 @@ def cgroups_of_exec(oci):
     pid = oci.folder / "exec.pid"
     oci.run("exec", "--detach", "--pid-file", pid, "c", "sleep", "1000")
     return pathlib.Path(f"/proc/{pid.read_text()}/cgroup").read_text().splitlines()
+
+
+def test_exec_that_cannot_tell_of_its_process_does_not_leave_it(sleeper):
+    before = json.loads(sleeper.run("ps", "--format", "json", "c").stdout)
+    for where in (["--pid-file", "/nonexistent/pid"], ["--pidfd-socket", sleeper.folder / "nobody"]):
+        assert "No such file" in sleeper.run("exec", "--detach", *where, "c", "sleep", "999", code=125).stderr.replace("no such", "No such")
+        assert json.loads(sleeper.run("ps", "--format", "json", "c").stdout) == before
 
 
 def test_exec_options_shape_the_process(sleeper):
@@ -540,6 +549,8 @@ def test_update_changes_what_it_says_and_nothing_else(sleeper):
     for arguments, message in ((["--memory", "much"], "expected a size, found 'much'"), (["--cpu-quota", "1k"], "expected a number"),
                                (["--l3-cache-schema", "L3:0=f"], "Intel RDT"), (["--resources", "/dev/null"], "/dev/null:1:0")):
         assert message in sleeper.run("update", *arguments, "c", code=1).stderr
+    r = sleeper.run("update", "--resources", "-", "--memory", "64m", "c", input='{"memory": 5}', code=1)
+    assert "memory: expected an object" in r.stderr
 
 
 def test_a_container_is_made_and_ends_within_512k_of_memory(oci):
@@ -561,6 +572,7 @@ def test_ps_shows_every_process(sleeper):
     assert pids == {"sleep 1000": (sleeper.folder / "pid").read_text(), "sleep 999": (sleeper.folder / "x").read_text()}
     rows = [line.split() for line in sleeper.run("ps", "c", "-eo", "comm,pid").stdout.splitlines()]
     assert sorted(int(row[1]) for row in rows[1:]) == want
+    assert "larger than" in sleeper.run("ps", "c", "-eo", ",".join(["comm:150"] * 12000 + ["pid"]), code=1).stderr
 
 
 def test_events_tell_counters_and_oom_kills(oci):
