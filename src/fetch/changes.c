@@ -94,7 +94,7 @@ static int tell_hidden(struct walk *w, int upper, struct zl_error *err)
     for (size_t i = 0; rc == 0 && i < w->n_below; i++) {
         DIR *d = open_folder(w->below[i], w->path.data + 1);
         const struct dirent *e;
-        while (d && rc == 0 && (e = readdir(d))) {
+        while (d && rc == 0 && (errno = 0, e = readdir(d))) {
             struct stat st;
             if (is_dot(e->d_name) || fstatat(upper, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
                 continue;
@@ -104,6 +104,8 @@ static int tell_hidden(struct walk *w, int upper, struct zl_error *err)
                 rc = tell(w, CHANGE_DELETED, err);
             ascend(w, n);
         }
+        if (d && rc == 0 && errno)
+            rc = zl_fail_errno(err, "list '%s'", w->path.data);
         if (d)
             (void)closedir(d);
     }
@@ -166,13 +168,15 @@ static int walk_folder(struct walk *w, int dir_fd, const char *name, unsigned de
     if (depth == DEPTH_MAX)
         rc = zl_fail(err, ZL_ERR_UNSUPPORTED, "'%s': more than %d levels of folders", w->path.data,
                      DEPTH_MAX);
-    while (rc == 0 && (e = readdir(d))) {
+    while (rc == 0 && (errno = 0, e = readdir(d))) {
         if (is_dot(e->d_name))
             continue;
         size_t n = descend(w, e->d_name);
         rc = walk_entry(w, dirfd(d), e->d_name, depth + 1, err);
         ascend(w, n);
     }
+    if (rc == 0 && errno)
+        rc = zl_fail_errno(err, "list '%s'", w->path.data);
     if (rc == 0 && is_opaque(dirfd(d)))
         rc = tell_hidden(w, dirfd(d), err);
     (void)closedir(d);

@@ -162,6 +162,8 @@ static int compare_folders(struct compare *c, int a, int b)
         rc = compare_pair(c, a, b, d->d_name);
         c->path[len] = '\0';
     }
+    if (rc == 0 && errno)
+        rc = zl_fail_errno(c->err, "list '%s'", c->path);
     (void)closedir(dir);
     return rc;
 }

@@ -329,7 +329,7 @@ static int pack_content(struct pack *p, int fd, unsigned depth, struct zl_error 
         zl_closep(&copy);
         return zl_fail_errno(err, "list '%s'", p->path.data);
     }
-    while (rc == 0 && (d = readdir(dir))) {
+    while (rc == 0 && (errno = 0, d = readdir(dir))) {
         if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
             continue;
         if (n > 0 && p->path.data[n - 1] != '/')
@@ -341,6 +341,8 @@ static int pack_content(struct pack *p, int fd, unsigned depth, struct zl_error 
             p->path.data[n] = '\0';
         }
     }
+    if (rc == 0 && errno)
+        rc = zl_fail_errno(err, "list '%s'", p->path.data);
     (void)closedir(dir);
     return rc;
 }

@@ -59,8 +59,11 @@ static int list(const struct layout *l, struct partials *ret, struct zl_error *e
         return zl_fail_errno(err, "list images/partial");
     }
     int rc = 0;
-    for (const struct dirent *d = readdir(dir); rc == 0 && d; d = readdir(dir))
+    const struct dirent *d;
+    while (rc == 0 && (errno = 0, d = readdir(dir)))
         rc = add(ret, l->partial, d->d_name, err);
+    if (rc == 0 && errno)
+        rc = zl_fail_errno(err, "list images/partial");
     (void)closedir(dir); /* it was only read */
     return rc;
 }

@@ -196,10 +196,11 @@ static int each_name(int dir_fd, struct native *n, void (*fn)(struct native *, c
         zl_closep(&copy);
         return zl_fail_errno(err, "list the containers");
     }
-    while ((d = readdir(dir)))
+    while ((errno = 0, d = readdir(dir)))
         fn(n, d->d_name);
+    int rc = errno ? zl_fail_errno(err, "list the containers") : 0;
     (void)closedir(dir);
-    return 0;
+    return rc;
 }
 
 /* A run directory without a state directory: its container was removed but for that. */

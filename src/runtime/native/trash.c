@@ -98,8 +98,10 @@ int trash_new(struct event_base *base, int root_fd, struct trash **ret, struct z
     t->fd = zl_mkdir_p(root_fd, "trash", 0700, err);
     t->timer = t->fd >= 0 ? evtimer_new(base, turn, t) : NULL;
     if (!t->timer) {
+        if (t->fd >= 0)
+            (void)zl_fail(err, ZL_ERR_SYSTEM, "set up the trash: out of memory");
         trash_free(t);
-        return zl_fail(err, ZL_ERR_SYSTEM, "set up the trash: out of memory");
+        return -1;
     }
     arm(t);
     *ret = t;
