@@ -57,15 +57,15 @@ int zl_sealed(const char *name, const void *bytes, size_t n, struct zl_error *er
 /* dup of fd that is close-on-exec and at least min. */
 int zl_dup_above(int fd, int min, struct zl_error *err);
 
-/*
- * An AF_UNIX address that reaches dir_fd/name whatever the length of the directory's path, by way
- * of /proc/self/fd (sun_path holds 108 bytes, unix(7)). Valid while dir_fd is open.
- */
 /* Closes every descriptor from `first` on but those of kept[0..n), which is sorted here. -1 and
  * errno. Async-signal-safe. */
 int zl_close_others(int first, int *kept, size_t n);
 
 struct sockaddr_un;
+/*
+ * An AF_UNIX address that reaches dir_fd/name whatever the length of the directory's path, by way
+ * of /proc/self/fd (sun_path holds 108 bytes, unix(7)). Valid while dir_fd is open.
+ */
 int zl_unix_address(int dir_fd, const char *name, struct sockaddr_un *ret, struct zl_error *err);
 
 #endif
