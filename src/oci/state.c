@@ -44,7 +44,8 @@ static json_t *annotations(const struct oci_state *s)
 static int dump(json_t *root, size_t flags, struct zl_buf *out, struct zl_error *err)
 {
     int rc = root ? zl_json_dump(root, flags, out, err)
-                  : zl_fail(err, ZL_ERR_SYSTEM, "write state: out of memory");
+                  : zl_fail(err, ZL_ERR_SYSTEM,
+                            "write state: a path in it is not UTF-8, or out of memory");
     json_decref(root);
     return rc;
 }

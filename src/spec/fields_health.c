@@ -160,12 +160,12 @@ const struct walk_list spec_node_selector_part =
 const struct walk_word spec_condition_words[] = {
     { "started", SPEC_STARTED, NULL },
     { "healthy", SPEC_HEALTHY, NULL },
-    { "ready",   SPEC_READY,   false },
+    { "ready",   SPEC_READY,   NULL },
     { 0 },
 };
 static const struct walk_word on_timeout_words[] = {
-    { "fail",     SPEC_TIMEOUT_FAIL,     false },
-    { "warn",     SPEC_TIMEOUT_WARN,     false },
+    { "fail",     SPEC_TIMEOUT_FAIL,     NULL },
+    { "warn",     SPEC_TIMEOUT_WARN,     NULL },
     { "continue", SPEC_TIMEOUT_CONTINUE, NULL },
     { 0 },
 };
