@@ -82,10 +82,13 @@ void exec_drop_unused(struct shim *s)
 
 /* --- make --- */
 
-static int check_exec(const struct shim *s, const struct server_request *rq, struct zl_error *err)
+static int check_exec(const struct shim *s, const struct server_request *rq,
+                      const struct mon_exec *how, struct zl_error *err)
 {
-    if (s->n_execs == SHIM_EXECS_MAX)
-        return zl_fail(err, ZL_ERR_CONFLICT, "exec: %d are there already", SHIM_EXECS_MAX);
+    size_t most = SHIM_EXECS_MAX + (how->capture ? SHIM_EXECS_KEPT : 0);
+
+    if (s->n_execs >= most)
+        return zl_fail(err, ZL_ERR_CONFLICT, "exec: %zu are there already", s->n_execs);
     if (rq->msg->n_fds != 1)
         return zl_fail(err, ZL_ERR_PROTOCOL, "exec: %d descriptors came, 1 expected",
                        rq->msg->n_fds);
@@ -96,7 +99,9 @@ int exec_make(struct shim *s, struct server_request *rq, uint64_t *ret_id, struc
 {
     if (s->guest && s->guest->no_exec)
         return zl_fail(err, ZL_ERR_UNSUPPORTED, "exec: %s", s->guest->no_exec);
-    if (check_exec(s, rq, err) < 0)
+    struct mon_exec how;
+    zl_msg_body(rq->msg, &how, sizeof how);
+    if (check_exec(s, rq, &how, err) < 0)
         return -1;
     struct exec *x = calloc(1, sizeof *x);
     if (!x)
@@ -107,7 +112,7 @@ int exec_make(struct shim *s, struct server_request *rq, uint64_t *ret_id, struc
     x->next = s->execs;
     s->execs = x;
     s->n_execs++;
-    zl_msg_body(rq->msg, &x->how, sizeof x->how);
+    x->how = how;
     if (mapping_open(rq->msg->fds[0], &x->plan_bytes, err) < 0 ||
         plan_exec_check(x->plan_bytes.bytes, x->plan_bytes.size, &x->plan, err) < 0) {
         free_exec(x);

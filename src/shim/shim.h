@@ -21,6 +21,8 @@
 enum {
     SHIM_WAITERS_MAX = 64,
     SHIM_EXECS_MAX = 16,
+    SHIM_EXECS_KEPT =
+        4, /* beyond those, for what captures: users cannot keep health from being asked */
     SHIM_ATTACH_FIRST_MS = 30 * 1000,
     SHIM_DRAIN_MS = 500,       /* for output that others still have the other end of */
     SHIM_LINGER_MS = 5 * 1000, /* for clients that have not taken all output */

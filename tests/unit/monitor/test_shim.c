@@ -1105,13 +1105,19 @@ static void execs_are_bounded(void **unused)
 {
     (void)unused;
     struct box b = box_run(&(struct how){ SH("sleep 1000") });
-    struct mon_exec how = { 0 };
+    struct mon_exec how = { 0 }, health = { .capture = 1 };
     struct zl_error err;
     for (int i = 0; i < 16; i++)
         (void)exec_make_in(&b, SH("true"), how);
     zl_autoclose int plan = tiny_exec_plan(SH("true"), false);
     err = REFUSED(&b, exec, &how, &plan, 1);
     assert_string_equal(err.msg, "exec: 16 are there already");
+    struct mon_message m = ASK(&b, exec_start, exec_make_in(&b, SH("exit 3"), health));
+    assert_int_equal(m.exec_done.exit.code, 3); /* health is asked all the same */
+    for (int i = 0; i < 4; i++)
+        (void)exec_make_in(&b, SH("true"), health);
+    err = REFUSED(&b, exec, &health, &plan, 1);
+    assert_string_equal(err.msg, "exec: 20 are there already");
     box_forget(&b);
 }
 
