@@ -179,6 +179,14 @@ def test_memory_is_refused_to_the_guest(host, tool):
     assert int(host.zlayer("run", "--rm", tool, "hog", 200).stdout.split()[0]) == 200
 
 
+def test_tables_end_where_memory_does(host, tmp_path):
+    """5,000,000 elements are 40 MB."""
+    text = """(module (memory (export "memory") 1) (table 1 funcref) (func (export "main") (result i32)
+      (i32.eq (table.grow (ref.null func) (i32.const 5000000)) (i32.const -1))))"""
+    host.zlayer("run", "--rm", "--memory", "32m", wat(tmp_path, text), code=1)
+    host.zlayer("run", "--rm", "--memory", "64m", wat(tmp_path, text), code=0)
+
+
 def test_linear_memory_is_counted_as_the_guest_sees_it(host, tmp_path):
     """3 pages, 97 more, and none of the last ones, which the limit refuses."""
     text = LOOP.replace('"memory") 1)', '"memory") 3)').replace(
