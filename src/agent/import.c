@@ -167,8 +167,9 @@ static void on_loaded(void *arg, const char *line)
         (void)snprintf(made, sizeof made, "imported-%.12s", l.digest + strlen("sha256:"));
         l.reference = made;
     }
-    if (image_tag(i->a->images, l.reference, l.digest, NULL, &i->failed) < 0)
-        return;
+    if (puller_trusts(i->a->puller, l.reference, l.digest, &i->failed) < 0 ||
+        image_tag(i->a->images, l.reference, l.digest, NULL, &i->failed) < 0)
+        return; /* it has no name: zlayer image prune */
     json_t *v = json_pack("{s:s, s:s, s:s}", "status", "loaded", "digest", l.digest, "reference",
                           l.reference);
     size_t n = v ? json_dumpb(v, told, sizeof told - 1, JSON_COMPACT) : 0;

@@ -441,6 +441,23 @@ static const json_t *keys_of(const struct puller *p, const struct pull_wish *wis
     return trust_keys(p->trust, &full);
 }
 
+int puller_trusts(const struct puller *p, const char *reference, const char *digest,
+                  struct zl_error *err)
+{
+    const struct pull_wish wish = { .reference = reference };
+    struct zl_imageref r;
+    const char *why;
+    if (zl_imageref_parse(reference, &r, &why) < 0)
+        return zl_fail(err, ZL_ERR_INVALID, "'%s' is not an image reference: %s", reference, why);
+    if (trust_is_met(keys_of(p, &wish, &r), p->images, digest))
+        return 0;
+    return zl_fail(
+        err, ZL_ERR_DENIED,
+        "E-IMAGE-SIGNATURE: '%s' is not known to be signed, as agent.yml demands; zlayer "
+        "pull asks the registry, zlayer import looks at what the archive brings",
+        reference);
+}
+
 char *puller_import_order(const struct puller *p, const char *reference)
 {
     const struct pull_wish wish = { .reference = reference };

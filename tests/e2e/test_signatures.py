@@ -175,6 +175,23 @@ def test_what_came_another_way_has_to_be_signed_too(world, registry, key, tmp_pa
     world.zlayer("pull", "--policy", "never", name)
 
 
+def test_what_is_loaded_gets_no_name_that_has_to_be_signed(world, registry, key, tmp_path):
+    image = Image(busybox_layers("loaded"))
+    name, other = registry.put("team/loaded:1", image), registry.put("else/loaded:1", Image(busybox_layers("other")))
+    for n in (name, other):
+        world.zlayer("pull", n)
+    world.zlayer("save", name, other, "-o", tmp_path / "both.tar")
+    world.zlayer("image", "rm", name, other)
+    world.zlayer("daemon", "stop")
+    demand(world, registry, key)
+    text = world.zlayer("load", "-i", tmp_path / "both.tar", code=1).stderr
+    assert "E-IMAGE-SIGNATURE" in text and name in text
+    assert other in json.dumps(world.json("image", "ls")) and name not in json.dumps(world.json("image", "ls"))
+    sign(registry, "team/loaded", image.digest, key)
+    world.zlayer("pull", name)
+    world.zlayer("load", "-i", tmp_path / "both.tar")
+
+
 def layout(folder, image, names, *signatures):
     """A layout of the image and of signatures of it, (payload, signature) each, which are called by names(digest)."""
     blobs = folder / "blobs/sha256"
