@@ -23,9 +23,6 @@
 enum { RESOLVER_FILE_MAX = 1 << 20 };
 #define STORE_DIR "store" /* where the state folder is below the new root */
 
-#define MEMORY_LIMIT                                                                               \
-    (UINT64_C(2) << 30) /* zstd's largest window is 2 GiB, common ones 8 to 128 MiB */
-
 /* ---- the root -------------------------------------------------------------------------------- */
 
 /* What glibc's resolver reads. A link among them may lead to where it is not seen afterwards. */
@@ -254,13 +251,14 @@ static int drop_capabilities(uint64_t kept, struct zl_error *err)
     return syscall(SYS_capset, &head, sets) < 0 ? zl_fail_errno(err, "drop capabilities") : 0;
 }
 
-static int limit_memory(struct zl_error *err)
+static int limit_memory(uint64_t bytes, struct zl_error *err)
 {
 #ifdef __SANITIZE_ADDRESS__
+    (void)bytes;
     (void)err; /* its shadow alone is terabytes of address space */
     return 0;
 #else
-    struct rlimit limit = { MEMORY_LIMIT, MEMORY_LIMIT };
+    struct rlimit limit = { bytes, bytes };
     return setrlimit(RLIMIT_AS, &limit) < 0 ? zl_fail_errno(err, "limit the memory") : 0;
 #endif
 }
@@ -407,18 +405,25 @@ static int no_typing(scmp_filter_ctx filter)
     return rc;
 }
 
+/* Address space, of which libraries and the stacks of threads take most. A hand needs a window of
+ * zstd, 128 MiB at most, and what it notes of folders (settle.c). */
+#define MIB (UINT64_C(1) << 20)
+enum { HAND_MIB = 512, ELSE_MIB = 1024 };
+
+/* clang-format off */
 static const struct role {
-    uint64_t capabilities;
+    uint64_t memory, capabilities;
     const char *const *allowed; /* NULL: all but the denied ones */
     bool network, processes, read_only;
 } roles[] = {
-    [CONFINE_KEEPER] = { .capabilities = CAP(DAC_READ_SEARCH) },
-    [CONFINE_TALKER] = { .network = true, .read_only = true },
-    [CONFINE_FOREMAN] = { .capabilities = UNPACKING | CAP(SYS_CHROOT), .processes = true },
-    [CONFINE_HAND] = { .capabilities = UNPACKING, .allowed = of_a_hand },
-    [CONFINE_READER] = { .allowed = of_a_reader },
-    [CONFINE_COPIER] = { .capabilities = UNPACKING },
+    [CONFINE_KEEPER]  = { .memory = ELSE_MIB * MIB, .capabilities = CAP(DAC_READ_SEARCH) },
+    [CONFINE_TALKER]  = { .memory = ELSE_MIB * MIB, .network = true, .read_only = true },
+    [CONFINE_FOREMAN] = { .memory = HAND_MIB * MIB, .capabilities = UNPACKING | CAP(SYS_CHROOT), .processes = true },
+    [CONFINE_HAND]    = { .memory = HAND_MIB * MIB, .capabilities = UNPACKING, .allowed = of_a_hand },
+    [CONFINE_READER]  = { .memory = HAND_MIB * MIB, .allowed = of_a_reader },
+    [CONFINE_COPIER]  = { .memory = ELSE_MIB * MIB, .capabilities = UNPACKING },
 };
+/* clang-format on */
 
 static int deny_some(scmp_filter_ctx filter, const struct role *r)
 {
@@ -454,7 +459,8 @@ static int filter_calls(const struct role *r, struct zl_error *err)
 int confine_role(enum confine_role role, struct zl_error *err)
 {
     const struct role *r = &roles[role];
-    if ((r->read_only && !zl_weaken(LANDLOCK) && !zl_weaken(STORE) && forbid_writing(err) < 0) ||
+    if (limit_memory(r->memory, err) < 0 ||
+        (r->read_only && !zl_weaken(LANDLOCK) && !zl_weaken(STORE) && forbid_writing(err) < 0) ||
         (!zl_weaken(RIGHTS) && drop_capabilities(r->capabilities, err) < 0) ||
         (!zl_weaken(CALLS) && filter_calls(r, err) < 0))
         return zl_wrap(err, "confine zlayer-fetch");
@@ -465,7 +471,7 @@ int confine_view(const char *root, unsigned view, struct zl_error *err)
 {
     if (geteuid() != 0)
         return zl_fail(err, ZL_ERR_CONFIGURATION, "zlayer-fetch needs root in this version");
-    if ((!zl_weaken(VIEW) && own_root(root, view, err) < 0) || limit_memory(err) < 0)
+    if (!zl_weaken(VIEW) && own_root(root, view, err) < 0)
         return zl_wrap(err, "confine zlayer-fetch");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return zl_fail_errno(err, "confine zlayer-fetch: give up new privileges");

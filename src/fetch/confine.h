@@ -39,12 +39,13 @@ int confine_stdin(struct zl_error *err); /* only that */
 
 /*
  * A mount namespace of its own, whose root is a file system that holds nothing but the view, below
- * the current folder: no devices, no set-uid, nothing is executed. Memory is limited, no new
- * privileges. `root` is the state folder; images/ and layers/ are made when missing. What is needed
- * from elsewhere must be open. Needs root.
+ * the current folder: no devices, no set-uid, nothing is executed. No new privileges. `root` is the
+ * state folder; images/ and layers/ are made when missing. What is needed from elsewhere must be
+ * open. Needs root.
  */
 int confine_view(const char *root, unsigned view, struct zl_error *err);
-/* Capabilities and system calls: what the role does not need is gone. After confine_view(). */
+/* Memory, capabilities and system calls: what the role does not need is gone. After confine_view().
+ */
 int confine_role(enum confine_role role, struct zl_error *err);
 /* The current folder becomes the root, for a FOREMAN's child that is to be a HAND: the layer. */
 int confine_folder(int fd, struct zl_error *err);

@@ -12,7 +12,7 @@
 #include "base/fd.h"
 #include "fetch/attributes.h"
 
-enum { MEMORY = 256 << 20 };
+enum { MEMORY = 128 << 20 }; /* twice that, and a window of zstd, fit into what a hand may have */
 
 void settle_init(struct settle *s)
 {

@@ -3,6 +3,7 @@
 #include "shelf.h"
 
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
@@ -158,6 +159,7 @@ enum { /* a bit for each thing that a confined process could still do */
        WRITES_STORE = 1 << 11,
        WRITES_SEEN = 1 << 12, /* where it is to be looked at only */
        WRITES_ROOT = 1 << 13, /* its own, which is empty */
+       HAS_MEMORY = 1 << 14,  /* a gibibyte of it */
        BROKEN = 1 << 30
 };
 
@@ -198,6 +200,11 @@ static int abilities(const char *root, const struct confined *c)
                ? WRITES_SEEN
                : 0;
     can |= mkdir("/new", 0700) == 0 || mkdir("new", 0700) == 0 ? WRITES_ROOT : 0;
+#ifndef __SANITIZE_ADDRESS__ /* there it has no limit */
+    can |= mmap(NULL, 1 << 30, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED
+               ? HAS_MEMORY
+               : 0;
+#endif
     can |= can_fork() ? FORKS : 0;
     return can;
 }

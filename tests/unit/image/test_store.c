@@ -3,6 +3,7 @@
 #include "layout_maker.h"
 
 #include <sys/file.h>
+#include <zstd.h>
 
 #include "image/layout.h"
 
@@ -59,6 +60,42 @@ static void a_root_filesystem_becomes_an_image_whatever_packs_it(void **unused)
     assert_true(i->created_ms > INT64_C(1700000000000));
     assert_file(&s, i, "/etc/hostname", "box");
     assert_int_equal(i->layers[0], 2);
+    shelf_close(&s);
+}
+
+/* As a stream whose length nobody knew, so that the window is what its header says. */
+static size_t pack_with_window(int log, const struct zl_buf *plain, char *out, size_t room)
+{
+    ZSTD_CCtx *z = ZSTD_createCCtx();
+    ZSTD_inBuffer in = { plain->data, plain->len, 0 };
+    ZSTD_outBuffer to = { out, room, 0 };
+    assert_non_null(z);
+    assert_false(ZSTD_isError(ZSTD_CCtx_setParameter(z, ZSTD_c_windowLog, log)));
+    assert_false(ZSTD_isError(ZSTD_compressStream2(z, &to, &in, ZSTD_e_flush)));
+    assert_int_equal(ZSTD_compressStream2(z, &to, &in, ZSTD_e_end), 0);
+    (void)ZSTD_freeCCtx(z);
+    return to.pos;
+}
+
+/* The largest window that is unpacked has room in what a process that unpacks may have. */
+static void the_largest_window_of_zstd_fits(void **unused)
+{
+    (void)unused;
+    enum { LARGEST = 27, ROOM = 1 << 20 };
+    char digest[DIGEST_SIZE];
+    struct zl_error err;
+    struct shelf s = shelf_open();
+    zl_autobuf struct zl_buf plain = ZL_BUF(ROOM);
+    zl_autofree char *packed = malloc(ROOM);
+    save_rootfs(&s, "a.tar", TAR_PLAIN, "box");
+    assert_int_equal(zl_read_file(s.dir.fd, "a.tar", &plain, &err), 0);
+    size_t n = pack_with_window(LARGEST, &plain, packed, ROOM);
+    assert_int_equal(zl_write_atomic(s.dir.fd, "b.tar.zst", packed, n, 0600, false, &err), 0);
+    shelf_add(&s, "b.tar.zst", "b", digest);
+    n = pack_with_window(LARGEST + 1, &plain, packed, ROOM);
+    assert_int_equal(zl_write_atomic(s.dir.fd, "c.tar.zst", packed, n, 0600, false, &err), 0);
+    assert_int_equal(shelf_import(&s, "c.tar.zst", digest, &err), -1);
+    assert_non_null(strstr(err.msg, "zstd"));
     shelf_close(&s);
 }
 
@@ -442,6 +479,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_root_filesystem_becomes_an_image_whatever_packs_it),
+        cmocka_unit_test(the_largest_window_of_zstd_fits),
         cmocka_unit_test(one_content_in_two_packings_is_two_layers),
         cmocka_unit_test(an_image_is_found_by_name_digest_and_prefix),
         cmocka_unit_test(a_new_tag_moves_the_name_and_the_old_image_stays_by_its_other_name),
