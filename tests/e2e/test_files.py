@@ -151,6 +151,15 @@ def test_no_archive_leads_out_of_the_container(box, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["canary"]
 
 
+def test_a_folder_that_became_a_link_gives_its_mode_to_nobody(box):
+    """Modes of folders are set last; by then the archive itself may have put a link there."""
+    sh(box, "box", "mkdir -m 755 /tmp/kept")
+    folder = entry("way", tarfile.DIRTYPE)
+    folder.mode = 0o700
+    assert put(box, [(folder, b""), (entry("way", tarfile.SYMTYPE, "/tmp/kept"), b"")]).returncode == 0
+    assert sh(box, "box", "stat -c %a /tmp/kept; readlink /tmp/way") == "755\n/tmp/kept\n"
+
+
 def test_a_hard_link_of_an_archive_is_to_a_file_of_the_container(host, tmp_path):
     """Also in a volume, where the file outside lies on the same file system."""
     (tmp_path / "data").mkdir()
