@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tarfile
 
-from world import BUILD, until
+from world import BUILD, folders_below, until
 
 SHIPPED = pathlib.Path(os.environ.get("ZLAYER_SHIPPED", BUILD)).resolve()
 OCI = SHIPPED / "src/ocicli/zlayer-oci"
@@ -110,8 +110,9 @@ class Engine:
             return not rest
         until(gone, "the end of the engine's processes", timeout=60)
         left = self.cgroups()
-        for d in [p for p in pathlib.Path("/sys/fs/cgroup").rglob(self.cgroup.strip("/")) if p.is_dir()]:
-            for sub in sorted([d, *(s for s in d.rglob("*") if s.is_dir())], reverse=True):
+        top, name = pathlib.Path("/sys/fs/cgroup"), self.cgroup.strip("/")
+        for d in [top / name, *top.glob(f"*/{name}")]:
+            for sub in folders_below(d):
                 with contextlib.suppress(OSError):
                     sub.rmdir()
         for line in reversed(pathlib.Path("/proc/self/mountinfo").read_text().splitlines()):

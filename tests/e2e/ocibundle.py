@@ -12,7 +12,7 @@ import subprocess
 import tarfile
 import tempfile
 
-from world import BUILD, until
+from world import BUILD, folders_below, until
 
 OCI = BUILD / "src/ocicli/zlayer-oci"
 
@@ -87,11 +87,12 @@ class Oci:
     def close(self):
         self.run("delete", "--force", "--regex", ".", code=None)
         for cg in self.cgroups():
-            for procs in cg.rglob("cgroup.procs"):
-                for pid in procs.read_text().split():
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(int(pid), signal.SIGKILL)
-            for d in sorted([cg, *(d for d in cg.rglob("*") if d.is_dir())], reverse=True):
+            for d in folders_below(cg):
+                with contextlib.suppress(OSError):  # one that has gone meanwhile holds nobody
+                    for pid in (d / "cgroup.procs").read_text().split():
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(int(pid), signal.SIGKILL)
+            for d in folders_below(cg):
                 until(lambda: self.gone(d), f"the end of {d}")
         return "\n".join(p.read_text(errors="replace") for p in sorted(self.reports.iterdir()))
 

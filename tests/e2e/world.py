@@ -76,6 +76,11 @@ def down_ms(container):
     return (at[1] - at[0]).total_seconds() * 1000
 
 
+def folders_below(top):
+    """top and all folders below it, the deepest first. Other than rglob(), it bears that some go meanwhile, as cgroups do."""
+    return [pathlib.Path(folder) for folder, _, _ in os.walk(top, topdown=False)]
+
+
 def start_time(pid):
     return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
 
@@ -184,10 +189,10 @@ class World:
         """Every process in our cgroups or that names our folder, as pid: command line."""
         found = {}
         for cg in self.cgroups():
-            for procs in cg.rglob("cgroup.procs"):
+            for folder in folders_below(cg):
                 with contextlib.suppress(OSError):
-                    for pid in procs.read_text().split():
-                        found[int(pid)] = procs.parent.name
+                    for pid in (folder / "cgroup.procs").read_text().split():
+                        found[int(pid)] = folder.name
         for p in pathlib.Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if int(p.name) != os.getpid() and str(self.run).encode() in (p / "environ").read_bytes():
@@ -227,7 +232,5 @@ class World:
             return not rest
         until(gone, f"the end of {self.processes()}")
         for cg in self.cgroups():
-            for d in sorted(cg.rglob("*"), reverse=True):
-                if d.is_dir():
-                    d.rmdir()
-            cg.rmdir()
+            for d in folders_below(cg):
+                d.rmdir()
