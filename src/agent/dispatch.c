@@ -18,7 +18,10 @@
 #include "base/id.h"
 #include "base/log.h"
 
-enum { BATCH_MEMORY = 64 << 20 };
+enum {
+    BATCH_MEMORY = 64 << 20,
+    LATER_US = 5000, /* what nobody waits for is stored within this, in one with what follows */
+};
 
 struct batch {
     struct batch *next;
@@ -50,6 +53,7 @@ struct dispatch {
     struct request *requests;
     struct event *drain; /* made active when the head may be ready */
     struct event *store_ready, *deadline;
+    struct event *later; /* armed while something is queued that the store does not know of */
     int timer_fd;
 };
 
@@ -364,10 +368,21 @@ static bool log_is_to_go(const struct dispatch *d, const char *name)
     return false;
 }
 
-/* One that is made anew under a name of which the log is about to go must not write into that. */
+static bool older_are_stored(const struct dispatch *d)
+{
+    const struct batch *b = d->head;
+    while (b && b->durable)
+        b = b->next;
+    return !b;
+}
+
+/* One that is made anew under a name of which the log is about to go must not write into that. And
+ * a container is what its rows are found again by, that it has started and ended, until they are
+ * durable: then its removal waits with its step. */
 static bool is_early(const struct dispatch *d, const struct effect *e)
 {
-    return e->early && !(e->kind == EFF_CREATE && log_is_to_go(d, e->create.label.service));
+    return e->early && !(e->kind == EFF_CREATE && log_is_to_go(d, e->create.label.service)) &&
+           !(e->kind == EFF_REMOVE && !older_are_stored(d));
 }
 
 /* Copies what is to be carried out once it is durable, or what is early. False: no memory. */
@@ -430,6 +445,39 @@ static void queue_early(struct agent *a)
     event_active(d->drain, EV_TIMEOUT, 0);
 }
 
+/* Whether nothing begins and nobody is answered when it is durable: events alone. Nor does anything
+ * begin early. */
+static bool is_patient(const struct dispatch *d, const struct batch *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if (b->v[i].kind != EFF_EVENT)
+            return false;
+    return !b->done && !has_early(d);
+}
+
+static void flush(struct dispatch *d)
+{
+    (void)event_del(d->later); /* fails only without a base */
+    store_flush(d->a->store);
+}
+
+static void on_later(int fd, short what, void *arg)
+{
+    struct dispatch *d = arg;
+    (void)fd;
+    (void)what;
+    store_flush(d->a->store);
+}
+
+/* A start, and soon an end: their rows wait for each other instead of taking the processor from the
+ * container. Whatever stands behind them in the queue does not wait. */
+static void flush_in_time(struct dispatch *d, bool patient)
+{
+    static const struct timeval later = { 0, LATER_US };
+    if (!patient || (!event_pending(d->later, EV_TIMEOUT, NULL) && event_add(d->later, &later) < 0))
+        flush(d);
+}
+
 static void queue_step(struct agent *a, api_done_fn done, void *arg)
 {
     struct dispatch *d = a->dispatch;
@@ -444,12 +492,14 @@ static void queue_step(struct agent *a, api_done_fn done, void *arg)
     b->done = done;
     b->arg = arg;
     b->durable = out->commit == 0;
+    bool patient = is_patient(d, b);
     *d->tail = b;
     d->tail = &b->next;
     if (b->durable)
         event_active(d->drain, EV_TIMEOUT, 0);
-    else if (store_commit(a->store, out->v, out->commit, b->wall_ms, on_durable, b, &err) < 0)
+    else if (store_queue(a->store, out->v, out->commit, b->wall_ms, on_durable, b, &err) < 0)
         give_up(a, &err);
+    flush_in_time(d, patient);
 }
 
 static void arm(struct dispatch *d)
@@ -489,6 +539,7 @@ void dispatch_refuse(struct agent *a, const struct zl_error *why, api_done_fn do
     *d->tail = b;
     d->tail = &b->next;
     event_active(d->drain, EV_TIMEOUT, 0);
+    flush(d);
 }
 
 static void on_deadline(int fd, short what, void *arg)
@@ -526,8 +577,9 @@ int dispatch_new(struct agent *a, struct dispatch **ret, struct zl_error *err)
     d->drain = event_new(a->base, -1, 0, drain, d);
     d->store_ready = event_new(a->base, store_fd(a->store), EV_READ | EV_PERSIST, on_store, d);
     d->deadline = event_new(a->base, d->timer_fd, EV_READ | EV_PERSIST, on_deadline, d);
-    if (!d->drain || !d->store_ready || !d->deadline || event_add(d->store_ready, NULL) < 0 ||
-        event_add(d->deadline, NULL) < 0) {
+    d->later = evtimer_new(a->base, on_later, d);
+    if (!d->drain || !d->later || !d->store_ready || !d->deadline ||
+        event_add(d->store_ready, NULL) < 0 || event_add(d->deadline, NULL) < 0) {
         dispatch_free(d);
         return zl_fail(err, ZL_ERR_SYSTEM, "set up the dispatch: out of memory");
     }
@@ -552,6 +604,7 @@ void dispatch_free(struct dispatch *d)
     while (d->requests)
         request_free(d->requests);
     free_event(d->drain);
+    free_event(d->later);
     free_event(d->store_ready);
     free_event(d->deadline);
     zl_closep(&d->timer_fd);

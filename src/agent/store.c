@@ -298,6 +298,7 @@ static struct txn *txn_new(size_t n, store_done_fn done, void *arg)
     return t;
 }
 
+/* The writer is not told of it yet. */
 static int enqueue(struct store *s, struct txn **t, struct zl_error *err)
 {
     if (!*t || (*t)->arena.failed) {
@@ -308,19 +309,33 @@ static int enqueue(struct store *s, struct txn **t, struct zl_error *err)
         return -1;
     (void)pthread_mutex_lock(&s->lock);
     list_add(&s->queued, zl_take_ptr(*t));
-    (void)pthread_cond_signal(&s->changed);
     (void)pthread_mutex_unlock(&s->lock);
     return 0;
 }
 
-int store_commit(struct store *s, const struct effect *v, size_t n, int64_t wall_ms,
-                 store_done_fn done, void *arg, struct zl_error *err)
+/* Without the lock: the writer would be woken only to wait for it. */
+void store_flush(struct store *s)
+{
+    (void)pthread_cond_signal(&s->changed);
+}
+
+int store_queue(struct store *s, const struct effect *v, size_t n, int64_t wall_ms,
+                store_done_fn done, void *arg, struct zl_error *err)
 {
     ZL_CLEANUP(txn_freep) struct txn *t = txn_new(n, done, arg);
     for (size_t i = 0; t && t->writes && i < n; i++)
         if (store_write_of(&v[i], wall_ms, &t->arena, &t->writes[i], err) < 0)
             return -1;
     return enqueue(s, &t, err);
+}
+
+int store_commit(struct store *s, const struct effect *v, size_t n, int64_t wall_ms,
+                 store_done_fn done, void *arg, struct zl_error *err)
+{
+    if (store_queue(s, v, n, wall_ms, done, arg, err) < 0)
+        return -1;
+    store_flush(s);
+    return 0;
 }
 
 int store_put_boot_id(struct store *s, const char *boot_id, struct zl_error *err)
@@ -337,6 +352,7 @@ int store_put_boot_id(struct store *s, const char *boot_id, struct zl_error *err
         };
     if (enqueue(s, &t, err) < 0)
         return -1;
+    store_flush(s);
     (void)snprintf(s->boot_id, sizeof s->boot_id, "%s", boot_id);
     return 0;
 }

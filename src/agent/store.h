@@ -54,6 +54,10 @@ typedef void (*store_done_fn)(void *arg);
  */
 int store_commit(struct store *s, const struct effect *v, size_t n, int64_t wall_ms,
                  store_done_fn done, void *arg, struct zl_error *err);
+/* The same, but the writer need not begin on it before the next store_commit() or store_flush(). */
+int store_queue(struct store *s, const struct effect *v, size_t n, int64_t wall_ms,
+                store_done_fn done, void *arg, struct zl_error *err);
+void store_flush(struct store *s);
 /* Remembers the boot. Queued like a transaction; does nothing when it is remembered already. */
 int store_put_boot_id(struct store *s, const char *boot_id, struct zl_error *err);
 

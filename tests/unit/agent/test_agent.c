@@ -428,6 +428,24 @@ static void a_container_that_was_made_and_never_stored_is_removed(void **state)
     assert_int_equal(double_count(w->a.rt, RT_START), 0);
 }
 
+/* That a container runs is stored a moment later. */
+static bool its_start_is_stored(struct world *w)
+{
+    char path[128];
+    sqlite3 *db;
+    sqlite3_stmt *rows;
+    (void)snprintf(path, sizeof path, "%s/" STORE_FILE, w->root);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    (void)sqlite3_busy_timeout(db, 10000);
+    assert_int_equal(
+        sqlite3_prepare_v2(db, "SELECT 1 FROM standalone WHERE started_ms > 0", -1, &rows, NULL),
+        SQLITE_OK);
+    bool stored = sqlite3_step(rows) == SQLITE_ROW;
+    assert_int_equal(sqlite3_finalize(rows), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    return stored;
+}
+
 static bool note_first(void *arg, const struct double_container *c)
 {
     *(struct inst_id *)arg = c->id;
@@ -486,6 +504,7 @@ static void the_log_of_a_container_does_not_go_with_that_of_an_earlier_one(void 
     ask(w, &run);
     run_until(w, one_runs);
     begin_log(w, path);
+    run_until(w, its_start_is_stored);
     sqlite3 *other = block_store(w);
     double_each(w->a.rt, note_first, &first);
     double_exit(w->a.rt, first, 0);
@@ -501,6 +520,37 @@ static void the_log_of_a_container_does_not_go_with_that_of_an_earlier_one(void 
     await_client(w, child);
     run_until(w, one_runs);
     assert_int_equal(access(path, F_OK), 0);
+}
+
+static bool nothing_runs(struct world *w)
+{
+    return running(w) == 0;
+}
+
+/* Were it removed first, a kill would leave a row of a container that never ended. */
+static void a_container_is_not_removed_before_its_end_is_durable(void **state)
+{
+    struct world *w = *state;
+    start(w);
+    const struct asking make = { "POST", "/api/v1/containers",
+                                 "{\"spec\": \"image: {name: box}\\n\", \"name\": \"one\"}", 201 };
+    await_client(w, begin_asking(w, &make));
+    run_until(w, one_runs);
+    run_until(w, its_start_is_stored);
+    sqlite3 *other = block_store(w);
+    struct inst_id id = { 0 };
+    double_each(w->a.rt, note_first, &id);
+    double_exit(w->a.rt, id, 0);
+    run_until(w, nothing_runs);
+    const struct asking remove = { "DELETE", "/api/v1/containers/one?wait=1", NULL, 204 };
+    pid_t child = begin_asking(w, &remove);
+    serve_for(w, 200);
+    assert_int_equal(double_count(w->a.rt, RT_REMOVE), 0);
+    assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
+
+    free_store(other);
+    await_client(w, child);
+    assert_int_equal(double_count(w->a.rt, RT_REMOVE), 1);
 }
 
 static void nothing_begins_before_the_decision_is_durable(void **state)
@@ -609,6 +659,7 @@ int main(void)
         IN_A_WORLD(a_container_is_made_but_not_started_before_it_is_durable),
         IN_A_WORLD(a_container_that_was_made_and_never_stored_is_removed),
         IN_A_WORLD(the_log_of_a_container_does_not_go_with_that_of_an_earlier_one),
+        IN_A_WORLD(a_container_is_not_removed_before_its_end_is_durable),
         IN_A_WORLD(a_failing_start_is_tried_again_later),
         IN_A_WORLD(an_agent_that_shares_only_the_root_folder_is_refused),
         IN_A_WORLD(a_second_agent_is_refused_and_told_who_is_first),

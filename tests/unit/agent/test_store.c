@@ -68,6 +68,13 @@ static void commit(struct store *s, const struct effect *v, size_t n, int *done)
         fail_msg("%s", err.msg);
 }
 
+static void queue(struct store *s, const struct effect *v, size_t n, int *done)
+{
+    struct zl_error err = { 0 };
+    if (store_queue(s, v, n, 1000, count_done, done, &err) < 0)
+        fail_msg("%s", err.msg);
+}
+
 static void commit_and_wait(struct store *s, const struct effect *v, size_t n)
 {
     int done = 0;
@@ -124,6 +131,22 @@ static struct effect put_execution(uint64_t id, enum execution_status status)
                        .exit_code = -1,
                        .created_ms = (int64_t)(id & 0xffff) },
     };
+}
+
+static void what_is_queued_is_written_with_what_follows_or_when_that_is_asked_for(void **state)
+{
+    const struct scratch *sc = *state;
+    const struct effect first = put_execution(1, EXEC_RUNNING), second = put_deployment();
+    int done = 0;
+
+    autostore struct store *s = open_store(sc->dir);
+    stored_free(load(s));
+    queue(s, &first, 1, &done);
+    commit(s, &second, 1, &done);
+    reap_until(s, &done, 2);
+    queue(s, &first, 1, &done);
+    store_flush(s);
+    reap_until(s, &done, 3);
 }
 
 static void what_was_committed_is_there_after_a_restart(void **state)
@@ -390,6 +413,9 @@ static void the_boot_is_remembered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            what_is_queued_is_written_with_what_follows_or_when_that_is_asked_for, make_scratch,
+            drop_scratch),
         cmocka_unit_test_setup_teardown(what_was_committed_is_there_after_a_restart, make_scratch,
                                         drop_scratch),
         cmocka_unit_test_setup_teardown(what_was_deleted_stays_away, make_scratch, drop_scratch),
