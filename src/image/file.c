@@ -38,16 +38,21 @@ int image_layer_fd(struct image_store *s, uint32_t layer, struct zl_error *err)
     return fd >= 0 ? fd : zl_fail_errno(err, "open layers/%s", name);
 }
 
-/* path below layer number i of the image, following no link anywhere; with O_PATH the last
- * component may be one, and is opened itself (openat2(2)). -1 with errno. */
-static int open_in_layer(struct walk *w, size_t i, const char *path, int flags)
+/* path below the layer, following no link anywhere; with O_PATH the last component may be one, and
+ * is opened itself (openat2(2)). -1 with errno. */
+static int open_in(struct image_store *s, uint32_t layer, const char *path, int flags)
 {
-    zl_autoclose int layer = image_layer_fd(w->s, w->image->layers[i], NULL);
-    if (layer < 0)
+    zl_autoclose int fd = image_layer_fd(s, layer, NULL);
+    if (fd < 0)
         return -1;
     struct open_how how = { .flags = (unsigned)flags | O_CLOEXEC | O_NOFOLLOW,
                             .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
-    return (int)syscall(SYS_openat2, layer, path, &how, sizeof how);
+    return (int)syscall(SYS_openat2, fd, path, &how, sizeof how);
+}
+
+static int open_in_layer(struct walk *w, size_t i, const char *path, int flags)
+{
+    return open_in(w->s, w->image->layers[i], path, flags);
 }
 
 static bool is_whiteout(const struct stat *st)
@@ -150,6 +155,18 @@ static int not_found(const char *path, struct zl_error *err)
     return zl_fail(err, ZL_ERR_NOT_FOUND, "there is no file '%s' in the image", path);
 }
 
+static void remember(struct walk *w, const char *asked, size_t layer)
+{
+    struct found_file *f = &w->s->files[w->s->next_file];
+    if (strlen(asked) >= sizeof f->path || w->len >= sizeof f->at)
+        return; /* rare: it is looked for each time */
+    w->s->next_file = (w->s->next_file + 1) % FILES_FOUND;
+    (void)snprintf(f->image, sizeof f->image, "%s", w->image->digest);
+    memcpy(f->path, asked, strlen(asked) + 1);
+    memcpy(f->at, w->path, w->len + 1);
+    f->layer = layer;
+}
+
 /* One component. *ret becomes the fd of the file when it was the last one. */
 static int step(struct walk *w, const char *asked, int *ret, struct zl_error *err)
 {
@@ -183,14 +200,31 @@ static int step(struct walk *w, const char *asked, int *ret, struct zl_error *er
     if (*rest || !S_ISREG(st.st_mode))
         return not_found(asked, err);
     *ret = open_in_layer(w, layer, w->path, O_RDONLY);
-    return *ret >= 0 ? 0 : zl_fail_errno(err, "open '%s' of the image", asked);
+    if (*ret < 0)
+        return zl_fail_errno(err, "open '%s' of the image", asked);
+    remember(w, asked, layer);
+    return 0;
+}
+
+/* -1: it must be looked for. */
+static int open_remembered(struct image_store *s, const struct image *i, const char *path)
+{
+    for (size_t n = 0; n < FILES_FOUND; n++) {
+        const struct found_file *f = &s->files[n];
+        if (strcmp(f->path, path) == 0 && strcmp(f->image, i->digest) == 0 &&
+            f->layer < i->n_layers)
+            return open_in(s, i->layers[f->layer], f->at, O_RDONLY);
+    }
+    return -1;
 }
 
 int image_open_file(struct image_store *s, const struct image *i, const char *path,
                     struct zl_error *err)
 {
+    int fd = open_remembered(s, i, path), rc = 0;
+    if (fd >= 0)
+        return fd;
     struct walk *w = calloc(1, sizeof *w); /* three paths: much for a stack */
-    int fd = -1, rc = 0;
     if (!w)
         return zl_fail_errno(err, "open '%s' of the image", path);
     w->s = s;

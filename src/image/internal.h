@@ -10,12 +10,24 @@
 
 #define IMAGE_RESOLVED "zlayer.resolved" /* annotation: what the registry means by the name */
 
+enum { IMAGES_FOUND = 8, FILES_FOUND = 8 };
+
+/* Where a file of an image is: a digest stands for the same layers always, so it stays there. */
+struct found_file {
+    char image[80]; /* digest; "": unused */
+    char path[40];  /* as it was asked for */
+    char at[40];    /* in the layer, without a link in it */
+    size_t layer;   /* of the image's, by which its number is found */
+};
+
 struct image_store {
     struct layout layout;
-    /* What was found last, good as long as the index is the same file: one start asks several
-     * times, and most starts are of one image. */
-    struct image *last;
-    struct stat last_index;
+    /* What was found last, the newest first, good as long as the index is the same file: one start
+     * asks by name and by digest, several times, and most starts are of few images. */
+    struct image *found[IMAGES_FOUND];
+    struct stat found_index;
+    struct found_file files[FILES_FOUND]; /* of images that start: passwd, group */
+    size_t next_file;                     /* to be taken for another */
 };
 
 int image_read_index(struct image_store *s, struct zl_json *doc, struct oci_index *ret,

@@ -30,11 +30,19 @@ int image_store_open(int root_fd, struct image_store **ret, struct zl_error *err
     return 0;
 }
 
+static void forget_found(struct image_store *s)
+{
+    for (size_t i = 0; i < IMAGES_FOUND; i++)
+        image_free(s->found[i]);
+    (void)memset(s->found, 0, sizeof s->found);
+    (void)memset(s->files, 0, sizeof s->files);
+}
+
 void image_store_free(struct image_store *s)
 {
     if (!s)
         return;
-    image_free(s->last);
+    forget_found(s);
     layout_close(&s->layout);
     free(s);
 }
@@ -297,10 +305,35 @@ static bool has_layers(struct image_store *s, const struct image *i)
     return i->n_layers > 0;
 }
 
-static bool is_last(struct image_store *s, const char *reference, const struct stat *index)
+/* Becomes the newest of those that were found, in the place of the one at `at`. */
+static void put_first(struct image_store *s, size_t at, struct image *i)
 {
-    return s->last && strcmp(s->last->reference, reference) == 0 &&
-           is_same_index(index, &s->last_index) && has_layers(s, s->last);
+    for (; at > 0; at--)
+        s->found[at] = s->found[at - 1];
+    s->found[0] = i;
+}
+
+/* NULL: it must be looked for. What is damaged by now is let go of. */
+static struct image *find_found(struct image_store *s, const char *reference)
+{
+    for (size_t i = 0; i < IMAGES_FOUND && s->found[i]; i++) {
+        struct image *x = s->found[i];
+        if (strcmp(x->reference, reference) != 0)
+            continue;
+        if (!has_layers(s, x)) {
+            forget_found(s);
+            return NULL;
+        }
+        put_first(s, i, x);
+        return x;
+    }
+    return NULL;
+}
+
+static void keep_found(struct image_store *s, struct image *i)
+{
+    image_free(s->found[IMAGES_FOUND - 1]);
+    put_first(s, IMAGES_FOUND - 1, hold(i));
 }
 
 int image_find(struct image_store *s, const char *reference, struct image **ret,
@@ -311,8 +344,13 @@ int image_find(struct image_store *s, const char *reference, struct image **ret,
     struct stat st = { 0 };
     /* before the index is read: should it be replaced meanwhile, the next question reads it again
      */
-    if (fstatat(s->layout.images, LAYOUT_INDEX, &st, 0) == 0 && is_last(s, reference, &st)) {
-        *ret = hold(s->last);
+    bool known = fstatat(s->layout.images, LAYOUT_INDEX, &st, 0) == 0;
+    if (!known || !is_same_index(&st, &s->found_index))
+        forget_found(s);
+    s->found_index = st;
+    struct image *found = find_found(s, reference);
+    if (found) {
+        *ret = hold(found);
         return 0;
     }
     if (image_read_index(s, &doc, &index, err) < 0)
@@ -320,9 +358,8 @@ int image_find(struct image_store *s, const char *reference, struct image **ret,
     const struct oci_descriptor *d = image_lookup(&index, reference, err);
     if (!d || load(s, d, reference, ret, err) < 0)
         return -1;
-    image_free(s->last);
-    s->last = hold(*ret);
-    s->last_index = st;
+    if (known)
+        keep_found(s, *ret);
     return 0;
 }
 

@@ -120,7 +120,8 @@ static int open_log(struct making *m, struct zl_error *err)
     *slash = '\0';
     if (snprintf(m->log_name, sizeof m->log_name, "%s", slash + 1) >= (int)sizeof m->log_name)
         return zl_fail(err, ZL_ERR_INVALID, "the name of the log '%s' is too long", slash + 1);
-    m->log_fd = zl_mkdir_p(AT_FDCWD, path.data, 0755, err);
+    const char *below = path.data + strlen(m->n->root_dir); /* "/logs/…" */
+    m->log_fd = zl_mkdir_p(m->n->root_fd, below + 1, 0755, err);
     return m->log_fd < 0 ? -1 : 0;
 }
 

@@ -445,8 +445,9 @@ static void a_file_of_an_image_is_the_one_that_overlay_would_show(void **unused)
     shelf_add(&s, "oci:layout", "stack", digest);
     autoimage struct image *i = NULL;
     assert_int_equal(image_find(s.store, "stack", &i, &err), 0);
-    for (size_t k = 0; k < ZL_ARRAY_LEN(cases); k++)
-        assert_file(&s, i, cases[k].path, cases[k].content);
+    for (int again = 0; again < 2; again++) /* then by what is remembered of the first time */
+        for (size_t k = 0; k < ZL_ARRAY_LEN(cases); k++)
+            assert_file(&s, i, cases[k].path, cases[k].content);
     assert_int_equal(image_open_file(s.store, i, "/loop", &err), -1);
     assert_non_null(strstr(err.msg, "too many symbolic links"));
     zl_autoclose int fd = image_layer_fd(s.store, i->layers[2], &err);
