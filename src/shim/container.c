@@ -241,11 +241,15 @@ static int launch(struct shim *s, struct zl_error *err)
     return 0;
 }
 
-static void belong(void *arg)
+static void settle(void *arg)
 {
-    const struct shim *s = arg;
+    struct shim *s = arg;
 
     belong_to_monitors(s->plan.bytes);
+    if (s->init_ended)
+        return;
+    watch_oom(s);
+    (void)tell_oom(s); /* what was killed until now */
 }
 
 static int start_now(struct shim *s, struct server_ticket *ticket, struct zl_error *err)
@@ -256,9 +260,8 @@ static int start_now(struct shim *s, struct server_ticket *ticket, struct zl_err
     server_answer(s->server, ticket, &started, sizeof started, -1);
     if (s->guest) /* it may have ended already, and waits for nothing but us */
         return 0;
-    watch_oom(s);
     /* nobody waits for that, and what ends at once is told at once */
-    loop_arm(&s->loop, &s->belong_timer, SHIM_BELONG_LATER_MS, belong, s);
+    loop_arm(&s->loop, &s->settle_timer, SHIM_SETTLE_LATER_MS, settle, s);
     return 0;
 }
 

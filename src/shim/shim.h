@@ -27,7 +27,7 @@ enum {
     SHIM_DRAIN_MS = 500,       /* for output that others still have the other end of */
     SHIM_LINGER_MS = 5 * 1000, /* for clients that have not taken all output */
     SHIM_OOM_LATER_MS = 20,
-    SHIM_BELONG_LATER_MS = 50,
+    SHIM_SETTLE_LATER_MS = 50,
     SHIM_EXEC_UNUSED_MS = 60 * 1000,
 };
 
@@ -101,7 +101,7 @@ struct shim {
     bool forgetting, forgotten; /* forgotten: only clients that have not taken all are left */
     struct server_ticket waiters[SHIM_WAITERS_MAX];
     size_t n_waiters;
-    struct loop_timer belong_timer, attach_timer, stop_timer, drain_timer, linger_timer;
+    struct loop_timer settle_timer, attach_timer, stop_timer, drain_timer, linger_timer;
 
     struct exec *execs;
     size_t n_execs;

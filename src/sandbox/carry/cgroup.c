@@ -321,6 +321,7 @@ int cgroup_make(struct cgroup *c, struct zl_error *err)
     int made = cgroup_make_folder(c), empty = 1;
 
     c->ours = made == 1;
+    c->gone = false;
     if (made < 0 || cgroup_dir(c) < 0)
         return zl_fail_errno(err, "make cgroup '%s/%s'", c->mount, c->path);
     /* all that is in a container's cgroup ends with the container */

@@ -109,11 +109,14 @@ static int kill_and_remove(struct cgroup *c, struct zl_error *err)
 
 int cgroup_remove(struct cgroup *c, struct zl_error *err)
 {
+    if (c->gone)
+        return 0;
     if (c->mount_fd < 0)
         c->mount_fd = open(c->mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (c->mount_fd < 0)
         return errno == ENOENT ? 0 : zl_fail_errno(err, "open '%s'", c->mount);
-    return remove_once(c) == 0 ? 0 : kill_and_remove(c, err);
+    c->gone = remove_once(c) == 0 || kill_and_remove(c, err) == 0;
+    return c->gone ? 0 : -1;
 }
 
 /* ---- what it counted ---- */

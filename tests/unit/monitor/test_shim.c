@@ -1078,10 +1078,36 @@ static int count_fds(const struct box *b)
     return n;
 }
 
+/* What tells of OOM kills: an eventfd (cgroup v1) or memory.events (v2). */
+static bool watches_oom(const struct box *b)
+{
+    char path[64], link[512];
+    bool found = false;
+    (void)snprintf(path, sizeof path, "/proc/%d/fd", (int)b->shim);
+    DIR *d = opendir(path);
+    assert_non_null(d);
+    for (struct dirent *e; !found && (e = readdir(d));) {
+        ssize_t n = readlinkat(dirfd(d), e->d_name, link, sizeof link - 1);
+        link[n > 0 ? n : 0] = '\0';
+        found = strstr(link, "[eventfd]") || strstr(link, "/memory.events");
+    }
+    (void)closedir(d);
+    return found;
+}
+
+/* A monitor opens that a moment after the start. */
+static void wait_until_it_watches_oom(const struct box *b)
+{
+    for (uint64_t end = soon(); !watches_oom(b) && zl_mono_ms() < end;)
+        (void)poll(NULL, 0, 5);
+    assert_true(watches_oom(b));
+}
+
 static void neither_execs_nor_clients_leave_descriptors(void **unused)
 {
     (void)unused;
     struct box b = box_run(&(struct how){ SH("sleep 1000") });
+    wait_until_it_watches_oom(&b);
     struct mon_exec plain = { 0 }, captured = { .capture = 1 };
     int before = 0;
     for (int i = 0; i < 8; i++) {
