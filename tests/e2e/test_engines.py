@@ -214,6 +214,5 @@ def test_ctr_logs(containerd, tmp_path):
     containerd.cli("run", "--detach", *containerd.options("chat"), "--log-uri", f"file://{log}", containerd.image, "chat",
                    "sh", "-c", "echo one; echo two >&2")
     until(lambda: containerd.status("chat") == "STOPPED", "chat has ended", timeout=60)
-    # containerd tells the end of a process before all that it said is copied
-    until(lambda: sorted(log.read_text().split()) == ["one", "two"], "both streams in the log")
+    assert sorted(log.read_text().split()) == ["one", "two"]
     containerd.remove("chat")
