@@ -32,6 +32,8 @@ enum { /* open_tree(2), move_mount(2), mount_setattr(2) */
        K_ATTR_IDMAP = 0x100000,
        K_ATTR_NOSYMFOLLOW = 0x200000,
        K_CLOSE_RANGE_CLOEXEC = 4,
+       K_PTRACE_SEIZE = 0x4206, /* sys/ptrace.h and linux/ptrace.h cannot both be included either */
+       K_PTRACE_O_SUSPEND_SECCOMP = 1 << 21,
 };
 
 struct k_mount_attr {

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from escapes import SHIPPED, against, escapes_in
+from test_oci_seccomp import Listener, profile, says_no
 from world import until
 
 ROUNDS = 40  # of an attack that needs luck; the weakened program falls in the first few
@@ -295,19 +296,44 @@ def test_who_joins_the_container_cannot_be_traced_by_it(arena):
     arena.judge(escapes_in(text), text)
 
 
-# As Docker's for a container without CAP_SYS_ADMIN, which it loads without noNewPrivileges.
-NO_CLONE3 = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38},
-             {"names": ["clone"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 0, "value": 0x7E020000, "valueTwo": 0x10000000, "op": "SCMP_CMP_MASKED_EQ"}]}]}
+def no_clone(mask, value):
+    """As Docker's for a container without CAP_SYS_ADMIN, which it loads without noNewPrivileges: no clone3(2), clone(2) without some flags."""
+    return {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38},
+        {"names": ["clone"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 0, "value": mask, "valueTwo": value, "op": "SCMP_CMP_MASKED_EQ"}]}]}
+
+
+# Loaded while there are rights, as there is no noNewPrivileges. In the container of "listener" everybody who is born is asked about.
+FILTERS = {"clone3": no_clone(0x7E020000, 0x10000000), "clone": no_clone(0x8000, 0x8000), "listener": None}
+
+
+@pytest.fixture
+def tracing(arena, request):
+    """The configuration of a container that may trace, with one of FILTERS or with noNewPrivileges."""
+    listeners = []
+
+    def configure(filtered, *command):
+        config = arena.config(*command, noNewPrivileges=not filtered)
+        for kind in ("bounding", "effective", "permitted"):
+            config["process"]["capabilities"][kind].append("CAP_SYS_PTRACE")
+        if filtered == "listener":
+            listeners.append(Listener(arena.folder / "listener", says_no))
+            config["linux"]["seccomp"] = profile(str(arena.folder / "listener"), "clone", "clone3", "execve", "setsid")
+        elif filtered:
+            config["linux"]["seccomp"] = FILTERS[filtered]
+        return config
+    configure.listeners = listeners
+    yield configure
+    for it in listeners:
+        it.close()
+        assert not it.errors
 
 
 @against("AHEAD")
-@pytest.mark.parametrize("user, filtered", [(0, False), (1000, False), (0, True), (1000, True)])
-def test_who_joins_a_container_that_may_trace_has_no_more_rights_than_it(arena, user, filtered):
-    config = arena.config("attack", "join", 600, "rights", noNewPrivileges=not filtered)
-    if filtered:
-        config["linux"]["seccomp"] = NO_CLONE3
-    for kind in ("bounding", "effective", "permitted"):
-        config["process"]["capabilities"][kind].append("CAP_SYS_PTRACE")
+@pytest.mark.parametrize("user", [0, 1000])
+@pytest.mark.parametrize("filtered", [None, *FILTERS])
+def test_who_joins_a_container_that_may_trace_has_no_more_rights_than_it(arena, tracing, user, filtered):
+    config = tracing(filtered, "attack", "join", 600, "rights")
     out = arena.hold(config)
     eager(arena.state("c")["pid"])
     until(lambda: "ready" in out.read_text(), "the attacker")
@@ -317,14 +343,9 @@ def test_who_joins_a_container_that_may_trace_has_no_more_rights_than_it(arena, 
 
 
 @against()
-@pytest.mark.parametrize("filtered", [False, True])
-def test_exec_in_a_container_that_may_trace_is_as_any_other(arena, filtered):
-    config = arena.config("sleep", 1000, noNewPrivileges=not filtered)
-    if filtered:
-        config["linux"]["seccomp"] = NO_CLONE3
-    for kind in ("bounding", "effective", "permitted"):
-        config["process"]["capabilities"][kind].append("CAP_SYS_PTRACE")
-    arena.hold(config)
+@pytest.mark.parametrize("filtered", [None, *FILTERS])
+def test_exec_in_a_container_that_may_trace_is_as_any_other(arena, tracing, filtered):
+    arena.hold(tracing(filtered, "sleep", 1000))
     assert arena.run("exec", "c", "sh", "-c", "echo in; exit 7", code=7).stdout == "in\n"
     assert "no/such" in arena.run("exec", "c", "/no/such", code=127).stderr
     assert "working directory" in arena.run("exec", "--cwd", "/proc/1/cwd/x/../../../..", "c", "true", code=125).stderr
@@ -338,6 +359,21 @@ def test_exec_in_a_container_that_may_trace_is_as_any_other(arena, filtered):
     assert "on a terminal" in tty and "its own" in tty, tty
     cgroups = [set(line.split(":", 1)[1] for line in arena.run("exec", "c", "cat", f"/proc/{p}/cgroup").stdout.splitlines()) for p in ("1", "self")]
     assert cgroups[0] == cgroups[1]
+    arena.run("exec", "--pid-file", arena.folder / "pid", "c", "true")
+    for it in tracing.listeners:
+        assert it.states[-1]["pid"] == int((arena.folder / "pid").read_text()), "the listener is told of who executes the command"
+
+
+@against()
+@pytest.mark.parametrize("filtered", ["clone", "listener"])
+def test_exec_is_refused_where_nobody_can_join_without_being_in_reach(arena, tracing, filtered):
+    """Who is traced already, as by strace, cannot be traced by us, who would suspend its filter so."""
+    arena.hold(tracing(filtered, "sleep", 1000))
+    r = subprocess.run(["strace", "-f", "-o", "/dev/null", arena.program, "--root", arena.root, "exec", "c", "true"],
+                       stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert r.returncode == 125
+    assert "the container has CAP_SYS_PTRACE: who joins it would be in its hands" in r.stderr
+    assert "suspend the seccomp filter of who joins: operation not permitted" in r.stderr
 
 
 @against("PID")

@@ -462,19 +462,26 @@ static int open_root(const struct carry *c, int init, int *ret, struct zl_error 
 
 /*
  * A container with CAP_SYS_PTRACE sees into every process of its PID namespace, dumpable or not:
- * who joins it must have no right left when it is born there. A filter that is loaded with rights
- * (without no_new_privs) binds who makes that process as well: where that cannot be, because the
- * filter denies clone(2) or asks somebody who is told of the process first, it is as with the
- * others.
+ * who joins it must have no right left when it is born there.
  */
 static bool must_go_ahead(const struct carry *c, const struct plan_exec *x)
 {
     bool traces = c->plan->process.caps[PLAN_CAP_BOUNDING] >> CAP_SYS_PTRACE & 1;
-    bool early = x->process.seccomp.n && !(x->process.flags & PLAN_NO_NEW_PRIVS);
 
-    if (early && (x->process.flags & PLAN_SECCOMP_LISTENER || !filter_allows_birth(x, &x->process)))
-        return false;
     return traces && !zl_weaken(AHEAD) && other_pid_ns(c) && !(x->process.flags & PLAN_USER_NS);
+}
+
+/*
+ * A filter that is loaded with rights (without no_new_privs) has to be loaded by who goes ahead,
+ * whom it would bind as well: it may deny clone(2), or ask somebody who is told of the process
+ * first.
+ */
+static bool filter_is_in_the_way(const struct plan_exec *x)
+{
+    const struct plan_process *p = &x->process;
+
+    return p->seccomp.n && !(p->flags & PLAN_NO_NEW_PRIVS) &&
+           (p->flags & PLAN_SECCOMP_LISTENER || !filter_allows_birth(x, p));
 }
 
 int carry_exec(struct carry *c, int init, const struct plan_exec *x, const struct carry_start *how,
@@ -495,6 +502,7 @@ int carry_exec(struct carry *c, int init, const struct plan_exec *x, const struc
         .pid_ns_fd = other_pid_ns(c) ? init : -1,
         .between = x->process.flags & PLAN_USER_NS || must_go_ahead(c, x),
         .ahead = must_go_ahead(c, x),
+        .unbound = must_go_ahead(c, x) && filter_is_in_the_way(x),
     };
     struct below below = { .how = how };
     int rc;

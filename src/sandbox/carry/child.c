@@ -398,6 +398,8 @@ int child_go_ahead(struct child *k)
 /* A session and its terminal are of who executes the command. */
 static int follow_ahead(struct child *k)
 {
+    if (k->process->flags & PLAN_SECCOMP_LISTENER && !(k->process->flags & PLAN_NO_NEW_PRIVS))
+        child_await_listener(k);
     if (setsid() < 0)
         return child_fail(k, STEP_SESSION, NULL, NULL);
     if (k->process->flags & PLAN_TERMINAL && ioctl(0, TIOCSCTTY, 0) < 0)

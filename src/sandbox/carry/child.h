@@ -52,6 +52,7 @@ enum step {
     STEP_CAPABILITIES,
     STEP_NO_NEW_PRIVS,
     STEP_SECCOMP,
+    STEP_UNBIND,
     STEP_FIND,
     STEP_GATE,
     STEP_EXEC,
@@ -172,6 +173,7 @@ int child_bounding(struct child *k);
 int child_user(struct child *k);
 int child_capabilities(struct child *k);
 int child_seccomp(struct child *k);
+void child_await_listener(struct child *k); /* until the parent has it */
 
 /* filter.c: whether who has this seccomp filter may still make a process by clone(2), as a child of
  * its own parent. base is what the plan's tables are relative to. */

@@ -140,12 +140,11 @@ int child_capabilities(struct child *k)
  * execve closes, we wait without a call (clock_gettime needs none). A parent that is gone takes
  * nothing: then the listener never answers, and its callers get ENOSYS.
  */
-static void hand_over_listener(struct child *k, int fd)
+void child_await_listener(struct child *k)
 {
     enum { PATIENCE_S = 10 };
     struct timespec begin, now;
 
-    __atomic_store_n(&k->shared->listener, fd + 1, __ATOMIC_RELEASE);
     (void)clock_gettime(CLOCK_MONOTONIC, &begin);
     do
         (void)clock_gettime(CLOCK_MONOTONIC, &now);
@@ -174,7 +173,10 @@ int child_seccomp(struct child *k)
     long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, p->seccomp_flags, &program);
     if (fd < 0)
         return child_fail(k, STEP_SECCOMP, NULL, NULL);
-    if (p->flags & PLAN_SECCOMP_LISTENER)
-        hand_over_listener(k, (int)fd);
+    if (!(p->flags & PLAN_SECCOMP_LISTENER))
+        return 0;
+    __atomic_store_n(&k->shared->listener, (int)fd + 1, __ATOMIC_RELEASE);
+    if (!k->ahead) /* else whom it is about is not born yet */
+        child_await_listener(k);
     return 0;
 }

@@ -263,30 +263,72 @@ static bool has_filter(const struct spawn *s)
     return s->ahead && p->seccomp.n && !(p->flags & PLAN_NO_NEW_PRIVS);
 }
 
-/* In the process between: the child, as a child of our parent. Does not return. */
+/* The child, as a child of our parent. Its pid; -1 and errno. */
+static long give_birth(struct spawn *s, struct clone3_args *a)
+{
+    struct child *k = &s->child;
+    long pid;
+
+    if (has_filter(s) && !s->unbound) {
+        pid = syscall(SYS_clone, CLONE_PARENT, NULL, NULL, NULL, NULL);
+        if (pid == 0)
+            child_run(k);
+        return pid;
+    }
+    a->flags = (a->flags & ~(uint64_t)(CLONE_PIDFD | CLONE_INTO_CGROUP)) | CLONE_PARENT;
+    a->exit_signal = 0; /* clone3(2): our own */
+    a->pidfd = a->cgroup = 0;
+    pid = clone3_call(a, child_entry, k);
+    errno = pid < 0 ? (int)-pid : 0;
+    return pid < 0 ? -1 : pid;
+}
+
+/* Its parent suspends its filter before there is one. */
+static int wait_until_unbound(struct spawn *s)
+{
+    char word;
+    ssize_t n;
+
+    if (!s->unbound)
+        return 0;
+    (void)close(s->child.parents_end); /* else its end would not show */
+    do
+        n = recv(s->child.sync, &word, 1, 0);
+    while (n < 0 && errno == EINTR);
+    return n == 1 ? 0 : -1;
+}
+
+/* In the process between. Does not return. */
 static _Noreturn void between(struct spawn *s, struct clone3_args *a)
 {
     struct child *k = &s->child;
     long pid;
 
-    if ((s->ahead ? go_ahead(s) : join_first(s)) < 0)
+    if (wait_until_unbound(s) < 0 || (s->ahead ? go_ahead(s) : join_first(s)) < 0)
         _exit(127);
-    if (has_filter(s)) {
-        pid = syscall(SYS_clone, CLONE_PARENT, NULL, NULL, NULL, NULL);
-        if (pid == 0)
-            child_run(k);
-    } else {
-        a->flags = (a->flags & ~(uint64_t)(CLONE_PIDFD | CLONE_INTO_CGROUP)) | CLONE_PARENT;
-        a->exit_signal = 0; /* clone3(2): our own */
-        a->pidfd = a->cgroup = 0;
-        pid = clone3_call(a, child_entry, k);
-        errno = pid < 0 ? (int)-pid : 0;
-    }
+    pid = give_birth(s, a);
     if (pid < 0)
         (void)child_fail(k, STEP_USER_NS, NULL, NULL);
     else
         k->shared->pid = (int32_t)pid;
     _exit(0);
+}
+
+/*
+ * What the process between loads binds nobody but the child: we trace it, and who is traced so is
+ * asked nothing by its filter (ptrace(2), PTRACE_O_SUSPEND_SECCOMP); the child is not traced. -1
+ * with the report filled.
+ */
+static int unbind(struct spawn *s, pid_t pid)
+{
+    char word = STEP_UNBIND;
+
+    if (!s->unbound)
+        return 0;
+    if (syscall(SYS_ptrace, K_PTRACE_SEIZE, pid, NULL, K_PTRACE_O_SUSPEND_SECCOMP) == 0 &&
+        send(s->child.parents_end, &word, 1, MSG_NOSIGNAL) == 1)
+        return 0;
+    return child_fail(&s->child, STEP_UNBIND, NULL, NULL);
 }
 
 /* The child's pid, or -errno. A report tells more, if there is one. */
@@ -303,6 +345,8 @@ static long clone_by_another(struct spawn *s, struct clone3_args *a)
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
     if (p.pid < 0)
         return -errno;
+    if (unbind(s, p.pid) < 0)
+        put_down(&p);
     (void)reap(&p);
     if (s->child.shared->pid)
         return s->child.shared->pid;
@@ -336,6 +380,9 @@ static int not_cloned(const struct spawn *s, struct zl_error *err)
     if (r->step == STEP_NONE)
         return zl_fail_errno(err, "clone the container's first process");
     (void)step_error(r, err);
+    if (r->step == STEP_UNBIND)
+        return zl_wrap(err, "the container has CAP_SYS_PTRACE: who joins it would be in its hands "
+                            "(safe with noNewPrivileges, or a filter that allows clone)");
     if (r->step == STEP_USER_NS && s->namespaces & CLONE_NEWUSER &&
         (why == EPERM || why == ENOSPC || why == EUSERS))
         return zl_wrap(err, "this host does not let us make a user namespace (sysctls "

@@ -13,6 +13,7 @@ struct spawn {
     int cgroup_fd;       /* v2: CLONE_INTO_CGROUP; -1: none */
     bool between;        /* a process between us makes it: userns.c */
     bool ahead;          /* and goes most of the child's way before: carry.c */
+    bool unbound;        /* whose seccomp filter does not bind it: it is the child's only */
     bool share_memory;   /* CLONE_VM | CLONE_VFORK; only without gate */
 };
 

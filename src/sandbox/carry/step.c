@@ -51,6 +51,7 @@ static const struct {
     [STEP_CAPABILITIES] = { "set capabilities", "" },
     [STEP_NO_NEW_PRIVS] = { "set no_new_privs", "" },
     [STEP_SECCOMP]      = { "load the seccomp filter", "" },
+    [STEP_UNBIND]       = { "suspend the seccomp filter of who joins", "" },
     [STEP_FIND]         = { "look for the command", "" },
     [STEP_GATE]         = { "wait for start", "" },
     [STEP_EXEC]         = { "execute", "" },
