@@ -90,17 +90,23 @@ def test_a_link_in_the_way_of_the_console_or_a_device_does_not_lead_out(arena):
     arena.judge(created(arena), r.stderr)
 
 
+def swapping(arena, volume, a, b):
+    """A container in which two names of a volume change places all the time; the mount by which another one shares it."""
+    shared = mount("/vol", volume, "bind", "bind")
+    attacker = arena.config("attack", "swap", f"/vol/{a}", f"/vol/{b}", 600)
+    attacker["mounts"].append(shared)
+    out = arena.hold(attacker, "attacker")
+    until(lambda: "ready" in out.read_text(), "the attacker")
+    return shared
+
+
 @against("RACE")
 def test_a_link_swapped_into_a_shared_volume_does_not_lead_a_mount_out(arena):
     """CVE-2021-30465: another container changes the volume while this one's mounts are made."""
     volume = arena.folder / "volume"
     (volume / "a").mkdir(parents=True)
     (volume / "b").symlink_to(arena.outside)
-    shared = mount("/vol", volume, "bind", "bind")
-    attacker = arena.config("attack", "swap", "/vol/a", "/vol/b", 600)
-    attacker["mounts"].append(shared)
-    out = arena.hold(attacker, "attacker")
-    until(lambda: "ready" in out.read_text(), "the attacker")
+    shared = swapping(arena, volume, "a", "b")
     victim = arena.config("true")
     victim["mounts"] += [shared, *(mount(f"/vol/a/made{n}") for n in range(20))]
     bundle, said = arena.bundle(victim), []
@@ -127,6 +133,58 @@ def test_a_swapped_dev_null_does_not_uncover_what_is_masked(arena):
     config["linux"]["maskedPaths"] = ["/other", "/secret"]
     r = arena.run("run", "-b", arena.bundle(config), "c", code=None)
     arena.judge(["read what is masked"] if "masked" in r.stdout else [], r.stdout + r.stderr)
+
+
+@against("RACE")
+def test_a_dev_null_swapped_while_paths_are_masked_does_not_uncover_them(arena):
+    """CVE-2025-31133, by who shares the volume that is /dev: it is a good one whenever it is looked at, or else is not taken."""
+    (arena.tree / "secret").write_text("masked\n")
+    volume = arena.folder / "dev"
+    volume.mkdir()
+    os.mknod(volume / "null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    (volume / "link").symlink_to("/secret")
+    swapping(arena, volume, "null", "link")
+    victim = without(arena.config("cat", "/other", "/secret"), "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue")
+    (arena.tree / "other").write_text("x")
+    victim["mounts"].append(mount("/dev", volume, "bind", "bind"))
+    victim["linux"]["maskedPaths"] = ["/other", "/secret"]
+    bundle, runs = arena.bundle(victim), []
+    for _ in range(200 if arena.weak else 60):
+        runs.append(arena.run("run", "-b", bundle, "victim", code=None))
+        if "masked" in runs[-1].stdout:
+            break
+    arena.judge(["read what is masked"] if "masked" in runs[-1].stdout else [], runs[-3:])
+    assert any(r.returncode == 0 for r in runs), "the victim never ran"
+
+
+@against("RACE")
+@pytest.mark.parametrize("kind", ["maskedPaths", "readonlyPaths"])
+def test_a_link_swapped_in_while_paths_are_masked_does_not_lead_a_mask_out(arena, kind):
+    """A hook in the container's mount namespace, where the host's files are still seen, looks for masks over them."""
+    names = [f"m{n}" for n in range(30)]
+    volume = arena.folder / "volume"
+    (volume / "a").mkdir(parents=True)
+    (volume / "b").symlink_to(arena.outside)
+    for folder in (volume / "a", arena.outside):
+        for name in names:
+            (folder / name).touch()
+    shared = swapping(arena, volume, "a", "b")
+    seen = arena.folder / "seen"
+    hook = arena.folder / "hook"
+    hook.write_text(f"#!/bin/sh\ngrep ' {arena.outside}/' /proc/self/mountinfo >> {seen}\necho looked >> {seen}\n")
+    hook.chmod(0o755)
+    victim = arena.config("true")
+    victim["mounts"].append(shared)
+    victim["linux"][kind] = [f"/vol/a/{name}" for name in names]
+    victim["hooks"] = {"createContainer": [{"path": str(hook)}]}
+    bundle = arena.bundle(victim)
+    for _ in range(200 if arena.weak else 60):
+        r = arena.run("run", "-b", bundle, "victim", code=None)
+        if seen.exists() and str(arena.outside) in seen.read_text():
+            break
+    text = seen.read_text()
+    assert "looked" in text
+    arena.judge([line for line in text.splitlines() if str(arena.outside) in line], r.stderr)
 
 
 @against("DEVICE")

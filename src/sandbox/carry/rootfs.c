@@ -214,13 +214,25 @@ static int mask_directory(struct child *k, const char *path, int fd)
     return k->mask_fd < 0 ? -1 : 0;
 }
 
+/* What masks: the host's /dev/null. What an image has under this name may be a link to anything,
+ * and become one when it has been looked at. */
+static const char *open_null(struct child *k, char weak[FD_PATH_SIZE])
+{
+    struct stat st;
+
+    if (zl_weaken(DEVNULL))
+        return child_fd_path(child_open(k, "/dev/null", 0), weak);
+    if (zl_weaken(RACE) && fstatat(k->root_fd, "dev/null", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISCHR(st.st_mode))
+        return child_fd_path(child_open(k, "/dev/null", 0), weak);
+    return "/dev/null";
+}
+
 int child_mask(struct child *k)
 {
     const plan_str *v = plan_table(k->base, k->plan->masked);
     char to[FD_PATH_SIZE], weak[FD_PATH_SIZE];
-    /* the host's: what an image has under this name may be a link to anything */
-    const char *null =
-        zl_weaken(DEVNULL) ? child_fd_path(child_open(k, "/dev/null", 0), weak) : "/dev/null";
+    const char *null = open_null(k, weak);
     struct stat st;
 
     for (uint32_t i = 0; i < k->plan->masked.n; i++) {
