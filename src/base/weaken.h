@@ -31,6 +31,7 @@ enum zl_weakness {
     ZL_WEAK_CALLS,    /* zlayer-fetch: no system call is refused, and the network is the host's */
     ZL_WEAK_LATE,     /* zlayer-fetch: who unpacks is forked when credentials were read */
     ZL_WEAK_RIGHTS,   /* zlayer-fetch: capabilities stay */
+    ZL_WEAK_LINKS,    /* zlayer-fetch: links of a layer lead out, to the host's files */
     ZL_WEAK_STDIO,    /* zlayer-fetch: so do the descriptors of who unpacks */
     ZL_WEAK_STORE,    /* zlayer-fetch: who talks with a registry has the store, and may write */
     ZL_WEAK_LANDLOCK, /* zlayer-fetch: only what it sees keeps it from writing */

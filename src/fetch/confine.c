@@ -467,11 +467,17 @@ int confine_role(enum confine_role role, struct zl_error *err)
     return 0;
 }
 
+/* Links that lead out of a layer lead nowhere but with both defences gone. */
+static bool sees_all(void)
+{
+    return zl_weaken(VIEW) || zl_weaken(LINKS);
+}
+
 int confine_view(const char *root, unsigned view, struct zl_error *err)
 {
     if (geteuid() != 0)
         return zl_fail(err, ZL_ERR_CONFIGURATION, "zlayer-fetch needs root in this version");
-    if (!zl_weaken(VIEW) && own_root(root, view, err) < 0)
+    if (!sees_all() && own_root(root, view, err) < 0)
         return zl_wrap(err, "confine zlayer-fetch");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return zl_fail_errno(err, "confine zlayer-fetch: give up new privileges");
@@ -480,7 +486,7 @@ int confine_view(const char *root, unsigned view, struct zl_error *err)
 
 int confine_folder(int fd, struct zl_error *err)
 {
-    if (!zl_weaken(VIEW) && (fchdir(fd) < 0 || chroot(".") < 0 || chdir("/") < 0))
+    if (!sees_all() && (fchdir(fd) < 0 || chroot(".") < 0 || chdir("/") < 0))
         return zl_fail_errno(err, "confine zlayer-fetch: make the layer the root");
     return 0;
 }

@@ -119,7 +119,8 @@ static int open_work(const char *root, const struct crew *crew, struct work *ret
         return -1;
     zl_autoclose int fd = zl_open_dir(AT_FDCWD, ".", err); /* what is seen of the state folder */
     zl_autoclose int seen =
-        fd < 0 ? -1 : zl_open_dir(fd, zl_weaken(VIEW) ? "." : CONFINE_SEEN, err);
+        fd < 0 ? -1
+               : zl_open_dir(fd, zl_weaken(VIEW) || zl_weaken(LINKS) ? "." : CONFINE_SEEN, err);
     return seen < 0 || work_open(fd, seen, crew, ret, err) < 0 ? -1
                                                                : confine_role(CONFINE_KEEPER, err);
 }

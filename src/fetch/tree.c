@@ -9,6 +9,7 @@
 #include <sys/xattr.h>
 
 #include "base/fd.h"
+#include "base/weaken.h"
 
 int tree_path_parse(const char *path, struct tree_path *ret, struct zl_error *err)
 {
@@ -43,7 +44,7 @@ static int open_strict(int root, const char *path, int flags)
 {
     struct open_how how = {
         .flags = (unsigned)flags | O_CLOEXEC,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
+        .resolve = zl_weaken(LINKS) ? 0 : RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
     };
     return (int)syscall(SYS_openat2, root, path, &how, sizeof how);
 }

@@ -7,12 +7,14 @@ one defends against does.
 import contextlib
 import ctypes
 import fcntl
+import io
 import json
 import mmap
 import os
 import secrets
 import socket
 import subprocess
+import tarfile
 
 import pytest
 
@@ -176,6 +178,33 @@ def test_with_all_system_calls_who_lists_an_archive_gets_somewhere(tmp_path):
     ("VIEW", {"file"}), ("CALLS", {"network", "processes", "signals", "datagrams", "shared memory", "typing"})])
 def test_without_one_defence_who_copies_gets_somewhere(tmp_path, weakness, least):
     assert least <= attack_by_archive(SHIPPED / f"tests/weak/zlayer-fetch-{weakness}", tmp_path)
+
+
+def links_out(outside):
+    """A layer with a hard link to a file outside, through a link that leads there."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, kind, to in (("way", tarfile.SYMTYPE, str(outside)), ("hard", tarfile.LNKTYPE, "way/sub/canary")):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, to
+            tar.addfile(info)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("program, out", [("src/fetch/zlayer-fetch", False), ("tests/weak/zlayer-fetch-LINKS", True)], ids=["shipped", "LINKS"])
+def test_a_hard_link_of_a_layer_does_not_lead_out_of_it(registry, tmp_path, program, out):
+    """Else a container could write the file outside, whose second name it has."""
+    outside, root = tmp_path / "outside", tmp_path / "state"
+    (outside / "sub").mkdir(parents=True)
+    root.mkdir()
+    canary = outside / "sub/canary"
+    canary.write_text("the host's")
+    name = registry.put(f"links/image:{int(out)}", Image([links_out(outside)]))
+    order = json.dumps({"registries": [{"host": registry.host, "insecure": True}]})
+    r = subprocess.run([SHIPPED / program, "pull", "--root", root, "--reference", name], input=order, cwd=tmp_path, text=True,
+                       capture_output=True, timeout=60)
+    assert (canary.stat().st_nlink > 1) == out, r.stdout + r.stderr
+    assert (r.returncode == 0) == out, r.stdout + r.stderr
 
 
 @pytest.mark.parametrize("who, weakness", [(who, w) for w in WEAK for who, least in zip(("hand", "talker"), WEAK[w]) if least])
