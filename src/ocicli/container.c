@@ -131,12 +131,19 @@ int container_plan(struct container *c, const struct oci_config *config,
 
 int container_load_plan(struct container *c, struct zl_error *err)
 {
+    struct zl_error why = { 0 };
+
     if (c->carry)
         return 0;
     if (there(c, "plan") && zl_read_file(c->dir_fd, "plan", &c->plan_bytes, err) < 0)
         return -1;
-    if (carry_on(c, NULL) == 0)
+    if (carry_on(c, &why) == 0)
         return 0;
+    if (why.kind != ZL_ERR_PROTOCOL && why.kind != ZL_ERR_UNSUPPORTED) { /* it is a good one */
+        if (err)
+            *err = why;
+        return -1;
+    }
     c->plan = NULL;
     c->replanned = true;
     return container_replan(c, err) < 0 ? -1 : carry_on(c, err);

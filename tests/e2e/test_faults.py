@@ -198,7 +198,7 @@ class Faults(Oci):
         """One with a terminal, of ours (run) or of who listens at the console socket (create)."""
         c = self.rich(*args)
         c["process"]["terminal"] = True
-        self.terminals = Terminals(self.folder / "console")
+        self.terminals = self.terminals or Terminals(self.folder / "console")
         self.options = {"create": ["--console-socket", self.terminals.path]}
         return c
 
@@ -207,7 +207,7 @@ class Faults(Oci):
         c = self.rich(*args)
         c["linux"]["cgroupsPath"] = "faults.slice:t:c"
         libexec = self.folder / "libexec"
-        libexec.mkdir()
+        libexec.mkdir(exist_ok=True)
         (libexec / "zlayer-sd").write_text(STANDIN_SD.format(below=self.cgroup.strip("/")))
         (libexec / "zlayer-sd").chmod(0o755)
         self.env["ZLAYER_LIBEXEC"] = str(libexec)
@@ -321,6 +321,8 @@ def judge_failure(f, verb, call, error, code, text):
         return None
     if call.name == "poll" and f.roles.get(call.who) == "container" and ("open the gate" in text or "startContainer hook" in text):
         return None  # who comes to the gate finds nobody behind it
+    if call.path.endswith("/zlayer-sd") and error == errno.EACCES and "zlayer-sd" in text:
+        return None  # a helper that may not be executed is looked for elsewhere
     denied = [126] if error == errno.EACCES and "execute '" in text else []
     if code not in {"create": [1], "run": [125, 1, *denied]}[verb]:  # 1: before it was known that it is run
         return f"{where}: the wrong exit code"
@@ -380,7 +382,7 @@ def test_each_call_that_fails_is_an_error_that_names_it_and_leaves_nothing(fault
     assert len(errors) > 40
 
 
-@pytest.mark.parametrize("kind", ["rich", "mapped"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("verb", ["create", "run"])
 def test_delete_removes_what_a_killed_runtime_left(faults, verb, kind):
     f = faults

@@ -38,6 +38,7 @@ static struct process {
     unsigned long count;
     unsigned long long call;
     bool failing;
+    bool leaving; /* it is to go on without us, as soon as it stops */
 } processes[PROCESSES];
 
 static struct {
@@ -175,39 +176,54 @@ static bool is_program(pid_t pid)
     return n == m && memcmp(a, b, (size_t)n) == 0;
 }
 
+/* What a process that stopped is to get when it goes on: a signal that is its own, or none. */
+static int signal_of(int status)
+{
+    int signal = WSTOPSIG(status);
+    bool ours = status >> 16 || signal == (SIGTRAP | 0x80) || signal == SIGTRAP;
+
+    return ours || signal == SIGSTOP ? 0 : signal; /* also the beginning of a child */
+}
+
 /* A child that executed something is the container's command: its calls are not ours to count. */
 static void stopped(struct process *p, int status)
 {
-    int event = status >> 16, signal = WSTOPSIG(status);
+    int event = status >> 16;
 
     if (event == PTRACE_EVENT_EXEC && p->pid != all.program && !is_program(p->pid)) {
         ptrace(PTRACE_DETACH, p->pid, 0, 0);
         return;
     }
-    if (signal == (SIGTRAP | 0x80)) {
+    if (WSTOPSIG(status) == (SIGTRAP | 0x80))
         at_call(p);
-        signal = 0;
-    } else if (event || signal == SIGTRAP || signal == SIGSTOP) {
-        signal = 0; /* the beginning of a child, or our own interruption */
-    }
-    ptrace(PTRACE_SYSCALL, p->pid, 0, (long)signal);
+    ptrace(PTRACE_SYSCALL, p->pid, 0, (long)signal_of(status));
 }
 
+/* Who waits in vfork(2) does not stop before its child went on, of which we may not have heard yet:
+ * so whoever stops goes, until nobody is left. */
 static void let_go(void)
 {
+    size_t left = 0;
     int status;
+    pid_t pid;
 
     fprintf(all.log, "alive");
     for (size_t i = 0; i < PROCESSES; i++) {
-        pid_t pid = processes[i].pid;
+        pid = processes[i].pid;
         if (!pid || pid == all.program || kill(pid, 0) < 0)
             continue;
-        if (ptrace(PTRACE_INTERRUPT, pid, 0, 0) == 0 && waitpid(pid, &status, __WALL) == pid &&
-            WIFSTOPPED(status))
-            ptrace(PTRACE_DETACH, pid, 0, 0);
+        processes[i].leaving = ptrace(PTRACE_INTERRUPT, pid, 0, 0) == 0;
+        left += processes[i].leaving;
         fprintf(all.log, " %d", (int)pid);
     }
     fputc('\n', all.log);
+    while (left && (pid = waitpid(-1, &status, __WALL)) > 0) {
+        struct process *p = find(pid);
+        if (WIFSTOPPED(status))
+            ptrace(PTRACE_DETACH, pid, 0, (long)signal_of(status));
+        left -= p->leaving;
+        *p = (struct process){ 0 };
+    }
 }
 
 static void follow(void)

@@ -197,8 +197,19 @@ static int join_fd(struct cgroup *cg, struct below *b, struct zl_error *err)
     return fd;
 }
 
-/* Where the child will join: v1 by writing, v2 by being born there. A late one only when it is
- * there, which cannot be before the first process is. */
+/* A late one is there only when the first process is. 1 it is, 0 it is not yet; -1. */
+static int is_there(struct cgroup *cg, const struct spawn *s, struct zl_error *err)
+{
+    if (!is_late(cg))
+        return 1;
+    if (s->child.plan)
+        return 0;
+    if (cgroup_dir(cg) >= 0)
+        return 1;
+    return errno == ENOENT ? 0 : zl_fail_errno(err, "open cgroup '%s/%s'", cg->mount, cg->path);
+}
+
+/* Where the child will join: v1 by writing, v2 by being born there. */
 static int open_cgroups(struct carry *c, int *tasks, struct spawn *s, struct below *b,
                         struct zl_error *err)
 {
@@ -206,9 +217,10 @@ static int open_cgroups(struct carry *c, int *tasks, struct spawn *s, struct bel
     s->child.tasks = tasks;
     for (uint32_t i = 0; i < c->plan->cgroups.n; i++) {
         struct cgroup *cg = &c->cgroups[i];
-        if (is_late(cg) && (s->child.plan || (cgroup_dir(cg) < 0 && errno == ENOENT)))
+        int there = is_there(cg, s, err);
+        if (there == 0)
             continue;
-        int fd = cgroup_open_join(cg, err) < 0 ? -1 : join_fd(cg, b, err);
+        int fd = there < 0 || cgroup_open_join(cg, err) < 0 ? -1 : join_fd(cg, b, err);
         if (fd < 0)
             return -1;
         if (cg->plan->kind == PLAN_CGROUP_V2)

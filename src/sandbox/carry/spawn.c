@@ -220,14 +220,17 @@ static int lend_pid_ns(struct spawn *s, int *ret_own, struct zl_error *err)
     if (s->pid_ns_fd < 0 || s->between)
         return 0;
     *ret_own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-    if (*ret_own >= 0 && setns(*ret_own, CLONE_NEWPID) < 0 && errno == EPERM) {
-        zl_closep(ret_own);
-        *ret_own = -1;
-        s->between = true;
-        return 0;
-    }
-    if (*ret_own < 0 || setns(s->pid_ns_fd, CLONE_NEWPID) < 0)
-        return zl_fail_errno(err, "join the PID namespace");
+    if (*ret_own < 0)
+        return zl_fail_errno(err, "open the own PID namespace");
+    if (setns(*ret_own, CLONE_NEWPID) == 0)
+        return setns(s->pid_ns_fd, CLONE_NEWPID) == 0
+                   ? 0
+                   : zl_fail_errno(err, "join the PID namespace");
+    if (errno != EPERM)
+        return zl_fail_errno(err, "join the own PID namespace");
+    zl_closep(ret_own);
+    *ret_own = -1;
+    s->between = true;
     return 0;
 }
 

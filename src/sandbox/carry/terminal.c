@@ -87,7 +87,8 @@ int child_terminal(struct child *k)
         return child_fail(k, STEP_TERMINAL, "/dev/console", NULL);
     if (k->how->console_socket >= 0 && send_master(k->how->console_socket, master) < 0)
         return child_fail(k, STEP_TERMINAL, "the console socket", NULL);
-    return close(master);
+    (void)close(master); /* who got it has it */
+    return 0;
 }
 
 /* Moves a source that is itself one of 0, 1, 2 out of the way of the others. */
