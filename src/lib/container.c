@@ -297,8 +297,7 @@ static int await_exit(struct zlayer_container *c, int64_t timeout_ms, struct zl_
             rc = zl_fail(err, ZL_ERR_SYSTEM, "wait: out of memory");
     }
     while (rc == 0 && !c->has_exit && !late)
-        if (event_base_loop(c->owner->base, EVLOOP_ONCE) < 0)
-            rc = zl_fail(err, ZL_ERR_INTERNAL, "wait: the loop failed");
+        rc = lib_turn(c->owner, "wait", err);
     if (timer)
         event_free(timer);
     if (rc == 0 && !c->has_exit)

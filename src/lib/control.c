@@ -32,16 +32,8 @@ static void on_answer(void *arg, const struct rt_answer *answer)
 static int ask(zlayer_container *c, const struct rt_request *rq, struct asking *a,
                struct zlayer_error *err)
 {
-    struct zlayer_runtime *rt = c->owner;
-    if (!runtime_submit(rt->rt, rq, on_answer, a)) {
-        (void)zl_fail(&a->err, ZL_ERR_SYSTEM, "%s: out of memory", rt_kind_verb(rq->kind));
+    if (lib_submit(c->owner, rq, on_answer, a, &a->answered, &a->err) < 0)
         return lib_fail(err, &a->err);
-    }
-    while (!a->answered)
-        if (event_base_loop(rt->base, EVLOOP_ONCE) < 0) {
-            (void)zl_fail(&a->err, ZL_ERR_INTERNAL, "%s: the loop failed", rt_kind_verb(rq->kind));
-            break;
-        }
     return a->ok ? 0 : lib_fail(err, &a->err);
 }
 

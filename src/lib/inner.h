@@ -32,6 +32,14 @@ struct zlayer_container {
 
 /* One request, run to its answer on the private loop. -1 with *ret->err filled. */
 int lib_ask(struct zlayer_runtime *rt, const struct rt_request *rq, struct rt_answer *ret);
+/* One turn of the private loop. -1 when it fails, or nothing is left to turn for. */
+int lib_turn(struct zlayer_runtime *rt, const char *what, struct zl_error *err);
+/*
+ * Hands a request to the runtime and turns the loop until *answered, which done sets. -1 and *err
+ * when that does not come to be: then done is not called any more either.
+ */
+int lib_submit(struct zlayer_runtime *rt, const struct rt_request *rq, rt_done_fn done, void *arg,
+               const bool *answered, struct zl_error *err);
 /* Hands an error of ours to the caller; -1. */
 int lib_fail(struct zlayer_error *to, const struct zl_error *from);
 

@@ -52,16 +52,36 @@ static void on_answer(void *arg, const struct rt_answer *a)
     asking->answered = true;
 }
 
+int lib_turn(struct zlayer_runtime *rt, const char *what, struct zl_error *err)
+{
+    int rc = event_base_loop(rt->base, EVLOOP_ONCE);
+    if (rc == 0)
+        return 0;
+    return zl_fail(err, ZL_ERR_INTERNAL, "%s: %s", what,
+                   rc < 0 ? "the loop failed" : "nobody is left who could answer");
+}
+
+int lib_submit(struct zlayer_runtime *rt, const struct rt_request *rq, rt_done_fn done, void *arg,
+               const bool *answered, struct zl_error *err)
+{
+    struct rt_call *call = runtime_submit(rt->rt, rq, done, arg);
+    if (!call)
+        return zl_fail(err, ZL_ERR_SYSTEM, "%s: out of memory", rt_kind_verb(rq->kind));
+    while (!*answered)
+        if (lib_turn(rt, rt_kind_verb(rq->kind), err) < 0) {
+            if (!*answered) /* arg is about to be gone */
+                runtime_forget(call);
+            return -1;
+        }
+    return 0;
+}
+
 int lib_ask(struct zlayer_runtime *rt, const struct rt_request *rq, struct rt_answer *ret)
 {
     struct asking asking = { .answer = ret };
     *ret = (struct rt_answer){ 0 };
-    if (!runtime_submit(rt->rt, rq, on_answer, &asking))
-        return zl_fail(&ret->err, ZL_ERR_SYSTEM, "%s: out of memory", rt_kind_verb(rq->kind));
-    while (!asking.answered)
-        if (event_base_loop(rt->base, EVLOOP_ONCE) < 0)
-            return zl_fail(&ret->err, ZL_ERR_INTERNAL, "%s: the loop failed",
-                           rt_kind_verb(rq->kind));
+    if (lib_submit(rt, rq, on_answer, &asking, &asking.answered, &ret->err) < 0)
+        return -1;
     return ret->err.kind == ZL_OK ? 0 : -1;
 }
 

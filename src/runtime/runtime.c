@@ -146,6 +146,18 @@ struct rt_call *runtime_submit(struct runtime *rt, const struct rt_request *rq, 
     return c;
 }
 
+static void tell_nobody(void *arg, const struct rt_answer *a)
+{
+    (void)arg;
+    (void)a;
+}
+
+void runtime_forget(struct rt_call *c)
+{
+    c->done = tell_nobody;
+    c->arg = NULL;
+}
+
 void runtime_cancel(struct rt_call *c)
 {
     if (!c->is_late) /* otherwise its answer is on the way */

@@ -164,6 +164,8 @@ struct rt_call *runtime_submit(struct runtime *rt, const struct rt_request *rq, 
                                void *arg);
 /* Of a call that is not answered yet. */
 void runtime_cancel(struct rt_call *c);
+/* Of a call that is not answered yet: nobody is told how it ends. What was begun goes on. */
+void runtime_forget(struct rt_call *c);
 /* No answers come after it. NULL is fine. */
 void runtime_free(struct runtime *rt);
 const char *rt_kind_verb(enum rt_kind k); /* "create", for messages */

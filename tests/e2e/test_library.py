@@ -123,6 +123,14 @@ def test_the_manual_has_every_function_of_the_header():
         assert sentence in page.replace("\n", " ").replace("\\-", "-")
 
 
+def test_an_answer_that_comes_when_who_asked_is_gone_reaches_nobody(host):
+    env = dict(host.env, ASAN_OPTIONS=host.env["ASAN_OPTIONS"] + ":detect_stack_use_after_return=1")
+    r = subprocess.run([BUILD / "src/lib/broken_loop", "busybox"], env=env, cwd=host.folder, capture_output=True, text=True, timeout=60)
+    assert r.returncode == 0, r.stderr
+    assert r.stdout == "list the processes of: the loop failed\n0 rows of a table that nobody waits for\n2 rows\n"
+    assert host.leftovers() == []
+
+
 @wasmtool.needs_wasm
 def test_a_module_runs_through_the_library_as_a_container_does(host, tmp_path):
     """examples/embed.c: pull, create, start, wait, remove, by the id {service, replica}."""
