@@ -10,6 +10,7 @@
 #include <fcntl.h>
 
 #include "agent/listen.h"
+#include "agent/logs.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "runtime/puller.h"
@@ -101,6 +102,7 @@ int agent_start(struct agent *a, struct zl_error *err)
     for (size_t i = 0; i < ZL_ARRAY_LEN(steps); i++)
         if (steps[i](a, err) < 0)
             return -1;
+    logs_sweep(a->root_fd);
     return 0;
 }
 

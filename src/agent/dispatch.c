@@ -300,16 +300,12 @@ static void drop_execution_log(struct agent *a, const struct effect *e)
 
 static void drop_deployment_logs(struct agent *a, const struct effect *e)
 {
-    logs_remove_deployment(a->root_fd, e->deployment.name);
+    logs_keep(a->root_fd, e->deployment.name, NULL, e->logs_kept_s);
 }
 
 static void drop_standalone_log(struct agent *a, const struct effect *e)
 {
-    const struct inst_label label = { .owner = OWNER_STANDALONE,
-                                      .deployment = "-",
-                                      .service = e->standalone.name,
-                                      .role = "default" };
-    logs_remove(a->root_fd, &label);
+    logs_keep(a->root_fd, "-", e->standalone.name, e->logs_kept_s);
 }
 
 /* ---- the queue ---------------------------------------------------------------------------- */

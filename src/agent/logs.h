@@ -9,7 +9,16 @@
  * above it that are empty then. What cannot be removed stays. */
 void logs_remove(int root_fd, const struct inst_label *label);
 
-/* All logs of a deployment that was removed. */
-void logs_remove_deployment(int root_fd, const char *deployment);
+/*
+ * What a deployment wrote that was removed, or (service) one container of it, can be read for so
+ * many seconds more: it lies in logs/-removed/<until>.<deployment>, or <until>.-.<container> of a
+ * standalone one, where <until> is a Unix time. 0: it goes. At most LOGS_KEPT_MAX are kept, those
+ * that would go first go earlier then. What cannot be moved or removed stays.
+ */
+enum { LOGS_KEPT_MAX = 128 };
+void logs_keep(int root_fd, const char *deployment, const char *service, uint64_t seconds);
+
+/* Those whose time is over go. */
+void logs_sweep(int root_fd);
 
 #endif

@@ -221,7 +221,11 @@ static int find_logs(struct cli *cli, const char *what, json_t **ret, struct zl_
     if (resolve_service(cli, what, &deployment, &service, err) == 0)
         return cli_call(cli, "GET", "/api/v1/deployments/{}/services/{}/logs", deployment, service,
                         NULL, ret, err);
-    return err->kind == ZL_ERR_NOT_FOUND ? logs_of_container(cli, what, ret, err) : -1;
+    if (err->kind != ZL_ERR_NOT_FOUND)
+        return -1;
+    if (logs_of_container(cli, what, ret, err) == 0)
+        return 0;
+    return err->kind == ZL_ERR_NOT_FOUND && logs_kept(cli, what, ret) == 0 ? 0 : -1;
 }
 
 static int parse_lines(const char *text, uint64_t *ret, struct zl_error *err)
@@ -372,7 +376,9 @@ const struct cli_command logs_command = {
     .summary = "Print what containers wrote",
     .about =
         "Lines are \"[stdout] text\" or \"[stderr] text\"; of several replicas they are merged\n"
-        "by time and begin with the container's name. With --format json, an object a line.",
+        "by time and begin with the container's name. With --format json, an object a line.\n"
+        "What was removed is found by its name (DEPLOYMENT/SERVICE) until logs.retention_secs\n"
+        "have passed.",
     .examples = "zlayer logs -f web\tfollow all replicas of web\n"
                 "zlayer logs -n all -i 2 shop/web\teverything of one replica",
     .options = logs_options,

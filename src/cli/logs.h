@@ -13,6 +13,10 @@ void logs_print_tail(FILE *out, const char *path, uint64_t lines, const char *in
 /* All of it, each stream to ours of the same name, as if it had been attached. */
 int logs_copy(const char *path, struct zl_error *err);
 
+/* The logs of what was removed ("shop/web", "box") and is kept for its retention time: an array (a
+ * reference), as the API answers. -1: there are none. */
+int logs_kept(const struct cli *cli, const char *what, json_t **ret);
+
 struct logs_options {
     bool follow, timestamps;
     const char *lines; /* a number or "all" */

@@ -323,6 +323,17 @@ static bool has_instances(const struct core *c, const struct deployment *d)
     return false;
 }
 
+/* All of them lie together: as long as that of the service which wants it longest. */
+static uint64_t logs_kept_s(const struct spec *spec)
+{
+    uint64_t longest = 0;
+    for (size_t i = 0; i < spec->n_services; i++) {
+        uint64_t s = spec_logs_retention_s(&spec->services[i]);
+        longest = s > longest ? s : longest;
+    }
+    return longest;
+}
+
 static void finish_removal(struct core *c, struct deployment *d)
 {
     struct service *s;
@@ -336,7 +347,9 @@ static void finish_removal(struct core *c, struct deployment *d)
         execution_delete(c, x);
     while ((s = TAILQ_FIRST(&d->services)))
         service_bury(c, s);
-    emit_store(c, EFF_DEL_DEPLOYMENT)->deployment.name = d->name;
+    struct effect *e = emit_store(c, EFF_DEL_DEPLOYMENT);
+    e->deployment.name = d->name;
+    e->logs_kept_s = logs_kept_s(d->spec);
     emit_event(c, "remove", d->name, "", no_inst, "%s", d->name);
     TAILQ_REMOVE(&c->deployments, d, link);
     untouch_deployment(c, d);

@@ -253,8 +253,10 @@ static void begin(struct core *c, struct standalone *a)
 
 static void forget(struct core *c, struct standalone *a)
 {
-    emit_store(c, EFF_DEL_STANDALONE)->standalone =
-        (struct row_standalone){ .id = a->id, .name = a->name };
+    const struct spec_service *s = &a->spec->services[0];
+    struct effect *e = emit_store(c, EFF_DEL_STANDALONE);
+    e->standalone = (struct row_standalone){ .id = a->id, .name = a->name };
+    e->logs_kept_s = s->delete_on_exit ? 0 : spec_logs_retention_s(s);
     emit_event(c, "remove", "-", a->name, a->id, "%s", a->name);
     TAILQ_REMOVE(&c->standalones, a, link);
     zl_map_remove(&c->standalone_ids, &a->by_id);

@@ -141,7 +141,7 @@ static const struct walk_field logs_fields[] = {
       .doc = "after the removal" },
     { 0 },
 };
-static const struct spec_logs logs_initial = { "disk", 104857600, 604800 };
+static const struct spec_logs logs_initial = { "disk", 104857600, SPEC_LOGS_RETENTION_S };
 const struct walk_list spec_logs_part =
     PART(spec_logs, SHAPE(logs_fields, .noun = "logs", .drops_unknown = true), &logs_initial);
 

@@ -48,6 +48,7 @@ struct spec_platform {
     const char *os_version;
 };
 
+enum { SPEC_LOGS_RETENTION_S = 7 * 24 * 3600 }; /* where nothing is said */
 struct spec_logs {
     const char *destination; /* "disk" or "memory" */
     uint64_t max_size_bytes, retention_secs;

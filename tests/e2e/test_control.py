@@ -482,6 +482,52 @@ def test_following_a_log_ends_with_its_container(host):
     assert p.communicate(timeout=20)[0].rstrip("\n") == "[stdout] last"
 
 
+def kept_logs(host):
+    return sorted(p.name.split(".", 1)[1] for p in (host.root / "logs/-removed").glob("*"))
+
+
+def test_a_log_is_there_when_its_container_is_not(host):
+    """Each has its own, also of the same name: the last one is meant."""
+    for words in ("first words", "last words"):
+        run(host, "gone", "busybox", "sh", "-c", f"echo {words}; exit 2")
+        host.zlayer("wait", "gone")
+        assert host.zlayer("logs", "gone").stdout == f"[stdout] {words}\n"
+        host.zlayer("container", "rm", "gone")
+        assert host.zlayer("logs", "gone").stdout == f"[stdout] {words}\n"
+        assert host.zlayer("container", "logs", "-f", "gone").stdout == f"[stdout] {words}\n", "and ends"
+    assert kept_logs(host).count("-.gone") == 2
+    assert "'never'" in host.zlayer("logs", "never", code=1).stderr
+
+
+def test_what_is_to_be_forgotten_leaves_no_log(host):
+    host.zlayer("run", "--rm", "--name", "brief", "busybox", "echo", "x")
+    until(lambda: not (host.root / "logs/-/brief").exists(), "the end of its log")
+    assert "-.brief" not in kept_logs(host)
+
+
+def test_logs_of_a_deployment_are_there_when_it_is_not(host):
+    def spec(retention):
+        return host.spec(f"""
+version: v1
+deployment: past
+services:
+  web:
+    image: {{name: busybox}}
+    command: {{entrypoint: [sh, -c, "echo served; exec sleep 1000"]}}
+    scale: {{mode: fixed, replicas: 2}}
+    logs: {{retention_secs: {retention}}}
+""")
+    host.zlayer("deploy", spec(1000))
+    host.zlayer("down", "past")
+    lines = host.zlayer("logs", "past/web").stdout.splitlines()
+    assert len(lines) == 2 and all("served" in line for line in lines), lines
+    until_s, = (int(p.name.split(".")[0]) for p in (host.root / "logs/-removed").glob("*.past"))
+    assert 900 < until_s - time.time() <= 1000
+    host.zlayer("deploy", spec(0))
+    host.zlayer("down", "past")
+    assert kept_logs(host).count("past") == 1, "0: they go with it"
+
+
 def test_a_share_of_a_cpu_is_that_of_each_period(host):
     """Told by the kernel's periods of 100 ms, so that a busy machine changes nothing: who was throttled had its whole share."""
     run(host, "share", "--cpus", "0.1", "busybox", "sh", "-c", "while :; do :; done & while :; do :; done")
