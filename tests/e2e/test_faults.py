@@ -96,7 +96,8 @@ ERRNOS = {name: tuple(getattr(errno, e) for e in errors.split()) for names, erro
 }.items() for name in names.split()}
 
 
-# zlayer-sd's commands where there is no systemd: a scope is a folder of the hierarchy that systemd would have.
+# zlayer-sd's commands where there is no systemd: a scope is a folder of the hierarchy that systemd would have, and goes
+# when nobody is in it any more, as systemd sees to it.
 # One process, as the real one is: a command of a shell would go on when the shell is killed.
 STANDIN_SD = """#!/usr/bin/python3 -SIE
 import contextlib, os, signal, sys
@@ -107,6 +108,10 @@ if sys.argv[1] == "scope":
         procs.write("0")
     print("/{below}/" + sys.argv[2], flush=True)
     os.read(0, 1)
+    with contextlib.suppress(OSError), open("/sys/fs/cgroup/systemd/cgroup.procs", "w") as procs:
+        procs.write("0")
+        procs.flush()
+        os.rmdir(folder)
 while sys.argv[1] == "stop" and os.path.isdir(folder):
     try:
         os.rmdir(folder)
