@@ -105,13 +105,19 @@ int logs_kept(const struct cli *cli, const char *what, json_t **ret)
     if (!parse(what, &w))
         return -1;
     (void)snprintf(removed, sizeof removed, "%s/logs/-removed", cli->root_dir);
-    find_newest(removed, &w, newest);
-    if (!newest[0])
-        return -1;
-    zl_buf_addf(&folder, "%s/%s", removed, newest);
-    if (*w.deployment != '-')
-        zl_buf_addf(&folder, "/%s", w.service);
+    /* what was removed this moment may lie where it was written still */
+    zl_buf_addf(&folder, "%s/logs/%.*s/%s", cli->root_dir, (int)w.deployment_len, w.deployment,
+                w.service);
     json_t *found = folder.failed ? NULL : list(folder.data, &w);
+    find_newest(removed, &w, newest);
+    if (json_array_size(found) == 0 && newest[0]) {
+        json_decref(found);
+        zl_buf_reset(&folder);
+        zl_buf_addf(&folder, "%s/%s", removed, newest);
+        if (*w.deployment != '-')
+            zl_buf_addf(&folder, "/%s", w.service);
+        found = folder.failed ? NULL : list(folder.data, &w);
+    }
     if (json_array_size(found) == 0) {
         json_decref(found);
         return -1;
