@@ -387,7 +387,8 @@ def test_each_call_that_fails_is_an_error_that_names_it_and_leaves_nothing(fault
     assert len(errors) > 40
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# not of systemd: the stand-in may make its scope after delete has looked, which systemd itself would end
+@pytest.mark.parametrize("kind", [k for k in KINDS if k != "systemd"])
 @pytest.mark.parametrize("verb", ["create", "run"])
 def test_delete_removes_what_a_killed_runtime_left(faults, verb, kind):
     f = faults
