@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Images of the store; the agent imports and pulls them by zlayer-fetch, whose progress passes
  * through. */
+#include <errno.h>
 #include <event2/bufferevent.h>
 #include <event2/http.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 /* headers older than Linux 6.5 */
+#endif
 
 #include "api/call.h"
 #include "api/shape.h"
@@ -173,21 +179,36 @@ static void post_verify(struct api_call *c)
         begin_task(c, API_IMAGE_VERIFY, &t, 0);
 }
 
-/*
- * A descriptor of the client's, by its number: what the client itself has opened, with its rights,
- * and nothing that it could only name (pidfd_getfd(2)). The peer is who connected (unix(7)).
- */
-static int take_client_fd(struct api_call *c, int64_t number, struct zl_error *err)
+/* A pidfd of who connected (unix(7)). Before Linux 6.5 there is but its pid: of the process that it
+ * was opened for as long as the connection still stands afterwards. */
+static int client_process(evutil_socket_t sock, struct zl_error *err)
 {
     struct ucred peer;
-    socklen_t size = sizeof peer;
-    struct bufferevent *be =
-        evhttp_connection_get_bufferevent(evhttp_request_get_connection(c->req));
-    if (getsockopt(bufferevent_getfd(be), SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+    struct pollfd hup = { .fd = sock, .events = POLLRDHUP };
+    zl_autoclose int process = -1;
+    socklen_t size = sizeof process;
+    if (getsockopt(sock, SOL_SOCKET, SO_PEERPIDFD, &process, &size) == 0)
+        return zl_take_fd(&process);
+    size = sizeof peer;
+    if (errno != ENOPROTOOPT || getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
         return zl_fail_errno(err, "find the client's process");
-    zl_autoclose int process = (int)syscall(SYS_pidfd_open, peer.pid, 0);
+    process = (int)syscall(SYS_pidfd_open, peer.pid, 0);
     if (process < 0)
         return zl_fail_errno(err, "open the client's process");
+    if (poll(&hup, 1, 0) != 0)
+        return zl_fail(err, ZL_ERR_CANCELLED, "the client has gone");
+    return zl_take_fd(&process);
+}
+
+/* A descriptor of the client's, by its number: what the client itself has opened, with its rights,
+ * and nothing that it could only name (pidfd_getfd(2)). */
+static int take_client_fd(struct api_call *c, int64_t number, struct zl_error *err)
+{
+    struct bufferevent *be =
+        evhttp_connection_get_bufferevent(evhttp_request_get_connection(c->req));
+    zl_autoclose int process = client_process(bufferevent_getfd(be), err);
+    if (process < 0)
+        return -1;
     int fd = (int)syscall(SYS_pidfd_getfd, process, (int)number, 0);
     return fd >= 0 ? fd : zl_fail_errno(err, "take descriptor %d of the client", (int)number);
 }

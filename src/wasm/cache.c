@@ -134,10 +134,13 @@ int cache_load(int cache_fd, const char *name, struct cache_entry *ret_entry, st
 
     if (fd < 0 && errno == ENOENT)
         return zl_fail(err, ZL_ERR_NOT_FOUND, "module '%s' is not compiled yet", name);
+    if (fd < 0 && errno == ELOOP)
+        (void)zl_fail(err, ZL_ERR_DENIED, "compiled module '%s' is a symbolic link", name);
+    else if (fd < 0)
+        (void)zl_fail_errno(err, "open compiled module '%s'", name);
     if (fd < 0 || check_entry(fd, name, ret_entry, err) < 0) {
-        if (fd < 0)
-            (void)zl_fail_errno(err, "open compiled module '%s'", name);
-        (void)unlinkat(cache_fd, name, 0); /* else the next one overwrites it */
+        if (err->kind != ZL_ERR_SYSTEM) /* nothing is wrong with it when descriptors are short */
+            (void)unlinkat(cache_fd, name, 0); /* else the next one overwrites it */
         return -1;
     }
     (void)futimens(fd, used_now); /* only the order of eviction depends on it */

@@ -31,8 +31,9 @@ struct cache_entry {
 };
 
 /*
- * An entry for reading, verified, and what it is. NOT_FOUND: there is none. Any other kind: there
- * is one that must not be used; it has been removed, *err says what is wrong with it.
+ * An entry for reading, verified, and what it is. NOT_FOUND: there is none. SYSTEM: it could not be
+ * looked at, and is left alone. Any other kind: there is one that must not be used; it has been
+ * removed, *err says what is wrong with it.
  */
 int cache_load(int cache_fd, const char *name, struct cache_entry *ret_entry, struct zl_error *err);
 

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
@@ -85,6 +86,22 @@ static void refused(struct place *p, const char *says)
     assert_int_equal(load(p->cache, "one", &err), 0);
 }
 
+static void an_entry_outlives_a_shortage_of_descriptors(void **state)
+{
+    struct place *p = *state;
+    struct rlimit was, none;
+    struct zl_error err;
+    put(p->cache, "one", "code", UINT64_MAX);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    none = (struct rlimit){ .rlim_cur = 0, .rlim_max = was.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int rc = load(p->cache, "one", &err);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    assert_int_equal(rc, -1);
+    assert_int_equal(err.kind, ZL_ERR_SYSTEM);
+    assert_int_equal(load(p->cache, "one", &err), 0);
+}
+
 static void each_changed_byte_is_noticed(void **state)
 {
     struct place *p = *state;
@@ -121,7 +138,7 @@ static void what_others_could_have_written_is_refused(void **state)
     put(p->cache, "other", "code", UINT64_MAX);
     assert_int_equal(unlinkat(p->cache, "one", 0), 0);
     assert_int_equal(symlinkat("other", p->cache, "one"), 0);
-    refused(p, "open compiled module");
+    refused(p, "a symbolic link");
     if (geteuid() == 0) {
         assert_int_equal(fchownat(p->cache, "one", 12345, 12345, 0), 0);
         refused(p, "not a file of our own");
@@ -198,6 +215,7 @@ int main(void)
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         CASE(what_was_put_is_found),
+        CASE(an_entry_outlives_a_shortage_of_descriptors),
         CASE(each_changed_byte_is_noticed),
         CASE(a_cut_off_entry_is_refused),
         CASE(what_others_could_have_written_is_refused),
