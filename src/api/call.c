@@ -42,12 +42,24 @@ static void detach(struct api_call *c)
         call_free(c);
 }
 
+/* Takes back what call_stay_open() did, for the next request over this connection. */
+static void be_soon_again(struct api_call *c, struct evhttp_connection *conn)
+{
+    if (c->closed)
+        event_free(c->closed);
+    c->closed = NULL;
+    bufferevent_setwatermark(evhttp_connection_get_bufferevent(conn), EV_READ, 0, 0);
+    evhttp_connection_set_timeout(conn, API_SLOW_CLIENT_S);
+}
+
 struct evhttp_request *call_finish(struct api_call *c)
 {
     struct evhttp_request *req = c->req;
     struct evhttp_connection *conn = req ? evhttp_request_get_connection(req) : NULL;
     if (conn)
         evhttp_connection_set_closecb(conn, NULL, NULL);
+    if (conn && c->stays_open)
+        be_soon_again(c, conn);
     detach(c);
     return req;
 }
@@ -80,7 +92,7 @@ void call_stay_open(struct api_call *c)
         return;
     struct bufferevent *bev = evhttp_connection_get_bufferevent(conn);
     static const struct timeval write_timeout = { .tv_sec = API_SLOW_CLIENT_S };
-    (void)evhttp_add_header(evhttp_request_get_output_headers(c->req), "Connection", "close");
+    c->stays_open = true;
     bufferevent_setwatermark(bev, EV_READ, 0, 4096);
     (void)bufferevent_set_timeouts(bev, NULL, &write_timeout);
     c->closed = event_new(c->server->base, bufferevent_getfd(bev), EV_CLOSED, on_client_gone, c);

@@ -45,8 +45,9 @@ struct api_call {
     char *params[API_PARAMS]; /* values of the path's placeholders, decoded */
     struct evkeyvalq query;
     struct zl_json body;
-    bool busy;      /* an operation of the agent is under way: the call outlives its client */
-    bool streaming; /* the head of the answer is sent */
+    bool busy;       /* an operation of the agent is under way: the call outlives its client */
+    bool streaming;  /* the head of the answer is sent */
+    bool stays_open; /* call_stay_open() */
     api_then_fn then;
     api_learn_fn learn;               /* the same of operations that tell a fact */
     bool (*wake)(struct api_call *c); /* waits for a state; true: it has answered */
@@ -108,8 +109,8 @@ void call_told(void *arg, const struct zl_error *failed, const struct fact *fact
  * which must answer. */
 void call_wait(struct api_call *c, bool (*wake)(struct api_call *c), uint64_t timeout_ms,
                void (*on_timeout)(struct api_call *c));
-/* For a call that is not answered soon: notices when its client goes, lifts the read timeout, and
- * closes the connection after the answer. Implied by call_wait and stream_begin. */
+/* For a call that is not answered soon: notices when its client goes, and lifts the read timeout
+ * until then. Implied by call_wait and stream_begin. */
 void call_stay_open(struct api_call *c);
 
 /* ---- reply.c: each answers and frees c ---- */

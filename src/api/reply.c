@@ -139,6 +139,7 @@ void reply_diags(struct api_call *c, const struct spec_diags *diags)
 void stream_begin(struct api_call *c)
 {
     set_headers(c->req, "application/x-ndjson");
+    (void)evhttp_add_header(evhttp_request_get_output_headers(c->req), "Connection", "close");
     call_stay_open(c);
     c->streaming = true;
     evhttp_send_reply_start(c->req, 200, "OK");

@@ -323,13 +323,15 @@ static bool has_instances(const struct core *c, const struct deployment *d)
     return false;
 }
 
-/* All of them lie together: as long as that of the service which wants it longest. */
+/* `down` leaves nothing, but what the document asks for. All of it lies together: as long as that of
+ * the service which wants it longest. */
 static uint64_t logs_kept_s(const struct spec *spec)
 {
     uint64_t longest = 0;
     for (size_t i = 0; i < spec->n_services; i++) {
-        uint64_t s = spec_logs_retention_s(&spec->services[i]);
-        longest = s > longest ? s : longest;
+        const struct spec_logs *logs = spec->services[i].logs;
+        if (logs && logs->retention_secs > longest)
+            longest = logs->retention_secs;
     }
     return longest;
 }

@@ -245,11 +245,6 @@ ZL_DEFINE_CLEANUP(struct spec *, spec_unref)
 #define autospec ZL_CLEANUP(spec_unrefp)
 
 const struct spec_service *spec_find(const struct spec *s, const char *service); /* or NULL */
-/* For how long what the service wrote is kept after its removal, seconds. */
-static inline uint64_t spec_logs_retention_s(const struct spec_service *s)
-{
-    return s->logs ? s->logs->retention_secs : SPEC_LOGS_RETENTION_S;
-}
 /* Finds the file as docs/spec.md, "Finding the file", says; *ret is allocated. dir NULL: the
  * current. */
 int spec_discover(const char *dir, char **ret, struct zl_error *err);

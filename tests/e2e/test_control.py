@@ -505,8 +505,8 @@ def test_what_is_to_be_forgotten_leaves_no_log(host):
     assert "-.brief" not in kept_logs(host)
 
 
-def test_logs_of_a_deployment_are_there_when_it_is_not(host):
-    def spec(retention):
+def test_logs_of_a_deployment_are_there_when_it_is_not_if_it_asks_for_it(host):
+    def spec(logs):
         return host.spec(f"""
 version: v1
 deployment: past
@@ -515,17 +515,20 @@ services:
     image: {{name: busybox}}
     command: {{entrypoint: [sh, -c, "echo served; exec sleep 1000"]}}
     scale: {{mode: fixed, replicas: 2}}
-    logs: {{retention_secs: {retention}}}
+    {logs}
 """)
-    host.zlayer("deploy", spec(1000))
+    host.zlayer("deploy", spec("logs: {retention_secs: 1000}"))
     host.zlayer("down", "past")
     lines = host.zlayer("logs", "past/web").stdout.splitlines()
     assert len(lines) == 2 and all("served" in line for line in lines), lines
-    until_s, = (int(p.name.split(".")[0]) for p in (host.root / "logs/-removed").glob("*.past"))
+    kept = until(lambda: list((host.root / "logs/-removed").glob("*.past")), "its logs are put away")
+    until_s, = (int(p.name.split(".")[0]) for p in kept)
     assert 900 < until_s - time.time() <= 1000
-    host.zlayer("deploy", spec(0))
-    host.zlayer("down", "past")
-    assert kept_logs(host).count("past") == 1, "0: they go with it"
+    for nothing in ("logs: {retention_secs: 0}", ""):
+        host.zlayer("deploy", spec(nothing))
+        host.zlayer("down", "past")
+        until(lambda: not (host.root / "logs/past").exists(), "the end of its logs")
+        assert kept_logs(host).count("past") == 1, "they go with it"
 
 
 def test_a_share_of_a_cpu_is_that_of_each_period(host):

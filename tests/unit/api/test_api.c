@@ -517,6 +517,29 @@ static void a_client_that_leaves_while_it_waits_is_forgotten(void **unused)
     expect("DELETE", "/api/v1/containers/s?force=1&wait=1", NULL, 204, "");
 }
 
+/* What is done to a connection while its client waits is taken back: the next request is read
+ * whole, however long. */
+static void after_a_wait_the_connection_is_as_before(void **unused)
+{
+    (void)unused;
+    static char three[128 * 1024];
+    enum { BODY = 100000 };
+    json_decref(
+        call("POST", "/api/v1/containers?wait=1", mapping("kept", "busybox", false), &(int){ 0 }));
+    int n = snprintf(three, sizeof three,
+                     "POST /api/v1/containers/kept/wait?timeout_ms=20 HTTP/1.1\r\nHost: x\r\n"
+                     "Content-Length: 0\r\n\r\n"
+                     "POST /api/v1/validate HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+                     "{\"spek\": 1}%*s"
+                     "GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                     BODY, BODY - 11, "");
+    const char *answer = strstr(raw(three, (size_t)n), "HTTP/1.1 202 Accepted");
+    assert_non_null(answer);
+    assert_non_null(answer = strstr(answer, "400 Bad Request"));
+    assert_non_null(strstr(answer, "404 Not Found"));
+    expect("DELETE", "/api/v1/containers/kept?force=1&wait=1", NULL, 204, "");
+}
+
 /* ---- images, events ------------------------------------------------------------------------ */
 
 static void images_are_listed_and_removed_by_an_escaped_reference(void **unused)
@@ -633,6 +656,7 @@ int main(void)
         cmocka_unit_test(samples_come_until_the_container_has_ended),
         cmocka_unit_test(an_exec_needs_a_command_and_passes_its_environment),
         cmocka_unit_test(a_client_that_leaves_while_it_waits_is_forgotten),
+        cmocka_unit_test(after_a_wait_the_connection_is_as_before),
         cmocka_unit_test(images_are_listed_and_removed_by_an_escaped_reference),
         cmocka_unit_test(an_import_streams_progress_and_its_end_or_its_error),
         cmocka_unit_test(events_are_kept_for_those_who_come_late),
