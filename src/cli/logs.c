@@ -377,8 +377,8 @@ const struct cli_command logs_command = {
     .about =
         "Lines are \"[stdout] text\" or \"[stderr] text\"; of several replicas they are merged\n"
         "by time and begin with the container's name. With --format json, an object a line.\n"
-        "What was removed is found by its name (DEPLOYMENT/SERVICE) for as long as it is kept:\n"
-        "a container's log 7 days, a deployment's if it says logs.retention_secs.",
+        "What was removed is found by its name (DEPLOYMENT/SERVICE) while it is kept: the log\n"
+        "of a container 7 days, of a deployment if it says logs.retention_secs.",
     .examples = "zlayer logs -f web\tfollow all replicas of web\n"
                 "zlayer logs -n all -i 2 shop/web\teverything of one replica",
     .options = logs_options,

@@ -28,9 +28,9 @@ services:
       check: {type: command, command: "printf 'caf\\\\351 noir'; exit 3"}
 """), code=None)
     sick = until(lambda: [c for c in host.containers("words") if c["health"] == "unhealthy"], "an unhealthy replica")
-    assert sick[0]["health_reason"].endswith("caf? noir")
+    assert sick[0]["health_reason"].endswith("caf\\xe9 noir")
     events = host.zlayer("events").stdout
-    assert "caf? noir" in events, events
+    assert "caf\\xe9 noir" in events, events
 
 
 def test_a_reason_is_cut_between_characters(host):
