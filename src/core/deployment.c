@@ -323,8 +323,8 @@ static bool has_instances(const struct core *c, const struct deployment *d)
     return false;
 }
 
-/* `down` leaves nothing, but what the document asks for. All of it lies together: as long as that of
- * the service which wants it longest. */
+/* `down` leaves nothing, but what the document asks for. All of it lies together: as long as that
+ * of the service which wants it longest. */
 static uint64_t logs_kept_s(const struct spec *spec)
 {
     uint64_t longest = 0;

@@ -256,7 +256,9 @@ static void forget(struct core *c, struct standalone *a)
     const struct spec_service *s = &a->spec->services[0];
     struct effect *e = emit_store(c, EFF_DEL_STANDALONE);
     e->standalone = (struct row_standalone){ .id = a->id, .name = a->name };
-    e->logs_kept_s = s->delete_on_exit ? 0 : s->logs ? s->logs->retention_secs : SPEC_LOGS_RETENTION_S;
+    e->logs_kept_s = s->delete_on_exit ? 0
+                     : s->logs         ? s->logs->retention_secs
+                                       : SPEC_LOGS_RETENTION_S;
     emit_event(c, "remove", "-", a->name, a->id, "%s", a->name);
     TAILQ_REMOVE(&c->standalones, a, link);
     zl_map_remove(&c->standalone_ids, &a->by_id);

@@ -518,7 +518,7 @@ services:
     {logs}
 """)
     host.zlayer("deploy", spec("logs: {retention_secs: 1000}"))
-    host.zlayer("down", "past")
+    host.zlayer("down", "-t", "0", "past")
     lines = host.zlayer("logs", "past/web").stdout.splitlines()
     assert len(lines) == 2 and all("served" in line for line in lines), lines
     kept = until(lambda: list((host.root / "logs/-removed").glob("*.past")), "its logs are put away")
@@ -526,7 +526,7 @@ services:
     assert 900 < until_s - time.time() <= 1000
     for nothing in ("logs: {retention_secs: 0}", ""):
         host.zlayer("deploy", spec(nothing))
-        host.zlayer("down", "past")
+        host.zlayer("down", "-t", "0", "past")
         until(lambda: not (host.root / "logs/past").exists(), "the end of its logs")
         assert kept_logs(host).count("past") == 1, "they go with it"
 
