@@ -14,7 +14,7 @@ def host(shared_host):
 
 
 def test_a_health_command_that_prints_no_utf8_hides_no_container(host):
-    host.zlayer("deploy", host.spec("""
+    host.zlayer("deploy", "-t", "1s", host.spec("""
 version: v1
 deployment: words
 services:
@@ -22,11 +22,12 @@ services:
     rtype: service
     image: {name: busybox, pull_policy: never}
     command: {entrypoint: [sleep, "1000"]}
+    stop_grace_period: 500ms
     health:
       interval: 100ms
       retries: 1
       check: {type: command, command: "printf 'caf\\\\351 noir'; exit 3"}
-"""), code=None)
+"""), code=5)
     sick = until(lambda: [c for c in host.containers("words") if c["health"] == "unhealthy"], "an unhealthy replica")
     assert sick[0]["health_reason"].endswith("caf\\xe9 noir")
     events = host.zlayer("events").stdout
