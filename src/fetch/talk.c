@@ -295,7 +295,7 @@ int talk_push(struct talk *t, const struct push_parts *parts,
         if (m.head.type == TALK_END)
             return take_outcome(&m, &end, err);
         zl_msg_body(&m, &sent, sizeof sent);
-        if (m.head.type != TALK_SENT || sent.part + 1 >= parts->n_fds)
+        if (m.head.type != TALK_SENT || (size_t)sent.part + 1 >= parts->n_fds)
             return nonsense(err);
         on_sent(arg, sent.part, sent.bytes);
     }

@@ -8,6 +8,7 @@
 
 #include "base/msg.h"
 #include "fetch/arrival.h"
+#include "fetch/push.h"
 #include "fetch/talk.h"
 
 /* Of "hello". */
@@ -200,6 +201,43 @@ static void a_manifest_that_is_asked_for_by_digest_has_it(void **unused)
     scene_close(&s);
 }
 
+/* ---- a push ---------------------------------------------------------------------------------- */
+
+static void note_part(void *arg, size_t part, uint64_t bytes)
+{
+    (void)bytes;
+    *(size_t *)arg = part;
+}
+
+/* Progress is told of the config (0) and of one layer (1); there is no other part. */
+static void progress_is_told_of_parts_that_there_are(void **unused)
+{
+    (void)unused;
+    static const struct {
+        uint32_t part;
+        bool is_one;
+    } told[] = {
+        { 0, true }, { 1, true }, { 2, false }, { UINT32_MAX - 1, false }, { UINT32_MAX, false }
+    };
+    for (size_t i = 0; i < ZL_ARRAY_LEN(told); i++) {
+        struct scene s = scene_open();
+        struct zl_error err = { 0 };
+        struct push_parts parts = {
+            .digest = HELLO, .fds = { 0, 0, 0 }, .n_fds = 3, .sources = ZL_BUF(2)
+        };
+        struct talk_sent sent = { .part = told[i].part, .bytes = 5 };
+        size_t part = SIZE_MAX;
+        say(&s, 1, TALK_SENT, &sent, sizeof sent);
+        say_end(&s, 1, ZL_OK);
+        assert_int_equal(talk_push(&s.talk, &parts, note_part, &part, &err),
+                         told[i].is_one ? 0 : -1);
+        assert_true(part == (told[i].is_one ? told[i].part : SIZE_MAX));
+        assert_int_equal(err.kind, told[i].is_one ? ZL_OK : ZL_ERR_PROTOCOL);
+        zl_buf_done(&parts.sources);
+        scene_close(&s);
+    }
+}
+
 /* ---- blobs ----------------------------------------------------------------------------------- */
 
 static void count(void *arg, uint64_t n)
@@ -314,6 +352,7 @@ int main(void)
         cmocka_unit_test(one_that_dies_is_an_error),
         cmocka_unit_test(a_tag_means_nothing_but_a_digest),
         cmocka_unit_test(a_manifest_that_is_asked_for_by_digest_has_it),
+        cmocka_unit_test(progress_is_told_of_parts_that_there_are),
         cmocka_unit_test(a_blob_is_complete_when_its_digest_is_right),
         cmocka_unit_test(a_blob_that_is_another_never_becomes_one),
         cmocka_unit_test(a_blob_gets_no_byte_more_than_its_size),
