@@ -200,7 +200,7 @@ def a_container_is_saved_and_restored(oci):
     def change(config):
         config["mounts"].append({"destination": "/out", "type": "bind", "source": str(oci.folder / "out"), "options": ["rbind", "rw"]})
     (oci.folder / "out").mkdir()
-    oci.make("saved", "sh", "-c", "i=0; while :; do i=$((i+1)); echo $i > /out/i; sleep 0.1; done", change=change, silent=True)
+    oci.make("saved", "sh", "-c", "i=0; while :; do i=$((i+1)); echo $i > /out/new; mv /out/new /out/i; sleep 0.1; done", change=change, silent=True)
     count = oci.folder / "out/i"
     wait(lambda: count.exists() and count.read_text().strip() and int(count.read_text()) > 3, "the count")
     oci.run("checkpoint", "--image-path", oci.folder / "images", "saved", timeout=300)

@@ -4,6 +4,7 @@
  * upgrade finds none and starts its own; or it is started. Its death costs the questions that are
  * open: they are asked once more of its successor.
  */
+#include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -210,6 +211,18 @@ static void receive(int fd, short what, void *arg)
     }
 }
 
+/* Asks, connected or not. A host that has died but has not been heard of yet is as good as one that
+ * dies with the question: receive() hears it next, and asks its successor. */
+static int ask(struct wasm_host *h, struct wasm_question *q, struct zl_error *err)
+{
+    bool was_there = h->mon != NULL;
+    if (!was_there && connect_host(h, err) < 0)
+        return -1;
+    if (send_question(q, err) == 0)
+        return 0;
+    return was_there && (err->errnum == EPIPE || err->errnum == ECONNRESET) ? 0 : -1;
+}
+
 struct wasm_question *wasm_host_ask(struct wasm_host *h, enum mon_wasm_type type,
                                     const struct mon_wasm_module *module, int bytes_fd,
                                     wasm_answer_fn answered, void *arg, struct zl_error *err)
@@ -231,7 +244,7 @@ struct wasm_question *wasm_host_ask(struct wasm_host *h, enum mon_wasm_type type
     if (q->next)
         q->next->link = &q->next;
     h->questions = q;
-    if ((!h->mon && connect_host(h, err) < 0) || send_question(q, err) < 0) {
+    if (ask(h, q, err) < 0) {
         wasm_host_drop(q);
         return NULL;
     }
