@@ -228,15 +228,19 @@ def test_two_agents_never_run_at_once(host):
     assert str(host.agent_pid()) in r.stderr
 
 
-def test_a_killed_monitor_is_told_and_its_container_replaced(host):
-    host.zlayer("deploy", host.spec(document(service("a", FOREVER))))
-    first = host.up("a", 1)[0]
+def its_monitor_is_killed_and_it_replaced(host, first):
     shim = int(pathlib.Path(f"/proc/{first['pid']}/stat").read_text().rsplit(")", 1)[1].split()[1])
     os.kill(shim, signal.SIGKILL)
     until(lambda: host.pids("a").get("a-rep-1") not in (None, 0, first["pid"]), "a new container")
     assert not alive(first["pid"])
     host.zlayer("down", "test")
     assert host.leftovers() == []
+
+
+def test_a_killed_monitor_is_told_and_its_container_replaced(host):
+    host.zlayer("deploy", host.spec(document(service("a", FOREVER))))
+    first = host.up("a", 1)[0]
+    its_monitor_is_killed_and_it_replaced(host, first)
 
 
 def move_below(cgroup, pid):
@@ -258,12 +262,7 @@ def test_a_process_in_a_cgroup_below_its_containers_is_shown_and_ends_with_it(ho
     for d in mine:
         move_below(d, first["pid"])
     assert str(first["pid"]) in host.zlayer("top", first["name"]).stdout.split()
-    shim = int(pathlib.Path(f"/proc/{first['pid']}/stat").read_text().rsplit(")", 1)[1].split()[1])
-    os.kill(shim, signal.SIGKILL)
-    until(lambda: host.pids("a").get("a-rep-1") not in (None, 0, first["pid"]), "a new container")
-    assert not alive(first["pid"])
-    host.zlayer("down", "test")
-    assert host.leftovers() == []
+    its_monitor_is_killed_and_it_replaced(host, first)
 
 
 def test_clients_at_once_start_one_agent(world, busybox_tar):

@@ -142,6 +142,7 @@ def test_without_landlock_what_the_talker_sees_is_wall_enough(registry, tmp_path
     assert attack(SHIPPED / "tests/weak/zlayer-fetch-LANDLOCK", registry, tmp_path, "talker") == set()
 
 
+# what Landlock alone holds back can be seen only where the kernel has it; without it the view of the disk is what holds
 @pytest.mark.skipif(landlock_abi() < 1, reason="this kernel has no Landlock")
 def test_without_its_view_landlock_keeps_the_talker_from_writing(registry, tmp_path):
     assert "store" not in attack(SHIPPED / "tests/weak/zlayer-fetch-VIEW", registry, tmp_path, "talker")

@@ -297,6 +297,7 @@ def test_limits_hold_in_a_delegated_cgroup(delegated):
     delegated.run("delete", "c")
 
 
+# some controllers delegated and others not: there is that only where each has a hierarchy of its own (v1)
 @pytest.mark.skipif((CGROUP / "cgroup.controllers").exists(), reason="v2 is one hierarchy: all of it is delegated, or nothing")
 def test_a_limit_that_is_not_delegated_is_refused_beside_one_that_is(delegated):
     os.chown(CGROUP / "memory" / delegated.cgroup.strip("/"), 0, 0)

@@ -34,6 +34,7 @@ def missing():
     return None
 
 
+# they take minutes and a Go that compiles for wasip1 (1.21; Debian 12 has 1.19): asked for by ZLAYER_WASI=full
 pytestmark = [t.needs_wasm, pytest.mark.skipif(missing() is not None, reason=str(missing()))]
 
 
