@@ -2,18 +2,22 @@
 /*
  * Makes one system call of a program fail, or kills the program there. Calls of the program (P) and
  * of each process that it starts (C, D … by birth) are counted from 1 on, up to the execve(2) of
- * what is not the program itself: so the same call has the same number each time.
+ * what is not the program itself. A call is meant by its process, its name and which of that name
+ * it is: what else is done between, as often as time demands, does not change that.
  *
- *   failcall count LOG PROGRAM ARG...      runs it
+ *   failcall count LOG PROGRAM ARG...           runs it
  *
- *   failcall fail:P:N:ERRNO LOG PROGRAM... the N-th of P (or C ...) does nothing, returns -ERRNO
- * (close(2): it closes)
+ *   failcall fail:P:CALL:N:ERRNO LOG PROGRAM... the N-th CALL of P (or C ...) does nothing, returns
+ * -ERRNO (close(2): it closes)
  *
- *   failcall kill:P:N LOG PROGRAM...       before the N-th of P (or C ...) PROGRAM gets SIGKILL
+ *   failcall kill:P:CALL:N LOG PROGRAM...       before it PROGRAM gets SIGKILL
  *
- * LOG gets a line "<P|C|D...> <n> <call> <path>" for each call; of fstat(2) and its like the path
- * is "fd <number>", of others that take none it is empty. Exits as the program does (128 + signal).
- * LOG ends with "alive <pid>...": which of the processes it started lived when it had ended.
+ * LOG gets a line "<P|C|D...> <n> <call> <path>" for each call, n of all calls of the process; of
+ * fstat(2) and its like the path is "fd <number>", of others that take none it is empty. One that
+ * the kernel itself makes again (after a signal without a handler; a sysctl of the network whose
+ * lock another holds: restart_syscall()) is the same call still. Exits as the program does (128 +
+ * signal). LOG ends with "alive <pid>...": which of the processes it started lived when it had
+ * ended.
  */
 #include <errno.h>
 #include <seccomp.h>
@@ -34,17 +38,20 @@ enum { PROCESSES = 64 };
 
 static struct process {
     pid_t pid;
-    char who;
-    unsigned long count;
-    unsigned long long call;
+    char who;                      /* 0: it has stopped, and its maker has not told of it yet */
+    unsigned long count, meant;    /* all calls; those of the name that is meant */
+    unsigned long long call, from; /* the last one, and the address that it returns to */
+    bool again;                    /* the kernel did not finish it: it may make it again */
     bool failing;
+    bool waits;   /* for its name, in its first stop */
     bool leaving; /* it is to go on without us, as soon as it stops */
 } processes[PROCESSES];
 
 static struct {
     bool fail, kill;
     char who; /* whose call is meant */
-    unsigned long at;
+    unsigned long long call;
+    unsigned long at; /* which of those */
     int error;
     char next;              /* who is born next */
     unsigned long long brk; /* where the heap ends: what a brk(2) that fails returns */
@@ -60,8 +67,7 @@ static struct process *find(pid_t pid)
             return &processes[i];
     for (size_t i = 0; i < PROCESSES; i++)
         if (!processes[i].pid) {
-            processes[i] =
-                (struct process){ .pid = pid, .who = pid == all.program ? 'P' : all.next++ };
+            processes[i] = (struct process){ .pid = pid, .who = pid == all.program ? 'P' : 0 };
             return &processes[i];
         }
     fprintf(stderr, "failcall: too many processes\n");
@@ -103,20 +109,44 @@ static void read_path(const struct process *p, const struct __ptrace_syscall_inf
             *at = '?';
 }
 
+/* As ptrace(2) shows what a call that the kernel has not finished returns: linux/errno.h. */
+static bool is_unfinished(long long returned)
+{
+    enum { ERESTARTSYS = 512, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK = 516 };
+
+    return returned == -ERESTARTSYS || returned == -ERESTARTNOINTR || returned == -ERESTARTNOHAND ||
+           returned == -ERESTART_RESTARTBLOCK;
+}
+
+static bool is_same(const struct process *p, const struct __ptrace_syscall_info *info)
+{
+    return p->again && info->instruction_pointer == p->from &&
+           (info->entry.nr == p->call || info->entry.nr == SYS_restart_syscall);
+}
+
+static bool is_meant(struct process *p)
+{
+    p->meant += p->call == all.call;
+    return p->who == all.who && p->call == all.call && p->meant == all.at;
+}
+
 static void entered(struct process *p, const struct __ptrace_syscall_info *info)
 {
     struct user_regs_struct regs;
 
-    char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, (int)info->entry.nr);
     char path[256] = "";
     unsigned long long number = info->entry.nr;
 
+    if (is_same(p, info))
+        return;
     p->call = number;
+    p->from = info->instruction_pointer;
     p->count++;
     read_path(p, info, path, sizeof path);
+    char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, (int)number);
     fprintf(all.log, "%c %lu %s %s\n", p->who, p->count, name ? name : "?", path);
     free(name);
-    if (p->count != all.at || p->who != all.who)
+    if (!is_meant(p))
         return;
     fflush(all.log);
     if (all.kill)
@@ -129,10 +159,11 @@ static void entered(struct process *p, const struct __ptrace_syscall_info *info)
     p->failing = true;
 }
 
-static void left(struct process *p)
+static void left(struct process *p, const struct __ptrace_syscall_info *info)
 {
     struct user_regs_struct regs;
 
+    p->again = !p->failing && is_unfinished(info->exit.rval);
     if (!p->failing && p->call != SYS_brk)
         return;
     if (ptrace(PTRACE_GETREGS, p->pid, 0, &regs) < 0)
@@ -156,7 +187,7 @@ static void at_call(struct process *p)
     if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
         entered(p, &info);
     else if (info.op == PTRACE_SYSCALL_INFO_EXIT)
-        left(p);
+        left(p, &info);
 }
 
 static bool is_program(pid_t pid)
@@ -185,11 +216,44 @@ static int signal_of(int status)
     return ours || signal == SIGSTOP ? 0 : signal; /* also the beginning of a child */
 }
 
+static bool is_birth(int event)
+{
+    return event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK || event == PTRACE_EVENT_CLONE;
+}
+
+/* Its maker tells of it, so names follow the order of births, not that in which we hear. */
+static void name(struct process *child)
+{
+    bool waits = child->waits;
+
+    if (child->who)
+        return;
+    child->who = all.next++;
+    child->waits = false;
+    if (waits)
+        ptrace(PTRACE_SYSCALL, child->pid, 0, 0);
+}
+
+/* Somebody has ended, perhaps before we heard of a child of it that waits for its name. */
+static void name_orphans(void)
+{
+    for (size_t i = 0; i < PROCESSES; i++)
+        if (processes[i].pid && !processes[i].who)
+            name(&processes[i]);
+}
+
 /* A child that executed something is the container's command: its calls are not ours to count. */
 static void stopped(struct process *p, int status)
 {
+    unsigned long born = 0;
     int event = status >> 16;
 
+    if (!p->who) {
+        p->waits = true;
+        return;
+    }
+    if (is_birth(event) && ptrace(PTRACE_GETEVENTMSG, p->pid, 0, &born) == 0)
+        name(find((pid_t)born));
     if (event == PTRACE_EVENT_EXEC && p->pid != all.program && !is_program(p->pid)) {
         ptrace(PTRACE_DETACH, p->pid, 0, 0);
         return;
@@ -238,6 +302,7 @@ static void follow(void)
             continue;
         }
         p->pid = 0;
+        name_orphans();
         if (pid == all.program) {
             all.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
             return;
@@ -247,12 +312,17 @@ static void follow(void)
 
 static void parse(const char *mode)
 {
+    char call[64] = "";
+
     all.fail = strncmp(mode, "fail:", 5) == 0;
     all.kill = strncmp(mode, "kill:", 5) == 0;
-    if (all.fail && sscanf(mode, "fail:%c:%lu:%d", &all.who, &all.at, &all.error) != 3)
+    if (!all.fail && !all.kill)
+        return;
+    int n = sscanf(mode + 5, "%c:%63[a-z0-9_]:%lu:%d", &all.who, call, &all.at, &all.error);
+    int number = seccomp_syscall_resolve_name(call);
+    if (n != (all.fail ? 4 : 3) || number < 0)
         exit(125);
-    if (all.kill && sscanf(mode, "kill:%c:%lu", &all.who, &all.at) != 2)
-        exit(125);
+    all.call = (unsigned long long)number;
 }
 
 int main(int argc, char **argv)
