@@ -2,6 +2,7 @@
 #include "fetch/crew.h"
 
 #include <fcntl.h>
+#include <jansson.h>
 #include <limits.h>
 #include <linux/sched.h>
 #include <signal.h>
@@ -26,6 +27,7 @@ int crew_start(struct crew *ret, struct zl_error *err)
     struct clone_args how = { .flags = apart, .exit_signal = SIGCHLD };
     int pair[2];
     (void)signal(SIGPIPE, SIG_IGN); /* cannot fail for a signal that there is */
+    json_object_seed(0);            /* of those who read documents: none of them can open a file */
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return zl_fail_errno(err, "make a socket");
     long pid = syscall(SYS_clone3, &how, sizeof how);
@@ -55,7 +57,7 @@ static int tell(const struct crew *c, enum hand_order order, const void *body, s
                         .body = body,
                         .n_fds = (int)n_fds };
     memcpy(m.fds, fds, n_fds * sizeof *fds);
-    return zl_msg_send(c->foreman, &m, err) < 0 ? zl_wrap(err, "ask for a process that unpacks")
+    return zl_msg_send(c->foreman, &m, err) < 0 ? zl_wrap(err, "ask for a process that does it")
                                                 : 0;
 }
 
@@ -80,9 +82,9 @@ static int hear(int answer, struct hand_answer *ret, struct zl_error *err)
         }
     } while (n > 0 || (n < 0 && errno == EINTR));
     if (n < 0)
-        return zl_fail_errno(err, "hear the process that unpacks");
+        return zl_fail_errno(err, "hear the process that does it");
     if (!any)
-        return zl_fail(err, ZL_ERR_SYSTEM, "the process that unpacks has died");
+        return zl_fail(err, ZL_ERR_SYSTEM, "the process that was to do it has died");
     ret->msg[sizeof ret->msg - 1] = '\0';
     ret->layer.diff_id[DIGEST_SIZE - 1] = '\0';
     if (ret->kind == ZL_OK)
@@ -111,8 +113,8 @@ static int begin(const struct crew *c, enum hand_order order, const char *text, 
 }
 
 /* One that reads from a pipe, the last of fds. */
-static int begin_job(const struct crew *c, enum hand_order order, int *fds, size_t n_fds,
-                     struct crew_job *ret, struct zl_error *err)
+static int begin_job(const struct crew *c, enum hand_order order, const char *body, int *fds,
+                     size_t n_fds, struct crew_job *ret, struct zl_error *err)
 {
     int pair[2];
     if (pipe2(pair, O_CLOEXEC) < 0)
@@ -120,7 +122,7 @@ static int begin_job(const struct crew *c, enum hand_order order, int *fds, size
     (void)fcntl(pair[1], F_SETPIPE_SZ, PIPE_SIZE); /* a smaller one takes longer, no more */
     fds[n_fds - 1] = pair[0];
     *ret = (struct crew_job){ .pipe = pair[1] };
-    ret->answer = begin(c, order, NULL, fds, n_fds, err);
+    ret->answer = begin(c, order, body, fds, n_fds, err);
     (void)close(pair[0]);
     if (ret->answer >= 0)
         return 0;
@@ -133,13 +135,13 @@ int crew_unpack(const struct crew *c, int root, int notes, struct crew_job *ret,
                 struct zl_error *err)
 {
     int fds[] = { -1, root, notes, -1 };
-    return begin_job(c, HAND_UNPACK, fds, ZL_ARRAY_LEN(fds), ret, err);
+    return begin_job(c, HAND_UNPACK, NULL, fds, ZL_ARRAY_LEN(fds), ret, err);
 }
 
 int crew_decompress(const struct crew *c, int out, struct crew_job *ret, struct zl_error *err)
 {
     int fds[] = { -1, out, -1 };
-    return begin_job(c, HAND_DECOMPRESS, fds, ZL_ARRAY_LEN(fds), ret, err);
+    return begin_job(c, HAND_DECOMPRESS, NULL, fds, ZL_ARRAY_LEN(fds), ret, err);
 }
 
 int crew_list(const struct crew *c, int archive, int list, struct zl_error *err)
@@ -162,6 +164,48 @@ int crew_finish(struct crew_job *j, struct crew_layer *ret, struct zl_error *err
         return zl_fail(err, ZL_ERR_PROTOCOL, "the process that unpacks talks nonsense");
     *ret = a.layer;
     return 0;
+}
+
+static int begin_reading(const struct crew *c, enum reading_kind kind, const char *what,
+                         struct crew_job *job, struct zl_error *err)
+{
+    int pair[2];
+    if (pipe2(pair, O_CLOEXEC) < 0)
+        return zl_fail_errno(err, "make a pipe");
+    int fds[] = { -1, pair[1], -1 };
+    int rc =
+        begin_job(c, (enum hand_order)(HAND_INDEX + kind), what, fds, ZL_ARRAY_LEN(fds), job, err);
+    (void)close(pair[1]);
+    if (rc == 0)
+        return pair[0];
+    (void)close(pair[0]);
+    return -1;
+}
+
+/* The document goes first, whole: a hand says nothing before its end. Who ends earlier says why. */
+static int exchange(struct crew_job *job, int found_fd, const struct zl_buf *text,
+                    struct zl_buf *found, struct zl_error *err)
+{
+    if (zl_write_all(job->pipe, text->data, text->len, "to the process that reads it", err) < 0 &&
+        errno != EPIPE)
+        return -1;
+    zl_closep(&job->pipe);
+    zl_buf_reset(found);
+    return zl_read_fd(found_fd, found, "what was read", err);
+}
+
+int crew_read(const struct crew *c, enum reading_kind kind, const struct zl_buf *text,
+              const char *what, struct zl_buf *found, struct zl_error *err)
+{
+    struct crew_job job = CREW_NO_JOB;
+    struct hand_answer a = { .kind = ZL_OK };
+    zl_autoclose int found_fd = begin_reading(c, kind, what, &job, err);
+    int rc = found_fd < 0 ? -1 : exchange(&job, found_fd, text, found, err);
+    if (rc == 0) /* else it says more than there can be, and nobody waits for its end */
+        rc = hear(job.answer, &a, err);
+    zl_closep(&job.pipe);
+    zl_closep(&job.answer);
+    return rc < 0 && a.kind == ZL_OK ? zl_wrap(err, "%s", what) : rc; /* it names it itself */
 }
 
 int crew_settle(const struct crew *c, int root, int notes, const int *below, size_t n_below,

@@ -5,15 +5,15 @@
  *
  *   keeper       the program itself: the only one with the store, images/ and layers/. It computes
  *     │          digests, compares, and renames into the store; it talks with nobody, and no
- *     │          library parses an archive or a stream for it
+ *     │          library parses an archive, a stream or a document of an image for it
  *     ├ talker   of pull, push, login (talker.h): sockets, TLS, HTTP, credentials; of the disk
  *     │          nothing but the resolver's files. Bytes come from it, by a socket
  *     └ foreman  forked before anything was read; an empty root, no network, a PID namespace;
  *         │      looks at no foreign byte
  *         └ hands   one for each layer: decompress and unpack what comes through a pipe; the
  *                   layer's folder is their root, and a list of system calls all they may do.
- *                   One for each archive that is decompressed or listed: files that are open, and
- *                   no right at all
+ *                   One for each archive that is decompressed or listed, and for each document
+ *                   (reading.h): files that are open, and no right at all
  *
  * What needs rights over files of any owner, settling and removing, is done by hands as well, that
  * are given the folders by descriptor. When the program ends, however that happens, the foreman
@@ -30,6 +30,7 @@
 #include "base/error.h"
 #include "fetch/decompress.h"
 #include "fetch/digest.h"
+#include "fetch/reading.h"
 
 struct crew {
     int foreman; /* a socket */
@@ -68,6 +69,10 @@ int crew_unpack(const struct crew *c, int root, int notes, struct crew_job *ret,
                 struct zl_error *err);
 /* The same for what is only decompressed, into the file out. */
 int crew_decompress(const struct crew *c, int out, struct crew_job *ret, struct zl_error *err);
+/* Has a hand read the document text, and fills found with what reading_find() says of it, or
+ * whatever else, if the document took the hand over; at most found->max bytes. what: names it. */
+int crew_read(const struct crew *c, enum reading_kind kind, const struct zl_buf *text,
+              const char *what, struct zl_buf *found, struct zl_error *err);
 /* Has members_list() done, of the archive into the file list. */
 int crew_list(const struct crew *c, int archive, int list, struct zl_error *err);
 /* The end of the pipe, and the hand's answer, when it has ended. Always to be called. */

@@ -13,42 +13,13 @@
 
 enum { NAMES_MAX = 64 };
 
-struct docker_image {
-    const char *config;
-    struct zl_strs names, layers;
-};
-
-static const struct zl_field image_fields[] = {
-    { "Config", zl_json_string, offsetof(struct docker_image, config), ZL_REQUIRED, NULL },
-    { "RepoTags", zl_json_strs, offsetof(struct docker_image, names), 0, NULL },
-    { "Layers", zl_json_strs, offsetof(struct docker_image, layers), 0, NULL },
-    { 0 },
-};
-static const struct zl_element image_element = { sizeof(struct docker_image), image_fields };
-
-struct docker_images {
-    struct docker_image *v;
-    size_t n;
-};
-
-/* zl_json decodes objects: the list becomes the member of one. */
-static const struct zl_field list_fields[] = {
-    { "images", zl_json_list, 0, ZL_REQUIRED, &image_element },
-    { 0 },
-};
-
-static int read_list(const struct source *s, struct zl_json *doc, struct docker_images *ret,
-                     struct zl_error *err)
+static int read_list(const struct work *w, const struct source *s, struct reading *r,
+                     struct docker_images *ret, struct zl_error *err)
 {
-    zl_autobuf struct zl_buf list = ZL_BUF(OCI_DOCUMENT_MAX), text = ZL_BUF(OCI_DOCUMENT_MAX + 64);
-    if (source_read(s, "manifest.json", &list, err) < 0)
-        return -1;
-    zl_buf_addf(&text, "{\"images\":%s}", list.data);
-    *ret = (struct docker_images){ 0 };
-    if (zl_buf_check(&text, "manifest.json", err) < 0 ||
-        zl_json_parse(doc, text.data, text.len, "manifest.json", err) < 0)
-        return -1;
-    return zl_json_decode(doc, list_fields, ret, err);
+    zl_autobuf struct zl_buf list = ZL_BUF(OCI_DOCUMENT_MAX);
+    return source_read(s, "manifest.json", &list, err) < 0
+               ? -1
+               : reading_docker(w->crew, &list, "manifest.json", r, ret, err);
 }
 
 /* ---- one image ------------------------------------------------------------------------------- */
@@ -72,11 +43,11 @@ static int import_parts(struct import_job *j, const struct docker_image *d,
                         char digest[DIGEST_SIZE], struct zl_error *err)
 {
     zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
-    zl_autojson struct zl_json doc = { 0 };
+    autoreading struct reading r = READING;
     struct oci_image_config c;
     char config[DIGEST_SIZE];
     if (source_read(j->s, d->config, &text, err) < 0 ||
-        oci_image_config_parse(&doc, text.data, text.len, "the image config", &c, err) < 0 ||
+        reading_config(j->w->crew, &text, "the image config", &r, &c, err) < 0 ||
         import_check_platform(&c, err) < 0 || set_layers(j, d, &c, err) < 0 ||
         import_layers(j, err) < 0 || work_put_blob(j->w, text.data, text.len, config, err) < 0 ||
         import_put_manifest(j->w, config, text.len, j->layers, j->n, digest, err) < 0)
@@ -146,9 +117,9 @@ static int import_images(struct work *w, const struct source *s, const struct do
 int import_docker(struct work *w, const struct source *s, bool all, import_fn done, void *arg,
                   struct zl_error *err)
 {
-    zl_autojson struct zl_json doc = { 0 };
+    autoreading struct reading r = READING;
     struct docker_images list;
-    int rc = read_list(s, &doc, &list, err);
+    int rc = read_list(w, s, &r, &list, err);
     if (rc == 0 && !all && !s->tag && list.n > 1)
         rc = zl_fail(err, ZL_ERR_CONFLICT,
                      "the archive holds several images; say which by docker-archive:FILE:NAME, or "

@@ -17,6 +17,7 @@
 #include "fetch/confine.h"
 #include "fetch/members.h"
 #include "fetch/pipeline.h"
+#include "fetch/reading.h"
 #include "fetch/room.h"
 #include "fetch/unpack.h"
 #include "image/layout.h"
@@ -24,6 +25,7 @@
 enum { ANSWER, FOLDER, NOTES, PIPE, BELOW = PIPE };
 enum { PLAIN = 1, PACKED = 2 }; /* of DECOMPRESS */
 enum { LIST = 1, ARCHIVE = 2 };
+enum { FOUND = 1, DOCUMENT = 2 };
 enum { FIRST_OF_OURS = 3 };
 
 /* ---- orders ---------------------------------------------------------------------------------- */
@@ -85,6 +87,17 @@ static int do_list(const struct zl_msg *m, struct hand_answer *a, struct zl_erro
     return members_list(m->fds[ARCHIVE], m->fds[LIST], err);
 }
 
+static int do_read(const struct zl_msg *m, struct hand_answer *a, struct zl_error *err)
+{
+    enum reading_kind kind = (enum reading_kind)(m->head.type - HAND_INDEX);
+    zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX), found = ZL_BUF(READING_FOUND_MAX);
+    (void)a;
+    if (zl_read_fd(m->fds[DOCUMENT], &text, m->body, err) < 0 ||
+        reading_find(kind, text.data, text.len, m->body, &found, err) < 0)
+        return -1;
+    return zl_write_all(m->fds[FOUND], found.data, found.len, m->body, err);
+}
+
 static int do_settle(const struct zl_msg *m, struct hand_answer *a, struct zl_error *err)
 {
     (void)a;
@@ -117,6 +130,10 @@ static const struct {
     [HAND_UNPACK]     = { PIPE + 1,    false, true,  CONFINE_HAND,   do_unpack },
     [HAND_DECOMPRESS] = { PACKED + 1,  false, false, CONFINE_READER, do_decompress },
     [HAND_LIST]       = { ARCHIVE + 1, false, false, CONFINE_READER, do_list },
+    [HAND_INDEX]      = { DOCUMENT + 1, true, false, CONFINE_READER, do_read },
+    [HAND_MANIFEST]   = { DOCUMENT + 1, true, false, CONFINE_READER, do_read },
+    [HAND_CONFIG]     = { DOCUMENT + 1, true, false, CONFINE_READER, do_read },
+    [HAND_DOCKER]     = { DOCUMENT + 1, true, false, CONFINE_READER, do_read },
     [HAND_SETTLE]     = { BELOW,       false, false, CONFINE_HAND,   do_settle },
     [HAND_REMOVE]     = { FOLDER + 1,  true,  true,  CONFINE_HAND,   do_remove },
     [HAND_MEASURE]    = { FOLDER + 1,  true,  true,  CONFINE_HAND,   do_measure },

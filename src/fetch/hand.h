@@ -12,6 +12,11 @@ enum hand_order {
     HAND_UNPACK,     /* the folder, the notes, a pipe of bytes */
     HAND_DECOMPRESS, /* a file to write, a pipe of bytes */
     HAND_LIST,       /* a file to write, an archive */
+    HAND_INDEX,      /* a pipe for what is found, a pipe with the document; the body names it: an
+                      * index, and in the order of enum reading_kind */
+    HAND_MANIFEST,   /* the same */
+    HAND_CONFIG,     /* the same */
+    HAND_DOCKER,     /* the same */
     HAND_SETTLE,     /* the folder, the notes, the folders of the layers below, lowest first */
     HAND_REMOVE,     /* a folder; the body is the name in it */
     HAND_MEASURE,    /* the same */

@@ -16,8 +16,7 @@
 #include "image/signed.h"
 #include "image/wasm.h"
 
-#define CONTAINERD_NAME "io.containerd.image.name" /* annotation: a whole reference */
-enum { MAX_INDEX_DEPTH = 3, NAMES_MAX = 64 };      /* an index may name an index */
+enum { MAX_INDEX_DEPTH = 3, NAMES_MAX = 64 }; /* an index may name an index */
 
 static void blob_path(const struct source *s, const char *digest, char out[PATH_MAX])
 {
@@ -49,13 +48,14 @@ static bool is_ours(const struct oci_descriptor *d)
 
 static const char *name_of(const struct oci_descriptor *d)
 {
-    const char *name = oci_annotation(d, CONTAINERD_NAME);
+    const char *name = oci_annotation(d, OCI_CONTAINERD_NAME);
     return name ? name : oci_annotation(d, OCI_REF_NAME);
 }
 
 static bool has_tag(const struct oci_descriptor *d, const char *tag)
 {
-    const char *name = oci_annotation(d, OCI_REF_NAME), *whole = oci_annotation(d, CONTAINERD_NAME);
+    const char *name = oci_annotation(d, OCI_REF_NAME),
+               *whole = oci_annotation(d, OCI_CONTAINERD_NAME);
     const char *colon = name ? strrchr(name, ':') : NULL; /* some write the whole reference */
     return (name && (strcmp(name, tag) == 0 || (colon && strcmp(colon + 1, tag) == 0))) ||
            (whole && strcmp(whole, tag) == 0);
@@ -64,7 +64,7 @@ static bool has_tag(const struct oci_descriptor *d, const char *tag)
 /* What cosign has put beside images, by what `cosign save` or the tag calls it. */
 static bool is_signature(const struct oci_descriptor *d)
 {
-    const char *kind = oci_annotation(d, "kind"), *name = oci_annotation(d, OCI_REF_NAME);
+    const char *kind = oci_annotation(d, COSIGN_KIND), *name = oci_annotation(d, OCI_REF_NAME);
     size_t n = name ? strlen(name) : 0;
     return (kind && strcmp(kind, "dev.cosignproject.cosign/sigs") == 0) ||
            (n > 4 && strcmp(name + n - 4, ".sig") == 0 && strstr(name, "sha256-"));
@@ -102,7 +102,8 @@ static const struct oci_descriptor *choose_for_this_machine(const struct oci_ind
 }
 
 /* Follows indexes from d down to a manifest, whose bytes are left in out. digest is its own. */
-static int find_manifest(const struct source *s, const struct oci_descriptor *d, struct zl_buf *out,
+static int find_manifest(const struct work *w, const struct source *s,
+                         const struct oci_descriptor *d, struct zl_buf *out,
                          char digest[DIGEST_SIZE], struct zl_error *err)
 {
     if (read_document(s, d, out, err) < 0)
@@ -111,11 +112,11 @@ static int find_manifest(const struct source *s, const struct oci_descriptor *d,
     const char *type = d->media_type ? d->media_type : "";
     bool nested = strstr(type, "index") || strstr(type, "manifest.list");
     for (int depth = 1; nested; depth++) {
-        zl_autojson struct zl_json doc = { 0 };
+        autoreading struct reading r = READING;
         struct oci_index index;
         if (depth == MAX_INDEX_DEPTH)
             return zl_fail(err, ZL_ERR_INVALID, "the layout nests indexes too deep");
-        if (oci_index_parse(&doc, out->data, out->len, "an index of the layout", &index, err) < 0)
+        if (reading_index(w->crew, out, "an index of the layout", &r, &index, err) < 0)
             return -1;
         const struct oci_descriptor *inner = choose_for_this_machine(&index, err);
         if (!inner || read_document(s, inner, out, err) < 0)
@@ -197,11 +198,11 @@ static int import_image(struct import_job *j, const struct oci_manifest *m, cons
                         struct zl_error *err)
 {
     zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
-    zl_autojson struct zl_json doc = { 0 };
+    autoreading struct reading r = READING;
     struct oci_image_config c;
     char stored[DIGEST_SIZE];
     if (read_document(j->s, &m->config, &text, err) < 0 ||
-        oci_image_config_parse(&doc, text.data, text.len, "the image config", &c, err) < 0 ||
+        reading_config(j->w->crew, &text, "the image config", &r, &c, err) < 0 ||
         import_check_platform(&c, err) < 0 || set_layers(j, m, &c, err) < 0 ||
         import_layers(j, err) < 0 || work_put_blob(j->w, text.data, text.len, stored, err) < 0)
         return -1;
@@ -211,10 +212,10 @@ static int import_image(struct import_job *j, const struct oci_manifest *m, cons
 static int import_manifest(struct work *w, const struct source *s, const struct zl_buf *text,
                            const char *digest, struct zl_error *err)
 {
-    zl_autojson struct zl_json doc = { 0 };
+    autoreading struct reading r = READING;
     struct oci_manifest m;
     char stored[DIGEST_SIZE];
-    if (oci_manifest_parse(&doc, text->data, text->len, "the manifest", &m, err) < 0 ||
+    if (reading_manifest(w->crew, text, "the manifest", &r, &m, err) < 0 ||
         work_put_blob(w, text->data, text->len, stored, err) < 0)
         return -1;
     if (image_wasm_layer(&m))
@@ -268,7 +269,7 @@ static int read_signed(void *arg, const struct oci_descriptor *d, struct zl_buf 
 }
 
 /* Whether this entry has a signature of one of the digests. */
-static int check_entry(const struct source *s, const struct oci_descriptor *d,
+static int check_entry(const struct work *w, const struct source *s, const struct oci_descriptor *d,
                        const char *const *digests, const char **ret, struct zl_error *err)
 {
     zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
@@ -276,7 +277,8 @@ static int check_entry(const struct source *s, const struct oci_descriptor *d,
     if (read_document(s, d, &text, err) < 0)
         return -1;
     for (; *digests; digests++) {
-        if (signature_check_manifest(&text, &s->keys, *digests, read_signed, &from, ret, err) == 0)
+        if (signature_check_manifest(w->crew, &text, &s->keys, *digests, read_signed, &from, ret,
+                                     err) == 0)
             return 0;
     }
     return -1;
@@ -284,8 +286,9 @@ static int check_entry(const struct source *s, const struct oci_descriptor *d,
 
 /* Signatures that come along have to be right; that there are some is demanded when the image is
  * used. ret: by which key; NULL when there is none. */
-static int check_signatures(const struct source *s, const struct oci_index *index,
-                            const char *const *digests, const char **ret, struct zl_error *err)
+static int check_signatures(const struct work *w, const struct source *s,
+                            const struct oci_index *index, const char *const *digests,
+                            const char **ret, struct zl_error *err)
 {
     bool any = false;
     *ret = NULL;
@@ -293,7 +296,7 @@ static int check_signatures(const struct source *s, const struct oci_index *inde
         if (!is_signature(&index->manifests.v[i]))
             continue;
         any = true;
-        if (check_entry(s, &index->manifests.v[i], digests, ret, err) == 0)
+        if (check_entry(w, s, &index->manifests.v[i], digests, ret, err) == 0)
             return 0;
     }
     return any ? zl_wrap(err, "E-IMAGE-SIGNATURE") : 0;
@@ -317,8 +320,8 @@ static int import_entry(struct work *w, const struct source *s, const struct oci
     find_names(index, d->digest, names);
     const char *const digests[] = { d->digest, digest, NULL };
     const char *signer;
-    if (find_manifest(s, d, &text, digest, err) < 0 ||
-        check_signatures(s, index, digests, &signer, err) < 0 ||
+    if (find_manifest(w, s, d, &text, digest, err) < 0 ||
+        check_signatures(w, s, index, digests, &signer, err) < 0 ||
         import_manifest(w, s, &text, digest, err) < 0 || note_signer(w, digest, signer, err) < 0)
         return names[0] ? zl_wrap(err, "image '%.200s'", names[0]) : -1;
     return done(arg, digest, names, err);
@@ -328,10 +331,10 @@ static int import_index(struct work *w, const struct source *s, bool all, import
                         struct zl_error *err)
 {
     zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
-    zl_autojson struct zl_json doc = { 0 };
+    autoreading struct reading r = READING;
     struct oci_index index;
     if (source_read(s, "index.json", &text, err) < 0 ||
-        oci_index_parse(&doc, text.data, text.len, "index.json", &index, err) < 0)
+        reading_index(w->crew, &text, "index.json", &r, &index, err) < 0)
         return -1;
     if (!all) {
         const struct oci_descriptor *d = choose(&index, s->tag, err);

@@ -41,7 +41,7 @@ struct pull {
     char digest[DIGEST_SIZE];   /* of the manifest */
     const char *signer;         /* one of the order's keys; NULL: none was asked for */
     struct zl_buf manifest_text, config_text;
-    struct zl_json manifest_doc, config_doc;
+    struct reading manifest_reading, config_reading;
     struct oci_manifest manifest;
     struct oci_image_config config;
     bool is_artifact; /* blobs only: nothing is unpacked */
@@ -65,8 +65,8 @@ static void pull_free(struct pull *p)
     layers_free(p->layers, OCI_LAYERS_MAX);
     zl_buf_done(&p->manifest_text);
     zl_buf_done(&p->config_text);
-    zl_json_done(&p->manifest_doc);
-    zl_json_done(&p->config_doc);
+    reading_done(&p->manifest_reading);
+    reading_done(&p->config_reading);
     free(p);
 }
 ZL_DEFINE_CLEANUP(struct pull *, pull_free)
@@ -81,11 +81,10 @@ static bool is_index(const char *type)
 /* The entry for the platform; its bytes replace those of the index. */
 static int choose_manifest(struct pull *p, char type[128], struct zl_error *err)
 {
-    zl_autojson struct zl_json doc = { 0 };
+    autoreading struct reading r = READING;
     struct oci_index index;
     char wanted[DIGEST_SIZE];
-    if (oci_index_parse(&doc, p->manifest_text.data, p->manifest_text.len, "the index", &index,
-                        err) < 0)
+    if (reading_index(p->work->crew, &p->manifest_text, "the index", &r, &index, err) < 0)
         return -1;
     const struct oci_descriptor *d = platform_choose(&p->platform, &index);
     if (!d)
@@ -112,8 +111,8 @@ static int get_manifest(struct pull *p, const char *reference, struct zl_error *
         if (!strstr(type, "oci.image.manifest.v1"))
             return zl_fail(err, ZL_ERR_UNSUPPORTED,
                            "its manifest is of Docker's schema 1, which is obsolete");
-    return oci_manifest_parse(&p->manifest_doc, p->manifest_text.data, p->manifest_text.len,
-                              "the manifest", &p->manifest, err);
+    return reading_manifest(p->work->crew, &p->manifest_text, "the manifest", &p->manifest_reading,
+                            &p->manifest, err);
 }
 
 static int check_config(const struct pull *p, struct zl_error *err)
@@ -144,8 +143,8 @@ static int get_config(struct pull *p, struct zl_error *err)
     p->is_artifact = image_wasm_layer(&p->manifest) != NULL;
     if (p->is_artifact)
         return 0;
-    if (oci_image_config_parse(&p->config_doc, p->config_text.data, p->config_text.len,
-                               "the image config", &p->config, err) < 0)
+    if (reading_config(p->work->crew, &p->config_text, "the image config", &p->config_reading,
+                       &p->config, err) < 0)
         return -1;
     return check_config(p, err);
 }
@@ -369,7 +368,7 @@ static int check_signature(struct pull *p, struct zl_error *err)
     size_t n = strcmp(p->resolved, p->digest) == 0 ? 1 : 2;
     if (!p->order->keys.n)
         return 0;
-    if (signature_check(p->talk, &p->order->keys, digests, n, &p->signer, err) < 0)
+    if (signature_check(p->work->crew, p->talk, &p->order->keys, digests, n, &p->signer, err) < 0)
         return zl_wrap(err, "E-IMAGE-SIGNATURE");
     return 0;
 }
@@ -423,6 +422,7 @@ int pull_image(struct work *w, struct talk *t, const struct order *order,
     p->talk = t;
     p->order = order;
     p->manifest_text = p->config_text = (struct zl_buf)ZL_BUF(OCI_DOCUMENT_MAX);
+    p->manifest_reading = p->config_reading = (struct reading)READING;
     p->layers = layers_new(OCI_LAYERS_MAX, err);
     if (!p->layers || parse_platform(p, platform, err) < 0 || pull_all(p, reference, err) < 0)
         return -1;

@@ -24,29 +24,25 @@ struct sources {
     char v[TALK_PARTS][256]; /* a repository for the config and each layer; "": none is known */
 };
 
-static void note_source(struct sources *s, size_t part, const char *wanted, const char *has,
+static void note_source(struct sources *s, size_t part, const char *wanted, const struct zl_buf *of,
                         const char *repository)
 {
-    if (!s->v[part][0] && strcmp(wanted, has) == 0)
+    if (!s->v[part][0] && memmem(of->data, of->len, wanted, strlen(wanted)))
         (void)snprintf(s->v[part], sizeof s->v[part], "%s", repository); /* checked: fits */
 }
 
-/* What of the wanted image this one has, too. */
+/* What of the wanted image this one has, too: its manifest names it. Nobody parses it for that, and
+ * if it is named otherwise, the registry says that it does not have it. */
 static void look_at_image(struct sources *s, const struct layout *store, const char *digest,
                           const char *repository)
 {
     zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
-    zl_autojson struct zl_json doc = { 0 };
-    struct oci_manifest m;
     struct zl_error ignored; /* a damaged image is no source */
-    if (layout_read_blob(store, digest, &text, &ignored) < 0 ||
-        oci_manifest_parse(&doc, text.data, text.len, "the manifest", &m, &ignored) < 0)
+    if (layout_read_blob(store, digest, &text, &ignored) < 0)
         return;
-    note_source(s, 0, s->wanted->config.digest, m.config.digest, repository);
-    for (size_t i = 0; i < s->wanted->layers.n; i++) {
-        for (size_t k = 0; k < m.layers.n; k++)
-            note_source(s, i + 1, s->wanted->layers.v[i].digest, m.layers.v[k].digest, repository);
-    }
+    note_source(s, 0, s->wanted->config.digest, &text, repository);
+    for (size_t i = 0; i < s->wanted->layers.n; i++)
+        note_source(s, i + 1, s->wanted->layers.v[i].digest, &text, repository);
 }
 
 static void look_at_store(struct sources *s, const struct layout *store,
@@ -119,14 +115,14 @@ int push_by_talker(struct work *w, struct talk *t, const struct zl_imageref *ref
                    const char *digest, struct zl_error *err)
 {
     zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
-    zl_autojson struct zl_json doc = { 0 };
+    autoreading struct reading r = READING;
     ZL_CLEANUP(parts_done)
     struct push_parts parts = { .sources = ZL_BUF(TALK_SOURCES_MAX) };
     struct progress progress[TALK_PARTS] = { { .digest = NULL } };
     struct oci_manifest m;
     (void)snprintf(parts.digest, sizeof parts.digest, "%s", digest); /* checked: fits */
     if (layout_read_blob(&w->store, digest, &text, err) < 0 ||
-        oci_manifest_parse(&doc, text.data, text.len, "the manifest", &m, err) < 0 ||
+        reading_manifest(w->crew, &text, "the manifest", &r, &m, err) < 0 ||
         open_parts(w, ref, &m, &parts, err) < 0)
         return -1;
     progress[0] = (struct progress){ .digest = m.config.digest, .total = m.config.size };

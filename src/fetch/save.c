@@ -186,13 +186,12 @@ static int add_docker(struct save *s, const struct ordered_image *o, const struc
 static int put_image(struct save *s, const struct ordered_image *o)
 {
     zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
-    zl_autojson struct zl_json doc = { 0 };
+    autoreading struct reading r = READING;
     struct oci_manifest m;
     if (layout_read_blob(&s->w->store, o->digest, &text, s->err) < 0 ||
-        oci_manifest_parse(&doc, text.data, text.len, o->digest, &m, s->err) < 0)
+        reading_manifest(s->w->crew, &text, o->digest, &r, &m, s->err) < 0)
         return -1;
-    const char *type = json_string_value(json_object_get(doc.root, "mediaType"));
-    if (add_entries(s, o, text.len, type ? type : OCI_MANIFEST_TYPE) < 0 ||
+    if (add_entries(s, o, text.len, m.media_type ? m.media_type : OCI_MANIFEST_TYPE) < 0 ||
         add_docker(s, o, &m) < 0 || put_blob(s, o->digest) < 0 || put_blob(s, m.config.digest) < 0)
         return -1;
     for (size_t i = 0; i < m.layers.n; i++) {

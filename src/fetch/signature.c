@@ -10,7 +10,6 @@
 
 enum { PAYLOAD_MAX = 64 * 1024, SIGNATURE_MAX = 2048, RSA_BITS_MIN = 2048 };
 #define PAYLOAD_TYPE "application/vnd.dev.cosign.simplesigning.v1+json"
-#define SIGNATURE_ANNOTATION "dev.cosignproject.cosign/signature"
 #define CRITICAL_TYPE "cosign container image signature"
 
 /* ---- keys --------------------------------------------------------------------------------- */
@@ -157,7 +156,7 @@ static int check_one(const struct reader *r, const struct oci_descriptor *d,
                      struct zl_error *err)
 {
     zl_autobuf struct zl_buf payload = ZL_BUF(PAYLOAD_MAX);
-    const char *signature = oci_annotation(d, SIGNATURE_ANNOTATION);
+    const char *signature = oci_annotation(d, COSIGN_SIGNATURE);
     const char *key = NULL;
     if (!d->media_type || strcmp(d->media_type, PAYLOAD_TYPE) != 0 || !signature)
         return zl_fail(err, ZL_ERR_DENIED, "what lies there is no signature of cosign");
@@ -171,14 +170,14 @@ static int check_one(const struct reader *r, const struct oci_descriptor *d,
     return 0;
 }
 
-int signature_check_manifest(const struct zl_buf *text, const struct zl_strs *keys,
-                             const char *digest, signature_read_fn read, void *arg,
-                             const char **ret, struct zl_error *err)
+int signature_check_manifest(const struct crew *c, const struct zl_buf *text,
+                             const struct zl_strs *keys, const char *digest, signature_read_fn read,
+                             void *arg, const char **ret, struct zl_error *err)
 {
-    zl_autojson struct zl_json doc = { 0 };
+    autoreading struct reading found = READING;
     const struct reader r = { read, arg };
     struct oci_manifest m;
-    if (oci_manifest_parse(&doc, text->data, text->len, "the signatures", &m, err) < 0)
+    if (reading_manifest(c, text, "the signatures", &found, &m, err) < 0)
         return -1;
     for (size_t i = 0; i < m.layers.n; i++) {
         if (check_one(&r, &m.layers.v[i], keys, digest, ret, err) == 0)
@@ -195,22 +194,23 @@ static int read_from_registry(void *arg, const struct oci_descriptor *d, struct 
     return talk_document(arg, d->digest, d->size, out, err);
 }
 
-static int check_digest(struct talk *t, const struct zl_strs *keys, const char *digest,
-                        const char **ret, struct zl_error *err)
+static int check_digest(const struct crew *c, struct talk *t, const struct zl_strs *keys,
+                        const char *digest, const char **ret, struct zl_error *err)
 {
     char tag[80], own[DIGEST_SIZE], type[128];
     zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
     (void)snprintf(tag, sizeof tag, "sha256-%s.sig", layout_hex(digest)); /* fits: 64 digits */
     if (talk_manifest(t, tag, &text, own, type, err) < 0)
         return -1;
-    return signature_check_manifest(&text, keys, digest, read_from_registry, t, ret, err);
+    return signature_check_manifest(c, &text, keys, digest, read_from_registry, t, ret, err);
 }
 
-int signature_check(struct talk *t, const struct zl_strs *keys, const char *const *digests,
-                    size_t n_digests, const char **ret, struct zl_error *err)
+int signature_check(const struct crew *c, struct talk *t, const struct zl_strs *keys,
+                    const char *const *digests, size_t n_digests, const char **ret,
+                    struct zl_error *err)
 {
     for (size_t i = 0; i < n_digests; i++) {
-        if (check_digest(t, keys, digests[i], ret, err) == 0)
+        if (check_digest(c, t, keys, digests[i], ret, err) == 0)
             return 0;
         if (err->kind != ZL_ERR_NOT_FOUND)
             return -1;

@@ -9,6 +9,7 @@
 #define ZL_FETCH_SIGNATURE_H
 
 #include "base/json.h"
+#include "fetch/crew.h"
 #include "fetch/talk.h"
 #include "image/document.h"
 
@@ -23,14 +24,15 @@ int signature_check_payload(const char *bytes, size_t n, const char *digest, str
 typedef int (*signature_read_fn)(void *arg, const struct oci_descriptor *d, struct zl_buf *out,
                                  struct zl_error *err);
 /* Whether a manifest, text, has a signature of digest by one of the keys; ret: which. 0, or -1. */
-int signature_check_manifest(const struct zl_buf *text, const struct zl_strs *keys,
-                             const char *digest, signature_read_fn read, void *arg,
-                             const char **ret, struct zl_error *err);
+int signature_check_manifest(const struct crew *c, const struct zl_buf *text,
+                             const struct zl_strs *keys, const char *digest, signature_read_fn read,
+                             void *arg, const char **ret, struct zl_error *err);
 
 /* Whether one of n_digests, which all mean the same image, is signed in the repository by one of
  * the keys; ret: which. -1 DENIED: it is not, and the reason; whatever kept us from knowing is a
  * failure, too. */
-int signature_check(struct talk *t, const struct zl_strs *keys, const char *const *digests,
-                    size_t n_digests, const char **ret, struct zl_error *err);
+int signature_check(const struct crew *c, struct talk *t, const struct zl_strs *keys,
+                    const char *const *digests, size_t n_digests, const char **ret,
+                    struct zl_error *err);
 
 #endif

@@ -120,17 +120,16 @@ static int verify_layers(struct verify *v, const struct oci_manifest *m,
 int verify_image(struct work *w, const char *digest, struct zl_error *err)
 {
     zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX), config = ZL_BUF(OCI_DOCUMENT_MAX);
-    zl_autojson struct zl_json doc = { 0 }, config_doc = { 0 };
+    autoreading struct reading r = READING, config_reading = READING;
     struct oci_manifest m;
     struct oci_image_config c;
     if (read_document(w, digest, 0, &text, err) < 0 ||
-        oci_manifest_parse(&doc, text.data, text.len, "the manifest", &m, err) < 0)
+        reading_manifest(w->crew, &text, "the manifest", &r, &m, err) < 0)
         return -1;
     if (image_wasm_layer(&m))
         return verify_blobs(w, &m, err);
     if (read_document(w, m.config.digest, m.config.size, &config, err) < 0 ||
-        oci_image_config_parse(&config_doc, config.data, config.len, "the image config", &c, err) <
-            0)
+        reading_config(w->crew, &config, "the image config", &config_reading, &c, err) < 0)
         return -1;
     struct verify v = { .w = w, .n = m.layers.n, .layers = layers_new(m.layers.n, err) };
     int rc = v.layers ? verify_layers(&v, &m, &c, digest, err) : -1;

@@ -36,6 +36,7 @@ static const struct zl_field index_fields[] = {
 };
 
 static const struct zl_field manifest_fields[] = {
+    { "mediaType",    zl_json_string, offsetof(struct oci_manifest, media_type),    0, NULL },
     { "artifactType", zl_json_string, offsetof(struct oci_manifest, artifact_type), 0, NULL },
     { "config", zl_json_object, offsetof(struct oci_manifest, config), ZL_REQUIRED, descriptor_fields },
     { "layers", zl_json_list,   offsetof(struct oci_manifest, layers), ZL_REQUIRED, &descriptor_element },
@@ -66,10 +67,15 @@ static const struct zl_field config_fields[] = {
 /* clang-format on */
 
 /* Digests become file names, so nothing but the one algorithm we write is let through. */
+bool oci_digest_valid(const char *digest)
+{
+    return strncmp(digest, "sha256:", 7) == 0 && zl_digest_valid(digest) &&
+           !digest[7 + strspn(digest + 7, "0123456789abcdef")];
+}
+
 static int check_digest(const char *digest, const char *what, struct zl_error *err)
 {
-    if (strncmp(digest, "sha256:", 7) == 0 && zl_digest_valid(digest) &&
-        !digest[7 + strspn(digest + 7, "0123456789abcdef")])
+    if (oci_digest_valid(digest))
         return 0;
     return zl_fail(err, ZL_ERR_INVALID, "%s: '%.100s' is not a sha256 digest", what, digest);
 }

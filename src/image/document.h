@@ -13,6 +13,9 @@
 #define OCI_CONFIG_TYPE "application/vnd.oci.image.config.v1+json"
 #define OCI_LAYER_TYPE "application/vnd.oci.image.layer.v1.tar" /* "+gzip", "+zstd" */
 #define OCI_REF_NAME "org.opencontainers.image.ref.name"        /* annotation: the reference */
+#define OCI_CONTAINERD_NAME "io.containerd.image.name"          /* the same, never a tag alone */
+#define COSIGN_SIGNATURE "dev.cosignproject.cosign/signature"   /* annotation, base64 */
+#define COSIGN_KIND "kind" /* annotation of what `cosign save` puts beside an image */
 
 enum {
     OCI_DOCUMENT_MAX = 4 << 20, /* bytes of one document: what registries accept */
@@ -38,7 +41,7 @@ struct oci_index {
 };
 
 struct oci_manifest {
-    const char *artifact_type; /* NULL: not said */
+    const char *media_type, *artifact_type; /* NULL: not said */
     struct oci_descriptor config;
     struct oci_descriptors layers; /* lowest first */
 };
@@ -62,6 +65,8 @@ int oci_manifest_parse(struct zl_json *doc, const char *bytes, size_t n, const c
 int oci_image_config_parse(struct zl_json *doc, const char *bytes, size_t n, const char *what,
                            struct oci_image_config *ret, struct zl_error *err);
 
+/* Whether it is a sha256 digest in lower case, and so a file name after its colon. */
+bool oci_digest_valid(const char *digest);
 /* The value of an annotation, or NULL. */
 const char *oci_annotation(const struct oci_descriptor *d, const char *key);
 

@@ -133,7 +133,7 @@ def attack(program, registry, folder, who):
     return told
 
 
-@pytest.mark.parametrize("who", ["hand", "talker"])
+@pytest.mark.parametrize("who", ["hand", "talker", "document"])
 def test_who_is_taken_over_as_shipped_gets_nowhere(registry, tmp_path, who):
     assert attack(SHIPPED / "tests/weak/attacked-fetch", registry, tmp_path, who) == set()
 
@@ -173,6 +173,11 @@ def test_who_lists_an_archive_is_taken_over_as_shipped_gets_nowhere(tmp_path):
 def test_with_all_system_calls_who_lists_an_archive_gets_somewhere(tmp_path):
     least = {"network", "processes", "datagrams", "typing", "source"}
     assert least <= attack_by_source(SHIPPED / "tests/weak/zlayer-fetch-CALLS", tmp_path)
+
+
+def test_with_all_system_calls_who_reads_a_document_gets_somewhere(registry, tmp_path):
+    least = {"network", "processes", "datagrams", "typing"}
+    assert least <= attack(SHIPPED / "tests/weak/zlayer-fetch-CALLS", registry, tmp_path, "document")
 
 
 @pytest.mark.parametrize("weakness, least", [

@@ -8,6 +8,7 @@
  *   talker     in place of asking the registry for a manifest
  *   copier     in place of reading the archive that it is given
  *   reader     in place of listing the members of an archive
+ *   document   in place of reading a document of an image
  *
  * What there is to get is in the environment, since that is nobody's secret: ZL_ATTACK_FILE, a file
  * of the host; ZL_ATTACK_STATE, one of the state folder; ZL_ATTACK_PORT, where somebody listens;
@@ -35,6 +36,7 @@
 
 #include "base/buf.h"
 #include "fetch/decompress.h"
+#include "fetch/reading.h"
 #include "fetch/registry.h"
 #include "fetch/tar.h"
 
@@ -310,6 +312,13 @@ static const struct attempt by_reader[] = {
     { "datagrams", tries_datagrams }, { "shared memory", tries_shared_memory },
     { "typing", tries_typing },       { "source", tries_source },
 };
+static const struct attempt by_document[] = {
+    { "file", tries_file },       { "state", tries_state },
+    { "network", tries_network }, { "processes", tries_processes },
+    { "signals", tries_signals }, { "datagrams", tries_datagrams },
+    { "typing", tries_typing },   { "shared memory", tries_shared_memory },
+    { "store", tries_store },     { "descriptors", tries_descriptors },
+};
 static const struct attempt by_copier[] = {
     { "file", tries_file },
     { "network", tries_network },
@@ -353,6 +362,17 @@ int __wrap_tar_new(const struct input *in, struct tar **ret, struct zl_error *er
         return attack(by_reader, ZL_ARRAY_LEN(by_reader), err);
     return is_taken("copier") ? attack(by_copier, ZL_ARRAY_LEN(by_copier), err)
                               : __real_tar_new(in, ret, err);
+}
+
+int __real_reading_find(enum reading_kind kind, const char *bytes, size_t n, const char *what,
+                        struct zl_buf *found, struct zl_error *err);
+int __wrap_reading_find(enum reading_kind kind, const char *bytes, size_t n, const char *what,
+                        struct zl_buf *found, struct zl_error *err);
+int __wrap_reading_find(enum reading_kind kind, const char *bytes, size_t n, const char *what,
+                        struct zl_buf *found, struct zl_error *err)
+{
+    return is_taken("document") ? attack(by_document, ZL_ARRAY_LEN(by_document), err)
+                                : __real_reading_find(kind, bytes, n, what, found, err);
 }
 
 int __real_registry_manifest(struct registry *r, const char *reference, struct zl_buf *body,
