@@ -25,6 +25,7 @@ struct agent {
     struct agent_config cfg;
     /* Chosen by who makes the agent: main, or a test. The rest of the struct is zeros before. */
     int (*make_runtime)(struct agent *a, struct runtime **ret, struct zl_error *err);
+    const char *const *variables; /* what `$E:NAME` refers to: "NAME=value", NULL-terminated */
     struct event_base *base;
     int root_fd, run_fd, lock_fd, root_lock_fd;
     struct core *core;

@@ -32,6 +32,11 @@ static void info(void *agent, struct api_info *ret)
     };
 }
 
+static const char *const *variables(void *agent)
+{
+    return ((const struct agent *)agent)->variables;
+}
+
 static void submit(void *agent, const struct event *ev, api_done_fn done, void *arg)
 {
     struct event copy = *ev;
@@ -169,6 +174,7 @@ static void end(void *agent)
 const struct api_ops agent_ops = {
     .core = get_core,
     .info = info,
+    .variables = variables,
     .submit = submit,
     .run_attached = run_attached,
     .attach = ask_attach,

@@ -267,6 +267,8 @@ static void begin_request(struct agent *a, const struct effect *e)
         r->next->link = &r->next;
     a->dispatch->requests = r;
     traits[e->kind].ask(e, &rq);
+    if (e->kind == EFF_CREATE)
+        rq.create.variables = a->variables;
     r->call = runtime_submit(a->rt, &rq, on_answer, r);
     if (!r->call)
         request_free(r);

@@ -78,6 +78,7 @@ int main(int argc, char **argv)
     static struct agent a = { .make_runtime = make_runtimes };
     struct zl_error err = { 0 };
 
+    a.variables = (const char *const *)environ;
     /* Two threads that rarely allocate at the same time need no arena each, and what a burst of
      * requests took goes back to the system. */
     (void)mallopt(M_ARENA_MAX, 1);

@@ -15,6 +15,9 @@
 #include <event2/event.h>
 #include <string.h>
 
+#include "spec/acted.h"
+#include "spec/environment.h"
+
 /* ---- life ---------------------------------------------------------------------------------- */
 
 void call_free(struct api_call *c)
@@ -116,6 +119,13 @@ const struct core *call_core(const struct api_call *c)
 const char *call_query(const struct api_call *c, const char *key)
 {
     return evhttp_find_header(&c->query, key);
+}
+
+bool call_check_spec(struct api_call *c, const struct spec *spec, struct spec_diags *diags)
+{
+    const struct api_server *s = c->server;
+    bool applies = spec_check_apply(spec, NULL, diags);
+    return spec_check_env(spec, s->ops->variables(s->agent), diags) && applies;
 }
 
 bool call_query_bool(const struct api_call *c, const char *key)

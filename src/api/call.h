@@ -86,6 +86,8 @@ int api_route_find(struct api_call *c, const char *method, const char *path, str
 const struct core *call_core(const struct api_call *c);
 const char *call_query(const struct api_call *c, const char *key); /* NULL: absent */
 /* Absent, "0" and "false" are false. */
+/* What applying the document on this host, by this agent would find; false: errors. */
+bool call_check_spec(struct api_call *c, const struct spec *spec, struct spec_diags *diags);
 bool call_query_bool(const struct api_call *c, const char *key);
 uint64_t call_query_u64(const struct api_call *c, const char *key, uint64_t absent);
 /* The JSON body by a table, unknown keys refused. An absent body is {}. On -1 it is answered. */

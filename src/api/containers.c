@@ -11,7 +11,6 @@
 #include "api/find.h"
 #include "api/shape.h"
 #include "base/id.h"
-#include "spec/acted.h"
 
 enum { WAIT_DEFAULT_MS = 10 * 60 * 1000, START_WAIT_MS = 60 * 1000, TRAP_MAX = 64 << 10 };
 
@@ -225,7 +224,7 @@ static void post_container(struct api_call *c)
     autodiags struct spec_diags diags;
     spec_diags_init(&diags);
     r->spec = spec_parse_service(r->text, strlen(r->text), run_name(r), &diags);
-    if (!r->spec || !spec_check_apply(r->spec, NULL, &diags)) {
+    if (!r->spec || !call_check_spec(c, r->spec, &diags)) {
         reply_diags(c, &diags);
         return;
     }

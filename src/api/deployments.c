@@ -5,7 +5,6 @@
 #include "api/call.h"
 #include "api/find.h"
 #include "api/shape.h"
-#include "spec/acted.h"
 
 enum { WAIT_DEFAULT_MS = 10 * 60 * 1000 };
 
@@ -103,6 +102,7 @@ static void get_service(struct api_call *c)
 struct deploy {
     const char *text, *name, *base_dir; /* of the call's body */
     struct spec *spec;
+    json_t *findings; /* warnings */
 };
 
 static const struct zl_field deploy_fields[] = {
@@ -116,6 +116,7 @@ static void deploy_free(void *state)
 {
     struct deploy *d = state;
     spec_unref(d->spec);
+    json_decref(d->findings);
     free(d);
 }
 
@@ -129,9 +130,9 @@ static void deployed(struct api_call *c, uint64_t id, const struct api_where *wh
     if (find_deployment(call_core(c), d->spec->deployment, &v, &err) < 0)
         reply_error(c, &err); /* it was removed again meanwhile */
     else
-        reply_json(
-            c, 201,
-            json_pack("{s:s, s:I}", "name", v.row->name, "revision", (json_int_t)v.row->revision));
+        reply_json(c, 201,
+                   json_pack("{s:s, s:I, s:O}", "name", v.row->name, "revision",
+                             (json_int_t)v.row->revision, "diagnostics", d->findings));
 }
 
 static void post_deployment(struct api_call *c)
@@ -148,10 +149,11 @@ static void post_deployment(struct api_call *c)
     autodiags struct spec_diags diags;
     spec_diags_init(&diags);
     d->spec = spec_parse(d->text, strlen(d->text), d->name, d->base_dir, &diags);
-    if (!d->spec || !spec_check_apply(d->spec, NULL, &diags)) {
+    if (!d->spec || !call_check_spec(c, d->spec, &diags)) {
         reply_diags(c, &diags);
         return;
     }
+    d->findings = diags_to_json(&diags);
     call_submit(
         c,
         (struct event){ .kind = EV_DEPLOY, .deploy = { .spec = d->spec, .base_dir = d->base_dir } },
@@ -301,7 +303,7 @@ static void post_stop(struct api_call *c)
 /* clang-format off */
 const struct api_route deployment_routes[] = {
     { "GET",    "/api/v1/deployments",                         get_deployments,   "reader",   "every deployment with its services" },
-    { "POST",   "/api/v1/deployments",                         post_deployment,   "deployer", "deploys a document: 201 {name, revision}, or 422 with the findings" },
+    { "POST",   "/api/v1/deployments",                         post_deployment,   "deployer", "deploys a document: 201 {name, revision, diagnostics}, or 422 with the findings" },
     { "GET",    "/api/v1/deployments/{d}",                     get_deployment,    "reader",   "one deployment" },
     { "DELETE", "/api/v1/deployments/{d}",                     delete_deployment, "operator", "stops and removes it; query: wait, timeout_ms, grace_ms, force" },
     { "GET",    "/api/v1/deployments/{d}/spec",                get_spec,          "reader",   "the document as it was deployed" },

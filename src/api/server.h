@@ -67,6 +67,7 @@ typedef void (*api_progress_fn)(void *arg, const char *line);
 struct api_ops {
     const struct core *(*core)(void *agent);
     void (*info)(void *agent, struct api_info *ret);
+    const char *const *(*variables)(void *agent); /* as spec_check_env() takes them */
     /* Gives the event to core. done: when it is durable (id: given_id), or with what core refused.
      */
     void (*submit)(void *agent, const struct event *ev, api_done_fn done, void *arg);

@@ -4,7 +4,6 @@
 
 #include "api/call.h"
 #include "base/clock.h"
-#include "spec/acted.h"
 
 static struct api_info info_of(const struct api_call *c)
 {
@@ -80,7 +79,7 @@ static void post_validate(struct api_call *c)
     autodiags struct spec_diags diags;
     spec_diags_init(&diags);
     autospec struct spec *spec = spec_parse(d.spec, strlen(d.spec), d.name, d.base_dir, &diags);
-    if (!spec || !spec_check_apply(spec, NULL, &diags)) {
+    if (!spec || !call_check_spec(c, spec, &diags)) {
         reply_diags(c, &diags);
         return;
     }

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "cli/output.h"
 #include "spec/acted.h"
+#include "spec/environment.h"
 
 enum { DOCUMENT_MAX = 8 * 1024 * 1024, FINDINGS_MAX = 1024 * 1024 };
 
@@ -59,7 +60,11 @@ static int read_and_parse(const char *path, struct document *d, enum loading how
         return 0;
     }
     d->spec = spec_parse(d->text.data, d->text.len, d->path, d->base_dir, diags);
-    *good = d->spec && (how == LOAD_PARSE || spec_check_apply(d->spec, NULL, diags));
+    *good = d->spec != NULL;
+    if (*good && how == LOAD_APPLY) {
+        *good = spec_check_apply(d->spec, NULL, diags);
+        *good = spec_check_env(d->spec, NULL, diags) && *good;
+    }
     return 0;
 }
 
@@ -106,7 +111,73 @@ static json_t *unreadable_json(const struct document *d, const struct zl_error *
                      "path", "", "message", err->msg + (n ? n + 2 : 0));
 }
 
-int document_check_json(const char *path, bool compat)
+static void print_finding(const json_t *f)
+{
+    (void)fprintf(stderr, "%s %s %s:%lld:%lld %s: %s\n", jstr(f, "severity"), jstr(f, "id"),
+                  jstr(f, "file"), (long long)jint(f, "line"), (long long)jint(f, "column"),
+                  jstr(f, "path"), jstr(f, "message"));
+}
+
+void document_print_findings(const json_t *diagnostics)
+{
+    for (size_t i = 0; i < json_array_size(diagnostics); i++)
+        print_finding(json_array_get(diagnostics, i));
+}
+
+void document_print_agents(const json_t *diagnostics)
+{
+    for (size_t i = 0; i < json_array_size(diagnostics); i++)
+        if (spec_env_is_agents(jstr(json_array_get(diagnostics, i), "id")))
+            print_finding(json_array_get(diagnostics, i));
+}
+
+/* ---- what only the agent knows ------------------------------------------------------------- */
+
+/* The agent's findings, a new reference; NULL with kind OK: there is nothing to ask, or nobody. */
+static json_t *ask_agent(struct cli *cli, const struct document *d, bool *good,
+                         struct zl_error *err)
+{
+    json_t *answer = NULL;
+    if (!spec_env_asks_agent(d->spec))
+        return NULL;
+    if (cli_connect_running(cli, err) < 0) {
+        if (err->kind != ZL_ERR_UNREACHABLE)
+            return NULL;
+        *err = (struct zl_error){ .kind = ZL_OK };
+        (void)fputs("note: no agent runs, so whether it has the variables that $E: refers to "
+                    "is not known\n",
+                    stderr);
+        return NULL;
+    }
+    json_t *body = json_pack("{s:s%, s:s, s:s}", "spec", d->text.data, d->text.len, "name", d->path,
+                             "base_dir", d->base_dir);
+    if (!body) {
+        (void)zl_fail(err, ZL_ERR_INVALID, "'%s' is not UTF-8 text", d->path);
+        return NULL;
+    }
+    *good = api_client_call(cli->client, "POST", "/api/v1/validate", body, &answer, NULL, err) == 0;
+    const json_t *of = *good ? answer : json_object_get(answer, "details");
+    json_t *findings = json_incref(json_object_get(of, "diagnostics"));
+    if (findings)
+        *err = (struct zl_error){ .kind = ZL_OK };
+    json_decref(answer);
+    json_decref(body);
+    return findings;
+}
+
+int document_ask_agent(struct cli *cli, const struct document *d)
+{
+    struct zl_error err = { 0 };
+    bool good = true;
+    json_t *findings = ask_agent(cli, d, &good, &err);
+    if (err.kind != ZL_OK)
+        return cli_fail(&err);
+    document_print_agents(findings);
+    json_decref(findings);
+    return good ? CLI_OK : cli_failf(CLI_BAD_SPEC, "%s cannot be deployed here", d->path);
+}
+
+int document_check_json(struct cli *cli, const char *path, bool compat)
 {
     autodocument struct document d = { 0 };
     autodiags struct spec_diags diags;
@@ -120,6 +191,15 @@ int document_check_json(const char *path, bool compat)
     } else {
         spec_diags_json(&diags, &list);
         findings = json_loads(list.data, 0, NULL);
+    }
+    json_t *more = good && !compat ? ask_agent(cli, &d, &good, &err) : NULL;
+    if (good && err.kind != ZL_OK && !more) {
+        json_decref(findings);
+        return cli_fail(&err);
+    }
+    if (more) { /* of the same text: all that was found here, too */
+        json_decref(findings);
+        findings = more;
     }
     json_t *out =
         json_pack("{s:s?, s:b, s:o}", "file", d.path, "valid", good, "diagnostics", findings);
@@ -135,14 +215,4 @@ void document_done(struct document *d)
     zl_buf_done(&d->text);
     spec_unref(d->spec);
     *d = (struct document){ 0 };
-}
-
-void document_print_findings(const json_t *diagnostics)
-{
-    for (size_t i = 0; i < json_array_size(diagnostics); i++) {
-        const json_t *f = json_array_get(diagnostics, i);
-        (void)fprintf(stderr, "%s %s %s:%lld:%lld %s: %s\n", jstr(f, "severity"), jstr(f, "id"),
-                      jstr(f, "file"), (long long)jint(f, "line"), (long long)jint(f, "column"),
-                      jstr(f, "path"), jstr(f, "message"));
-    }
 }

@@ -15,8 +15,9 @@ struct document {
 
 /* As document_load(), but whether this host can act on what it says is not asked. */
 int document_parse(const struct cli *cli, const char *path, struct document *d);
-/* Prints {"file", "valid", "diagnostics"} to stdout instead of the findings to stderr. */
-int document_check_json(const char *path, bool compat);
+/* Prints {"file", "valid", "diagnostics"} to stdout instead of the findings to stderr; includes
+ * what document_ask_agent() finds, unless compat. */
+int document_check_json(struct cli *cli, const char *path, bool compat);
 /* As document_parse(), by spec_check_compat(): d has no spec then. */
 int document_compat(const struct cli *cli, const char *path, struct document *d);
 
@@ -28,6 +29,15 @@ int document_compat(const struct cli *cli, const char *path, struct document *d)
 int document_load(const struct cli *cli, const char *path, struct document *d);
 void document_done(struct document *d);
 #define autodocument ZL_CLEANUP(document_done)
+
+/*
+ * What only the agent can find in a document that was loaded, to stderr: whether there are the
+ * variables of its environment that the document refers to. None is asked when it refers to none;
+ * none is started, and that nobody was asked is told. CLI_OK or the exit code.
+ */
+int document_ask_agent(struct cli *cli, const struct document *d);
+/* The same of findings that came with another answer. */
+void document_print_agents(const json_t *diagnostics);
 
 /* Findings as the agent sends them (details.diagnostics), to stderr. */
 void document_print_findings(const json_t *diagnostics);

@@ -24,6 +24,12 @@ static int rejected(const json_t *answer, const struct zl_error *err)
     return cli_failf(CLI_BAD_SPEC, "%s", err->msg);
 }
 
+static void print_revision(const json_t *answer)
+{
+    document_print_agents(json_object_get(answer, "diagnostics"));
+    (void)printf("%s: revision %lld\n", jstr(answer, "name"), (long long)jint(answer, "revision"));
+}
+
 /* Posts the document; CLI_OK, or the exit code. */
 static int post_document(struct cli *cli, const struct document *d)
 {
@@ -37,8 +43,7 @@ static int post_document(struct cli *cli, const struct document *d)
     if (cli_call(cli, "POST", "/api/v1/deployments", NULL, NULL, body, &answer, &err) < 0)
         code = rejected(answer, &err);
     else
-        (void)printf("%s: revision %lld\n", jstr(answer, "name"),
-                     (long long)jint(answer, "revision"));
+        print_revision(answer);
     (void)fflush(stdout);
     json_decref(answer);
     json_decref(body);
@@ -77,8 +82,10 @@ static int deploy_document(struct cli *cli, const struct up_options *o, const ch
     if (code != CLI_OK)
         return code;
     if (o->dry_run) {
-        print_plan(&d);
-        return CLI_OK;
+        code = document_ask_agent(cli, &d);
+        if (code == CLI_OK)
+            print_plan(&d);
+        return code;
     }
     if ((code = post_document(cli, &d)) != CLI_OK)
         return code;
@@ -108,9 +115,11 @@ static int validate_run(struct cli *cli, const void *options, int argc, char **a
     const struct validate_options *o = options;
     const char *path = argc ? argv[0] : NULL;
     if (cli->format == CLI_JSON)
-        return document_check_json(path, o->compat);
+        return document_check_json(cli, path, o->compat);
     autodocument struct document d;
     int code = o->compat ? document_compat(cli, path, &d) : document_load(cli, path, &d);
+    if (code == CLI_OK && !o->compat)
+        code = document_ask_agent(cli, &d);
     if (code != CLI_OK)
         return code;
     (void)printf("%s is valid\n", d.path);
@@ -177,7 +186,8 @@ const struct cli_command validate_command = {
     .args = "[SPEC]",
     .summary = "Check a file without deploying it; needs no agent",
     .about = SPEC_SEARCH
-    "\n\nExit code 3 when it is invalid; --format json prints the findings as JSON.",
+    "\n\nAn agent that runs is asked whether it has the variables that $E: refers to; none is\n"
+    "started. Exit code 3 when it is invalid; --format json prints the findings as JSON.",
     .options = validate_options,
     .options_size = sizeof(struct validate_options),
     .max_args = 1,

@@ -88,7 +88,9 @@ static int create(struct zlayer_container *c, const struct spec *spec, struct zl
     const struct rt_request rq = {
         .kind = RT_CREATE,
         .id = c->id,
-        .create = { .label = &label, .service = service },
+        .create = { .label = &label,
+                    .service = service,
+                    .variables = (const char *const *)environ },
     };
     struct rt_answer a;
     if (set_log_path(c, &label, err) < 0)

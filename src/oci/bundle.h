@@ -34,6 +34,7 @@ int oci_host_read(struct oci_host *ret, struct zl_error *err);
 
 struct oci_bundle {
     const struct spec_service *service;
+    const struct spec_pairs *env; /* the service's, resolved, and what goes with it; NULL: none */
     struct oci_image image;
     const struct oci_host *host;
     const char *name; /* what people call it, "web-rep-1": hostname unless the spec has one */

@@ -138,8 +138,8 @@ static json_t *make_env(const struct oci_making *m, struct zl_error *err)
     env_default(&e, "PATH", DEFAULT_PATH);
     env_set(&e, "TERM", "xterm");
     env_default(&e, "HOME", *user->home ? user->home : "/");
-    for (size_t i = 0; i < b->service->env.n; i++)
-        env_set(&e, b->service->env.v[i].key, b->service->env.v[i].value);
+    for (size_t i = 0; b->env && i < b->env->n; i++)
+        env_set(&e, b->env->v[i].key, b->env->v[i].value);
     env_put_gpu(&e, m->gpu.env);
     if (!e.failed)
         return e.list;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "runtime/call.h"
+#include "runtime/environment.h"
 
 static const char *const verbs[RT_KINDS] = {
     [RT_PULL] = "pull",
@@ -131,19 +132,43 @@ void rt_call_fail_soon(struct rt_call *c, const struct zl_error *why)
     rt_call_answer_soon(c, &a);
 }
 
+static struct rt_call *refuse(struct runtime *rt, const struct rt_request *rq,
+                              const struct zl_error *why, rt_done_fn done, void *arg)
+{
+    struct rt_call *c = rt_call_new(sizeof *c, rt, rq, done, arg);
+    if (c)
+        rt_call_fail_soon(c, why);
+    return c;
+}
+
+/* The one place where environments are resolved: behind the door nobody knows of references. */
+static struct rt_call *submit_create(struct runtime *rt, const struct rt_request *rq,
+                                     rt_done_fn done, void *arg)
+{
+    struct zl_error err = { 0 };
+    struct spec_pairs env;
+    struct spec_pair *pairs = environment_make(rq, &env, &err);
+    if (!pairs)
+        return refuse(rt, rq, &err, done, arg);
+    struct rt_request resolved = *rq;
+    resolved.create.env = &env;
+    struct rt_call *c = rt->ops->submit(rt, &resolved, done, arg);
+    free(pairs);
+    return c;
+}
+
 struct rt_call *runtime_submit(struct runtime *rt, const struct rt_request *rq, rt_done_fn done,
                                void *arg)
 {
-    if ((unsigned)rq->kind < RT_KINDS && (rt->ops->can & RT_CAN(rq->kind)))
-        return rt->ops->submit(rt, rq, done, arg);
-    struct rt_call *c = rt_call_new(sizeof *c, rt, rq, done, arg);
-    if (!c)
-        return NULL;
     struct zl_error err = { 0 };
+    bool can = (unsigned)rq->kind < RT_KINDS && (rt->ops->can & RT_CAN(rq->kind));
+    if (can && rq->kind == RT_CREATE && !rq->create.env)
+        return submit_create(rt, rq, done, arg);
+    if (can)
+        return rt->ops->submit(rt, rq, done, arg);
     (void)zl_fail(&err, ZL_ERR_UNSUPPORTED, "the runtime '%s' cannot %s a container", rt->ops->name,
                   rt_kind_verb(rq->kind));
-    rt_call_fail_soon(c, &err);
-    return c;
+    return refuse(rt, rq, &err, done, arg);
 }
 
 static void tell_nobody(void *arg, const struct rt_answer *a)

@@ -54,6 +54,11 @@ struct rt_request {
             const struct spec_service *service; /* read during submit only */
             const char *image_digest;           /* likewise; NULL: what its image's name means */
             bool attach_first;                  /* start waits for the first attach client */
+            /* Where `$E:NAME` is looked up: "NAME=value", NULL-terminated; NULL: nowhere. */
+            const char *const *variables;
+            /* For backends: what the service's env resolves to, with the variables that every
+             * container of a deployment has. Read during submit only; set by runtime_submit. */
+            const struct spec_pairs *env;
         } create;
         struct {
             int signal;
@@ -157,7 +162,8 @@ struct runtime { /* first member of a backend's own struct; runtime_init() befor
 };
 
 /*
- * Hands the request to the backend, or refuses what it cannot do. NULL when there is no memory even
+ * Hands the request to the backend, or refuses what it cannot do, and a container whose environment
+ * refers to what there is not. NULL when there is no memory even
  * for that: then no answer comes. Everything in rq is read before this returns.
  */
 struct rt_call *runtime_submit(struct runtime *rt, const struct rt_request *rq, rt_done_fn done,

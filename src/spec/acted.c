@@ -45,12 +45,6 @@ static bool is_word(const struct doc_node *n, const char *word)
     return n->kind == DOC_SCALAR && strcmp(n->scalar.text, word) == 0;
 }
 
-static bool is_reference(const struct acted *a, const struct doc_node *n)
-{
-    (void)a;
-    return begins_with(n, "$E:") || begins_with(n, "$S:");
-}
-
 static bool is_https(const struct acted *a, const struct doc_node *n)
 {
     (void)a;
@@ -229,7 +223,6 @@ static const struct acted_row service_rows[] = {
     { "platform.arch",       NULL, is_other_arch, SPEC_ERROR, "E-PLATFORM", NULL, present_arch },
     { "platform.osVersion",  NULL, NULL, WARN, "it chooses among Windows images only" },
     { "logs",                NULL, NULL, WARN, "this version keeps all logs on disk, by its own limits" },
-    { "env.*",               NULL, is_reference, ERROR, "this version does not resolve references; the container would start with this text as its value" },
     { "restart_policy.max_delay",   NULL, NULL, WARN, "the back-off has a ceiling of its own" },
     { "restart_policy.reset_after", NULL, NULL, WARN, "the count of restarts starts anew by a rule of its own" },
     { "resources.gpu.vendor", NULL, is_apple, SPEC_ERROR, "E-GPU-ABSENT", "there is no such GPU on Linux" },

@@ -536,7 +536,9 @@ static void add_pair(struct walk *w, const struct doc_pair *p, struct pairs_arg 
     const char *value = member_text(w, p);
     const char *key = value ? zl_arena_strdup(w->arena, p->key->scalar.text) : NULL;
     if (key)
-        a->v[a->n++] = (struct spec_pair){ .key = key, .value = value };
+        a->v[a->n++] = (struct spec_pair){
+            .key = key, .value = value, .line = p->value->line, .column = p->value->column
+        };
 }
 
 static void label_member(struct walk *w, const struct doc_pair *p, void *arg, size_t i)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
+ * $secret://env/name[/field] is another spelling of $S::env/name[/field].
  * A secret's reference is split at '/', and what stands before the first one says the scope:
  *
  *     name[/field]    @service/name[/field]    :env/name[/field]    project:env/name[/field]
@@ -112,6 +113,27 @@ static int parse_secret(const char *text, struct spec_env_value *ret, struct spe
     return check_part(text, &ret->field, &field_rule, flaw);
 }
 
+static const char url[] = "$secret://";
+
+/* v1 takes it for text, so no flaw in it keeps others from reading the document. */
+static int parse_url(const char *text, struct spec_env_value *ret, struct spec_flaw *flaw)
+{
+    const char *s = text + sizeof url - 1;
+    ret->scope = SPEC_SECRET_ENVIRONMENT;
+    ret->env = part_until(s, "/");
+    s += ret->env.len + (s[ret->env.len] == '/');
+    ret->name = part_until(s, "/");
+    s += ret->name.len;
+    if (*s)
+        ret->field = part_until(s + 1, "");
+    if (check_part(text, &ret->env, &env_rule, flaw) == 0 &&
+        check_part(text, &ret->name, &name_rule, flaw) == 0 &&
+        (!*s || check_part(text, &ret->field, &field_rule, flaw) == 0))
+        return 0;
+    flaw->strict = true;
+    return -1;
+}
+
 int spec_parse_env_value(const char *text, struct spec_env_value *ret, struct spec_flaw *flaw)
 {
     struct spec_env_value v = { .kind = SPEC_ENV_LITERAL };
@@ -123,6 +145,10 @@ int spec_parse_env_value(const char *text, struct spec_env_value *ret, struct sp
     } else if (strncmp(text, "$S:", 3) == 0) {
         v.kind = SPEC_ENV_SECRET;
         if (parse_secret(text, &v, flaw) < 0)
+            return -1;
+    } else if (strncmp(text, url, sizeof url - 1) == 0) {
+        v.kind = SPEC_ENV_SECRET;
+        if (parse_url(text, &v, flaw) < 0)
             return -1;
     } else {
         v.embedded = strstr(text, "$E:") || strstr(text, "$S:");

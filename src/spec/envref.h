@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Values of environment variables: text, `$E:NAME` (a variable of the agent) or `$S:REFERENCE` (a
- * secret). docs/spec.md, "Environment values". Only the form is looked at here; what a reference
- * stands for is looked up when a container starts.
+ * Values of environment variables: text, `$E:NAME` (a variable of the agent), `$S:REFERENCE` or
+ * `$secret://REFERENCE` (a secret). docs/spec.md, "Environment values". Only the form is looked at
+ * here; what a reference stands for is looked up when a container starts.
  */
 #ifndef ZL_SPEC_ENVREF_H
 #define ZL_SPEC_ENVREF_H
@@ -16,7 +16,7 @@ enum spec_env_kind { SPEC_ENV_LITERAL, SPEC_ENV_HOST, SPEC_ENV_SECRET };
 enum spec_secret_scope {
     SPEC_SECRET_DEPLOYMENT,  /* $S:name */
     SPEC_SECRET_SERVICE,     /* $S:@service/name */
-    SPEC_SECRET_ENVIRONMENT, /* $S::env/name: the global environment env */
+    SPEC_SECRET_ENVIRONMENT, /* $S::env/name, $secret://env/name: the global environment env */
     SPEC_SECRET_PROJECT,     /* $S:project:env/name */
 };
 

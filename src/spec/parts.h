@@ -13,6 +13,7 @@
 
 struct spec_pair {
     const char *key, *value;
+    int line, column; /* of the value in the document; 0: it stands in none */
 };
 struct spec_strings {
     const char *const *v;

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -228,13 +229,116 @@ def test_env_of_a_document_arrives(kind):
 
 
 @pytest.mark.parametrize("text, says", [
-    ("    env: {A: '$E:HOME'}\n", "services.a.env.A"), ("    env: {A: '$S:token'}\n", "services.a.env.A"),
     ("    storage: [{type: named, name: box, target: /d}]\n", "services.a.storage[0].type"),
     ("    storage: [{type: anonymous, target: /d}]\n", "services.a.storage[0].type")])
 def test_what_this_version_does_not_do_is_refused_before_anything_starts(kind, text, says):
     r = deploy(kind, kind.service("a", "forever", extra=text), code=3)
     assert "E-NOT-SUPPORTED" in r.stderr and says in r.stderr
     assert kind.host.json("ps")["services"] == []
+
+
+REFERENCES = """    rtype: job
+    env: {A: '$E:REGION', B: '$E:NOTHING', C: 'a$E:REGION'}
+"""
+
+
+@pytest.fixture
+def references(kind):
+    """An agent of our own environment: the next command starts it."""
+    kind.host.zlayer("daemon", "stop")
+    before = dict(kind.host.env)
+    kind.host.env.update(REGION="north ü", NOTHING="")
+    yield kind
+    kind.host.env.clear()
+    kind.host.env.update(before)
+    kind.host.zlayer("daemon", "stop")
+
+
+@pytest.mark.parametrize("name, value", [("A", "north ü"), ("B", ""), ("C", "a$E:REGION"), ("ZLAYER_DEPLOYMENT", "test"),
+                                         ("ZLAYER_SERVICE", "j"), ("ZLAYER_REPLICA", "1"), ("ZLAYER_ROLE", "default")])
+def test_references_of_a_document_are_what_the_agent_has(references, name, value):
+    r = deploy(references, references.service("j", "env", name, extra=REFERENCES))
+    assert "W-ENV-EMPTY" in r.stderr and "services.j.env.B" in r.stderr and "W-ENV-EMBEDDED-REF" in r.stderr
+    assert references.host.zlayer("job", "run", "j", "--wait").stdout == value + "\n"
+
+
+def test_each_replica_is_told_its_number(kind):
+    service = kind.service("a", "env-forever", "ZLAYER_REPLICA", extra="    scale: {mode: fixed, replicas: 2}\n")
+    deploy(kind, service)
+    kind.host.up("a", 2)
+    for n in (1, 2):
+        until(lambda: re.search(rf"\b{n}\s.*\b{n}$", kind.host.zlayer("logs", "a").stdout, re.M), f"the number {n}")
+
+
+def test_run_looks_references_up_too_and_says_nothing_of_a_deployment(references):
+    assert references.run("env", "A", options=["--rm", "-e", "A=$E:REGION"]).stdout == "north ü\n"
+    assert references.run("env", "ZLAYER_SERVICE", options=["--rm"]).stdout == "(unset)\n"
+    r = references.run("env", "A", options=["--rm", "-e", "A=$E:NO_SUCH"], code=125)
+    assert r.stderr == "Error: env.A: the agent's environment has no variable 'NO_SUCH'\n"
+
+
+MISSING = """    env:
+      A: $E:NO_SUCH
+      B: $E:NEITHER
+      C: $S:token/field
+"""
+
+
+def test_what_leads_nowhere_is_told_at_once_and_by_all_commands_alike(kind):
+    kind.host.zlayer("ps")  # an agent runs
+    path = kind.host.spec(document(kind.service("a", "forever", extra=MISSING.replace("      C: $S:token/field\n", ""))))
+    for command in (["deploy"], ["up", "-d"], ["validate"], ["deploy", "--dry-run"]):
+        r = kind.host.zlayer(*command, path, code=3)
+        for line, key, name in ((9, "A", "NO_SUCH"), (10, "B", "NEITHER")):
+            assert (f"error E-ENV-UNSET {path}:{line}:10 services.a.env.{key}: "
+                    f"the agent's environment has no variable '{name}'") in r.stderr, r.stderr
+    found = json.loads(kind.host.zlayer("validate", path, "--format", "json", code=3).stdout)
+    assert not found["valid"] and [f["id"] for f in found["diagnostics"]] == ["E-ENV-UNSET"] * 2
+    assert kind.host.json("ps")["services"] == []
+
+
+def test_there_are_no_secrets_and_none_is_taken_for_its_name(kind):
+    path = kind.host.spec(document(kind.service("a", "forever", extra=MISSING)))
+    for command in ("deploy", "validate"):
+        r = kind.host.zlayer(command, path, code=3)
+        assert "E-SECRET-NOT-FOUND" in r.stderr and "services.a.env.C" in r.stderr and "'token'" in r.stderr
+
+
+def test_without_an_agent_validate_says_what_it_could_not_look_up(kind):
+    kind.host.zlayer("daemon", "stop")
+    path = kind.host.spec(document(kind.service("a", "forever", extra="    env: {A: $E:NO_SUCH}\n")))
+    r = kind.host.zlayer("validate", path)
+    assert "no agent runs" in r.stderr and "is valid" in r.stdout
+    assert kind.host.zlayer("daemon", "status", code=None).returncode != 0  # none was started
+
+
+def test_a_variable_that_a_later_agent_lacks_keeps_its_replica_down_and_is_told(references):
+    host = references.host
+    deploy(references, references.service("a", "forever", extra="    env: {A: $E:REGION}\n"))
+    host.zlayer("daemon", "stop")
+    del host.env["REGION"]
+    kill(host.up("a", 1)[0]["pid"])
+
+    def told():
+        return [c["why"] for c in host.containers("test") if "E-ENV-UNSET" in c["why"]]
+    why = until(told, "a replica that cannot be made")[0]
+    assert "env.A (line" in why and "'REGION'" in why
+
+
+def test_values_are_in_no_log_and_in_no_answer(references):
+    host = references.host
+    host.zlayer("daemon", "stop")
+    host.env["REGION"] = "hush-6b1f"
+    deploy(references, references.service("a", "forever", extra="    env: {A: $E:REGION, B: $E:NOTHING}\n"))
+    container = host.up("a", 1)[0]
+    said = [host.agent_log()]
+    said += [host.zlayer(*c).stdout for c in (["container", "inspect", container["name"]], ["events"], ["ps", "--format", "json"],
+                                              ["logs", "a"], ["status", "--format", "json"])]
+    assert not [s for s in said if "hush-6b1f" in s]
+    folder = pathlib.Path(host.root)
+    grep = subprocess.run(["grep", "-rla", "hush-6b1f", folder, host.run], stdout=subprocess.PIPE, text=True).stdout.split()
+    assert [pathlib.Path(p).name for p in grep] == ["config.json"], grep
+    assert pathlib.Path(grep[0]).stat().st_mode & 0o777 == 0o600
 
 
 def test_volumes_of_a_document_are_what_they_say(kind, tmp_path):

@@ -10,6 +10,7 @@
 #include "base/doc.h"
 #include "spec/acted.h"
 #include "spec/dump.h"
+#include "spec/environment.h"
 #include "spec/spec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
@@ -39,6 +40,7 @@ static void check_good(const struct spec *s)
     spec_diags_init(&applied);
     spec_diags_init(&diags);
     (void)spec_check_apply(s, NULL, &applied);
+    (void)spec_check_env(s, (const char *const[]){ "A=b", NULL }, &applied);
     dump(s, &first);
     autospec struct spec *read = spec_parse(first.data, first.len, "dump", "/base", &diags);
     if (first.failed || first.len > DOC_MAX_TEXT)

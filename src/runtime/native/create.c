@@ -324,6 +324,7 @@ struct rt_call *native_create(struct native *n, const struct rt_request *rq, rt_
         .n = n,
         .label = rq->create.label,
         .service = rq->create.service,
+        .env = rq->create.env,
         .image_digest = rq->create.image_digest,
         .run_fd = -1,
         .state_fd = -1,

@@ -218,6 +218,7 @@ int making_document(struct making *m, struct zl_error *err)
         return zl_fail_errno(err, "make config.json");
     struct oci_bundle bundle = {
         .service = m->service,
+        .env = m->env,
         .image = { ic->entrypoint, ic->cmd, ic->env, ic->user, ic->workdir },
         .host = &m->n->host,
         .name = m->c->name,

@@ -18,7 +18,8 @@ struct making {
     struct container *c;
     const struct inst_label *label;
     const struct spec_service *service;
-    const char *image_digest; /* NULL: what the image's name means */
+    const struct spec_pairs *env; /* its, resolved */
+    const char *image_digest;     /* NULL: what the image's name means */
     struct image *image;
     int run_fd, state_fd, log_fd, plan_fd;
     char log_path[1024], log_name[256];

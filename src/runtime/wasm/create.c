@@ -198,7 +198,8 @@ static int no_file(void *arg, const char *path, struct zl_error *err)
 }
 
 static int make_config(const struct container *c, const struct spec_service *s,
-                       const struct image *image, struct zl_buf *out, struct zl_error *err)
+                       const struct spec_pairs *env, const struct image *image, struct zl_buf *out,
+                       struct zl_error *err)
 {
     zl_autofree char *cgroups_path = NULL;
     if (asprintf(&cgroups_path, "%s/c/%s", c->n->cgroup_parent, c->id_text) < 0)
@@ -206,6 +207,7 @@ static int make_config(const struct container *c, const struct spec_service *s,
     const struct image_config *ic = &image->config;
     const struct oci_bundle bundle = {
         .service = s,
+        .env = env,
         .image = { ic->entrypoint, ic->cmd, ic->env, ic->user, ic->workdir },
         .name = c->name,
         .cgroups_path = cgroups_path,
@@ -348,7 +350,7 @@ static int make_all(struct guest_making *m, struct container *c, const struct rt
     fill_create(m, c, rq);
     if (check_service(rq->create.service, err) < 0 || make_directories(m, c, err) < 0 ||
         open_log(m, rq->create.label, &log, err) < 0 ||
-        make_config(c, rq->create.service, image, &config, err) < 0 ||
+        make_config(c, rq->create.service, rq->create.env, image, &config, err) < 0 ||
         make_plan(m, c, &config, &plan, err) < 0)
         return -1;
     /* On tmpfs, for root only: it holds the environment with its secrets. */

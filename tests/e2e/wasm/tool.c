@@ -150,6 +150,9 @@ int main(int argc, char **argv)
             printf("line %d\n", i);
         fflush(stdout);
         return forever();
+    } else if (strcmp(verb, "env-forever") == 0) {
+        puts(getenv(a) ? getenv(a) : "(unset)");
+        return forever();
     } else
         return fprintf(stderr, "no such verb: %s\n", verb), 64;
     return 0;

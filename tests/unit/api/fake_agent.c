@@ -44,6 +44,13 @@ struct agent {
     TAILQ_HEAD(laters, later) queue;
 };
 
+static const char *const *variables(void *agent)
+{
+    static const char *const list[] = { "REGION=north", "NOTHING=", NULL };
+    (void)agent;
+    return list;
+}
+
 static struct core_now now(void)
 {
     return (struct core_now){ .mono_ms = zl_mono_ms(), .wall_ms = zl_wall_ms() };
@@ -360,6 +367,7 @@ static void op_shutdown(void *agent)
 static const struct api_ops ops = {
     .core = op_core,
     .info = op_info,
+    .variables = variables,
     .submit = op_submit,
     .run_attached = op_run_attached,
     .attach = op_attach,

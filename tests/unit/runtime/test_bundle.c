@@ -59,6 +59,7 @@ static struct oci_bundle bundle_of(const struct spec_service *s)
 {
     return (struct oci_bundle){
         .service = s,
+        .env = &s->env,
         .host = &host,
         .name = "web-rep-1",
         .cgroups_path = "/zlayer/c/x",

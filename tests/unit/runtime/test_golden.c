@@ -181,6 +181,7 @@ static void a_service_that_says_everything_becomes_the_golden_document(void **un
     struct oci_host host = machine();
     const struct oci_bundle b = {
         .service = &spec->services[0],
+        .env = &spec->services[0].env,
         .image = { .env = image_env, .user = "root", .workdir = "/" },
         .host = &host,
         .name = "web-rep-2",

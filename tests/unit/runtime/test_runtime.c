@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "runtime/double.h"
+#include "runtime/environment.h"
 #include "runtime/native.h"
 #include "runtime/native/record.h"
 
@@ -63,9 +64,90 @@ static const struct inst_label label = { OWNER_REPLICA, "shop", "web", "default"
 static struct rt_call *submit(struct bench *b, enum rt_kind kind)
 {
     struct rt_request rq = { .kind = kind, .id = { 5 } };
-    if (kind == RT_CREATE)
+    static const struct spec_service service;
+    if (kind == RT_CREATE) {
         rq.create.label = &label;
+        rq.create.service = &service;
+    }
     return runtime_submit(b->rt, &rq, on_answer, b);
+}
+
+/* ---- the environment ---------------------------------------------------------------------- */
+
+static const struct spec_pair written[] = { { "REGION", "$E:REGION", 3, 1 },
+                                            { "ZLAYER_ROLE", "mine", 4, 1 },
+                                            { "GONE", "$E:GONE", 5, 1 } };
+static const char *const variables[] = { "REGION=north", NULL };
+
+static struct spec_service with_env(size_t n)
+{
+    return (struct spec_service){ .env = { written, n } };
+}
+
+static void a_container_of_a_deployment_knows_who_it_is(void **unused)
+{
+    (void)unused;
+    static const struct spec_pair wanted[] = {
+        { "REGION", "north", 0, 0 },           { "ZLAYER_ROLE", "mine", 0, 0 },
+        { "ZLAYER_DEPLOYMENT", "shop", 0, 0 }, { "ZLAYER_SERVICE", "web", 0, 0 },
+        { "ZLAYER_REPLICA", "1", 0, 0 },       { "ZLAYER_ROLE", "default", 0, 0 },
+    };
+    const struct spec_service service = with_env(2);
+    struct rt_request rq = { .kind = RT_CREATE,
+                             .create = { &label, &service, .variables = variables } };
+    struct zl_error err = { 0 };
+    struct spec_pairs env;
+    zl_autofree struct spec_pair *pairs = environment_make(&rq, &env, &err);
+    assert_non_null(pairs);
+    assert_int_equal(env.n, 6);
+    for (size_t i = 0; i < env.n; i++) { /* the later one wins */
+        assert_string_equal(env.v[i].key, wanted[i].key);
+        assert_string_equal(env.v[i].value, wanted[i].value);
+    }
+}
+
+static void
+a_standalone_container_has_what_it_was_given_and_an_execution_is_the_first(void **unused)
+{
+    (void)unused;
+    const struct inst_label alone = { OWNER_STANDALONE, "-", "box", "default", 0, 0, 7 };
+    const struct inst_label run = { OWNER_EXECUTION, "shop", "job", "default", 0, 9, 7 };
+    const struct spec_service service = with_env(1), bare = with_env(0);
+    struct rt_request rq = { .kind = RT_CREATE,
+                             .create = { &alone, &service, .variables = variables } };
+    struct zl_error err = { 0 };
+    struct spec_pairs env;
+    zl_autofree struct spec_pair *pairs = environment_make(&rq, &env, &err);
+    assert_non_null(pairs);
+    assert_int_equal(env.n, 1);
+    rq.create.label = &run;
+    rq.create.service = &bare;
+    zl_autofree struct spec_pair *of_run = environment_make(&rq, &env, &err);
+    assert_non_null(of_run);
+    assert_int_equal(env.n, 4);
+    assert_string_equal(env.v[2].value, "1");
+}
+
+static void a_container_whose_environment_is_not_there_is_refused_at_the_door(void **state)
+{
+    struct bench *b = *state;
+    const struct spec_service service = with_env(3);
+    struct rt_request rq = { .kind = RT_CREATE,
+                             .id = { 5 },
+                             .create = { &label, &service, .variables = variables } };
+    assert_non_null(runtime_submit(b->rt, &rq, on_answer, b));
+    assert_int_equal(b->answers, 0);
+    turn(b);
+    assert_int_equal(b->answers, 1);
+    assert_int_equal(b->answer.err.kind, ZL_ERR_INVALID);
+    assert_string_equal(b->answer.err.msg,
+                        "E-ENV-UNSET: env.GONE (line 5): the agent's environment "
+                        "has no variable 'GONE'");
+    assert_int_equal(double_count(b->rt, RT_CREATE), 0);
+    rq.create.variables = NULL; /* nobody said where to look */
+    assert_non_null(runtime_submit(b->rt, &rq, on_answer, b));
+    turn(b);
+    assert_non_null(strstr(b->answer.err.msg, "'REGION'"));
 }
 
 static void what_a_runtime_cannot_do_is_refused_at_the_door(void **state)
@@ -244,6 +326,10 @@ static void names_and_logs_follow_the_label(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_container_of_a_deployment_knows_who_it_is),
+        cmocka_unit_test(
+            a_standalone_container_has_what_it_was_given_and_an_execution_is_the_first),
+        ON_A_BENCH(a_container_whose_environment_is_not_there_is_refused_at_the_door),
         ON_A_BENCH(what_a_runtime_cannot_do_is_refused_at_the_door),
         ON_A_BENCH(a_request_is_answered_once_on_the_loop),
         ON_A_BENCH(a_cancelled_request_is_answered_too),

@@ -39,6 +39,8 @@ static void a_secret_is_looked_up_in_the_scope_its_reference_says(void **unused)
         { "$S:p:env/n",    SPEC_SECRET_PROJECT,     "", "p", "env", "n", "" },
         { "$S:p:env/n/f",  SPEC_SECRET_PROJECT,     "", "p", "env", "n", "f" },
         { "$S:1.p:2.e/n",  SPEC_SECRET_PROJECT,     "", "1.p", "2.e", "n", "" },
+        { "$secret://env/n",   SPEC_SECRET_ENVIRONMENT, "", "", "env", "n", "" },
+        { "$secret://2.e/n/f", SPEC_SECRET_ENVIRONMENT, "", "", "2.e", "n", "f" },
     };
     /* clang-format on */
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -96,6 +98,13 @@ static void what_begins_as_a_reference_and_is_none_is_refused_where_it_goes_wron
         { "$S:a ", 4, "the name of a secret has only" },
         { "$S:n/a b", 6, "a field has only" },
         { "$S:n/f:g", 6, "a field has only" },
+        { "$secret://", 10, "the environment is missing" },
+        { "$secret://e", 11, "the name of the secret is missing" },
+        { "$secret://e/", 12, "the name of the secret is missing" },
+        { "$secret:///n", 10, "the environment is missing" },
+        { "$secret://e/n/", 14, "the field is missing" },
+        { "$secret://e/n/f/g", 15, "a field has only" },
+        { "$secret://e:f/n", 11, "an environment has only" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct spec_env_value v = { .kind = SPEC_ENV_LITERAL, .embedded = true };
@@ -115,10 +124,11 @@ static void everything_else_is_text(void **unused)
         const char *text;
         bool embedded;
     } cases[] = {
-        { "", false },    { "plain", false }, { "$", false },    { "$E", false },
-        { "$S", false },  { "$s:a", false },  { "$e:A", false }, { "${HOME}", false },
-        { "$$", false },  { " $E:A", true },  { "$$E:A", true }, { "postgres://u:$E:PW@db", true },
-        { "x$S:", true },
+        { "", false },     { "plain", false },        { "$", false },
+        { "$E", false },   { "$S", false },           { "$s:a", false },
+        { "$e:A", false }, { "${HOME}", false },      { "$$", false },
+        { " $E:A", true }, { "$$E:A", true },         { "postgres://u:$E:PW@db", true },
+        { "x$S:", true },  { "$secret:/e/n", false }, { "$SECRET://e/n", false },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct spec_env_value v;
