@@ -187,15 +187,19 @@ int container_remove(const struct cli *cli, struct container *c, struct zl_error
 static int status_of_living(struct container *c, enum oci_status *ret, struct zl_error *err)
 {
     bool frozen = false;
+    int closed;
 
     if (container_load_plan(c, err) < 0)
         return -1;
     if (c->plan->cgroups.n && carry_is_frozen(c->carry, &frozen, err) < 0)
         return -1;
+    closed = gate_is_closed(c, err);
+    if (closed < 0)
+        return -1;
     if (frozen)
         *ret = OCI_PAUSED;
     else
-        *ret = there(c, "gate") ? OCI_CREATED : OCI_RUNNING;
+        *ret = closed ? OCI_CREATED : OCI_RUNNING;
     return 0;
 }
 

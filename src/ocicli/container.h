@@ -2,9 +2,10 @@
 /*
  * A container as its folder ROOT/ID tells: `plan` (written before anything is made, so that
  * whatever happens can be undone), `config.json` (as the bundle had it then), `state.json` (since
- * it has a process), `gate` (a FIFO, there until start opened it) and `report` (a FIFO: why the
- * command could not be executed). Who makes the container holds a lock of fcntl(2) on the folder
- * meanwhile: it belongs to that process and ends with it, and no child inherits it.
+ * it has a process), `gate` (a FIFO, there until start opened it), `report` (a FIFO: why the
+ * command could not be executed) and `outcome` (how far its process came: gate.c). Who makes the
+ * container holds a lock of fcntl(2) on the folder meanwhile: it belongs to that process and ends
+ * with it, and no child inherits it.
  */
 #ifndef ZL_OCICLI_CONTAINER_H
 #define ZL_OCICLI_CONTAINER_H
@@ -72,6 +73,9 @@ struct found {
 void found_done(struct found *f);
 #define autofound ZL_CLEANUP(found_done)
 int container_find(const struct cli *cli, const char *id, struct found *ret, struct zl_error *err);
+
+/* gate.c: 1 when its process waits to be started, 0 when not. */
+int gate_is_closed(const struct container *c, struct zl_error *err);
 
 /* Calls fn for each container, in no order; it may remove it. fn's -1 ends the row. */
 typedef int (*container_fn)(struct cli *cli, const char *id, void *arg, struct zl_error *err);

@@ -391,6 +391,7 @@ static int execute(struct executing *x, const struct plan_exec *plan, struct zl_
         .console_socket = x->console,
         .gate = -1,
         .report = -1,
+        .outcome = -1,
         .preserve_fds = (unsigned)x->o->preserve_fds,
     };
     struct listening listening = { x->config, &x->f.state, x->f.status };

@@ -243,7 +243,7 @@ static int run_container_program(const struct hooking *h, enum stage stage,
 {
     zl_autobuf struct zl_buf bytes = ZL_BUF(PLAN_MAX);
     struct carry_start how = {
-        .stdio = { input, 1, 2 }, .console_socket = -1, .gate = -1, .report = -1
+        .stdio = { input, 1, 2 }, .console_socket = -1, .gate = -1, .report = -1, .outcome = -1
     };
     const struct plan_exec *x;
     struct carry_proc p = { .pidfd = -1 };

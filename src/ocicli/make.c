@@ -292,6 +292,7 @@ static struct carry_start how_to_start(struct making *m)
         .console_socket = m->console,
         .gate = -1,
         .report = -1,
+        .outcome = -1,
         .preserve_fds = (unsigned)m->o->preserve_fds + m->n_listen,
         .before_pivot = oci_config_has_hooks(m->config) ? before_pivot : NULL,
         .before_pivot_arg = m,
@@ -324,7 +325,7 @@ int making_create(struct making *m, struct carry_proc *ret, struct zl_error *err
 {
     struct carry_start how;
     struct carry_proc p = { .pidfd = -1 };
-    autogate struct gate gate = { -1, -1 };
+    autogate struct gate gate = GATE_NONE;
 
     m->may_enter = true;
     if (making_prepare(m, err) < 0)
@@ -333,6 +334,7 @@ int making_create(struct making *m, struct carry_proc *ret, struct zl_error *err
     if (gate_make(&m->container, &gate, err) == 0) {
         how.gate = gate.gate_fd;
         how.report = gate.report_fd;
+        how.outcome = gate.outcome_fd;
         if (carry_start(m->container.carry, &how, &p, err) == 0 && making_settle(m, err) == 0 &&
             making_record(m, &p, err) == 0) {
             *ret = p;
@@ -363,11 +365,14 @@ static int start_at_once(struct making *m, struct carry_proc *ret, struct zl_err
 
 int making_create_and_start(struct making *m, struct carry_proc *ret, struct zl_error *err)
 {
+    bool hooks_failed; /* whatever failed: it is given up */
+
     if (!oci_config_has_hooks(m->config) && !with_systemd(m))
         return start_at_once(m, ret, err);
     if (making_create(m, ret, err) < 0)
         return -1;
-    if (start_created(m->cli, &m->container, m->config, &m->state, ret->pidfd, err) == 0)
+    if (start_created(m->cli, &m->container, m->config, &m->state, ret->pidfd, &hooks_failed,
+                      err) == 0)
         return 0;
     making_give_up(m, ret);
     return -1;

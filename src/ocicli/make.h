@@ -64,9 +64,11 @@ void making_give_up(struct making *m, struct carry_proc *p);
  * code of run. */
 int making_attend(struct making *m, struct carry_proc *p, int console, struct zl_error *err);
 
-/* start.c: opens the gate of a created container, with the hooks around it. */
+/* start.c: opens the gate of a created container, with the hooks around it. *ret_hooks_failed: it
+ * was a startContainer hook that failed, and the gate is closed still. */
 int start_created(struct cli *cli, struct container *c, const struct oci_config *config,
-                  const struct oci_state *state, int pidfd, struct zl_error *err);
+                  const struct oci_state *state, int pidfd, bool *ret_hooks_failed,
+                  struct zl_error *err);
 /* kill.c: SIGKILL to the first process, and the wait for its end. */
 int end_first(struct found *f, struct zl_error *err);
 /* kill.c: the same of a process that is a child of ours. */
@@ -83,15 +85,22 @@ int descriptor_send(int socket, int fd, const char *text);
 /* A connected stream socket; option names what gave the path. */
 int socket_connect(const char *option, const char *path, struct zl_error *err);
 
-/* gate.c: the FIFOs between create's child and start */
+/* gate.c: what is between create's child and start */
 struct gate {
-    int gate_fd, report_fd;
+    int gate_fd, report_fd, outcome_fd;
 };
+#define GATE_NONE                                                                                  \
+    {                                                                                              \
+        -1, -1, -1                                                                                 \
+    }
 int gate_make(struct container *c, struct gate *ret, struct zl_error *err);
 void gate_done(struct gate *g);
 #define autogate ZL_CLEANUP(gate_done)
+/* Whoever approaches is the only one who may open it. CONFLICT: another has, or is about to. *ret
+ * is the caller's to end with gate_done(), also after a failure. */
+int gate_approach(struct container *c, struct gate *ret, struct zl_error *err);
 /* Lets the command be executed; NOT_FOUND, DENIED, … when it could not be. */
-int gate_open(struct container *c, struct zl_error *err);
+int gate_open(struct container *c, const struct gate *g, struct zl_error *err);
 
 /* attend.c: `run` and `exec` in the foreground: until the process ends, with our signals handed on
  * to it and, with a terminal, our own as its. Its code; 128 + signal. master: -1, or the

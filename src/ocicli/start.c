@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 /* start: the command of a created container is executed. */
-#include <fcntl.h>
-
 #include "ocicli/hooks.h"
 #include "ocicli/make.h"
 
 int start_created(struct cli *cli, struct container *c, const struct oci_config *config,
-                  const struct oci_state *state, int pidfd, struct zl_error *err)
+                  const struct oci_state *state, int pidfd, bool *ret_hooks_failed,
+                  struct zl_error *err)
 {
+    autogate struct gate gate = GATE_NONE;
     struct hooking h = {
         .cli = cli, .container = c, .config = config, .state = state, .init = pidfd
     };
 
-    if (hooks_before_start(&h, err) < 0 || gate_open(c, err) < 0)
+    *ret_hooks_failed = false;
+    if (gate_approach(c, &gate, err) < 0)
+        return -1;
+    if (hooks_before_start(&h, err) < 0) {
+        *ret_hooks_failed = true;
+        return -1;
+    }
+    if (gate_open(c, &gate, err) < 0)
         return -1;
     hooks_after_start(&h);
     return 0;
@@ -36,6 +43,7 @@ static int start(struct cli *cli, struct found *f, struct zl_error *err)
 {
     struct container *c = &f->container;
     autociconfig struct oci_config *config = NULL;
+    bool hooks_failed;
 
     if (f->status != OCI_CREATED)
         return zl_fail(err, ZL_ERR_CONFLICT, "cannot start container '%s': it is %s", c->id,
@@ -43,9 +51,9 @@ static int start(struct cli *cli, struct found *f, struct zl_error *err)
     zl_autoclose int pidfd = container_pidfd(&f->state, err);
     if (pidfd < 0 || container_config(c, &config, err) < 0)
         return -1;
-    if (start_created(cli, c, config, &f->state, pidfd, err) == 0)
+    if (start_created(cli, c, config, &f->state, pidfd, &hooks_failed, err) == 0)
         return 0;
-    if (faccessat(c->dir_fd, "gate", F_OK, 0) == 0)
+    if (hooks_failed)
         destroy(cli, f, config);
     return -1;
 }

@@ -221,6 +221,7 @@ static int launch(struct shim *s, struct zl_error *err)
     struct carry_start how = {
         .gate = -1,
         .report = -1,
+        .outcome = -1,
         .rows = size_or(s->create.rows, plan->process.rows, 24),
         .cols = size_or(s->create.cols, plan->process.cols, 80),
     };

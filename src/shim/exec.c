@@ -235,6 +235,7 @@ static int launch(struct exec *x, struct zl_error *err)
     struct carry_start how = {
         .gate = -1,
         .report = -1,
+        .outcome = -1,
         .rows = size_or(x->how.rows, x->plan->process.rows, 24),
         .cols = size_or(x->how.cols, x->plan->process.cols, 80),
     };

@@ -474,6 +474,36 @@ def test_the_id_is_free_again_after_a_kill_and_a_delete(faults):
     f.run("delete", "--force", "c")
 
 
+def test_a_start_that_is_killed_can_be_done_again_or_was_done(faults):
+    f = faults
+    bundle = f.bundle(f.config("sleep", 1000))
+
+    def start(mode):
+        f.run("create", "-b", bundle, "c")
+        p = subprocess.run([FAILCALL, mode, f.log, f.program, "--root", f.root, "start", "c"], cwd=f.folder, env=f.env,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=60)
+        return p.returncode, read_log(f.log)[0]
+
+    code, calls = start("count")
+    assert code == 0 and f.state("c")["status"] == "running"
+    f.run("delete", "--force", "c")
+    begin = min(c.n for c in calls if c.path == "gate")
+    again = 0
+    for call in calls[begin - 1:]:
+        assert start(f"kill:P:{call.name}:{call.k}")[0] == 128 + signal.SIGKILL
+        if f.state("c")["status"] == "created":
+            again += 1
+            r = f.run("start", "c", code=None)
+            assert r.returncode == 0 or "it is running" in r.stderr or "nobody waits behind it" in r.stderr, (call, r.stderr)
+        pid = f.state("c")["pid"]
+        until(lambda: pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"sleep\0"), f"the command, after {call}")
+        assert f.state("c")["status"] == "running"
+        assert "it is running" in f.run("start", "c", code=1).stderr
+        f.run("delete", "--force", "c")
+    print(f"start: {len(calls)} calls, killed before {len(calls) - begin + 1}, done again after {again}")
+    assert again
+
+
 # ---- what is counted ----
 
 READ = 0  # read(2), on x86-64

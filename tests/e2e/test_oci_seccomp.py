@@ -4,11 +4,14 @@ import errno
 import fcntl
 import json
 import os
+import signal
 import socket
 import struct
 import threading
 
 import pytest
+
+from world import until
 
 RECV, SEND = 0xC0502100, 0xC0182101  # SECCOMP_IOCTL_NOTIF_RECV, _SEND (linux/seccomp.h)
 CONTINUE = 1
@@ -125,6 +128,39 @@ def test_a_further_process_asks_as_well(oci, listen):
     assert further["state"]["pid"] == first["pid"] == oci.state("c")["pid"]
     assert further["pid"] == int((oci.folder / "pid").read_text()) != first["pid"]
     assert further["state"]["status"] == "running"
+
+
+@pytest.mark.parametrize("died_of", ["filter", "signal"])
+def test_a_process_that_ends_between_its_gate_and_its_command_has_not_been_started(oci, died_of):
+    config = oci.config("true", noNewPrivileges=True)
+    if died_of == "filter":  # of what is done last before the command
+        config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+            {"names": ["rt_sigaction"], "action": "SCMP_ACT_KILL_PROCESS"}, {"names": ["write"], "action": "SCMP_ACT_ERRNO"}]}
+    oci.run("create", "-b", oci.bundle(config), "c")
+    if died_of == "signal":  # it stands still when its gate is opened
+        pid = oci.state("c")["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        start = oci.popen("start", "c")
+        until(lambda: not (oci.root / "c/gate").exists(), "the open gate")
+        os.kill(pid, signal.SIGKILL)
+        out, err = start.communicate(timeout=60)
+        assert start.returncode == 1, err
+    else:
+        err = oci.run("start", "c", code=1).stderr
+    assert "it was ended before its command was executed" in err
+    assert oci.state("c")["status"] == "stopped"
+    oci.run("delete", "c")
+
+
+def test_what_cannot_be_executed_is_told_though_its_filter_forbids_to_write(oci):
+    (oci.folder / "plain").write_text("no program")
+    (oci.folder / "plain").chmod(0o755)
+    config = oci.config("/plain", noNewPrivileges=True)
+    config["mounts"].append({"destination": "/plain", "type": "bind", "source": str(oci.folder / "plain"), "options": ["bind", "ro"]})
+    config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["write"], "action": "SCMP_ACT_ERRNO"}]}
+    oci.run("create", "-b", oci.bundle(config), "c")
+    assert "execute '/plain': exec format error" in oci.run("start", "c", code=1).stderr
+    oci.run("delete", "c")
 
 
 def test_without_a_listener_nothing_is_started(oci):

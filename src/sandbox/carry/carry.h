@@ -40,7 +40,9 @@ struct carry_start {
      */
     int gate;
     int report; /* with gate: where a failing exec is told to whoever opened the gate, who hands the
-                 * bytes to carry_read_report(); -1: nobody */
+                 * bytes to carry_read_report(); its end is the exec, or the child's end */
+    int outcome; /* with gate: a file of CARRY_OUTCOME_SIZE zero bytes, which tells what the end of
+                  * the report was: carry_read_outcome(); -1: nobody asks */
     unsigned preserve_fds; /* descriptors 3 … 2 + n stay open in the container */
     /* with gate: called when all is mounted, before the container's root becomes "/" (hooks);
      * -1 and *err: the start fails. NULL: nothing to do then */
@@ -103,6 +105,10 @@ int carry_fork(struct carry *c, void (*child)(void *arg, int failed), void *arg,
 
 /* What came over carry_start.report: fills *err and returns -1. */
 int carry_read_report(const void *bytes, size_t n, struct zl_error *err);
+/* When the report has ended: 0 when the child came to its exec; -1 and *err when it ended before,
+ * killed by somebody or by its own seccomp filter. The descriptor is carry_start.outcome's file. */
+enum { CARRY_OUTCOME_SIZE = 8192 };
+int carry_read_outcome(int outcome, struct zl_error *err);
 
 int carry_kill_all(struct carry *c, int signal,
                    struct zl_error *err); /* every process of its cgroup */

@@ -66,7 +66,8 @@ struct report { /* why the child ended; step is STEP_NONE while it did not */
     char object[OBJECT_MAX], source[OBJECT_MAX]; /* "mount 'source' on 'object'" */
 };
 
-struct shared { /* in memory that both processes see, whether or not they share the rest */
+struct shared { /* in memory that both processes see, whether or not they share the rest; with a
+                 * gate also in a file, and no syscall is needed to tell: a filter may forbid it */
     struct report report;
     uint64_t spent_ns[STEPS]; /* ZLAYER_TRACE=start */
     int32_t listener;         /* 1 + the child's descriptor of its seccomp filter; 0: none yet */

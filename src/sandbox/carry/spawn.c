@@ -491,28 +491,45 @@ static void forget_stack(void *map, size_t n)
 #endif
 }
 
+/* One mapping: the shared report below, the child's stack above. The report of one with a gate lies
+ * in a file, since who opens the gate is not we, and the child may not be able to tell him. */
+static void *map_memory(const struct carry_start *how, struct zl_error *err)
+{
+    void *map = mmap(NULL, CARRY_OUTCOME_SIZE + STACK_SIZE, PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    _Static_assert(sizeof(struct shared) <= CARRY_OUTCOME_SIZE, "the report grew");
+    if (map == MAP_FAILED) {
+        (void)zl_fail_errno(err, "map a stack for the container's first process");
+        return NULL;
+    }
+    if (how->gate < 0 || how->outcome < 0 ||
+        mmap(map, CARRY_OUTCOME_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, how->outcome,
+             0) != MAP_FAILED)
+        return map;
+    (void)zl_fail_errno(err, "map the outcome of the container's start");
+    (void)munmap(map, CARRY_OUTCOME_SIZE + STACK_SIZE);
+    return NULL;
+}
+
 int spawn_run(struct spawn *s, struct carry_proc *ret, struct zl_error *err)
 {
-    /* one mapping: the shared report below, the child's stack above */
-    const size_t below = 8192;
     struct carry_proc p = { .pidfd = -1 };
     void *map;
     int rc;
 
-    _Static_assert(sizeof(struct shared) <= 8192, "the report grew");
     if (check_listener(s, err) < 0)
         return -1;
-    map = mmap(NULL, below + STACK_SIZE, PROT_READ | PROT_WRITE,
-               MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (map == MAP_FAILED)
-        return zl_fail_errno(err, "map a stack for the container's first process");
+    map = map_memory(s->child.how, err);
+    if (!map)
+        return -1;
     s->child.shared = map;
     s->child.namespaces = s->namespaces;
-    rc = (s->share_memory ? run_shared : run_copy)(s, (char *)map + below, &p, err);
+    rc = (s->share_memory ? run_shared : run_copy)(s, (char *)map + CARRY_OUTCOME_SIZE, &p, err);
     if (s->child.tracing)
         step_print_trace(s->child.shared);
-    forget_stack(map, below + STACK_SIZE);
-    (void)munmap(map, below + STACK_SIZE);
+    forget_stack(map, CARRY_OUTCOME_SIZE + STACK_SIZE);
+    (void)munmap(map, CARRY_OUTCOME_SIZE + STACK_SIZE);
     if (rc < 0)
         return -1;
     *ret = p;

@@ -2,6 +2,7 @@
 /* The words for steps: a report of the child becomes an error that tells the story. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sandbox/carry/spawn.h"
 
@@ -108,6 +109,23 @@ int carry_read_report(const void *bytes, size_t n, struct zl_error *err)
     memcpy(&r, bytes, sizeof r);
     r.object[OBJECT_MAX - 1] = r.source[OBJECT_MAX - 1] = '\0';
     return step_error(&r, err);
+}
+
+int carry_read_outcome(int outcome, struct zl_error *err)
+{
+    struct shared s;
+    ssize_t n = pread(outcome, &s, sizeof s, 0);
+
+    if (n < 0)
+        return zl_fail_errno(err, "read the outcome of a start");
+    if (n != (ssize_t)sizeof s)
+        return zl_fail(err, ZL_ERR_PROTOCOL, "read the outcome of a start: it is torn");
+    if (s.report.step != STEP_NONE)
+        return carry_read_report(&s.report, sizeof s.report, err);
+    return s.executing ? 0
+                       : zl_fail(err, ZL_ERR_SYSTEM,
+                                 "start the container's first process: it was ended before its "
+                                 "command was executed, by a signal or its own seccomp filter");
 }
 
 void step_print_trace(const struct shared *s)

@@ -116,7 +116,7 @@ int box_prepare(struct world *w, const char *args, const char *process, const ch
 }
 
 const struct carry_start box_plainly = {
-    .stdio = { -1, -1, 2 }, .console_socket = -1, .gate = -1, .report = -1
+    .stdio = { -1, -1, 2 }, .console_socket = -1, .gate = -1, .report = -1, .outcome = -1
 };
 
 int box_wait(struct carry_proc *p)
