@@ -11,6 +11,9 @@ from engines import Containerd, Docker, Podman
 from world import until
 
 HOG = "x=0123456789abcdef; while :; do x=$x$x; done"
+# Ends with 7 when it is asked to, and whether it heeds that already: before, a first process does not hear of the signal.
+ENDS = "trap 'exit 7' TERM; touch /tmp/heeds; while :; do sleep 0.05; done"
+HEEDS = "until test -e /tmp/heeds; do sleep 0.05; done; "
 
 
 def make(kind, busybox_tar):
@@ -62,8 +65,8 @@ def test_a_command_that_cannot_run_is_told_as_with_runc(engine, command, code):
 
 
 def test_detached_then_exec_then_stop(engine):
-    engine.start("web", engine.image, "sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.05; done")
-    r = engine.cli("exec", "-u", "web", "-w", "/tmp", "-e", "A=b", "web", "sh", "-c", "id -u; id -G; pwd; echo $A; exit 4", code=4)
+    engine.start("web", engine.image, "sh", "-c", ENDS)
+    r = engine.cli("exec", "-u", "web", "-w", "/tmp", "-e", "A=b", "web", "sh", "-c", HEEDS + "id -u; id -G; pwd; echo $A; exit 4", code=4)
     assert r.stdout == "1000\n1000 50\n/tmp\nb\n"
     r = engine.cli("exec", "web", "nothing-such", code=None)
     assert r.returncode in (126, 127) and "nothing-such" in r.stdout + r.stderr
@@ -183,8 +186,8 @@ def test_ctr_output_and_exit_code(containerd):
 
 
 def test_ctr_detached_then_exec_then_kill(containerd):
-    containerd.start("web", "sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.05; done")
-    assert containerd.cli("task", "exec", "--exec-id", "a", "web", "sh", "-c", "cat /proc/1/comm; exit 4", code=4).stdout == "sh\n"
+    containerd.start("web", "sh", "-c", ENDS)
+    assert containerd.cli("task", "exec", "--exec-id", "a", "web", "sh", "-c", HEEDS + "cat /proc/1/comm; exit 4", code=4).stdout == "sh\n"
     containerd.cli("task", "pause", "web")
     assert containerd.status("web") == "PAUSED"
     containerd.cli("task", "resume", "web")

@@ -49,7 +49,7 @@ WRITERS = pytest.mark.parametrize("writer", [newer, older, torn, gone])
 @pytest.mark.parametrize("path", ["chosen", "default"])
 def test_a_container_of_another_version_lives_on_and_obeys(oci, writer, path):
     name = f"upgrade-{os.getpid()}"
-    config = oci.config("sh", "-c", "trap 'echo hup > /dev/shm/hup' HUP; while :; do sleep 0.05; done")
+    config = oci.config("sh", "-c", "trap 'echo hup > /dev/shm/hup' HUP; touch /dev/shm/heeds; while :; do sleep 0.05; done")
     bundle = oci.bundle(config)
     if path == "default":
         del config["linux"]["cgroupsPath"]
@@ -64,6 +64,7 @@ def test_a_container_of_another_version_lives_on_and_obeys(oci, writer, path):
     assert pid in json.loads(oci.run("ps", "--format", "json", name).stdout)
     oci.run("update", "--memory", "64m", name)
     assert json.loads(oci.run("events", "--stats", name).stdout)["data"]["memory"]["usage"]["limit"] == 64 << 20
+    until(lambda: oci.run("exec", name, "ls", "/dev/shm").stdout == "heeds\n", "its trap")
     oci.run("kill", name, "HUP")
     until(lambda: oci.run("exec", name, "cat", "/dev/shm/hup", code=None).stdout == "hup\n", "the signal and an exec that sees it")
     assert os.readlink(f"/proc/{pid}/ns/pid") in oci.run("exec", name, "readlink", "/proc/self/ns/pid").stdout
