@@ -52,9 +52,12 @@ struct dispatch {
     struct batch *head, **tail, *early, **early_tail;
     struct request *requests;
     struct event *drain; /* made active when the head may be ready */
-    struct event *store_ready, *deadline;
+    struct event *store_ready, *deadline, *wall_deadline;
     struct event *later; /* armed while something is queued that the store does not know of */
-    int timer_fd;
+    int timer_fd;        /* CLOCK_BOOTTIME */
+    int wall_fd;         /* CLOCK_REALTIME, readable as well when that clock is set */
+    int64_t wall_armed_ms;
+    bool clock_was_set; /* as arming it has told */
 };
 
 /* ---- copying effects ---------------------------------------------------------------------- */
@@ -500,6 +503,27 @@ static void queue_step(struct agent *a, api_done_fn done, void *arg)
     flush_in_time(d, patient);
 }
 
+/* Also without a deadline it is armed, far away: so it tells when the clock is set. Arming it tells
+ * that as well (ECANCELED), instead of the read that follows. */
+static void arm_wall(struct dispatch *d)
+{
+    static const int64_t never_s = INT64_C(8000000000); /* the year 2223 */
+    const int flags = TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET;
+    int64_t at = core_next_wall(d->a->core);
+    struct itimerspec when = { .it_value = { .tv_sec = never_s } };
+    if (at == d->wall_armed_ms)
+        return;
+    d->wall_armed_ms = at;
+    if (at / 1000 < never_s) {
+        when.it_value.tv_sec = at / 1000;
+        when.it_value.tv_nsec = (long)(at % 1000 * 1000000) + 1; /* 0 would disarm */
+    }
+    if (timerfd_settime(d->wall_fd, flags, &when, NULL) < 0) {
+        d->clock_was_set = true;
+        event_active(d->wall_deadline, EV_READ, 0);
+    }
+}
+
 static void arm(struct dispatch *d)
 {
     uint64_t at = core_next_deadline(d->a->core);
@@ -509,6 +533,7 @@ static void arm(struct dispatch *d)
         when.it_value.tv_nsec = (long)(at % 1000 * 1000000) + 1; /* 0 must not disarm */
     }
     (void)timerfd_settime(d->timer_fd, TFD_TIMER_ABSTIME, &when, NULL); /* valid by construction */
+    arm_wall(d);
 }
 
 uint64_t dispatch_event(struct agent *a, struct event *ev, api_done_fn done, void *arg)
@@ -551,6 +576,21 @@ static void on_deadline(int fd, short what, void *arg)
     (void)dispatch_event(d->a, &ev, NULL, NULL);
 }
 
+/* Its time has come, or the clock was set (ECANCELED), timerfd_create(2): core looks at the clock
+ * itself. */
+static void on_wall_deadline(int fd, short what, void *arg)
+{
+    struct dispatch *d = arg;
+    struct event ev = { .kind = EV_TIME };
+    uint64_t count;
+    (void)what;
+    if (read(fd, &count, sizeof count) < 0 && errno != ECANCELED && !d->clock_was_set)
+        return; /* it was armed anew meanwhile */
+    d->clock_was_set = false;
+    d->wall_armed_ms = 0;
+    (void)dispatch_event(d->a, &ev, NULL, NULL);
+}
+
 static void on_store(int fd, short what, void *arg)
 {
     const struct dispatch *d = arg;
@@ -567,17 +607,22 @@ int dispatch_new(struct agent *a, struct dispatch **ret, struct zl_error *err)
     d->a = a;
     d->tail = &d->head;
     d->early_tail = &d->early;
+    d->wall_fd = -1;
     d->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (d->timer_fd < 0) {
-        free(d);
+    if (d->timer_fd >= 0)
+        d->wall_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (d->wall_fd < 0) {
+        dispatch_free(d);
         return zl_fail_errno(err, "make a timer");
     }
     d->drain = event_new(a->base, -1, 0, drain, d);
     d->store_ready = event_new(a->base, store_fd(a->store), EV_READ | EV_PERSIST, on_store, d);
     d->deadline = event_new(a->base, d->timer_fd, EV_READ | EV_PERSIST, on_deadline, d);
+    d->wall_deadline = event_new(a->base, d->wall_fd, EV_READ | EV_PERSIST, on_wall_deadline, d);
     d->later = evtimer_new(a->base, on_later, d);
-    if (!d->drain || !d->later || !d->store_ready || !d->deadline ||
-        event_add(d->store_ready, NULL) < 0 || event_add(d->deadline, NULL) < 0) {
+    if (!d->drain || !d->later || !d->store_ready || !d->deadline || !d->wall_deadline ||
+        event_add(d->wall_deadline, NULL) < 0 || event_add(d->store_ready, NULL) < 0 ||
+        event_add(d->deadline, NULL) < 0) {
         dispatch_free(d);
         return zl_fail(err, ZL_ERR_SYSTEM, "set up the dispatch: out of memory");
     }
@@ -605,7 +650,9 @@ void dispatch_free(struct dispatch *d)
     free_event(d->later);
     free_event(d->store_ready);
     free_event(d->deadline);
+    free_event(d->wall_deadline);
     zl_closep(&d->timer_fd);
+    zl_closep(&d->wall_fd);
     effects_done(&d->out);
     free(d);
 }

@@ -87,6 +87,8 @@ static int restore_rows(struct agent *a, struct stored *st, struct zl_error *err
     struct stored_rows rows = {
         .deployments = st->deployments,
         .executions = st->executions,
+        .crons = st->crons, /* those of deployments that core does not know are passed over */
+        .n_crons = st->n_crons,
         .standalones = st->standalones,
     };
     int rc = -1;

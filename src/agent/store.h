@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What must survive: desired state, executions, standalone containers, recent events, in one SQLite
- * database (WAL, synchronous=FULL). Read once, at start. Written by one thread of its own, which
- * takes whatever has queued up as one SQLite transaction (one fdatasync for all of it), so that the
- * loop never waits for a disk. A write that fails (full disk) is logged and tried again every
- * second: what core decided is not lost, and nothing that builds on it is begun meanwhile.
+ * What must survive: desired state, executions, how far schedules are, standalone containers,
+ * recent events, in one SQLite database (WAL, synchronous=FULL). Read once, at start. Written by
+ * one thread of its own, which takes whatever has queued up as one SQLite transaction (one
+ * fdatasync for all of it), so that the loop never waits for a disk. A write that fails (full disk)
+ * is logged and tried again every second: what core decided is not lost, and nothing that builds on
+ * it is begun meanwhile.
  *
  * All calls on the loop's thread.
  */
@@ -33,9 +34,10 @@ ZL_DEFINE_CLEANUP(struct store *, store_free)
 struct stored {
     struct row_deployment *deployments; /* spec is NULL: to be parsed from texts[i] */
     struct row_execution *executions;
+    struct row_cron *crons;
     struct row_standalone *standalones; /* spec is NULL: to be parsed from text */
     const char **texts;                 /* of the deployments */
-    size_t n_deployments, n_executions, n_standalones;
+    size_t n_deployments, n_executions, n_crons, n_standalones;
     char boot_id[40]; /* of the host when something was last stored; "" at first */
     struct zl_arena *memory;
 };

@@ -31,6 +31,12 @@ static const char *const status_words[] = {
     [EXEC_FAILED] = "failed",   [EXEC_CANCELLED] = "cancelled",
 };
 
+static const char *const cause_words[] = {
+    [CAUSE_USER] = "cli",
+    [CAUSE_SCHEDULE] = "scheduler",
+    [CAUSE_DEPENDENT] = "dependency",
+};
+
 static void add_services(struct filler *f, const struct row_service *v, size_t n)
 {
     json_t *list = json_array();
@@ -85,12 +91,38 @@ static void fill_put_execution(struct filler *f, const struct effect *e, int64_t
     add_int(f, r->created_ms);
     add_int(f, r->started_ms);
     add_int(f, r->finished_ms);
+    add_text(f, cause_words[r->cause]);
+    add_int(f, r->due_ms);
 }
 
 static void fill_del_execution(struct filler *f, const struct effect *e, int64_t wall_ms)
 {
     (void)wall_ms;
     add_int(f, (int64_t)e->execution.id);
+}
+
+static void fill_put_cron(struct filler *f, const struct effect *e, int64_t wall_ms)
+{
+    const struct row_cron *r = &e->cron;
+    (void)wall_ms;
+    add_text(f, r->deployment);
+    add_text(f, r->cron);
+    add_int(f, r->disabled);
+    add_int(f, r->cursor_s);
+    add_int(f, r->high_s);
+    add_int(f, (int64_t)r->jitter_seed);
+    add_int(f, r->last_run_ms);
+    add_int(f, (int64_t)r->last_execution);
+    add_int(f, (int64_t)r->runs);
+    add_int(f, (int64_t)r->missed);
+    add_int(f, (int64_t)r->skipped);
+}
+
+static void fill_del_cron(struct filler *f, const struct effect *e, int64_t wall_ms)
+{
+    (void)wall_ms;
+    add_text(f, e->cron.deployment);
+    add_text(f, e->cron.cron);
 }
 
 static void fill_put_standalone(struct filler *f, const struct effect *e, int64_t wall_ms)
@@ -137,6 +169,8 @@ static const struct {
     [EFF_DEL_DEPLOYMENT] = { STORE_DEL_DEPLOYMENT, fill_del_deployment },
     [EFF_PUT_EXECUTION] = { STORE_PUT_EXECUTION, fill_put_execution },
     [EFF_DEL_EXECUTION] = { STORE_DEL_EXECUTION, fill_del_execution },
+    [EFF_PUT_CRON] = { STORE_PUT_CRON, fill_put_cron },
+    [EFF_DEL_CRON] = { STORE_DEL_CRON, fill_del_cron },
     [EFF_PUT_STANDALONE] = { STORE_PUT_STANDALONE, fill_put_standalone },
     [EFF_DEL_STANDALONE] = { STORE_DEL_STANDALONE, fill_del_standalone },
     [EFF_EVENT] = { STORE_PUT_EVENT, fill_event },
@@ -277,6 +311,20 @@ static int read_status(const struct reader *r, int column, enum execution_status
                    word ? word : "");
 }
 
+static int read_cause(const struct reader *r, int column, enum execution_cause *ret)
+{
+    const char *word = (const char *)sqlite3_column_text(r->stmt, column);
+    for (size_t i = 0; i < ZL_ARRAY_LEN(cause_words); i++) {
+        if (word && strcmp(cause_words[i], word) == 0) {
+            *ret = (enum execution_cause)i;
+            return 0;
+        }
+    }
+    return zl_fail(r->err, ZL_ERR_INVALID,
+                   "the database '%s' is damaged: an execution has the cause '%s'", r->d->path,
+                   word ? word : "");
+}
+
 static int read_execution(struct reader *r)
 {
     struct stored *s = r->into;
@@ -294,8 +342,31 @@ static int read_execution(struct reader *r)
         .created_ms = int_at(r, 7),
         .started_ms = int_at(r, 8),
         .finished_ms = int_at(r, 9),
+        .due_ms = int_at(r, 11),
     };
-    return read_status(r, 4, &row->status);
+    return read_status(r, 4, &row->status) < 0 ? -1 : read_cause(r, 10, &row->cause);
+}
+
+static int read_cron(struct reader *r)
+{
+    struct stored *s = r->into;
+    s->crons = grown(s->memory, s->crons, s->n_crons, sizeof *s->crons);
+    if (!s->crons)
+        return 0;
+    s->crons[s->n_crons++] = (struct row_cron){
+        .deployment = text_at(r, 0),
+        .cron = text_at(r, 1),
+        .disabled = int_at(r, 2) != 0,
+        .cursor_s = int_at(r, 3),
+        .high_s = int_at(r, 4),
+        .jitter_seed = (uint64_t)int_at(r, 5),
+        .last_run_ms = int_at(r, 6),
+        .last_execution = (uint64_t)int_at(r, 7),
+        .runs = (uint64_t)int_at(r, 8),
+        .missed = (uint64_t)int_at(r, 9),
+        .skipped = (uint64_t)int_at(r, 10),
+    };
+    return 0;
 }
 
 static int read_standalone(struct reader *r)
@@ -349,6 +420,7 @@ int store_read_all(struct store_db *d, struct stored *ret, struct zl_error *err)
 {
     if (read_rows(d, STORE_ALL_DEPLOYMENTS, read_deployment, ret, err) < 0 ||
         read_rows(d, STORE_ALL_EXECUTIONS, read_execution, ret, err) < 0 ||
+        read_rows(d, STORE_ALL_CRONS, read_cron, ret, err) < 0 ||
         read_rows(d, STORE_ALL_STANDALONES, read_standalone, ret, err) < 0 ||
         read_rows(d, STORE_ALL_META, read_meta, ret, err) < 0)
         return -1;

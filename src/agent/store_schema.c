@@ -33,6 +33,13 @@ static const char *const upgrades[STORE_VERSION + 1] = {
           " 'created_ms', deployment.created_ms, 'stopped', json('true')))"
           " FROM json_each(deployment.stopped));"
           "ALTER TABLE deployment DROP COLUMN stopped;",
+    [3] = "ALTER TABLE execution ADD COLUMN cause TEXT NOT NULL DEFAULT 'cli';"
+          "ALTER TABLE execution ADD COLUMN due_ms INTEGER NOT NULL DEFAULT 0;"
+          "CREATE TABLE cron(deployment TEXT NOT NULL, name TEXT NOT NULL,"
+          " disabled INTEGER NOT NULL, cursor_s INTEGER NOT NULL, high_s INTEGER NOT NULL,"
+          " jitter_seed INTEGER NOT NULL, last_run_ms INTEGER NOT NULL,"
+          " last_execution INTEGER NOT NULL, runs INTEGER NOT NULL, missed INTEGER NOT NULL,"
+          " skipped INTEGER NOT NULL, PRIMARY KEY(deployment, name)) WITHOUT ROWID;",
 };
 
 static const char *const statements[STORE_STMTS] = {
@@ -42,9 +49,13 @@ static const char *const statements[STORE_STMTS] = {
     [STORE_DEL_DEPLOYMENT] = "DELETE FROM deployment WHERE name = ?1",
     [STORE_PUT_EXECUTION] =
         "INSERT OR REPLACE INTO execution(id, deployment, job, revision, status,"
-        " reason, exit_code, created_ms, started_ms, finished_ms)"
-        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        " reason, exit_code, created_ms, started_ms, finished_ms, cause, due_ms)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     [STORE_DEL_EXECUTION] = "DELETE FROM execution WHERE id = ?1",
+    [STORE_PUT_CRON] = "INSERT OR REPLACE INTO cron(deployment, name, disabled, cursor_s, high_s,"
+                       " jitter_seed, last_run_ms, last_execution, runs, missed, skipped)"
+                       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    [STORE_DEL_CRON] = "DELETE FROM cron WHERE deployment = ?1 AND name = ?2",
     [STORE_PUT_STANDALONE] = "INSERT OR REPLACE INTO standalone(name, id, text, remove_wanted,"
                              " stop_wanted, exited, exit_code, exit_signal, exit_oom, exit_lost,"
                              " exit_ms, error, created_ms, started_ms)"
@@ -61,8 +72,10 @@ static const char *const statements[STORE_STMTS] = {
         "SELECT name, revision, text, base_dir, removing, services, created_ms,"
         " updated_ms FROM deployment ORDER BY name",
     [STORE_ALL_EXECUTIONS] = "SELECT id, deployment, job, revision, status, reason, exit_code,"
-                             " created_ms, started_ms, finished_ms FROM execution"
+                             " created_ms, started_ms, finished_ms, cause, due_ms FROM execution"
                              " ORDER BY created_ms, id",
+    [STORE_ALL_CRONS] = "SELECT deployment, name, disabled, cursor_s, high_s, jitter_seed,"
+                        " last_run_ms, last_execution, runs, missed, skipped FROM cron",
     [STORE_ALL_STANDALONES] =
         "SELECT name, id, text, remove_wanted, stop_wanted, exited, exit_code,"
         " exit_signal, exit_oom, exit_lost, exit_ms, error, created_ms,"

@@ -9,13 +9,15 @@
 
 #include "base/error.h"
 
-enum { STORE_VERSION = 2 }; /* PRAGMA user_version */
+enum { STORE_VERSION = 3 }; /* PRAGMA user_version */
 
 enum store_stmt {
     STORE_PUT_DEPLOYMENT,
     STORE_DEL_DEPLOYMENT,
     STORE_PUT_EXECUTION,
     STORE_DEL_EXECUTION,
+    STORE_PUT_CRON,
+    STORE_DEL_CRON,
     STORE_PUT_STANDALONE,
     STORE_DEL_STANDALONE,
     STORE_PUT_EVENT,
@@ -26,6 +28,7 @@ enum store_stmt {
     STORE_ROLLBACK,
     STORE_ALL_DEPLOYMENTS,
     STORE_ALL_EXECUTIONS,
+    STORE_ALL_CRONS,
     STORE_ALL_STANDALONES,
     STORE_ALL_META,
     STORE_STMTS

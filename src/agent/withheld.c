@@ -58,6 +58,8 @@ static const char *name_in(const struct event *ev, const char **ret_standalone)
         return ev->stop.deployment;
     case EV_JOB_RUN:
         return ev->job_run.deployment;
+    case EV_CRON_SET:
+        return ev->cron_set.deployment;
     case EV_RUN:
         *ret_standalone = ev->run.spec->services[0].name;
         return "-";

@@ -133,6 +133,41 @@ int find_service(const struct core *core, const char *deployment, const char *na
     return 0;
 }
 
+struct cron_search {
+    const char *name;
+    struct view_cron found;
+    struct zl_buf candidates;
+    size_t n;
+};
+
+static bool consider_cron(void *arg, const struct view_cron *v)
+{
+    struct cron_search *s = arg;
+    if (strcmp(s->name, v->row->cron) != 0)
+        return true;
+    s->found = *v;
+    zl_buf_addf(&s->candidates, "%s%s/%s", s->n++ ? ", " : "", v->row->deployment, v->row->cron);
+    return true;
+}
+
+int find_cron(const struct core *core, const char *deployment, const char *name,
+              struct view_cron *ret, struct zl_error *err)
+{
+    struct cron_search s = { .name = name };
+    int rc = 0;
+    zl_buf_init(&s.candidates, 512);
+    core_each_cron(core, deployment, consider_cron, &s);
+    if (s.n == 0)
+        rc = zl_fail(err, ZL_ERR_NOT_FOUND, "there is no cron '%s'%s%s", name,
+                     deployment ? " in " : "", deployment ? deployment : "");
+    else if (s.n > 1)
+        rc = zl_fail(err, ZL_ERR_CONFLICT, "'%s' may be any of %s", name, s.candidates.data);
+    else
+        *ret = s.found;
+    zl_buf_done(&s.candidates);
+    return rc;
+}
+
 struct execution_search {
     uint64_t id;
     struct row_execution *ret;

@@ -17,6 +17,9 @@ int find_deployment(const struct core *core, const char *name, struct view_deplo
                     struct zl_error *err);
 int find_service(const struct core *core, const char *deployment, const char *name,
                  struct view_service *ret, struct zl_error *err);
+/* deployment NULL: the only one of that name; CONFLICT when there are several. */
+int find_cron(const struct core *core, const char *deployment, const char *name,
+              struct view_cron *ret, struct zl_error *err);
 /* By id. */
 int find_execution(const struct core *core, const char *id, struct row_execution *ret,
                    struct zl_error *err);

@@ -126,13 +126,28 @@ json_t *shape_deployment(const struct core *core, const struct view_deployment *
 
 json_t *shape_execution(const struct row_execution *v, const char *log)
 {
-    return json_pack("{s:o, s:s, s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:s?}", "id",
+    return json_pack("{s:o, s:s, s:s, s:I, s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s?}", "id",
                      shape_id(v->id), "deployment", v->deployment, "job", v->job, "revision",
-                     (json_int_t)v->revision, "status", execution_status_name(v->status), "reason",
+                     (json_int_t)v->revision, "trigger", execution_cause_name(v->cause), "due_at",
+                     shape_time(v->due_ms), "status", execution_status_name(v->status), "reason",
                      v->reason ? v->reason : "", "exit_code",
                      v->exit_code < 0 ? json_null() : json_integer(v->exit_code), "created_at",
                      shape_time(v->created_ms), "started_at", shape_time(v->started_ms),
                      "finished_at", shape_time(v->finished_ms), "log", log);
+}
+
+json_t *shape_cron(const struct view_cron *v, const char *log)
+{
+    const struct row_cron *r = v->row;
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:i, s:o, s:o, s:o, s:I, s:I, s:I}",
+                     "deployment", r->deployment, "name", r->cron, "image", v->service->image.name,
+                     "schedule", v->service->schedule, "time_zone", v->time_zone, "enabled",
+                     !r->disabled, "why", v->why, "running", (int)v->running, "next_run",
+                     v->next_ms == INT64_MAX ? json_null() : shape_time(v->next_ms), "last_run",
+                     shape_time(r->last_run_ms), "last_execution",
+                     v->has_last ? shape_execution(&v->last, log) : json_null(), "runs",
+                     (json_int_t)r->runs, "missed", (json_int_t)r->missed, "skipped",
+                     (json_int_t)r->skipped);
 }
 
 struct users {

@@ -22,6 +22,7 @@ json_t *shape_service(const struct view_service *v);
 /* With its services. */
 json_t *shape_deployment(const struct core *core, const struct view_deployment *v);
 json_t *shape_execution(const struct row_execution *v, const char *log); /* log as above */
+json_t *shape_cron(const struct view_cron *v, const char *log);          /* of its last execution */
 json_t *shape_image(const struct core *core, const struct image *i);
 /* The services whose image was settled to this digest, now or in the version before. */
 json_t *shape_image_users(const struct core *core, const char *digest);

@@ -55,6 +55,7 @@ static const struct { const char *kind, *path, *key; } word_sources[] = {
     { "container",  "/api/v1/containers",  "name" },
     { "image",      "/api/v1/images",      "reference" },
     { "job",        "/api/v1/jobs",        "name" },
+    { "cron",       "/api/v1/cron",        "name" },
 };
 /* clang-format on */
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "cli/job.h"
 #include "cli/logs.h"
 #include "cli/output.h"
 
@@ -13,15 +14,17 @@ struct job_options {
 
 /* ---- run ----------------------------------------------------------------------------------- */
 
-/* "[DEPLOYMENT/]JOB" */
-static int trigger(struct cli *cli, const char *what, json_t **ret, struct zl_error *err)
+static const struct job_paths job_paths = { "/api/v1/jobs/{}/trigger",
+                                            "/api/v1/deployments/{}/jobs/{}/trigger" };
+
+int job_ask(struct cli *cli, const char *method, const struct job_paths *paths, const char *what,
+            json_t **ret, struct zl_error *err)
 {
     const char *slash = strchr(what, '/');
     zl_autofree char *deployment = slash ? strndup(what, (size_t)(slash - what)) : NULL;
     if (slash)
-        return cli_call(cli, "POST", "/api/v1/deployments/{}/jobs/{}/trigger", deployment,
-                        slash + 1, NULL, ret, err);
-    return cli_call(cli, "POST", "/api/v1/jobs/{}/trigger", what, NULL, NULL, ret, err);
+        return cli_call(cli, method, paths->qualified, deployment, slash + 1, NULL, ret, err);
+    return cli_call(cli, method, paths->plain, what, NULL, NULL, ret, err);
 }
 
 /* The exit code of the execution's command; 1 when it has none. */
@@ -57,16 +60,14 @@ static int wait_for(struct cli *cli, const char *id)
     return code;
 }
 
-static int job_run(struct cli *cli, const void *options, int argc, char **argv)
+int job_trigger(struct cli *cli, const struct job_paths *paths, const char *what, bool wait)
 {
-    const struct job_options *o = options;
     struct zl_error err = { 0 };
     json_t *answer = NULL;
     int code = CLI_OK;
-    (void)argc;
-    if (trigger(cli, argv[0], &answer, &err) < 0)
+    if (job_ask(cli, "POST", paths, what, &answer, &err) < 0)
         code = cli_fail(&err);
-    else if (o->wait)
+    else if (wait)
         code = wait_for(cli, jstr(answer, "execution_id"));
     else if (cli->format == CLI_JSON)
         print_json(answer);
@@ -74,6 +75,13 @@ static int job_run(struct cli *cli, const void *options, int argc, char **argv)
         (void)printf("%s\n", jstr(answer, "execution_id"));
     json_decref(answer);
     return code;
+}
+
+static int job_run(struct cli *cli, const void *options, int argc, char **argv)
+{
+    const struct job_options *o = options;
+    (void)argc;
+    return job_trigger(cli, &job_paths, argv[0], o->wait);
 }
 
 /* ---- ls, status ---------------------------------------------------------------------------- */
@@ -142,7 +150,7 @@ static int ls_run(struct cli *cli, const void *options, int argc, char **argv)
     return CLI_OK;
 }
 
-static void print_executions(const struct cli *cli, const json_t *list)
+void job_print_executions(const struct cli *cli, const json_t *list)
 {
     static const char *const headers[] = { "EXECUTION", "STATUS", "EXIT", "AGE", "REASON", NULL };
     autotable struct table t;
@@ -177,7 +185,7 @@ static int status_run(struct cli *cli, const void *options, int argc, char **arg
     if (cli->format == CLI_JSON)
         print_json(v);
     else
-        print_executions(cli, list);
+        job_print_executions(cli, list);
     json_decref(list);
     json_decref(v);
     return CLI_OK;

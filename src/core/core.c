@@ -19,16 +19,18 @@
 #include "core/instance.h"
 #include "core/model.h"
 #include "core/restore.h"
+#include "core/schedule.h"
 #include "core/service.h"
 #include "core/slot.h"
 #include "core/standalone.h"
 #include "core/touch.h"
 
 enum {
-    PASSES_MAX = 10000,     /* far more than any state needs: a safety net, not a limit */
-    EFFECTS_BASE = 64,      /* of one step, at most, … */
-    EFFECTS_EACH = 8,       /* … and for each object */
-    STARVED_PAUSE_MS = 1000 /* until what had no memory is tried again */
+    PASSES_MAX = 10000,      /* far more than any state needs: a safety net, not a limit */
+    EFFECTS_BASE = 64,       /* of one step, at most, … */
+    EFFECTS_EACH = 8,        /* … and for each object */
+    STARVED_PAUSE_MS = 1000, /* until what had no memory is tried again */
+    CLOCK_DRIFT_MS = 1000
 };
 
 /* ---- shared by all of core/ --------------------------------------------------------------- */
@@ -161,6 +163,7 @@ void core_free(struct core *c)
     emit_free(c);
     timers_done(&c->instance_timers);
     timers_done(&c->deployment_timers);
+    timers_done(&c->schedule_timers);
     zl_map_done(&c->instance_ids);
     zl_map_done(&c->standalone_ids);
     zl_map_done(&c->standalone_names);
@@ -214,7 +217,7 @@ static void on_stop(struct core *c, const struct event *ev, struct effects *out)
 
 /* The job of that name; deployment NULL: the only one that has it. */
 static struct service *find_job(const struct core *c, const char *deployment, const char *name,
-                                struct zl_error *err)
+                                const char *wish, struct zl_error *err)
 {
     struct deployment *d;
     struct service *found = NULL;
@@ -224,33 +227,42 @@ static struct service *find_job(const struct core *c, const char *deployment, co
             (deployment && strcmp(deployment, d->name) != 0))
             continue;
         if (found) {
-            (void)zl_fail(err, ZL_ERR_CONFLICT, "run job '%s': both '%s' and '%s' have one", name,
+            (void)zl_fail(err, ZL_ERR_CONFLICT, "%s '%s': both '%s' and '%s' have one", wish, name,
                           found->deployment->name, d->name);
             return NULL;
         }
         found = s;
     }
     if (!found)
-        (void)zl_fail(err, ZL_ERR_NOT_FOUND, "run job '%s': there is no such job%s%s", name,
+        (void)zl_fail(err, ZL_ERR_NOT_FOUND, "%s '%s': there is no such job%s%s", wish, name,
                       deployment ? " in " : "", deployment ? deployment : "");
     return found;
 }
 
 static void on_job_run(struct core *c, const struct event *ev, struct effects *out)
 {
-    struct service *job = find_job(c, ev->job_run.deployment, ev->job_run.job, &out->refused);
+    struct service *job =
+        find_job(c, ev->job_run.deployment, ev->job_run.job, "run job", &out->refused);
     if (!job)
         return;
-    struct execution *x = execution_new(c, job, core_random(c));
+    struct execution *x = execution_new(c, job, CAUSE_USER, 0);
     if (!x) {
         (void)zl_fail(&out->refused, ZL_ERR_SYSTEM, "run job '%s': no memory", job->name);
         return;
     }
-    if (job->gave_up) { /* what it waited for in vain may be there by now */
-        job->gave_up = false;
-        job->wait_since = c->now.mono_ms;
-    }
     out->given_id = x->id;
+}
+
+static void on_cron_set(struct core *c, const struct event *ev, struct effects *out)
+{
+    const char *wish = ev->cron_set.enabled ? "enable cron" : "disable cron";
+    struct service *job =
+        find_job(c, ev->cron_set.deployment, ev->cron_set.cron, wish, &out->refused);
+    if (job && !job->schedule)
+        (void)zl_fail(&out->refused, ZL_ERR_INVALID, "%s '%s': it is a job without a schedule",
+                      wish, job->name);
+    else if (job)
+        schedule_enable(c, job->schedule, ev->cron_set.enabled);
 }
 
 static void on_run(struct core *c, const struct event *ev, struct effects *out)
@@ -367,6 +379,7 @@ static const struct {
     [EV_DOWN]        = { "down",        on_down,        true },
     [EV_STOP]        = { "stop",        on_stop,        true },
     [EV_JOB_RUN]     = { "job_run",     on_job_run,     true },
+    [EV_CRON_SET]    = { "cron_set",    on_cron_set,    true },
     [EV_RUN]         = { "run",         on_run,         true },
     [EV_INST_STOP]   = { "inst_stop",   on_inst_stop,   true },
     [EV_INST_REMOVE] = { "inst_remove", on_inst_remove, true },
@@ -412,6 +425,17 @@ static void reconcile(struct core *c)
     }
 }
 
+static void store_schedules(struct core *c, struct deployment *d)
+{
+    struct service *s;
+    TAILQ_FOREACH (s, &d->services, link) {
+        if (!s->schedule || !s->schedule->dirty)
+            continue;
+        s->schedule->dirty = false;
+        emit_store(c, EFF_PUT_CRON)->cron = s->schedule->row;
+    }
+}
+
 static void store_executions(struct core *c, struct deployment *d)
 {
     struct execution *x;
@@ -433,6 +457,7 @@ static void store_changes(struct core *c)
         if (d->dirty)
             emit_store(c, EFF_PUT_DEPLOYMENT)->deployment = *deployment_row(d);
         d->dirty = false;
+        store_schedules(c, d);
         store_executions(c, d);
     }
     TAILQ_FOREACH (a, &c->touched_standalones, touched_link) {
@@ -443,14 +468,24 @@ static void store_changes(struct core *c)
     }
 }
 
+/* By how much the wall clock was set since the last step, ms; 0: not, or by little, as it is by
+ * those who keep it right. */
+static int64_t take_time(struct core *c, struct core_now now)
+{
+    const struct core_now before = c->now;
+    if (now.mono_ms > c->now.mono_ms)
+        c->now.mono_ms = now.mono_ms;
+    c->now.wall_ms = now.wall_ms;
+    int64_t set_by = now.wall_ms - before.wall_ms - (int64_t)(c->now.mono_ms - before.mono_ms);
+    return set_by > CLOCK_DRIFT_MS || set_by < -CLOCK_DRIFT_MS ? set_by : 0;
+}
+
 void core_step(struct core *c, struct core_now now, const struct event *ev, struct effects *out)
 {
     memset(&out->refused, 0, sizeof out->refused);
     out->given_id = 0;
     empty_graves(c);
-    if (now.mono_ms > c->now.mono_ms)
-        c->now.mono_ms = now.mono_ms;
-    c->now.wall_ms = now.wall_ms;
+    int64_t clock_set_by = take_time(c, now);
     c->random ^= ev->seed;
     bool starved = c->starved;
     c->starved = true;
@@ -462,6 +497,8 @@ void core_step(struct core *c, struct core_now now, const struct event *ev, stru
     if (starved)
         touch_all(c); /* whatever it was that could not be done */
     touch_due(c);
+    if (clock_set_by)
+        schedules_clock_was_set(c, clock_set_by);
     if (events[ev->kind].by_user && c->restoring)
         (void)zl_fail(&out->refused, ZL_ERR_CONFLICT,
                       "%s: the agent has just started and still looks for its containers",
@@ -491,4 +528,10 @@ uint64_t core_next_deadline(const struct core *c)
     earlier(&at, first_of(&c->instance_timers));
     earlier(&at, first_of(&c->deployment_timers));
     return at;
+}
+
+int64_t core_next_wall(const struct core *c)
+{
+    uint64_t at = c->restoring ? NEVER : first_of(&c->schedule_timers);
+    return at == NEVER ? INT64_MAX : (int64_t)at;
 }

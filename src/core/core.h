@@ -68,6 +68,7 @@ enum event_kind {
     EV_DOWN,        /* remove a deployment */
     EV_STOP,        /* stop a service, or all (service NULL), until the next deploy */
     EV_JOB_RUN,     /* trigger a job */
+    EV_CRON_SET,    /* enable or disable a cron */
     EV_RUN,         /* a standalone container */
     EV_INST_STOP,   /* stop a standalone container or cancel an execution (graceful) */
     EV_INST_REMOVE, /* remove a standalone container; force stops it first */
@@ -95,6 +96,10 @@ struct event {
         struct {
             const char *deployment, *job;
         } job_run; /* deployment NULL: the only one that has it */
+        struct {
+            const char *deployment, *cron; /* likewise */
+            bool enabled;
+        } cron_set;
         struct {
             struct spec *spec; /* of spec_parse_service */
             const char *text;
@@ -143,6 +148,8 @@ enum effect_kind {
     EFF_DEL_DEPLOYMENT,
     EFF_PUT_EXECUTION,
     EFF_DEL_EXECUTION,
+    EFF_PUT_CRON,
+    EFF_DEL_CRON,
     EFF_PUT_STANDALONE,
     EFF_DEL_STANDALONE,
     EFF_EVENT, /* a line of `zlayer events` */
@@ -162,6 +169,7 @@ enum effect_kind {
 
 enum deployment_status { DEP_DEPLOYING, DEP_RUNNING, DEP_FAILED, DEP_STOPPING };
 enum execution_status { EXEC_PENDING, EXEC_RUNNING, EXEC_COMPLETED, EXEC_FAILED, EXEC_CANCELLED };
+enum execution_cause { CAUSE_USER, CAUSE_SCHEDULE, CAUSE_DEPENDENT, CAUSES };
 
 /*
  * What the name of an image meant is settled by the first pull of a version, and stays: replicas
@@ -203,6 +211,23 @@ struct row_execution {
     const char *reason;                          /* of a failure, else "" */
     int exit_code;                               /* -1: none yet */
     int64_t created_ms, started_ms, finished_ms; /* 0: not yet */
+    enum execution_cause cause;
+    int64_t due_ms; /* of CAUSE_SCHEDULE: the time that the schedule names; else 0 */
+};
+
+/*
+ * How far a schedule has come. It is stored in one transaction with the executions that follow from
+ * it, so that a due time is decided once, whenever the agent is killed.
+ */
+struct row_cron {
+    const char *deployment, *cron;
+    bool disabled;
+    int64_t cursor_s; /* UTC: due times up to it have been decided */
+    int64_t high_s;   /* the highest cursor ever: above cursor_s once the clock was set far back */
+    uint64_t jitter_seed;
+    int64_t last_run_ms; /* when the last execution was made, of whatever cause; 0: none yet */
+    uint64_t last_execution;
+    uint64_t runs, missed, skipped; /* due times, ever: run, let go by catch_up, by overlap */
 };
 
 struct row_standalone {
@@ -228,6 +253,7 @@ struct effect {
     union {
         struct row_deployment deployment;
         struct row_execution execution;
+        struct row_cron cron;
         struct row_standalone standalone;
         struct {
             const char *type, *deployment, *service, *text;
@@ -278,6 +304,8 @@ struct stored_rows {
     const struct row_execution *executions;
     const struct row_standalone *standalones;
     size_t n_deployments, n_executions, n_standalones;
+    const struct row_cron *crons;
+    size_t n_crons;
 };
 
 struct core_limits {                /* 0: the default that stands behind it */
@@ -298,6 +326,9 @@ int core_restore(struct core *c, const struct stored_rows *rows, struct core_now
 void core_step(struct core *c, struct core_now now, const struct event *ev, struct effects *out);
 /* When EV_TIME is due, in mono_ms; UINT64_MAX: never. */
 uint64_t core_next_deadline(const struct core *c);
+/* When it is due by the wall clock, in wall_ms; INT64_MAX: never. It is due as well whenever that
+ * clock is set. */
+int64_t core_next_wall(const struct core *c);
 void effects_done(struct effects *out);
 
 const char *effect_kind_name(enum effect_kind k);

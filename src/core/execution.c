@@ -10,6 +10,7 @@
 #include "core/dependency.h"
 #include "core/emit.h"
 #include "core/instance.h"
+#include "core/schedule.h"
 #include "core/service.h"
 #include "core/touch.h"
 
@@ -33,6 +34,18 @@ bool execution_terminal(const struct execution *x)
     return traits[x->status].terminal;
 }
 
+static const struct spec_job_options *options_of(const struct spec_service *job)
+{
+    return job ? job->job_options : NULL;
+}
+
+/* How long an ended one is kept, ms. */
+static uint64_t kept_ms(const struct core *c, const struct execution *x)
+{
+    const struct spec_job_options *o = options_of(x->version.service);
+    return o ? o->keep_for_ms : c->limits.executions_kept_ms;
+}
+
 /* The only writer of x->status. */
 static void set_status(struct core *c, struct execution *x, enum execution_status status)
 {
@@ -42,7 +55,7 @@ static void set_status(struct core *c, struct execution *x, enum execution_statu
     if (!execution_terminal(x))
         return;
     x->finished_ms = c->now.wall_ms;
-    x->expires_at = c->now.mono_ms + c->limits.executions_kept_ms;
+    x->expires_at = c->now.mono_ms + kept_ms(c, x);
     emit_event(c, "job_end", x->deployment->name, x->job, (struct inst_id){ x->id }, "%s: %s%s%s",
                x->job, execution_status_name(status), x->reason[0] ? ": " : "", x->reason);
 }
@@ -79,17 +92,26 @@ static struct execution *allocate(struct deployment *d, const char *job, uint64_
     return x;
 }
 
-struct execution *execution_new(struct core *c, struct service *job, uint64_t id)
+struct execution *execution_new(struct core *c, struct service *job, enum execution_cause cause,
+                                int64_t due_ms)
 {
-    struct execution *x = allocate(job->deployment, job->name, id);
+    struct execution *x = allocate(job->deployment, job->name, core_random(c));
     if (!x)
         return NULL;
+    x->cause = cause;
+    x->due_ms = due_ms;
     x->revision = job->deployment->revision;
     x->created_ms = c->now.wall_ms;
     version_set(&x->version, job->target.spec, job->target.service);
     TAILQ_INSERT_TAIL(&job->deployment->executions, x, link);
     c->n_objects++;
     set_status(c, x, EXEC_PENDING);
+    if (job->schedule)
+        schedule_note_run(job->schedule, x);
+    if (job->gave_up && cause != CAUSE_DEPENDENT) { /* what it waited for may be there by now */
+        job->gave_up = false;
+        job->wait_since = c->now.mono_ms;
+    }
     return x;
 }
 
@@ -98,14 +120,13 @@ static bool older(const struct execution *a, const struct row_execution *b)
     return a->created_ms != b->created_ms ? a->created_ms < b->created_ms : a->id < b->id;
 }
 
-static uint64_t time_left(const struct core *c, int64_t finished_ms)
+static uint64_t time_left(const struct core *c, const struct execution *x)
 {
-    int64_t age = c->now.wall_ms - finished_ms;
+    int64_t age = c->now.wall_ms - x->finished_ms;
+    uint64_t kept = kept_ms(c, x);
     if (age < 0)
-        return c->limits.executions_kept_ms;
-    return (uint64_t)age < c->limits.executions_kept_ms
-               ? c->limits.executions_kept_ms - (uint64_t)age
-               : 0;
+        return kept;
+    return (uint64_t)age < kept ? kept - (uint64_t)age : 0;
 }
 
 struct execution *execution_load(struct core *c, struct deployment *d,
@@ -117,16 +138,18 @@ struct execution *execution_load(struct core *c, struct deployment *d,
     x->revision = row->revision;
     x->status = row->status;
     x->exit_code = row->exit_code;
+    x->cause = row->cause;
+    x->due_ms = row->due_ms;
     x->created_ms = row->created_ms;
     x->started_ms = row->started_ms;
     x->finished_ms = row->finished_ms;
     why_set(x->reason, "%s", row->reason ? row->reason : "");
     x->interrupted = strcmp(x->reason, lost) == 0 || strcmp(x->reason, rebooted_reason) == 0;
-    if (execution_terminal(x))
-        x->expires_at = c->now.mono_ms + time_left(c, x->finished_ms);
     const struct service *job = service_find(d, x->job);
     if (job)
         version_set(&x->version, job->target.spec, job->target.service);
+    if (execution_terminal(x))
+        x->expires_at = c->now.mono_ms + time_left(c, x);
 
     TAILQ_FOREACH_REVERSE (after, &d->executions, execution_list, link)
         if (older(after, row))
@@ -173,6 +196,8 @@ void execution_row(const struct execution *x, struct row_execution *ret)
         .created_ms = x->created_ms,
         .started_ms = x->started_ms,
         .finished_ms = x->finished_ms,
+        .cause = x->cause,
+        .due_ms = x->due_ms,
     };
 }
 
@@ -329,7 +354,7 @@ static void run_for_dependents(struct core *c, struct service *job)
 {
     if (any_of_revision(job, counts_as_run) || !dependency_is_needed(job))
         return;
-    if (!execution_new(c, job, core_random(c)))
+    if (!execution_new(c, job, CAUSE_DEPENDENT, 0))
         c->starved = true;
 }
 
@@ -348,19 +373,47 @@ static void start(struct core *c, struct execution *x)
     c->starved |= !x->inst;
 }
 
+static uint32_t max_concurrent(const struct service *job)
+{
+    const struct spec_job_options *o = options_of(job->target.service);
+    if (job->schedule && !schedule_overlaps(job->schedule))
+        return 1;
+    return o ? o->max_concurrent : MAX_CONCURRENT;
+}
+
 static void start_pending(struct core *c, struct service *job)
 {
     struct execution *x;
-    uint32_t busy = 0;
+    uint32_t busy = 0, limit = max_concurrent(job);
     TAILQ_FOREACH (x, &job->deployment->executions, link)
-        busy += belongs(x, job) && x->inst;
+        busy += belongs(x, job) && x->inst && !x->inst->ended;
     TAILQ_FOREACH (x, &job->deployment->executions, link) {
         if (!belongs(x, job) || x->status != EXEC_PENDING || x->inst)
             continue;
         if (job->gave_up)
             fail(c, x, -1, "%s", job->why);
-        else if (job->released && busy++ < MAX_CONCURRENT)
+        else if (job->released && busy++ < limit)
             start(c, x);
+    }
+}
+
+bool execution_any_busy(const struct service *job)
+{
+    const struct execution *x;
+    TAILQ_FOREACH (x, &job->deployment->executions, link)
+        if (belongs(x, job) && (!execution_terminal(x) || (x->inst && !x->inst->ended)))
+            return true;
+    return false;
+}
+
+void execution_replace_others(struct core *c, const struct execution *x, const char *why)
+{
+    struct execution *other;
+    TAILQ_FOREACH (other, &x->deployment->executions, link) {
+        if (other == x || strcmp(other->job, x->job) != 0 || execution_terminal(other))
+            continue;
+        why_set(other->reason, "%s", why);
+        execution_cancel(c, other, &(struct stop_how){ 0 });
     }
 }
 
@@ -376,8 +429,9 @@ static bool any_pending(const struct service *job)
 /* The newest ones are kept, and whatever is younger than the retention time. */
 static void forget_old(struct core *c, struct service *job)
 {
+    const struct spec_job_options *o = options_of(job->target.service);
     struct execution *x, *before;
-    uint32_t kept = 0;
+    uint32_t kept = 0, keep = o ? o->keep : c->limits.executions_kept;
     for (x = TAILQ_LAST(&job->deployment->executions, execution_list); x; x = before) {
         before = TAILQ_PREV(x, execution_list, link);
         if (!belongs(x, job) || !execution_terminal(x))
@@ -385,7 +439,7 @@ static void forget_old(struct core *c, struct service *job)
         bool needed = x->revision == job->deployment->revision && has_completed(x) &&
                       dependency_is_needed(job);
         bool expired = c->now.mono_ms >= x->expires_at;
-        if (kept++ >= c->limits.executions_kept && expired && !needed && !x->inst)
+        if (kept++ >= keep && expired && !needed && !x->inst)
             execution_delete(c, x);
     }
 }
@@ -402,9 +456,13 @@ void execution_reconcile_job(struct core *c, struct service *job)
 {
     const struct deployment *d = job->deployment;
     if (d->removing || job->absent) {
+        if (job->schedule)
+            schedule_rest(c, job->schedule);
         cancel_all(c, job, &d->remove_how);
         return;
     }
+    if (job->schedule)
+        schedule_step(c, job->schedule);
     if (!job->stopped)
         run_for_dependents(c, job);
     if (!job->released && !job->gave_up && (any_pending(job) || dependency_is_needed(job)))

@@ -9,8 +9,9 @@
 
 #include "core/model.h"
 
-/* A new pending one of this job. NULL: no memory. */
-struct execution *execution_new(struct core *c, struct service *job, uint64_t id);
+/* A new pending one of this job; due_ms of CAUSE_SCHEDULE, else 0. NULL: no memory. */
+struct execution *execution_new(struct core *c, struct service *job, enum execution_cause cause,
+                                int64_t due_ms);
 /* One from the store; in its place by age. NULL: no memory. */
 struct execution *execution_load(struct core *c, struct deployment *d,
                                  const struct row_execution *row);
@@ -23,6 +24,10 @@ void execution_delete(struct core *c, struct execution *x);
 bool execution_terminal(const struct execution *x);
 /* Terminal at once; its container is stopped afterwards. */
 void execution_cancel(struct core *c, struct execution *x, const struct stop_how *how);
+/* One of this job has not come to its end yet. */
+bool execution_any_busy(const struct service *job);
+/* x takes the place of all others of its job that have not ended: cancels them, and says why. */
+void execution_replace_others(struct core *c, const struct execution *x, const char *why);
 void execution_row(const struct execution *x, struct row_execution *ret); /* borrows from x */
 uint64_t execution_deadline(const struct execution *x, uint64_t now);
 

@@ -131,9 +131,12 @@ struct stop_how {
     bool keep;         /* the ended container stays */
 };
 
+struct schedule; /* schedule.c */
+
 struct service {
     struct grave grave;
     TAILQ_ENTRY(service) link;
+    struct schedule *schedule; /* of a cron, else NULL */
     struct deployment *deployment;
     char *name;
     struct version target;
@@ -172,6 +175,8 @@ struct execution {
     struct version version; /* empty until it starts */
     struct instance *inst;
     enum execution_status status;
+    enum execution_cause cause;
+    int64_t due_ms;
     bool interrupted; /* failed by no fault of its own: may be run again */
     bool left_debris; /* after a restore: it was begun, and its end is not known */
     int exit_code;
@@ -238,6 +243,7 @@ struct core {
     size_t n_objects;               /* instances, standalones, executions, services and replicas */
     struct zl_map instance_ids, standalone_ids, standalone_names, probes; /* the last by op */
     struct timers instance_timers, deployment_timers;
+    struct timers schedule_timers; /* by the wall clock, ms */
     struct instance_list touched_instances;
     TAILQ_HEAD(, deployment) touched_deployments;
     TAILQ_HEAD(, standalone) touched_standalones;

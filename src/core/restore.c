@@ -14,10 +14,21 @@
 #include "core/execution.h"
 #include "core/instance.h"
 #include "core/rollout.h"
+#include "core/schedule.h"
 #include "core/service.h"
 #include "core/slot.h"
 #include "core/standalone.h"
 #include "core/touch.h"
+
+static void load_crons(struct core *c, const struct stored_rows *rows)
+{
+    for (size_t k = 0; k < rows->n_crons; k++) {
+        const struct deployment *d = deployment_find(c, rows->crons[k].deployment);
+        const struct service *s = d ? service_find(d, rows->crons[k].cron) : NULL;
+        if (s && s->schedule)
+            schedule_load(c, s->schedule, &rows->crons[k]);
+    }
+}
 
 int core_restore(struct core *c, const struct stored_rows *rows, struct core_now now,
                  struct zl_error *err)
@@ -28,6 +39,7 @@ int core_restore(struct core *c, const struct stored_rows *rows, struct core_now
         if (!deployment_load(c, &rows->deployments[k]))
             return zl_fail(err, ZL_ERR_SYSTEM, "restore '%s': no memory",
                            rows->deployments[k].name);
+    load_crons(c, rows);
     for (size_t k = 0; k < rows->n_executions; k++) {
         const struct row_execution *row = &rows->executions[k];
         struct deployment *d = deployment_find(c, row->deployment);

@@ -11,6 +11,7 @@
 #include "core/instance.h"
 #include "core/pin.h"
 #include "core/rollout.h"
+#include "core/schedule.h"
 #include "core/slot.h"
 #include "core/touch.h"
 
@@ -20,6 +21,7 @@ static void free_service(struct grave *g)
 {
     struct service *s = (struct service *)g;
     version_clear(&s->target);
+    schedule_free(s->schedule);
     free(s->waived);
     free(s->name);
     free(s);
@@ -43,7 +45,8 @@ struct service *service_new(struct core *c, struct deployment *d, const struct s
     TAILQ_INIT(&s->slots);
     version_set(&s->target, spec, service);
     s->name = strdup(service->name);
-    if (!s->name || !dependency_wait(c, s, service->n_depends)) {
+    if (!s->name || !dependency_wait(c, s, service->n_depends) ||
+        (service->rtype == SPEC_CRON && !(s->schedule = schedule_new(c, s)))) {
         free_service(&s->grave);
         return NULL;
     }
@@ -57,6 +60,10 @@ struct service *service_new(struct core *c, struct deployment *d, const struct s
 void service_bury(struct core *c, struct service *s)
 {
     TAILQ_REMOVE(&s->deployment->services, s, link);
+    if (s->schedule) {
+        schedule_rest(c, s->schedule);
+        emit_store(c, EFF_DEL_CRON)->cron = s->schedule->row;
+    }
     c->n_objects -= 1 + s->desired;
     core_bury(c, &s->grave);
 }
@@ -120,11 +127,17 @@ bool service_retarget(struct core *c, struct service *s, const struct spec *spec
     struct slot *slot;
     if (waits && !dependency_wait(c, s, service->n_depends))
         return false;
+    const struct schedule_change change = {
+        .other_times = s->schedule && !schedule_is_same(s->schedule, service),
+        .rested = s->stopped || s->absent,
+    };
     pin_retarget(s, spec, service);
     bool rescaled = s->desired != service->replicas;
     set_desired(c, s, service);
     s->absent = s->stopped = s->shutdown = s->rollout_failed = false;
     s->pulled = s->pulled && !rolled;
+    if (s->schedule)
+        schedule_retarget(c, s->schedule, &change);
     TAILQ_FOREACH (slot, &s->slots, link) {
         slot->surge = slot->surge && !rescaled;
         if (slot->version.hash == s->target.hash)

@@ -3,6 +3,7 @@
 
 #include "core/deployment.h"
 #include "core/instance.h"
+#include "core/schedule.h"
 
 void touch_deployment(struct core *c, struct deployment *d)
 {
@@ -77,6 +78,12 @@ void touch_due(struct core *c)
         touch_instance(c, zl_container_of(x, struct instance, timer));
     while ((x = take_due(&c->deployment_timers, c->now.mono_ms)))
         touch_deployment(c, zl_container_of(x, struct deployment, timer));
+    uint64_t wall = c->now.wall_ms > 0 ? (uint64_t)c->now.wall_ms : 0;
+    while ((x = take_due(&c->schedule_timers, wall))) {
+        struct schedule *h = zl_container_of(x, struct schedule, timer);
+        h->armed = false;
+        touch_deployment(c, h->service->deployment);
+    }
 }
 
 void untouch_deployment(struct core *c, struct deployment *d)

@@ -8,6 +8,7 @@
 #include "core/execution.h"
 #include "core/instance.h"
 #include "core/names.h"
+#include "core/schedule.h"
 #include "core/service.h"
 #include "core/slot.h"
 #include "core/standalone.h"
@@ -30,9 +31,13 @@ static const char *const execution_status_names[] = {
     [EXEC_PENDING] = "pending", [EXEC_RUNNING] = "running",     [EXEC_COMPLETED] = "completed",
     [EXEC_FAILED] = "failed",   [EXEC_CANCELLED] = "cancelled",
 };
+static const char *const execution_cause_names[CAUSES] = {
+    [CAUSE_USER] = "cli", [CAUSE_SCHEDULE] = "scheduler", [CAUSE_DEPENDENT] = "internal(dependency)",
+};
 static const char *const effect_kind_names[EFF_KINDS] = {
     [EFF_PUT_DEPLOYMENT] = "put_deployment", [EFF_DEL_DEPLOYMENT] = "del_deployment",
     [EFF_PUT_EXECUTION] = "put_execution",   [EFF_DEL_EXECUTION] = "del_execution",
+    [EFF_PUT_CRON] = "put_cron",             [EFF_DEL_CRON] = "del_cron",
     [EFF_PUT_STANDALONE] = "put_standalone", [EFF_DEL_STANDALONE] = "del_standalone",
     [EFF_EVENT] = "event",   [EFF_PULL] = "pull",     [EFF_CREATE] = "create",
     [EFF_START] = "start",   [EFF_STOP] = "stop",     [EFF_KILL] = "kill",
@@ -63,6 +68,11 @@ const char *deployment_status_name(enum deployment_status s)
 const char *execution_status_name(enum execution_status s)
 {
     return name_of(execution_status_names, ZL_ARRAY_LEN(execution_status_names), s);
+}
+
+const char *execution_cause_name(enum execution_cause cause)
+{
+    return name_of(execution_cause_names, ZL_ARRAY_LEN(execution_cause_names), cause);
 }
 
 const char *effect_kind_name(enum effect_kind k)
@@ -317,6 +327,46 @@ void core_each_execution(const struct core *c, const char *deployment, const cha
                 continue;
             execution_row(x, &row);
             if (!fn(arg, &row))
+                return;
+        }
+    }
+}
+
+/* ---- crons -------------------------------------------------------------------------------- */
+
+static struct view_cron of_cron(const struct service *s)
+{
+    const struct schedule *h = s->schedule;
+    struct view_cron v = {
+        .row = &h->row,
+        .service = s->target.service,
+        .time_zone = h->options->time_zone,
+        .next_ms = schedule_next_ms(h),
+        .why = schedule_why(h),
+    };
+    const struct execution *x;
+    TAILQ_FOREACH (x, &s->deployment->executions, link) {
+        if (strcmp(x->job, s->name) != 0)
+            continue;
+        v.running += !execution_terminal(x);
+        if (x->id == h->row.last_execution) {
+            v.has_last = true;
+            execution_row(x, &v.last);
+        }
+    }
+    return v;
+}
+
+void core_each_cron(const struct core *c, const char *deployment, view_cron_fn fn, void *arg)
+{
+    const struct deployment *d;
+    const struct service *s;
+    TAILQ_FOREACH (d, &c->deployments, link) {
+        TAILQ_FOREACH (s, &d->services, link) {
+            if (!s->schedule || s->absent || !is_asked(deployment, d->name))
+                continue;
+            struct view_cron v = of_cron(s);
+            if (!fn(arg, &v))
                 return;
         }
     }

@@ -62,11 +62,23 @@ struct view_deployment {
     bool ready;          /* every service has what it wants, healthy; jobs are registered */
 };
 
+struct view_cron {
+    const struct row_cron *row;
+    const struct spec_service *service;
+    const char *time_zone;
+    int64_t next_ms;  /* wall; INT64_MAX: it does not run by itself */
+    const char *why;  /* of that; else "" */
+    uint32_t running; /* executions that have not ended, waiting ones as well */
+    bool has_last;    /* last is row->last_execution, which is kept */
+    struct row_execution last;
+};
+
 /* The name of an image as a spec has it, or a digest. */
 typedef bool (*view_image_fn)(void *arg, const char *image);
 typedef bool (*view_container_fn)(void *arg, const struct view_container *v);
 typedef bool (*view_service_fn)(void *arg, const struct view_service *v);
 typedef bool (*view_deployment_fn)(void *arg, const struct view_deployment *v);
+typedef bool (*view_cron_fn)(void *arg, const struct view_cron *v);
 typedef bool (*view_execution_fn)(void *arg, const struct row_execution *v);
 
 /* deployment NULL: all. Standalone containers belong to "-". */
@@ -78,6 +90,7 @@ void core_each_container(const struct core *c, const char *deployment, view_cont
 bool core_find_container(const struct core *c, struct inst_id id, struct view_container *ret);
 void core_each_execution(const struct core *c, const char *deployment, const char *job,
                          view_execution_fn fn, void *arg); /* newest first */
+void core_each_cron(const struct core *c, const char *deployment, view_cron_fn fn, void *arg);
 /* Every image that something is made from, or may be made from again: by services and their replica
  * groups, what a replacement may return to, executions, and containers that are left. Names repeat.
  * What a service's image was settled to, now and for the version before, comes as a digest.
@@ -85,5 +98,6 @@ void core_each_execution(const struct core *c, const char *deployment, const cha
 void core_each_image(const struct core *c, view_image_fn fn, void *arg);
 const char *deployment_status_name(enum deployment_status s);
 const char *execution_status_name(enum execution_status s);
+const char *execution_cause_name(enum execution_cause cause); /* "cli", "scheduler", … */
 
 #endif

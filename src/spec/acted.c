@@ -11,6 +11,7 @@
 #include <sys/utsname.h>
 
 #include "base/doc.h"
+#include "spec/tzif.h"
 #include "spec/walk.h"
 
 struct acted {
@@ -156,10 +157,11 @@ static bool is_other_wasm(const struct acted *a, const struct doc_node *n)
     return begins_with(n, "wasm_") && !is_word(n, "wasm_http") && !is_word(n, "wasm_router");
 }
 
-static bool is_cron(const struct acted *a, const struct doc_node *n)
+static bool lacks_zone(const struct acted *a, const struct doc_node *n)
 {
+    const struct spec_schedule_options *o = a->service->schedule_options;
     (void)n;
-    return a->service->rtype == SPEC_CRON;
+    return o && !o->zone && !tz_name_is_utc(o->time_zone);
 }
 
 static bool is_gateway(const struct acted *a, const struct doc_node *n)
@@ -207,9 +209,10 @@ static const struct acted_row document_rows[] = {
 
 static const struct acted_row service_rows[] = {
     { "image.source_policy", "local_first", NULL, WARN, "images come from the agent's store" },
-    { "rtype", NULL, is_cron, WARN, "the cron is registered, but this version does not start it at its times" },
-    { "schedule_options",    NULL, NULL, WARN, "this version does not start crons at their times" },
-    { "job_options",         NULL, NULL, WARN, "this version runs a job once, and keeps its record" },
+    { "schedule_options.time_zone", NULL, lacks_zone, ERROR, "this host has no table of that time zone: install tzdata" },
+    { "job_options.timeout", "none", NULL, WARN, "this version does not end an execution that takes long" },
+    { "job_options.retries", "0", NULL, WARN, "this version runs an execution once" },
+    { "job_options.retry_delay", NULL, NULL, WARN, "this version runs an execution once" },
     { "update",              NULL, NULL, WARN, "this version replaces replicas in its own way" },
     { "service_type",        NULL, is_other_wasm, ERROR, "this version serves wasm_http and wasm_router; a module that is a command needs no service_type" },
     { "wasm.min_instances",  NULL, NULL, WARN, "an instance is made for each request, and no other waits for one" },

@@ -449,6 +449,11 @@ static bool next_repeated(const struct cron *c, const struct tz *tz, int64_t fro
     return false;
 }
 
+bool cron_is_rhythm(const struct cron *c)
+{
+    return c->set[CRON_HOUR] == ALL_HOURS;
+}
+
 bool cron_next(const struct cron *c, const struct tz *tz, int64_t after, int64_t *ret)
 {
     const int64_t begin = -2 * DAY; /* no zone's offset is larger */
@@ -461,9 +466,26 @@ bool cron_next(const struct cron *c, const struct tz *tz, int64_t after, int64_t
     int64_t local = next_local(c, tz_high_water(tz, after) + 1, INT64_MAX);
     int64_t at = local < 0 ? end : tz_first_reach(tz, local);
     bool found = local >= 0;
-    if (c->set[CRON_HOUR] == ALL_HOURS && next_repeated(c, tz, after + 1, at, &at))
+    if (cron_is_rhythm(c) && next_repeated(c, tz, after + 1, at, &at))
         found = true;
     if (found)
         *ret = at;
     return found;
+}
+
+bool cron_last(const struct cron *c, const struct tz *tz, int64_t after, int64_t until,
+               int64_t *ret)
+{
+    int64_t last, at, high = until; /* nothing fires in (high, until] */
+    if (!cron_next(c, tz, after, &last) || last > until)
+        return false;
+    while (last < high) {
+        int64_t middle = last + (high - last) / 2;
+        if (cron_next(c, tz, middle, &at) && at <= until)
+            last = at;
+        else
+            high = middle;
+    }
+    *ret = last;
+    return true;
 }

@@ -76,5 +76,10 @@ size_t cron_flaw_format(const struct cron_flaw *flaw, char *out, size_t size);
  * none, now or ever (W-CRON-NEVER). Takes microseconds, at most a few milliseconds.
  */
 bool cron_next(const struct cron *c, const struct tz *tz, int64_t after, int64_t *ret);
+/* The last firing in (after, until]. False: there is none. Some thirty times cron_next. */
+bool cron_last(const struct cron *c, const struct tz *tz, int64_t after, int64_t until,
+               int64_t *ret);
+/* Whether it allows all 24 hours: it asks for a rhythm, and for no hour of the day. */
+bool cron_is_rhythm(const struct cron *c);
 
 #endif

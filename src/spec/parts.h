@@ -57,8 +57,10 @@ struct spec_logs {
 
 enum spec_overlap { SPEC_OVERLAP_FORBID, SPEC_OVERLAP_ALLOW, SPEC_OVERLAP_REPLACE };
 enum spec_catch_up { SPEC_CATCH_UP_ONE, SPEC_CATCH_UP_NONE, SPEC_CATCH_UP_ALL };
+struct tz;
 struct spec_schedule_options {
     const char *time_zone; /* of the IANA database; "UTC" */
+    const struct tz *zone; /* its table; NULL: UTC, or this host has no zone files */
     enum spec_overlap overlap;
     enum spec_catch_up catch_up;
     uint64_t catch_up_window_ms, jitter_ms;

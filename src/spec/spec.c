@@ -14,10 +14,12 @@
 #include "spec/hash.h"
 #include "spec/name.h"
 #include "spec/validate.h"
+#include "spec/zones.h"
 
 struct shared_spec {
     struct spec spec; /* first: the public pointer is this one's */
     struct zl_arena arena;
+    struct spec_zones zones;
     unsigned refs;
 };
 
@@ -206,8 +208,10 @@ static void decode_document(struct parse *p)
     spec_validate_document(&p->w, root, spec, sources, sources ? spec->n_services : 0);
     if (p->w.diags->n_errors || p->w.arena->failed)
         return;
-    if (!p->w.compat)
+    if (!p->w.compat) {
         hash_services(p);
+        spec_zones_load(&p->out->zones, spec->services, spec->n_services, p->w.arena);
+    }
     const struct doc_node *at = document.services ? document.services : root;
     if (!spec->n_services)
         spec_diags_add(p->w.diags, SPEC_INFO, "I-NO-SERVICES", at->line, at->column, "",
@@ -280,6 +284,7 @@ void spec_unref(const struct spec *s)
 {
     if (!s || --shared(s)->refs > 0)
         return;
+    spec_zones_done(&shared(s)->zones);
     zl_arena_done(&shared(s)->arena);
     free(shared(s));
 }

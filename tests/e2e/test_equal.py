@@ -1,4 +1,5 @@
 """The same scenarios over a container and over a WebAssembly guest: one program, two artifacts."""
+import datetime
 import json
 import os
 import pathlib
@@ -211,6 +212,28 @@ def test_a_cron_is_run_as_a_job_when_it_is_asked_for(kind):
     kind.host.zlayer("job", "run", "c", "--wait")
     kept = kind.host.json("job", "status", "c")
     assert [x["status"] for x in kept] == ["completed"] * 2 and [x["exit_code"] for x in kept] == [0, 0]
+
+
+def test_a_cron_runs_each_of_its_times_once_over_the_deaths_of_the_agent(kind):
+    deploy(kind, kind.service("c", "say", "tick", extra="    rtype: cron\n    schedule: '* * * * * *'\n"))
+
+    def completed():
+        return [x for x in kind.host.json("job", "status", "c") if x["status"] == "completed"]
+    for _ in range(3):
+        before = len(completed())
+        until(lambda: len(completed()) > before, f"more than {before} runs", interval=0.1)
+        kill(kind.host.agent_pid())
+    kind.host.zlayer("cron", "disable", "c")
+    cron = until(lambda: (c := kind.host.json("cron", "status", "c"))["running"] == 0 and c, "the end of the last run")
+    due = sorted(x["due_at"] for x in cron["executions"])
+    assert len(due) == len(set(due)) == cron["runs"] >= 3
+    assert {x["trigger"] for x in cron["executions"]} == {"scheduler"}
+    at = [datetime.datetime.fromisoformat(t.replace("Z", "+00:00")) for t in (due[0], due[-1])]
+    assert cron["runs"] + cron["missed"] + cron["skipped"] >= (at[1] - at[0]).total_seconds() + 1
+    for x in cron["executions"]:  # what was cut off by the deaths is told as such, and not run again
+        assert x["status"] == "completed" or x["reason"].startswith("lost"), x
+        if x["status"] == "completed":
+            assert [line.split(" ", 3)[3] for line in pathlib.Path(x["log"]).read_text().splitlines()].count("tick") == 1
 
 
 def test_a_changed_document_replaces_what_it_changes(kind):

@@ -516,11 +516,26 @@ void check_effects(struct world *w, const struct event *ev)
         if (e->kind == EFF_STOP || e->kind == EFF_KILL || e->kind == EFF_REMOVE)
             look_at_stop(w, ev, e);
     }
-    if (core_next_deadline(w->core) <= w->mono_ms)
+    if (core_next_deadline(w->core) <= w->mono_ms ||
+        core_next_wall(w->core) <= world_now(w).wall_ms)
         violation(w, "the next deadline is now: core would turn in a circle");
+    check_schedules(w, ev);
 }
 
 /* ---- executions --------------------------------------------------------------------------- */
+
+/* Those of executions that are not stored any more: nobody can start them. */
+static void forget_runs(struct world *w)
+{
+    struct checks *k = w->checks;
+    size_t n = 0;
+    for (size_t i = 0; i < k->n_runs; i++)
+        if (store_execution(&w->store, k->runs[i].execution) || !k->runs[i].stored)
+            k->runs[n++] = k->runs[i];
+    if (n == RUNS_MAX)
+        abort();
+    k->n_runs = n;
+}
 
 static struct run_count *run_of(struct world *w, uint64_t execution)
 {
@@ -529,7 +544,7 @@ static struct run_count *run_of(struct world *w, uint64_t execution)
         if (k->runs[i].execution == execution)
             return &k->runs[i];
     if (k->n_runs == RUNS_MAX)
-        abort();
+        forget_runs(w);
     k->runs[k->n_runs] = (struct run_count){ .execution = execution };
     return &k->runs[k->n_runs++];
 }
@@ -574,6 +589,7 @@ void check_store(struct world *w, const struct effect *e)
             d->used = false;
         }
     }
+    check_schedule_stored(w, e);
     if (e->kind != EFF_PUT_EXECUTION)
         return;
     struct run_count *r = run_of(w, e->execution.id);
@@ -605,6 +621,7 @@ void check_ended(struct world *w, struct container *c)
 
 void check_step(struct world *w)
 {
+    check_cron_views(w);
     for (size_t i = 0; i < WISHES_MAX; i++)
         if (w->checks->wishes[i].used)
             note_edges(w, &w->checks->wishes[i]);

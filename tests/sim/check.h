@@ -9,7 +9,14 @@
 #include "doc.h"
 #include "world.h"
 
-enum { WISHES_MAX = 4, SLOTS_MAX = 8, EDGES_MAX = 4, CREATES_MAX = 7, RUNS_MAX = 256 };
+enum {
+    WISHES_MAX = 4,
+    SLOTS_MAX = 8,
+    EDGES_MAX = 4,
+    CREATES_MAX = 7,
+    RUNS_MAX = 1024,
+    FIRED_MAX = 4096
+};
 
 /* When the containers of one slot were made, one version and one agent long */
 struct slot_history {
@@ -45,10 +52,22 @@ struct run_count {
     enum execution_status status;
 };
 
+/* A due time that became an execution. */
+struct fired {
+    char deployment[WORDS_MAX], cron[WORDS_MAX];
+    int64_t due_s;
+    int64_t wall_offset_ms; /* of the world, then */
+    uint64_t life;
+};
+
 struct checks {
     struct wish wishes[WISHES_MAX];
     struct run_count runs[RUNS_MAX];
     size_t n_runs;
+    struct fired fired[FIRED_MAX]; /* the last n_fired, round and round */
+    size_t n_fired;
+    uint64_t life; /* how many crons were forgotten: others of their names begin anew */
+    bool finding;
     size_t violations;
     char first[512]; /* violation */
 };
@@ -74,6 +93,12 @@ void check_ended(struct world *w, struct container *c); /* core is about to be t
 void check_found(struct world *w, const struct container *c);
 void check_agent_started(struct world *w);
 void check_step(struct world *w); /* after each */
+/* ---- check_cron.c: schedules ---- */
+/* Before the effects of a step are carried out. */
+void check_schedules(struct world *w, const struct event *ev);
+void check_schedule_stored(struct world *w, const struct effect *e); /* it is about to be */
+void check_cron_views(struct world *w);                              /* after it */
+
 /* All is as wished, and nothing is under way; why not, else. */
 bool check_converged(struct world *w, char *why, size_t size);
 bool container_is_healthy(const struct container *c);

@@ -47,6 +47,7 @@ static uint64_t full_hash(const struct spec_service *s)
     h = mix(h, &s->health.interval_ms, sizeof s->health.interval_ms);
     h = mix(h, &s->restart, sizeof s->restart);
     h = mix(h, &s->on_panic, sizeof s->on_panic);
+    h = mix_text(h, s->schedule);
     for (size_t i = 0; i < s->n_depends; i++) {
         h = mix_text(h, s->depends[i].service);
         h = mix(h, &s->depends[i].condition, sizeof s->depends[i].condition);
@@ -132,5 +133,15 @@ struct spec_service doc_job(const char *name, const char *image)
     struct spec_service s = doc_service(name, image, 0);
     s.rtype = SPEC_JOB;
     s.stop_grace_ms = 10000;
+    return s;
+}
+
+struct spec_service doc_cron(const char *name, const char *image, const char *schedule,
+                             const struct spec_schedule_options *options)
+{
+    struct spec_service s = doc_job(name, image);
+    s.rtype = SPEC_CRON;
+    s.schedule = schedule;
+    s.schedule_options = options;
     return s;
 }

@@ -19,6 +19,9 @@ struct spec_service doc_service(const char *name, const char *image, uint32_t re
 /* With a tcp check: grace 5 s, interval 10 s, timeout 5 s, 3 retries. */
 struct spec_service doc_checked(const char *name, const char *image, uint32_t replicas);
 struct spec_service doc_job(const char *name, const char *image);
+/* options NULL: the default ones; else borrowed for as long as documents live. */
+struct spec_service doc_cron(const char *name, const char *image, const char *schedule,
+                             const struct spec_schedule_options *options);
 
 /* How many documents are alive, in all of the process: none may be left at the end of a test. */
 size_t doc_live(void);

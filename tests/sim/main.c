@@ -48,8 +48,8 @@ static bool something_odd_happens(struct world *w)
         return true;
     }
     if (rng_one_in(&w->rng, 100)) {
-        w->wall_offset_ms += (int64_t)rng_below(&w->rng, 172800000) - 86400000;
-        world_log(w, "the clock jumps");
+        int64_t by = (int64_t)rng_below(&w->rng, 172800000) - 86400000;
+        world_set_clock(w, rng_one_in(&w->rng, 2) ? by : by / 5000);
         return true;
     }
     if (rng_one_in(&w->rng, 60)) {

@@ -20,6 +20,7 @@ const struct image images[] = {
     { "missing",    false, false, true,  0,    0,   true,   0,      false },
     { "no-command", false, true,  false, 0,    0,   true,   0,      false },
     { "job-ok",     true,  true,  true,  900,  0,   true,   0,      false },
+    { "job-long",   true,  true,  true,  400000, 0, true,   0,      false },
     { "job-fails",  false, true,  true,  300,  3,   true,   0,      false },
 };
 /* clang-format on */

@@ -101,6 +101,38 @@ static void del_execution(struct store *s, const struct effect *e)
         x->used = false;
 }
 
+struct stored_cron *store_cron(struct store *s, const char *deployment, const char *cron)
+{
+    for (size_t i = 0; i < CRONS_MAX; i++)
+        if (s->crons[i].used && strcmp(s->crons[i].deployment, deployment) == 0 &&
+            strcmp(s->crons[i].cron, cron) == 0)
+            return &s->crons[i];
+    return NULL;
+}
+
+static void put_cron(struct store *s, const struct effect *e)
+{
+    struct stored_cron *h = store_cron(s, e->cron.deployment, e->cron.cron);
+    for (size_t i = 0; !h && i < CRONS_MAX; i++)
+        if (!s->crons[i].used)
+            h = &s->crons[i];
+    if (!h)
+        abort();
+    h->used = true;
+    h->row = e->cron;
+    copy(h->deployment, sizeof h->deployment, e->cron.deployment);
+    copy(h->cron, sizeof h->cron, e->cron.cron);
+    h->row.deployment = h->deployment;
+    h->row.cron = h->cron;
+}
+
+static void del_cron(struct store *s, const struct effect *e)
+{
+    struct stored_cron *h = store_cron(s, e->cron.deployment, e->cron.cron);
+    if (h)
+        h->used = false;
+}
+
 static void drop_standalone(struct stored_standalone *a)
 {
     if (!a)
@@ -137,9 +169,14 @@ static void del_standalone(struct store *s, const struct effect *e)
 void store_apply(struct store *s, const struct effect *e)
 {
     static void (*const apply[EFF_KINDS])(struct store *, const struct effect *) = {
-        [EFF_PUT_DEPLOYMENT] = put_deployment, [EFF_DEL_DEPLOYMENT] = del_deployment,
-        [EFF_PUT_EXECUTION] = put_execution,   [EFF_DEL_EXECUTION] = del_execution,
-        [EFF_PUT_STANDALONE] = put_standalone, [EFF_DEL_STANDALONE] = del_standalone,
+        [EFF_PUT_DEPLOYMENT] = put_deployment,
+        [EFF_DEL_DEPLOYMENT] = del_deployment,
+        [EFF_PUT_EXECUTION] = put_execution,
+        [EFF_DEL_EXECUTION] = del_execution,
+        [EFF_PUT_CRON] = put_cron,
+        [EFF_DEL_CRON] = del_cron,
+        [EFF_PUT_STANDALONE] = put_standalone,
+        [EFF_DEL_STANDALONE] = del_standalone,
     };
     if (apply[e->kind])
         apply[e->kind](s, e);

@@ -9,7 +9,7 @@
 
 static const char *const deployments[] = { "shop", "blog" };
 static const char *const services[] = { "db", "api", "web", "mail" };
-static const char *const jobs[] = { "migrate", "report" };
+static const char *const jobs[] = { "migrate", "report", "nightly" };
 static const char *const names[] = { "one", "two", "three" };
 
 static const char *pick(struct rng *r, const char *const *v, size_t n)
@@ -60,6 +60,23 @@ static void pick_policies(struct rng *r, struct spec_service *s)
     s->stop_grace_ms = 1000 + rng_below(r, 9000);
 }
 
+static struct spec_service pick_cron(struct rng *r)
+{
+    static const char *const schedules[] = { "0 */5 * * * *", "30 0 * * * *", "0 0 3 * * *",
+                                             "0 15,45 * ? * MON-FRI" };
+    static const char *const work[] = { "job-ok", "job-ok", "job-long", "job-fails" };
+    enum { MINUTE = 60 * 1000 };
+    static const struct spec_schedule_options options[] = {
+        { "UTC", NULL, SPEC_OVERLAP_ALLOW, SPEC_CATCH_UP_ALL, 60 * MINUTE, 0 },
+        { "UTC", NULL, SPEC_OVERLAP_REPLACE, SPEC_CATCH_UP_ONE, 600 * MINUTE, 0 },
+        { "UTC", NULL, SPEC_OVERLAP_FORBID, SPEC_CATCH_UP_NONE, 60 * MINUTE, 0 },
+        { "UTC", NULL, SPEC_OVERLAP_FORBID, SPEC_CATCH_UP_ALL, 20 * MINUTE, 2 * MINUTE },
+    };
+    size_t k = rng_below(r, ZL_ARRAY_LEN(options) + 1);
+    return doc_cron("nightly", PICK(r, work), PICK(r, schedules),
+                    k < ZL_ARRAY_LEN(options) ? &options[k] : NULL);
+}
+
 static struct spec *make_document(struct rng *r, const char *deployment)
 {
     static const struct spec_endpoint port = { .name = "http", .port = 80, .target_port = 80 };
@@ -67,9 +84,11 @@ static struct spec *make_document(struct rng *r, const char *deployment)
     struct spec_depends room[DOC_SERVICES][DOC_DEPENDS];
     size_t n = 0;
     if (rng_one_in(r, 3)) {
-        list[n] = doc_job(PICK(r, jobs), rng_one_in(r, 4) ? "job-fails" : "job-ok");
+        list[n] = doc_job(jobs[rng_below(r, 2)], rng_one_in(r, 4) ? "job-fails" : "job-ok");
         n++;
     }
+    if (rng_one_in(r, 3))
+        list[n++] = pick_cron(r);
     for (size_t i = 0; i < ZL_ARRAY_LEN(services); i++) {
         if (rng_one_in(r, 3))
             continue;
@@ -138,6 +157,13 @@ static void user_runs_job(struct world *w)
     world_step(w, &ev);
 }
 
+static void user_sets_cron(struct world *w)
+{
+    struct event ev = { .kind = EV_CRON_SET, .cron_set = { NULL, "nightly", false } };
+    ev.cron_set.enabled = !rng_one_in(&w->rng, 3);
+    world_step(w, &ev);
+}
+
 static void user_runs(struct world *w)
 {
     struct spec_service s =
@@ -183,7 +209,7 @@ void user_acts(struct world *w)
     static void (*const acts[])(struct world *) = {
         user_deploys, user_deploys,   user_deploys,     user_deploys_again, user_deploys_again,
         user_removes, user_stops,     user_runs_job,    user_runs_job,      user_runs,
-        user_runs,    user_stops_one, user_removes_one,
+        user_runs,    user_stops_one, user_removes_one, user_sets_cron,
     };
     acts[rng_below(&w->rng, ZL_ARRAY_LEN(acts))](w);
 }

@@ -202,7 +202,14 @@ static size_t rows_of_store(struct world *w, struct stored_rows *ret)
     static struct row_deployment deployments[8];
     static struct row_execution executions[ROWS_MAX];
     static struct row_standalone standalones[16];
-    *ret = (struct stored_rows){ deployments, executions, standalones, 0, 0, 0 };
+    static struct row_cron crons[CRONS_MAX];
+    *ret = (struct stored_rows){ .deployments = deployments,
+                                 .executions = executions,
+                                 .standalones = standalones,
+                                 .crons = crons };
+    for (size_t i = 0; i < CRONS_MAX; i++)
+        if (w->store.crons[i].used)
+            crons[ret->n_crons++] = w->store.crons[i].row;
     for (size_t i = 0; i < ZL_ARRAY_LEN(w->store.deployments); i++)
         if (w->store.deployments[i].used)
             deployments[ret->n_deployments++] = w->store.deployments[i].row;
@@ -290,10 +297,30 @@ static struct item *first_item(struct world *w)
     return first;
 }
 
+/* The next deadline of core by either clock, as mono. */
+static uint64_t next_deadline(const struct world *w)
+{
+    uint64_t at = core_next_deadline(w->core);
+    int64_t wall = core_next_wall(w->core);
+    if (wall == INT64_MAX)
+        return at;
+    int64_t mono = wall - w->wall_offset_ms;
+    return (uint64_t)mono < at ? (uint64_t)mono : at; /* it lies in the future: check_effects */
+}
+
+void world_set_clock(struct world *w, int64_t by_ms)
+{
+    struct event ev = { .kind = EV_TIME };
+    w->wall_offset_ms += by_ms;
+    world_log(w, "the clock is set by %lld ms", (long long)by_ms);
+    if (w->core)
+        world_step(w, &ev);
+}
+
 bool world_advance(struct world *w)
 {
     struct item *it = first_item(w);
-    uint64_t deadline = w->core ? core_next_deadline(w->core) : UINT64_MAX;
+    uint64_t deadline = w->core ? next_deadline(w) : UINT64_MAX;
     if (!it && deadline == UINT64_MAX)
         return false;
     if (it && it->at <= deadline) {

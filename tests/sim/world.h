@@ -15,7 +15,8 @@
 enum {
     CONTAINERS_MAX = 192,
     ITEMS_MAX = 768,
-    ROWS_MAX = 160,
+    ROWS_MAX = 512,
+    CRONS_MAX = 16,
     NAMES_MAX = 64,
     WORDS_MAX = 32,
     IMAGES_MAX = 16,
@@ -85,6 +86,11 @@ struct stored_execution {
     struct row_execution row;
     char deployment[WORDS_MAX], job[WORDS_MAX], reason[256];
 };
+struct stored_cron {
+    bool used;
+    struct row_cron row;
+    char deployment[WORDS_MAX], cron[WORDS_MAX];
+};
 struct stored_standalone {
     bool used;
     struct row_standalone row;
@@ -93,12 +99,14 @@ struct stored_standalone {
 struct store {
     struct stored_deployment deployments[8];
     struct stored_execution executions[ROWS_MAX];
+    struct stored_cron crons[CRONS_MAX];
     struct stored_standalone standalones[16];
 };
 void store_apply(struct store *s, const struct effect *e);
 void store_clear(struct store *s);
 struct stored_deployment *store_deployment(struct store *s, const char *name); /* or NULL */
 struct stored_execution *store_execution(struct store *s, uint64_t id);
+struct stored_cron *store_cron(struct store *s, const char *deployment, const char *cron);
 struct stored_standalone *store_standalone(struct store *s, struct inst_id id);
 
 /* ---- what is going to happen -------------------------------------------------------------- */
@@ -172,6 +180,8 @@ void world_step(struct world *w, struct event *ev);
 /* The next thing that happens, or the next deadline of core; moves the clock. False: nothing is
  * left. */
 bool world_advance(struct world *w);
+/* The wall clock is set; core is told, if there is one. */
+void world_set_clock(struct world *w, int64_t by_ms);
 void world_kill_agent(struct world *w);
 void world_start_agent(struct world *w);
 void world_reboot(struct world *w); /* the agent has to be dead */

@@ -165,9 +165,18 @@ static void what_was_committed_is_there_after_a_restart(void **state)
                           .exit = { 137, 9, true, false, 77 },
                           .created_ms = 5 } },
         { .kind = EFF_EVENT, .event = { "exit", "shop", "web", "exited 0", { 7 } } },
+        { .kind = EFF_PUT_CRON,
+          .cron = { "shop", "nightly", true, -5, 6, big, 8, big - 2, 10, 11, 12 } },
+        { .kind = EFF_PUT_EXECUTION,
+          .execution = { .id = 4,
+                         .deployment = "shop",
+                         .job = "nightly",
+                         .created_ms = 1,
+                         .cause = CAUSE_SCHEDULE,
+                         .due_ms = 1767225600000 } },
     };
     struct store *s = open_store(sc->dir);
-    commit_and_wait(s, v, 4);
+    commit_and_wait(s, v, ZL_ARRAY_LEN(v));
     store_free(s);
 
     s = open_store(sc->dir);
@@ -191,10 +200,25 @@ static void what_was_committed_is_there_after_a_restart(void **state)
     assert_int_equal(st->deployments[0].services[1].created_ms, 8);
     assert_int_equal(st->deployments[0].updated_ms, 12);
     assert_string_equal(st->texts[0], some_spec.text);
-    assert_int_equal(st->n_executions, 1);
-    assert_true(st->executions[0].id == big);
-    assert_int_equal(st->executions[0].status, EXEC_FAILED);
-    assert_int_equal(st->executions[0].exit_code, -1);
+    assert_int_equal(st->n_executions, 2); /* by age */
+    assert_int_equal(st->executions[0].cause, CAUSE_SCHEDULE);
+    assert_int_equal(st->executions[0].due_ms, 1767225600000);
+    assert_true(st->executions[1].id == big);
+    assert_int_equal(st->executions[1].status, EXEC_FAILED);
+    assert_int_equal(st->executions[1].exit_code, -1);
+    assert_int_equal(st->executions[1].cause, CAUSE_USER);
+    assert_int_equal(st->n_crons, 1);
+    assert_string_equal(st->crons[0].deployment, "shop");
+    assert_string_equal(st->crons[0].cron, "nightly");
+    assert_true(st->crons[0].disabled);
+    assert_int_equal(st->crons[0].cursor_s, -5);
+    assert_int_equal(st->crons[0].high_s, 6);
+    assert_true(st->crons[0].jitter_seed == big);
+    assert_int_equal(st->crons[0].last_run_ms, 8);
+    assert_true(st->crons[0].last_execution == big - 2);
+    assert_int_equal(st->crons[0].runs, 10);
+    assert_int_equal(st->crons[0].missed, 11);
+    assert_int_equal(st->crons[0].skipped, 12);
     assert_int_equal(st->n_standalones, 1);
     assert_true(st->standalones[0].id.v == big - 1);
     assert_true(st->standalones[0].exit.oom);
@@ -207,16 +231,24 @@ static void what_was_committed_is_there_after_a_restart(void **state)
 static void what_was_deleted_stays_away(void **state)
 {
     const struct scratch *sc = *state;
-    const struct effect put[] = { put_deployment(), put_execution(9, EXEC_RUNNING) };
+    const struct effect put[] = {
+        put_deployment(),
+        put_execution(9, EXEC_RUNNING),
+        { .kind = EFF_PUT_CRON, .cron = { .deployment = "shop", .cron = "nightly" } },
+        { .kind = EFF_PUT_CRON, .cron = { .deployment = "shop", .cron = "hourly" } },
+    };
     const struct effect del[] = {
         { .kind = EFF_DEL_DEPLOYMENT, .deployment = { .name = "shop" } },
         { .kind = EFF_DEL_EXECUTION, .execution = { .id = 9 } },
+        { .kind = EFF_DEL_CRON, .cron = { .deployment = "shop", .cron = "nightly" } },
     };
     struct store *s = open_store(sc->dir);
-    commit_and_wait(s, put, 2);
-    commit_and_wait(s, del, 2);
+    commit_and_wait(s, put, ZL_ARRAY_LEN(put));
+    commit_and_wait(s, del, ZL_ARRAY_LEN(del));
     struct stored *st = load(s); /* the writer is idle: nothing is queued */
     assert_int_equal(st->n_deployments + st->n_executions, 0);
+    assert_int_equal(st->n_crons, 1);
+    assert_string_equal(st->crons[0].cron, "hourly");
     stored_free(st);
     store_free(s);
 }
@@ -328,7 +360,14 @@ static void a_database_of_version_1_is_brought_up_to_date(void **state)
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
     assert_int_equal(
         sqlite3_exec(db,
-                     "DROP TABLE deployment;"
+                     "DROP TABLE deployment; DROP TABLE execution; DROP TABLE cron;"
+                     "CREATE TABLE execution(id INTEGER PRIMARY KEY, deployment TEXT NOT NULL,"
+                     " job TEXT NOT NULL, revision INTEGER NOT NULL, status TEXT NOT NULL,"
+                     " reason TEXT NOT NULL, exit_code INTEGER NOT NULL,"
+                     " created_ms INTEGER NOT NULL, started_ms INTEGER NOT NULL,"
+                     " finished_ms INTEGER NOT NULL);"
+                     "INSERT INTO execution VALUES(5, 'shop', 'backup', 3, 'completed', '', 0,"
+                     " 1, 2, 3);"
                      "CREATE TABLE deployment(name TEXT PRIMARY KEY, revision INTEGER NOT NULL,"
                      " text TEXT NOT NULL, base_dir TEXT, removing INTEGER NOT NULL,"
                      " stopped TEXT NOT NULL, created_ms INTEGER NOT NULL,"
@@ -349,6 +388,10 @@ static void a_database_of_version_1_is_brought_up_to_date(void **state)
     assert_true(st->deployments[1].services[0].stopped);
     assert_int_equal(st->deployments[1].services[0].created_ms, 11);
     assert_int_equal(st->deployments[1].updated_ms, 12);
+    assert_int_equal(st->n_executions, 1);
+    assert_int_equal(st->executions[0].cause, CAUSE_USER);
+    assert_int_equal(st->executions[0].due_ms, 0);
+    assert_int_equal(st->n_crons, 0);
     stored_free(st);
     store_free(s);
 }
@@ -369,7 +412,7 @@ static void a_newer_database_is_refused_and_left_alone(void **state)
     assert_int_equal(store_open(sc->dir, &s, &err), -1);
     assert_int_equal(err.kind, ZL_ERR_UNSUPPORTED);
     (void)snprintf(wanted, sizeof wanted,
-                   "the database '%s' is of version 99 and this zlayer knows 2: a newer one wrote "
+                   "the database '%s' is of version 99 and this zlayer knows 3: a newer one wrote "
                    "it",
                    path);
     assert_string_equal(err.msg, wanted);

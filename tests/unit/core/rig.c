@@ -119,6 +119,7 @@ static enum zl_err_kind step(struct rig *r, struct event *ev)
     core_step(r->core, r->now, ev, &r->out);
     take_effects(r);
     assert_true(core_next_deadline(r->core) > r->now.mono_ms);
+    assert_true(core_next_wall(r->core) > r->now.wall_ms);
     return r->out.refused.kind;
 }
 
@@ -211,11 +212,29 @@ enum zl_err_kind rig_tell(struct rig *r, struct event *ev)
     return refused;
 }
 
+/* The next deadline of either clock, as mono. */
+static uint64_t next_deadline(const struct rig *r)
+{
+    uint64_t at = core_next_deadline(r->core);
+    int64_t wall = core_next_wall(r->core);
+    if (wall == INT64_MAX)
+        return at;
+    uint64_t by_wall = r->now.mono_ms + (uint64_t)(wall - r->now.wall_ms);
+    return by_wall < at ? by_wall : at;
+}
+
+void rig_set_clock(struct rig *r, int64_t wall_ms)
+{
+    struct event ev = { .kind = EV_TIME };
+    r->now.wall_ms = wall_ms;
+    (void)rig_tell(r, &ev);
+}
+
 void rig_pass(struct rig *r, uint64_t ms)
 {
     uint64_t end = r->now.mono_ms + ms, next;
     struct event ev = { .kind = EV_TIME };
-    while ((next = core_next_deadline(r->core)) <= end) {
+    while ((next = next_deadline(r)) <= end) {
         r->now.wall_ms += (int64_t)(next - r->now.mono_ms);
         r->now.mono_ms = next;
         (void)rig_tell(r, &ev);

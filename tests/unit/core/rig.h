@@ -67,6 +67,7 @@ void rig_free(struct rig *r); /* also asserts that no document is left */
 /* One event; then what follows is carried out. Answers what the core refused, or ZL_OK. */
 enum zl_err_kind rig_tell(struct rig *r, struct event *ev);
 void rig_settle(struct rig *r);
+void rig_set_clock(struct rig *r, int64_t wall_ms);
 void rig_pass(struct rig *r, uint64_t ms); /* time goes by, with every deadline in it */
 
 enum zl_err_kind rig_deploy(struct rig *r, const struct spec_service *services, size_t n);
