@@ -215,7 +215,11 @@ static bool look_at_cron(void *arg, const struct view_cron *v)
         violation(w, "%s/%s has decided what is not stored", v->row->deployment, v->row->cron);
     if (!wish || wish->removing || !rule_of(w, NULL, v->row->deployment, v->row->cron, &r))
         return true;
-    bool rests = v->why[0] || !cron_next(&r.cron, r.options->zone, v->row->cursor_s, &due);
+    bool ever = cron_next(&r.cron, r.options->zone, v->row->cursor_s, &due);
+    bool rests = v->why[0] || !ever;
+    if (ever && strcmp(v->why, "its schedule names no time any more") == 0)
+        violation(w, "%s/%s is due at %lld, and armed for never", v->row->deployment, v->row->cron,
+                  (long long)due);
     if (!rests && v->row->cursor_s > wall_s(w) + SCHEDULE_BACK_MAX_S)
         violation(w, "%s/%s is silent for more than three hours", v->row->deployment, v->row->cron);
     if (rests != (v->next_ms == INT64_MAX))
