@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 
 static struct {
     const char *program;
@@ -39,7 +40,7 @@ int zl_log_level_parse(const char *word)
     return -1;
 }
 
-/* A JSON string; control characters become \u00XX, other bytes pass as they are. */
+/* A JSON string; control characters become \u00XX, other bytes pass as they are: it is UTF-8. */
 static void add_json_string(struct zl_buf *b, const char *s)
 {
     zl_buf_addc(b, '"');
@@ -54,9 +55,21 @@ static void add_json_string(struct zl_buf *b, const char *s)
     zl_buf_addc(b, '"');
 }
 
+enum { TEXT_SIZE = 2048, LINE_SIZE = 6 * 2 * TEXT_SIZE + 1024 }; /* \u00XX for each byte */
+
+/* Of n bytes: what did not fit is marked as cut. */
+static void finish_text(char *text, size_t size, int n)
+{
+    static const char mark[] = "...";
+
+    if (n >= 0 && (size_t)n >= size)
+        (void)memcpy(text + size - sizeof mark, mark, sizeof mark);
+    zl_utf8_mend(text);
+}
+
 static void write_line(enum zl_log_level level, const struct zl_error *cause, const char *text)
 {
-    zl_autobuf struct zl_buf line = ZL_BUF(8192);
+    zl_autobuf struct zl_buf line = ZL_BUF(LINE_SIZE);
     char time[ZL_RFC3339_SIZE];
     (void)zl_format_rfc3339(zl_wall_ns(), 3, time);
 
@@ -79,10 +92,10 @@ void zl_log(enum zl_log_level level, const char *fmt, ...)
 {
     if (level > logger.max)
         return;
-    char text[2048];
+    char text[TEXT_SIZE];
     va_list ap;
     va_start(ap, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, ap); /* a longer line is cut */
+    finish_text(text, sizeof text, vsnprintf(text, sizeof text, fmt, ap));
     va_end(ap);
     write_line(level, NULL, text);
 }
@@ -91,10 +104,10 @@ void zl_log_error(enum zl_log_level level, const struct zl_error *cause, const c
 {
     if (level > logger.max)
         return;
-    char text[1024], whole[2200];
+    char text[TEXT_SIZE], whole[TEXT_SIZE + sizeof cause->msg + 2];
     va_list ap;
     va_start(ap, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, ap); /* a longer line is cut */
+    finish_text(text, sizeof text, vsnprintf(text, sizeof text, fmt, ap));
     va_end(ap);
     (void)snprintf(whole, sizeof whole, "%s: %s", text, cause->msg);
     write_line(level, cause, whole);

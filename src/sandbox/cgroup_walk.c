@@ -14,8 +14,9 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "sandbox/kernel.h"
 
-enum { NAMES_MAX = 64 << 20 };
+enum { NAMES_MAX = 64 << 20, PROCS_MAX = 4 << 20, PINS = 256 };
 
 /* What follows each name (with its NUL) in the list. */
 struct step {
@@ -178,6 +179,100 @@ bool cgroup_lists(const struct zl_buf *procs, pid_t pid)
         if (strtol(at, NULL, 10) == pid)
             return true;
     return false;
+}
+
+static int compare_pids(const void *a, const void *b)
+{
+    pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
+    return (x > y) - (x < y);
+}
+
+int cgroup_pids_below(int dir_fd, pid_t **ret, size_t *ret_n, struct zl_error *err)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(PROCS_MAX);
+    pid_t *v;
+    size_t n = 0;
+
+    if (cgroup_procs_below(dir_fd, &text, err) < 0 ||
+        zl_buf_check(&text, "list of processes", err) < 0)
+        return -1;
+    v = calloc(text.len / 2 + 1, sizeof *v); /* a digit and a line's end each, at least */
+    if (!v)
+        return zl_fail_errno(err, "list processes");
+    for (const char *at = text.data; *at; at += strcspn(at, "\n"), at += *at == '\n') {
+        long pid = strtol(at, NULL, 10);
+        if (pid > 0) /* 0: not in our PID namespace */
+            v[n++] = (pid_t)pid;
+    }
+    qsort(v, n, sizeof *v, compare_pids);
+    *ret = v;
+    *ret_n = n;
+    return 0;
+}
+
+struct pins { /* processes that are held while they are looked for once more */
+    int fds[PINS];
+    pid_t pids[PINS];
+    size_t n;
+};
+
+static void pins_done(struct pins *p)
+{
+    while (p->n)
+        (void)close(p->fds[--p->n]);
+}
+
+/* As many as there is room for; how many of the n were looked at. -1: not even one. */
+static ssize_t pin(struct pins *p, const pid_t *pids, size_t n, struct zl_error *err)
+{
+    size_t i = 0;
+
+    for (; i < n && p->n < PINS; i++) {
+        int fd = k_pidfd_open(pids[i]);
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+            if (p->n)
+                break; /* those first */
+            return zl_fail_errno(err, "open process %d", (int)pids[i]);
+        }
+        if (fd < 0)
+            continue; /* it has ended */
+        p->fds[p->n] = fd;
+        p->pids[p->n++] = pids[i];
+    }
+    return (ssize_t)i;
+}
+
+static int signal_pinned(int dir_fd, const struct pins *p, int signal, struct zl_error *err)
+{
+    zl_autofree pid_t *again = NULL;
+    size_t n = 0;
+
+    if (cgroup_pids_below(dir_fd, &again, &n, err) < 0)
+        return -1;
+    for (size_t i = 0; i < p->n; i++)
+        if (again && bsearch(&p->pids[i], again, n, sizeof *again, compare_pids) &&
+            k_pidfd_send_signal(p->fds[i], signal) < 0 && errno != ESRCH)
+            return zl_fail_errno(err, "send signal %d to process %d", signal, (int)p->pids[i]);
+    return 0;
+}
+
+/* A pid may be another process by now: it is pinned first, and then must still be listed. Many at
+ * a time, since the list of v1 costs as much as it is long. */
+int cgroup_signal_below(int dir_fd, int signal, struct zl_error *err)
+{
+    zl_autofree pid_t *pids = NULL;
+    size_t n = 0;
+
+    if (cgroup_pids_below(dir_fd, &pids, &n, err) < 0)
+        return -1;
+    for (size_t at = 0; at < n;) {
+        ZL_CLEANUP(pins_done) struct pins p = { .n = 0 };
+        ssize_t seen = pin(&p, pids + at, n - at, err);
+        if (seen < 0 || (p.n && signal_pinned(dir_fd, &p, signal, err) < 0))
+            return -1;
+        at += (size_t)seen;
+    }
+    return 0;
 }
 
 /* Not an error here: the removal of the folder above will tell. */

@@ -26,6 +26,12 @@ int cgroup_walk(int dir_fd, const struct cgroup_visit *visit, struct zl_error *e
 int cgroup_procs_below(int dir_fd, struct zl_buf *out, struct zl_error *err);
 /* Whether such a list has pid. */
 bool cgroup_lists(const struct zl_buf *procs, pid_t pid);
+/* The same as numbers, ascending, without those out of our PID namespace; *ret is the caller's to
+ * free. */
+int cgroup_pids_below(int dir_fd, pid_t **ret, size_t *ret_n, struct zl_error *err);
+/* A signal to each process in it and below, and to nobody else, whatever ends meanwhile; those that
+ * are born meanwhile may be missed. */
+int cgroup_signal_below(int dir_fd, int signal, struct zl_error *err);
 /* Removes all below it that hold no process; the rest stays, which the removal of it will tell. */
 void cgroup_remove_below(int dir_fd);
 

@@ -6,6 +6,7 @@ By default some calls of each kind are tried; with ZLAYER_FAULTS=full all of the
 """
 import collections
 import errno
+import json
 import os
 import pathlib
 import re
@@ -505,6 +506,20 @@ def test_a_start_that_is_killed_can_be_done_again_or_was_done(faults):
 
 
 # ---- what is counted ----
+
+def test_a_signal_to_many_looks_at_their_list_a_few_times(faults):
+    """It is as long as they are many: looked at for each of them, it took seconds for some thousands."""
+    f = faults
+    many = 600
+    f.run("run", "-d", "-b", f.bundle(f.config("sh", "-c", f"for i in $(seq {many}); do sleep 1000 & done; wait")), "c")
+    until(lambda: len(json.loads(f.run("ps", "--format", "json", "c").stdout)) == many + 1, "all of them")
+    pids = json.loads(f.run("ps", "--format", "json", "c").stdout)
+    subprocess.run([FAILCALL, "count", f.log, f.program, "--root", f.root, "kill", "--all", "c", "KILL"], env=f.env, check=True, timeout=60)
+    looks = [c for c in read_log(f.log)[0] if c.path == "cgroup.procs"]
+    assert len(looks) <= 10, len(looks)
+    until(lambda: not any(alive(p) for p in pids), "the end of all")
+    f.run("delete", "c")
+
 
 READ = 0  # read(2), on x86-64
 

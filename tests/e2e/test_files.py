@@ -185,6 +185,19 @@ def test_many_files_with_two_names_are_one_each(host, tmp_path):
         assert a.read_text() == f"{i}\n" and os.path.samefile(a, b)
 
 
+def test_files_with_two_names_are_one_in_the_container_too(box, tmp_path):
+    """By their own names, and below another one."""
+    (tmp_path / "two/deep").mkdir(parents=True)
+    (tmp_path / "two/a").write_text("text")
+    os.link(tmp_path / "two/a", tmp_path / "two/deep/b")
+    box.zlayer("cp", tmp_path / "two", "box:/tmp")
+    box.zlayer("cp", tmp_path / "two", "box:/tmp/other")
+    for name in ("two", "other"):
+        assert sh(box, "box", f"test /tmp/{name}/a -ef /tmp/{name}/deep/b && stat -c %h /tmp/{name}/a && cat /tmp/{name}/deep/b") == "2\ntext"
+    box.zlayer("cp", "box:/tmp/two", tmp_path / "back")
+    assert os.path.samefile(tmp_path / "back/a", tmp_path / "back/deep/b")
+
+
 def test_links_of_a_container_are_resolved_inside_it(box, tmp_path):
     (tmp_path / "passwd").write_text("the host's")
     sh(box, "box", f"mkdir -p {tmp_path}; echo inside > {tmp_path}/passwd; ln -s {tmp_path} /way; ln -s /proc/1/root/etc /magic")

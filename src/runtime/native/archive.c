@@ -6,10 +6,12 @@
  */
 #include <event2/event.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -153,6 +155,17 @@ static int launch(struct archive *a, const struct container *c, const struct rt_
     return 0;
 }
 
+/* One that nobody will hear of. */
+static void end_helper(const struct archive *a)
+{
+    siginfo_t info;
+    if (a->pidfd < 0)
+        return;
+    (void)syscall(SYS_pidfd_send_signal, a->pidfd, SIGKILL, NULL, 0); /* it may have ended */
+    while (waitid(P_PIDFD, (id_t)a->pidfd, &info, WEXITED) < 0 && errno == EINTR)
+        ;
+}
+
 static int begin(struct native *n, const struct container *c, const struct rt_request *rq,
                  struct rt_stream_where *ret, struct zl_error *err)
 {
@@ -168,16 +181,19 @@ static int begin(struct native *n, const struct container *c, const struct rt_re
     zl_autoclose int root =
         c->started && !c->has_exit ? container_open_proc(c, "root", O_PATH | O_DIRECTORY, err) : -1;
     zl_autoclose int sock = open_socket(a, c, err);
-    int rc = sock < 0 || launch(a, c, rq, sock, root, err) < 0 ? -1 : 0;
+    int rc = sock < 0 ? -1 : 0;
+    if (rc == 0 && snprintf(ret->socket, sizeof ret->socket, "%s/c/%s/%s", n->run_dir, c->id_text,
+                            a->socket) >= (int)sizeof ret->socket)
+        rc = zl_fail(err, ZL_ERR_CONFIGURATION, "the path of the runtime directory is too long");
+    if (rc == 0)
+        rc = launch(a, c, rq, sock, root, err);
     if (rc == 0) {
         a->ended = event_new(n->rt.base, a->pidfd, EV_READ, on_ended, a);
         if (!a->ended || event_add(a->ended, NULL) < 0)
             rc = zl_fail(err, ZL_ERR_SYSTEM, "watch zlayer-fetch: out of memory");
     }
-    if (rc == 0 && snprintf(ret->socket, sizeof ret->socket, "%s/c/%s/%s", n->run_dir, c->id_text,
-                            a->socket) >= (int)sizeof ret->socket)
-        rc = zl_fail(err, ZL_ERR_CONFIGURATION, "the path of the runtime directory is too long");
     if (rc < 0) {
+        end_helper(a);
         archive_free(a);
         return -1;
     }

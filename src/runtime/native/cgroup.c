@@ -7,42 +7,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 #include "base/fd.h"
 #include "runtime/native/inner.h"
 #include "sandbox/cgroup_walk.h"
-
-enum { PROCS_MAX = 1 << 20 };
-
-/*
- * SIGKILL to one process. Its number may be another's by now, so it is held by a pidfd first and
- * then looked for in the cgroup once more: what is killed was in there while we held it.
- */
-static void kill_one(int dir_fd, pid_t pid)
-{
-    zl_autobuf struct zl_buf again = ZL_BUF(PROCS_MAX);
-    zl_autoclose int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    if (pidfd < 0 || zl_read_file(dir_fd, "cgroup.procs", &again, NULL) < 0)
-        return; /* it is gone */
-    if (cgroup_lists(&again, pid))
-        (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0); /* or it is gone now */
-}
-
-static int kill_listed(void *arg, int dir_fd, struct zl_error *err)
-{
-    zl_autobuf struct zl_buf procs = ZL_BUF(PROCS_MAX);
-    (void)arg;
-    (void)err;
-    if (zl_read_file(dir_fd, "cgroup.procs", &procs, NULL) < 0)
-        return 0; /* the directory was removed meanwhile */
-    for (const char *at = procs.data; *at; at += strcspn(at, "\n"), at += *at == '\n') {
-        pid_t pid = (pid_t)strtol(at, NULL, 10);
-        if (pid > 0) /* 0: of another PID namespace */
-            kill_one(dir_fd, pid);
-    }
-    return 0;
-}
 
 void cgroup_kill_all(const struct record *r)
 {
@@ -50,7 +18,8 @@ void cgroup_kill_all(const struct record *r)
         zl_autoclose int dir = zl_open_dir(AT_FDCWD, r->cgroups.v[i], NULL);
         /* cgroup.kill is of v2; it takes children and forks under way along (cgroup-v2.rst) */
         if (dir >= 0 && zl_write_file(dir, "cgroup.kill", "1", NULL) < 0)
-            (void)cgroup_walk(dir, &(struct cgroup_visit){ .enter = kill_listed }, NULL);
+            (void)cgroup_signal_below(dir, SIGKILL,
+                                      NULL); /* who is left is seen, and tried again */
     }
 }
 

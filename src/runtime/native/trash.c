@@ -13,11 +13,13 @@
 #include "base/id.h"
 #include "runtime/native/inner.h"
 
-enum { ENTRIES_A_TURN = 256, PAUSE_US = 2000, DEPTH_MAX = 200 };
+enum { ENTRIES_A_TURN = 256, ENTRIES_MAX = 64 * 1024, PAUSE_US = 2000, DEPTH_MAX = 200 };
 
 struct trash {
     int fd;
     struct event *timer;
+    unsigned entries; /* of this turn: more than those that cannot be removed and come first */
+    unsigned removed; /* in this turn */
 };
 
 static bool is_dot(const char *name)
@@ -36,8 +38,7 @@ static int move_in(struct trash *t, int dir_fd, const char *name)
 static bool remove_some(struct trash *t, int dir_fd, unsigned *budget, unsigned depth);
 
 /* Whether name is gone. */
-static bool remove_one(struct trash *t, int dir_fd, const char *name, unsigned *budget,
-                       unsigned depth)
+static bool try_one(struct trash *t, int dir_fd, const char *name, unsigned *budget, unsigned depth)
 {
     if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)
         return true;
@@ -49,6 +50,14 @@ static bool remove_one(struct trash *t, int dir_fd, const char *name, unsigned *
     if (depth == DEPTH_MAX) /* a descriptor a level: deeper trees are cut and go on from the top */
         return move_in(t, dir_fd, name) == 0;
     return remove_some(t, sub, budget, depth + 1) && unlinkat(dir_fd, name, AT_REMOVEDIR) == 0;
+}
+
+static bool remove_one(struct trash *t, int dir_fd, const char *name, unsigned *budget,
+                       unsigned depth)
+{
+    bool gone = try_one(t, dir_fd, name, budget, depth);
+    t->removed += gone;
+    return gone;
 }
 
 /* Whether dir_fd is empty now; false when the budget is used up or something cannot be removed. */
@@ -82,11 +91,19 @@ static void arm(struct trash *t)
 static void turn(int fd, short what, void *arg)
 {
     struct trash *t = arg;
-    unsigned budget = ENTRIES_A_TURN;
+    unsigned budget = t->entries;
     (void)fd;
     (void)what;
-    /* Only an exhausted budget is a reason to come back: what cannot be removed now stays. */
-    if (!remove_some(t, t->fd, &budget, 0) && budget == 0)
+    t->removed = 0;
+    bool all = remove_some(t, t->fd, &budget, 0);
+    /* Only an exhausted budget is a reason to come back, with more of it when it was wasted on what
+     * cannot be removed (a mount point, an immutable file): what is behind that may be. */
+    bool again = !all && budget == 0 && (t->removed || t->entries < ENTRIES_MAX);
+    if (!again)
+        t->entries = ENTRIES_A_TURN;
+    else if (!t->removed)
+        t->entries *= 2;
+    if (again)
         arm(t);
 }
 
@@ -95,6 +112,7 @@ int trash_new(struct event_base *base, int root_fd, struct trash **ret, struct z
     struct trash *t = calloc(1, sizeof *t);
     if (!t)
         return zl_fail_errno(err, "set up the trash");
+    t->entries = ENTRIES_A_TURN;
     t->fd = zl_mkdir_p(root_fd, "trash", 0700, err);
     t->timer = t->fd >= 0 ? evtimer_new(base, turn, t) : NULL;
     if (!t->timer) {

@@ -50,6 +50,8 @@ int cgroup_set_devices(struct cgroup *c, const uint64_t *program, uint32_t n, st
 /* cgroup_end.c */
 /* cgroup.procs of it and, v2 or v1, of all cgroups that were made below it: "123\n456\n". */
 int cgroup_read_procs(struct cgroup *c, struct zl_buf *out, struct zl_error *err);
+/* The same as numbers, ascending; *ret is the caller's to free. */
+int cgroup_pids(struct cgroup *c, pid_t **ret, size_t *ret_n, struct zl_error *err);
 int cgroup_signal(struct cgroup *c, int signal, struct zl_error *err);
 /* 1 no process is in it (or it is not there), 0 there is, -1 not known. */
 int cgroup_empty(struct cgroup *c);

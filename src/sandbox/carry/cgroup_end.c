@@ -43,37 +43,25 @@ int cgroup_empty(struct cgroup *c)
     return cgroup_read_procs(c, &procs, NULL) < 0 ? -1 : procs.len == 0;
 }
 
-/* A pid may be another process by now: it is pinned first, and then must still be listed. */
-static int signal_listed(struct cgroup *c, const struct zl_buf *procs, int signal,
-                         struct zl_error *err)
+int cgroup_pids(struct cgroup *c, pid_t **ret, size_t *ret_n, struct zl_error *err)
 {
-    zl_autobuf struct zl_buf again = ZL_BUF(PROCS_MAX);
-
-    for (const char *at = procs->data; *at; at += strcspn(at, "\n"), at += *at == '\n') {
-        pid_t pid = (pid_t)strtol(at, NULL, 10);
-        zl_autoclose int pidfd = pid > 0 ? k_pidfd_open(pid) : -1;
-        if (pidfd < 0)
-            continue; /* it has ended, or (0) is out of our PID namespace */
-        if (cgroup_read_procs(c, &again, err) < 0)
-            return -1;
-        if (cgroup_lists(&again, pid) && k_pidfd_send_signal(pidfd, signal) < 0 && errno != ESRCH)
-            return zl_fail_errno(err, "send signal %d to process %d", signal, (int)pid);
-    }
+    if (cgroup_dir(c) < 0)
+        return zl_fail_errno(err, "open cgroup '%s/%s'", c->mount, c->path);
+    if (cgroup_pids_below(c->dir_fd, ret, ret_n, err) < 0)
+        return zl_wrap(err, "list the processes of cgroup '%s/%s'", c->mount, c->path);
     return 0;
 }
 
 int cgroup_signal(struct cgroup *c, int signal, struct zl_error *err)
 {
-    zl_autobuf struct zl_buf procs = ZL_BUF(PROCS_MAX);
-
-    if (cgroup_dir(c) < 0 && errno == ENOENT)
-        return 0;
-    if (signal == SIGKILL && c->plan->kind == PLAN_CGROUP_V2 && c->dir_fd >= 0 &&
+    if (cgroup_dir(c) < 0)
+        return errno == ENOENT ? 0 : zl_fail_errno(err, "open cgroup '%s/%s'", c->mount, c->path);
+    if (signal == SIGKILL && c->plan->kind == PLAN_CGROUP_V2 &&
         zl_write_file(c->dir_fd, "cgroup.kill", "1", NULL) == 0)
         return 0; /* Linux 5.14: all at once, also those that fork meanwhile */
-    if (cgroup_read_procs(c, &procs, err) < 0)
-        return -1;
-    return signal_listed(c, &procs, signal, err);
+    return cgroup_signal_below(c->dir_fd, signal, err) < 0
+               ? zl_wrap(err, "cgroup '%s/%s'", c->mount, c->path)
+               : 0;
 }
 
 /* ---- removal ---- */

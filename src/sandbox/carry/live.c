@@ -29,33 +29,10 @@ static int need_cgroup(const struct carry *c, const char *what, struct zl_error 
 
 /* ---- who is in it ---- */
 
-static int compare_pids(const void *a, const void *b)
-{
-    pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
-    return (x > y) - (x < y);
-}
-
 int carry_pids(struct carry *c, pid_t **ret, size_t *ret_n, struct zl_error *err)
 {
-    zl_autobuf struct zl_buf text = ZL_BUF(PROCS_MAX);
-    zl_autofree pid_t *v = NULL;
-    size_t n = 0;
-
-    if (need_cgroup(c, "list processes", err) < 0 ||
-        cgroup_read_procs(&c->cgroups[0], &text, err) < 0)
-        return -1;
-    v = calloc(text.len / 2 + 1, sizeof *v); /* a digit and a line's end each, at least */
-    if (!v)
-        return zl_fail_errno(err, "list processes");
-    for (const char *at = text.data; *at; at += strcspn(at, "\n"), at += *at == '\n') {
-        long pid = strtol(at, NULL, 10);
-        if (pid > 0) /* 0: not in our PID namespace */
-            v[n++] = (pid_t)pid;
-    }
-    qsort(v, n, sizeof *v, compare_pids);
-    *ret = zl_take_ptr(v);
-    *ret_n = n;
-    return 0;
+    return need_cgroup(c, "list processes", err) < 0 ? -1
+                                                     : cgroup_pids(&c->cgroups[0], ret, ret_n, err);
 }
 
 pid_t carry_pid_of(int pidfd)

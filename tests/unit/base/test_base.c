@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/id.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/msg.h"
 #include "base/utf8.h"
@@ -424,6 +425,43 @@ static void what_is_no_text_becomes_text(void **unused)
     }
 }
 
+/* What one call writes to standard error. */
+static void logged(enum zl_log_format format, char byte, size_t n, char *out, size_t size)
+{
+    char text[8192];
+    int saved = dup(STDERR_FILENO), ends[2];
+    assert_true(n < sizeof text && saved >= 0);
+    memset(text, byte, n);
+    text[n] = '\0';
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+    zl_log_init("test", ZL_LOG_INFO, format);
+    zl_log(ZL_LOG_INFO, "%s", text);
+    assert_true(dup2(saved, STDERR_FILENO) >= 0);
+    (void)close(saved);
+    (void)close(ends[1]);
+    ssize_t got = read(ends[0], out, size - 1);
+    assert_true(got > 0);
+    out[got] = '\0';
+    (void)close(ends[0]);
+}
+
+static void a_line_of_the_log_is_whole_or_says_that_it_was_cut(void **unused)
+{
+    char line[32768];
+    (void)unused;
+    logged(ZL_LOG_JSON, '\001', 2000, line, sizeof line);
+    assert_null(strstr(line, "..."));
+    assert_int_equal(strspn(strstr(line, "\\u0001"), "\\u01"), 6 * 2000);
+    assert_string_equal(line + strlen(line) - 3, "\"}\n");
+    logged(ZL_LOG_JSON, '\001', 8000, line, sizeof line);
+    assert_string_equal(line + strlen(line) - 9, "0001...\"}\n" + 1);
+    logged(ZL_LOG_TEXT, 'x', 8000, line, sizeof line);
+    assert_string_equal(line + strlen(line) - 5, "x...\n");
+    logged(ZL_LOG_TEXT, '\377', 10, line, sizeof line); /* no UTF-8 */
+    assert_non_null(strstr(line, " ??????????\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -443,6 +481,7 @@ int main(void)
         cmocka_unit_test(an_empty_packet_leaves_no_descriptor),
         cmocka_unit_test(a_map_finds_each_of_many_and_those_with_the_same_key),
         cmocka_unit_test(what_is_no_text_becomes_text),
+        cmocka_unit_test(a_line_of_the_log_is_whole_or_says_that_it_was_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
