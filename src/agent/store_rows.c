@@ -93,6 +93,7 @@ static void fill_put_execution(struct filler *f, const struct effect *e, int64_t
     add_int(f, r->finished_ms);
     add_text(f, cause_words[r->cause]);
     add_int(f, r->due_ms);
+    add_text(f, r->digest ? r->digest : "");
 }
 
 static void fill_del_execution(struct filler *f, const struct effect *e, int64_t wall_ms)
@@ -343,6 +344,7 @@ static int read_execution(struct reader *r)
         .started_ms = int_at(r, 8),
         .finished_ms = int_at(r, 9),
         .due_ms = int_at(r, 11),
+        .digest = text_at(r, 12),
     };
     return read_status(r, 4, &row->status) < 0 ? -1 : read_cause(r, 10, &row->cause);
 }

@@ -40,6 +40,7 @@ static const char *const upgrades[STORE_VERSION + 1] = {
           " jitter_seed INTEGER NOT NULL, last_run_ms INTEGER NOT NULL,"
           " last_execution INTEGER NOT NULL, runs INTEGER NOT NULL, missed INTEGER NOT NULL,"
           " skipped INTEGER NOT NULL, PRIMARY KEY(deployment, name)) WITHOUT ROWID;",
+    [4] = "ALTER TABLE execution ADD COLUMN digest TEXT NOT NULL DEFAULT '';",
 };
 
 static const char *const statements[STORE_STMTS] = {
@@ -49,8 +50,8 @@ static const char *const statements[STORE_STMTS] = {
     [STORE_DEL_DEPLOYMENT] = "DELETE FROM deployment WHERE name = ?1",
     [STORE_PUT_EXECUTION] =
         "INSERT OR REPLACE INTO execution(id, deployment, job, revision, status,"
-        " reason, exit_code, created_ms, started_ms, finished_ms, cause, due_ms)"
-        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        " reason, exit_code, created_ms, started_ms, finished_ms, cause, due_ms,"
+        " digest) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     [STORE_DEL_EXECUTION] = "DELETE FROM execution WHERE id = ?1",
     [STORE_PUT_CRON] = "INSERT OR REPLACE INTO cron(deployment, name, disabled, cursor_s, high_s,"
                        " jitter_seed, last_run_ms, last_execution, runs, missed, skipped)"
@@ -72,7 +73,8 @@ static const char *const statements[STORE_STMTS] = {
         "SELECT name, revision, text, base_dir, removing, services, created_ms,"
         " updated_ms FROM deployment ORDER BY name",
     [STORE_ALL_EXECUTIONS] = "SELECT id, deployment, job, revision, status, reason, exit_code,"
-                             " created_ms, started_ms, finished_ms, cause, due_ms FROM execution"
+                             " created_ms, started_ms, finished_ms, cause, due_ms, digest FROM"
+                             " execution"
                              " ORDER BY created_ms, id",
     [STORE_ALL_CRONS] = "SELECT deployment, name, disabled, cursor_s, high_s, jitter_seed,"
                         " last_run_ms, last_execution, runs, missed, skipped FROM cron",

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 
-enum { STORE_VERSION = 3 }; /* PRAGMA user_version */
+enum { STORE_VERSION = 4 }; /* PRAGMA user_version */
 
 enum store_stmt {
     STORE_PUT_DEPLOYMENT,

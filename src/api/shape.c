@@ -126,14 +126,15 @@ json_t *shape_deployment(const struct core *core, const struct view_deployment *
 
 json_t *shape_execution(const struct row_execution *v, const char *log)
 {
-    return json_pack("{s:o, s:s, s:s, s:I, s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s?}", "id",
-                     shape_id(v->id), "deployment", v->deployment, "job", v->job, "revision",
+    const char *digest = v->digest && v->digest[0] ? v->digest : NULL;
+    return json_pack("{s:o, s:s, s:s, s:I, s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:s?}",
+                     "id", shape_id(v->id), "deployment", v->deployment, "job", v->job, "revision",
                      (json_int_t)v->revision, "trigger", execution_cause_name(v->cause), "due_at",
                      shape_time(v->due_ms), "status", execution_status_name(v->status), "reason",
                      v->reason ? v->reason : "", "exit_code",
                      v->exit_code < 0 ? json_null() : json_integer(v->exit_code), "created_at",
                      shape_time(v->created_ms), "started_at", shape_time(v->started_ms),
-                     "finished_at", shape_time(v->finished_ms), "log", log);
+                     "finished_at", shape_time(v->finished_ms), "log", log, "image_digest", digest);
 }
 
 json_t *shape_cron(const struct view_cron *v, const char *log)

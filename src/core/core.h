@@ -173,9 +173,10 @@ enum execution_cause { CAUSE_USER, CAUSE_SCHEDULE, CAUSE_DEPENDENT, CAUSES };
 
 /*
  * What the name of an image meant is settled by the first pull of a version, and stays: replicas
- * that are made later, by a restart, by scaling or after a boot, are of the same image. A deploy
- * that changes the service settles it anew; one that changes nothing does so by the pull policy:
- * `always` at once, `newer` when the registry is found to have another one.
+ * that are made later, by a restart, by scaling or after a boot, are of the same image, and so are
+ * the executions of a job. A deploy that changes the service settles it anew; one that changes
+ * nothing does so by the pull policy: `always` at once, `newer` when the registry is found to have
+ * another one. Of a job, such a policy asks for each execution, and what it finds is settled.
  */
 struct row_service { /* what a document does not say of its service */
     const char *name;
@@ -209,6 +210,7 @@ struct row_execution {
     uint64_t revision;
     enum execution_status status;
     const char *reason;                          /* of a failure, else "" */
+    const char *digest;                          /* of its image; "" or NULL: not pulled yet */
     int exit_code;                               /* -1: none yet */
     int64_t created_ms, started_ms, finished_ms; /* 0: not yet */
     enum execution_cause cause;

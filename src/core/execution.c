@@ -10,6 +10,7 @@
 #include "core/dependency.h"
 #include "core/emit.h"
 #include "core/instance.h"
+#include "core/pin.h"
 #include "core/schedule.h"
 #include "core/service.h"
 #include "core/touch.h"
@@ -102,7 +103,7 @@ struct execution *execution_new(struct core *c, struct service *job, enum execut
     x->due_ms = due_ms;
     x->revision = job->deployment->revision;
     x->created_ms = c->now.wall_ms;
-    version_set(&x->version, job->target.spec, job->target.service);
+    version_copy(&x->version, &job->target);
     TAILQ_INSERT_TAIL(&job->deployment->executions, x, link);
     c->n_objects++;
     set_status(c, x, EXEC_PENDING);
@@ -113,6 +114,11 @@ struct execution *execution_new(struct core *c, struct service *job, enum execut
         job->wait_since = c->now.mono_ms;
     }
     return x;
+}
+
+static void record_digest(struct execution *x, const char *digest)
+{
+    (void)snprintf(x->digest, sizeof x->digest, "%s", digest ? digest : "");
 }
 
 static bool older(const struct execution *a, const struct row_execution *b)
@@ -147,7 +153,8 @@ struct execution *execution_load(struct core *c, struct deployment *d,
     x->interrupted = strcmp(x->reason, lost) == 0 || strcmp(x->reason, rebooted_reason) == 0;
     const struct service *job = service_find(d, x->job);
     if (job)
-        version_set(&x->version, job->target.spec, job->target.service);
+        version_copy(&x->version, &job->target);
+    record_digest(x, row->digest);
     if (execution_terminal(x))
         x->expires_at = c->now.mono_ms + time_left(c, x);
 
@@ -192,6 +199,7 @@ void execution_row(const struct execution *x, struct row_execution *ret)
         .revision = x->revision,
         .status = x->status,
         .reason = x->reason,
+        .digest = x->digest,
         .exit_code = x->exit_code,
         .created_ms = x->created_ms,
         .started_ms = x->started_ms,
@@ -286,12 +294,25 @@ const struct owner_ops execution_owner_ops = {
     .gone = when_gone,
 };
 
+void execution_pulled(struct execution *x, struct version *v)
+{
+    struct service *job = service_find(x->deployment, x->job);
+    if (job)
+        pin_execution_pulled(job, v);
+    record_digest(x, v->digest);
+    x->dirty = true;
+}
+
 /* ---- restore ------------------------------------------------------------------------------ */
 
 void execution_adopt(struct core *c, struct execution *x, struct instance *i)
 {
     x->inst = i;
     i->execution = x;
+    if (i->version.digest[0] && strcmp(x->digest, i->version.digest) != 0) {
+        record_digest(x, i->version.digest);
+        x->dirty = true;
+    }
     if (i->state != INST_UP || x->status == EXEC_RUNNING)
         return;
     x->started_ms = i->started_ms;
@@ -358,7 +379,7 @@ static void run_for_dependents(struct core *c, struct service *job)
         c->starved = true;
 }
 
-static void start(struct core *c, struct execution *x)
+static void start(struct core *c, const struct service *job, struct execution *x)
 {
     struct inst_label label = {
         .owner = OWNER_EXECUTION,
@@ -369,6 +390,7 @@ static void start(struct core *c, struct execution *x)
         .spec_hash = x->version.hash,
     };
     struct inst_id id = { core_random(c) };
+    pin_execution(job, &x->version);
     x->inst = instance_new(c, id, &label, &x->version, x);
     c->starved |= !x->inst;
 }
@@ -393,7 +415,7 @@ static void start_pending(struct core *c, struct service *job)
         if (job->gave_up)
             fail(c, x, -1, "%s", job->why);
         else if (job->released && busy++ < limit)
-            start(c, x);
+            start(c, job, x);
     }
 }
 

@@ -16,6 +16,8 @@ struct execution *execution_new(struct core *c, struct service *job, enum execut
 struct execution *execution_load(struct core *c, struct deployment *d,
                                  const struct row_execution *row);
 struct execution *execution_find(const struct core *c, uint64_t id); /* of any deployment */
+/* The image of its instance was pulled: what v is of is recorded. */
+void execution_pulled(struct execution *x, struct version *v);
 void execution_adopt(struct core *c, struct execution *x, struct instance *i);
 /* After a restore: what has left no trace has failed. */
 void execution_settle_restored(struct core *c, struct execution *x, bool rebooted);

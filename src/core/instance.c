@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/emit.h"
+#include "core/execution.h"
 #include "core/health.h"
 #include "core/names.h"
 #include "core/slot.h"
@@ -231,6 +232,8 @@ static void after_pull(struct core *c, struct instance *i, const struct outcome 
         (void)snprintf(i->version.digest, sizeof i->version.digest, "%s", o->digest);
     if (i->label.owner == OWNER_REPLICA && i->slot)
         slot_pulled(i->slot, &i->version);
+    if (i->label.owner == OWNER_EXECUTION && i->execution)
+        execution_pulled(i->execution, &i->version);
     set_state(c, i, INST_WAITING);
 }
 

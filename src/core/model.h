@@ -172,7 +172,9 @@ struct execution {
     char *job;
     char *display; /* "migrate-2k7q…" */
     uint64_t id, revision;
-    struct version version; /* empty until it starts */
+    struct version version;       /* what it is made from */
+    char digest[CORE_DIGEST_MAX]; /* of the image that was pulled for it; "": not yet, or not known
+                                   */
     struct instance *inst;
     enum execution_status status;
     enum execution_cause cause;

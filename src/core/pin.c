@@ -73,6 +73,30 @@ void pin_pulled(struct service *s, struct version *v)
     set_digest(v->digest, s->target.digest); /* it was settled meanwhile, or is by now */
 }
 
+/* ---- executions --------------------------------------------------------------------------- */
+
+static bool asks_each_time(const struct spec_service *service)
+{
+    return service->image.pull == SPEC_PULL_ALWAYS || service->image.pull == SPEC_PULL_NEWER;
+}
+
+void pin_execution(const struct service *job, struct version *v)
+{
+    if (v->hash == job->target.hash)
+        set_digest(v->digest, asks_each_time(v->service) ? NULL : job->target.digest);
+}
+
+void pin_execution_pulled(struct service *job, struct version *v)
+{
+    if (!v->digest[0] || v->hash != job->target.hash)
+        return;
+    bool moved = asks_each_time(v->service) && strcmp(job->target.digest, v->digest) != 0;
+    if (moved)
+        let_go(job);
+    pin_known(job, v);
+    set_digest(v->digest, job->target.digest); /* it was settled meanwhile, or is by now */
+}
+
 /* ---- asking for a newer one --------------------------------------------------------------- */
 
 void pin_drop(struct service *s)

@@ -117,6 +117,8 @@ static bool place_execution(struct core *c, struct instance *i, const struct eve
         return false;
     }
     version_set(&i->version, x->version.spec, x->version.service);
+    if (ev->found.image_digest)
+        (void)snprintf(i->version.digest, sizeof i->version.digest, "%s", ev->found.image_digest);
     execution_adopt(c, x, i);
     return true;
 }

@@ -431,7 +431,8 @@ void core_each_image(const struct core *c, view_image_fn fn, void *arg)
         if (!each_of_spec(d->spec, fn, arg) || !each_of_slots(d, fn, arg))
             return;
         TAILQ_FOREACH (x, &d->executions, link) {
-            if (!each_of_service(x->version.service, fn, arg))
+            if (!each_of_service(x->version.service, fn, arg) ||
+                (!execution_terminal(x) && x->digest[0] && !fn(arg, x->digest)))
                 return;
         }
     }

@@ -107,3 +107,57 @@ def test_always_replaces_with_every_deploy(world, registry):
     world.zlayer("up", "-d", spec(world, name, "always"))
     assert world.up("web", 1)[0]["id"] != before
     world.zlayer("down", "pins")
+
+
+def job(world, name, policy, text="one"):
+    return world.spec(f"""
+version: v1
+deployment: pins
+services:
+  report:
+    rtype: job
+    image: {{name: "{name}", pull_policy: {policy}}}
+    command: {{entrypoint: ["/bin/busybox"], args: ["echo", "{text}"]}}
+""")
+
+
+def run_job(world):
+    """The digest that an execution is recorded with; what it was made from is of that name in the store."""
+    world.zlayer("job", "run", "--wait", "pins/report")
+    return world.json("job", "status", "report")[0]["image_digest"]
+
+
+def test_executions_of_a_job_are_of_the_image_of_its_revision(world, registry):
+    first, second = Image(busybox_layers("one")), Image(busybox_layers("two"))
+    name = registry.put("team/job:latest", first)
+    world.zlayer("up", "-d", job(world, name, "if_not_present"))
+    assert run_job(world) == first.digest
+    registry.put("team/job:latest", second)
+    world.zlayer("pull", name)  # here, too, it means another one now
+    assert run_job(world) == first.digest
+    world.zlayer("image", "prune", "--all")
+    assert first.digest in users(world)
+
+    agent = world.agent_pid()
+    os.kill(agent, signal.SIGKILL)
+    until(lambda: not alive(agent), "its end")
+    assert run_job(world) == first.digest
+    assert [x["image_digest"] for x in world.json("job", "status", "report")] == 3 * [first.digest]
+    (world.root / "images/blobs/sha256" / first.digest[7:]).unlink()  # it is asked for by its digest
+    assert run_job(world) == first.digest
+
+    world.zlayer("up", "-d", job(world, name, "if_not_present", "changed"))
+    assert run_job(world) == second.digest
+    assert users(world) == {first.digest: {"previous"}, second.digest: {"present"}}
+    world.zlayer("down", "pins")
+
+
+@pytest.mark.parametrize("policy", ["always", "newer"])
+def test_with_such_a_policy_each_execution_asks(world, registry, policy):
+    images = [Image(busybox_layers(str(i))) for i in range(2)]
+    for image in images:
+        name = registry.put(f"team/asks-{policy}:latest", image)
+        if image is images[0]:
+            world.zlayer("up", "-d", job(world, name, policy))
+        assert run_job(world) == image.digest
+    world.zlayer("down", "pins")

@@ -359,6 +359,37 @@ static void check_create_replica(struct world *w, const struct effect *e)
     mine->created = true;
 }
 
+/* What the deployment has recorded for a job; NULL: not for this version of it. */
+static const char *recorded(struct world *w, const struct inst_label *l)
+{
+    const struct stored_deployment *d = store_deployment(&w->store, l->deployment);
+    for (size_t i = 0; d && i < d->row.n_services; i++) {
+        const struct spec_service *s = &d->row.spec->services[i];
+        if (strcmp(s->name, l->service) == 0 && s->container_hash == l->spec_hash)
+            for (size_t k = 0; k < d->row.n_services; k++)
+                if (strcmp(d->row.services[k].name, l->service) == 0)
+                    return d->row.services[k].digest;
+    }
+    return NULL;
+}
+
+/* What it was made of is recorded with it; unless each execution asks, all are of what the
+ * deployment has recorded. */
+static void check_execution_pin(struct world *w, const struct stored_execution *x,
+                                const struct effect *e)
+{
+    const char *digest = e->create.image_digest ? e->create.image_digest : "";
+    const char *of_all = recorded(w, &e->create.label);
+    enum spec_pull pull = e->create.service->image.pull;
+    if (!digest[0] || strcmp(x->digest, digest) != 0)
+        violation(w, "execution %llx is made of '%s', and stored is '%s'",
+                  (unsigned long long)x->row.id, digest, x->digest);
+    if (of_all && pull != SPEC_PULL_ALWAYS && pull != SPEC_PULL_NEWER &&
+        strcmp(of_all, digest) != 0)
+        violation(w, "execution %llx is of %s, not of %s as its revision",
+                  (unsigned long long)x->row.id, digest, of_all);
+}
+
 static void check_create_execution(struct world *w, const struct effect *e)
 {
     const struct stored_execution *x = store_execution(&w->store, e->create.label.execution);
@@ -366,6 +397,8 @@ static void check_create_execution(struct world *w, const struct effect *e)
         violation(w, "a container for execution %llx, which is %s",
                   (unsigned long long)e->create.label.execution,
                   x ? execution_status_name(x->row.status) : "not stored");
+    else
+        check_execution_pin(w, x, e);
 }
 
 static void check_create_standalone(struct world *w, const struct effect *e)

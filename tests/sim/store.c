@@ -89,9 +89,11 @@ static void put_execution(struct store *s, const struct effect *e)
     copy(x->deployment, sizeof x->deployment, e->execution.deployment);
     copy(x->job, sizeof x->job, e->execution.job);
     copy(x->reason, sizeof x->reason, e->execution.reason);
+    copy(x->digest, sizeof x->digest, e->execution.digest);
     x->row.deployment = x->deployment;
     x->row.job = x->job;
     x->row.reason = x->reason;
+    x->row.digest = x->digest;
 }
 
 static void del_execution(struct store *s, const struct effect *e)

@@ -84,7 +84,7 @@ struct stored_deployment {
 struct stored_execution {
     bool used;
     struct row_execution row;
-    char deployment[WORDS_MAX], job[WORDS_MAX], reason[256];
+    char deployment[WORDS_MAX], job[WORDS_MAX], reason[256], digest[WORDS_MAX];
 };
 struct stored_cron {
     bool used;

@@ -128,6 +128,7 @@ static struct effect put_execution(uint64_t id, enum execution_status status)
                        .revision = 3,
                        .status = status,
                        .reason = "",
+                       .digest = "sha256:3",
                        .exit_code = -1,
                        .created_ms = (int64_t)(id & 0xffff) },
     };
@@ -207,6 +208,7 @@ static void what_was_committed_is_there_after_a_restart(void **state)
     assert_int_equal(st->executions[1].status, EXEC_FAILED);
     assert_int_equal(st->executions[1].exit_code, -1);
     assert_int_equal(st->executions[1].cause, CAUSE_USER);
+    assert_string_equal(st->executions[1].digest, "sha256:3");
     assert_int_equal(st->n_crons, 1);
     assert_string_equal(st->crons[0].deployment, "shop");
     assert_string_equal(st->crons[0].cron, "nightly");
@@ -391,6 +393,7 @@ static void a_database_of_version_1_is_brought_up_to_date(void **state)
     assert_int_equal(st->n_executions, 1);
     assert_int_equal(st->executions[0].cause, CAUSE_USER);
     assert_int_equal(st->executions[0].due_ms, 0);
+    assert_string_equal(st->executions[0].digest, "");
     assert_int_equal(st->n_crons, 0);
     stored_free(st);
     store_free(s);
@@ -412,7 +415,7 @@ static void a_newer_database_is_refused_and_left_alone(void **state)
     assert_int_equal(store_open(sc->dir, &s, &err), -1);
     assert_int_equal(err.kind, ZL_ERR_UNSUPPORTED);
     (void)snprintf(wanted, sizeof wanted,
-                   "the database '%s' is of version 99 and this zlayer knows 3: a newer one wrote "
+                   "the database '%s' is of version 99 and this zlayer knows 4: a newer one wrote "
                    "it",
                    path);
     assert_string_equal(err.msg, wanted);

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -226,17 +227,109 @@ TEST(a_stopped_service_asks_nobody)
     rig_free(r);
 }
 
-TEST(executions_of_a_job_find_their_image_each_by_the_policy)
+/* ---- jobs --------------------------------------------------------------------------------- */
+
+static struct spec_service job(enum spec_pull policy)
+{
+    struct spec_service s = doc_job("report", "i");
+    s.image.pull = policy;
+    return s;
+}
+
+/* Which image the next execution is made from, and recorded with. */
+static const char *run(struct rig *r)
+{
+    static char made_of[CORE_DIGEST_MAX];
+    uint64_t id = rig_run_job(r, "report");
+    assert_int_equal(rig_execution(r, id).status, EXEC_RUNNING);
+    assert_int_equal(r->n_containers, 1);
+    (void)snprintf(made_of, sizeof made_of, "%s", r->containers[0].digest);
+    assert_string_equal(rig_execution(r, id).digest, made_of);
+    struct event ev = { .kind = EV_EXIT, .exit = { r->containers[0].id, { .code = 0 } } };
+    (void)rig_tell(r, &ev);
+    assert_string_equal(rig_execution(r, id).digest, made_of);
+    return made_of;
+}
+
+TEST(executions_are_of_the_image_that_the_first_of_the_revision_found)
 {
     struct rig *r = rig_new();
-    struct spec_service s = doc_job("job", "i");
-    s.image.pull = SPEC_PULL_ALWAYS;
-    (void)rig_deploy_one(r, s);
-    (void)rig_run_job(r, "job");
+    (void)rig_deploy_one(r, job(SPEC_PULL_IF_NOT_PRESENT));
+    assert_string_equal(run(r), "i-0");
     r->tag = 1;
-    (void)rig_run_job(r, "job");
-    assert_string_equal(r->made[0].digest, "i-0");
-    assert_string_equal(r->made[1].digest, "i-1");
+    assert_string_equal(run(r), "i-0");
+    (void)rig_deploy_one(r, job(SPEC_PULL_IF_NOT_PRESENT)); /* changes nothing */
+    assert_string_equal(run(r), "i-0");
+    assert_string_equal(rig_service(r, "report").digest, "i-0");
+
+    struct spec_service changed = job(SPEC_PULL_IF_NOT_PRESENT);
+    changed.network = SPEC_NET_HOST;
+    (void)rig_deploy_one(r, changed);
+    assert_string_equal(run(r), "i-1");
+    assert_string_equal(rig_service(r, "report").previous_digest, "i-0");
+    rig_free(r);
+}
+
+TEST(with_always_and_newer_each_execution_asks)
+{
+    static const enum spec_pull policies[] = { SPEC_PULL_ALWAYS, SPEC_PULL_NEWER };
+    for (size_t i = 0; i < ZL_ARRAY_LEN(policies); i++) {
+        struct rig *r = rig_new();
+        (void)rig_deploy_one(r, job(policies[i]));
+        assert_string_equal(run(r), "i-0");
+        r->tag = 1;
+        assert_string_equal(run(r), "i-1");
+        assert_string_equal(rig_service(r, "report").digest, "i-1");
+        assert_string_equal(rig_service(r, "report").previous_digest, "i-0");
+        rig_free(r);
+    }
+}
+
+TEST(executions_that_begin_together_are_of_one_image)
+{
+    struct rig *r = rig_new();
+    (void)rig_deploy_one(r, job(SPEC_PULL_IF_NOT_PRESENT));
+    r->held[EFF_PULL] = true;
+    uint64_t first = rig_run_job(r, "report"), second = rig_run_job(r, "report");
+    r->held[EFF_PULL] = false;
+    rig_settle(r);
+    assert_string_equal(rig_execution(r, first).digest, "i-0");
+    assert_string_equal(rig_execution(r, second).digest, "i-0");
+    assert_int_equal(r->n_containers, 2);
+    assert_string_equal(r->containers[0].digest, r->containers[1].digest);
+    rig_free(r);
+}
+
+TEST(a_new_agent_makes_executions_of_what_was_recorded)
+{
+    struct rig *r = rig_new();
+    struct spec_service s = job(SPEC_PULL_IF_NOT_PRESENT);
+    struct spec *spec = doc_new("shop", &s, 1);
+    const struct row_service service = { .name = "report", .digest = "i-0" };
+    const struct row_deployment row = {
+        .name = "shop", .revision = 1, .spec = spec, .services = &service, .n_services = 1
+    };
+    const struct row_execution old = { .id = 7,
+                                       .deployment = "shop",
+                                       .job = "report",
+                                       .revision = 1,
+                                       .status = EXEC_COMPLETED,
+                                       .reason = "",
+                                       .digest = "older",
+                                       .created_ms = 1,
+                                       .started_ms = 1,
+                                       .finished_ms = r->now.wall_ms };
+    const struct stored_rows rows = {
+        .deployments = &row, .n_deployments = 1, .executions = &old, .n_executions = 1
+    };
+    struct event end = { .kind = EV_FOUND_END };
+    struct zl_error err;
+    r->tag = 1;
+    assert_int_equal(core_restore(r->core, &rows, r->now, &err), 0);
+    (void)rig_tell(r, &end);
+    assert_string_equal(rig_execution(r, 7).digest, "older");
+    assert_string_equal(run(r), "i-0");
+    spec_unref(spec);
     rig_free(r);
 }
 
@@ -254,7 +347,10 @@ int main(void)
         cmocka_unit_test(what_runs_stays_when_the_registry_does_not_answer),
         cmocka_unit_test(a_rollout_that_fails_returns_to_the_image_before),
         cmocka_unit_test(a_stopped_service_asks_nobody),
-        cmocka_unit_test(executions_of_a_job_find_their_image_each_by_the_policy),
+        cmocka_unit_test(executions_are_of_the_image_that_the_first_of_the_revision_found),
+        cmocka_unit_test(with_always_and_newer_each_execution_asks),
+        cmocka_unit_test(executions_that_begin_together_are_of_one_image),
+        cmocka_unit_test(a_new_agent_makes_executions_of_what_was_recorded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -133,7 +133,7 @@ static void set_enabled(struct rig *r, bool enabled)
 
 struct kept {
     struct row_execution executions[32];
-    char reasons[32][128];
+    char reasons[32][128], digests[32][CORE_DIGEST_MAX];
     size_t n;
 };
 
@@ -146,6 +146,8 @@ static bool keep_execution(void *arg, const struct row_execution *x)
     k->executions[k->n].job = "tidy";
     (void)snprintf(k->reasons[k->n], sizeof k->reasons[k->n], "%s", x->reason);
     k->executions[k->n].reason = k->reasons[k->n];
+    (void)snprintf(k->digests[k->n], sizeof k->digests[k->n], "%s", x->digest);
+    k->executions[k->n].digest = k->digests[k->n];
     k->n++;
     return true;
 }
