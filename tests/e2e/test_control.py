@@ -578,4 +578,4 @@ def test_no_zombie_remains(host):
             if state[0] == "Z" and mine in parent:
                 out.append(p.name)
         return out
-    until(lambda: not zombies(), "no zombies", timeout=5)
+    until(lambda: not zombies(), "no zombies")

@@ -4,7 +4,6 @@ import os
 import pathlib
 import signal
 import socket
-import time
 from datetime import datetime, timedelta
 
 import pytest
@@ -80,13 +79,12 @@ def test_the_example_runs_survives_and_goes(host):
     assert host.json("ps")["services"] == []
 
 
-def test_a_crashed_replica_is_back_within_a_second_with_its_index(host):
+def test_a_crashed_replica_is_back_at_once_with_its_index(host):
     host.zlayer("deploy", host.spec(document(service("a", FOREVER, "    scale: {mode: fixed, replicas: 2}\n"))))
     before = {c["name"]: c["pid"] for c in host.up("a", 2)}
     os.kill(before["a-rep-1"], signal.SIGKILL)
-    began = time.monotonic()
     until(lambda: (p := host.pids("a")).get("a-rep-1") not in (None, 0, before["a-rep-1"]) and p, "a new a-rep-1")
-    assert time.monotonic() - began < 2
+    assert "restart 1 in 0 ms" in host.zlayer("events").stdout
     assert host.pids("a")["a-rep-2"] == before["a-rep-2"]
 
 
@@ -185,8 +183,8 @@ def test_a_grace_of_zero_kills_at_once(host):
     assert not host.leftovers()
     host.zlayer("deploy", path)
     host.zlayer("down", "-t", "0", timeout=30)
-    host.zlayer("run", "-d", "--name", "box", "busybox", "sh", "-c", STUBBORN)
-    host.zlayer("container", "stop", "-t", "0", "box", timeout=8)  # 10 s without a grace
+    host.zlayer("run", "-d", "--stop-timeout", "10m", "--name", "box", "busybox", "sh", "-c", STUBBORN)
+    host.zlayer("container", "stop", "-t", "0", "box", timeout=30)
     host.zlayer("container", "rm", "box")
 
 
