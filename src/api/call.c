@@ -9,7 +9,6 @@
  */
 #include "api/call.h"
 
-#include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
@@ -137,12 +136,7 @@ bool call_query_bool(const struct api_call *c, const char *key)
 uint64_t call_query_u64(const struct api_call *c, const char *key, uint64_t absent)
 {
     const char *v = call_query(c, key);
-    if (!v || !*v)
-        return absent;
-    char *end;
-    errno = 0;
-    uint64_t n = strtoull(v, &end, 10);
-    return *end || errno || *v == '-' || n > INT64_MAX ? absent : n; /* as in a JSON body */
+    return v ? strtoull(v, NULL, 10) : absent; /* query_check() has seen it */
 }
 
 const char *call_log_path(const struct api_call *c, const struct inst_label *label,
@@ -243,9 +237,13 @@ static const char *method_name(enum evhttp_cmd_type type)
 static int parse_query(struct api_call *c, const struct evhttp_uri *uri, struct zl_error *err)
 {
     const char *query = evhttp_uri_get_query(uri);
-    if (query && *query && evhttp_parse_query_str(query, &c->query) < 0)
+    if (!query || !*query)
+        return 0;
+    if (evhttp_parse_query_str(query, &c->query) < 0)
         return zl_fail(err, ZL_ERR_INVALID, "the query '%s' is malformed", query);
-    return 0;
+    if (strstr(query, "%00"))
+        return zl_fail(err, ZL_ERR_INVALID, "the query has a NUL byte in it");
+    return query_check(c->route, &c->query, err);
 }
 
 static int parse_body(struct api_call *c, struct zl_error *err)

@@ -35,6 +35,7 @@ struct api_route {
     api_handler_fn handle;
     const char *role;    /* who may call it once there are tokens: "reader", "operator", "admin" */
     const char *summary; /* of docs/api.md and the OpenAPI document */
+    const char *query;   /* the parameters that it takes, "wait, timeout_ms"; NULL: none */
 };
 
 struct api_call {
@@ -82,12 +83,16 @@ void api_each_route(bool (*fn)(void *arg, const struct api_route *r), void *arg)
 int api_route_find(struct api_call *c, const char *method, const char *path, struct zl_buf *allow,
                    struct zl_error *err);
 
+/* ---- query.c ---- */
+/* INVALID, with its name: a parameter that the route does not take, twice one, or a wrong value. */
+int query_check(const struct api_route *route, const struct evkeyvalq *query, struct zl_error *err);
+
 /* ---- call.c: what handlers read ---- */
 const struct core *call_core(const struct api_call *c);
 const char *call_query(const struct api_call *c, const char *key); /* NULL: absent */
-/* Absent, "0" and "false" are false. */
 /* What applying the document on this host, by this agent would find; false: errors. */
 bool call_check_spec(struct api_call *c, const struct spec *spec, struct spec_diags *diags);
+/* Absent, "0" and "false" are false. */
 bool call_query_bool(const struct api_call *c, const char *key);
 uint64_t call_query_u64(const struct api_call *c, const char *key, uint64_t absent);
 /* The JSON body by a table, unknown keys refused. An absent body is {}. On -1 it is answered. */

@@ -517,12 +517,12 @@ static void post_exec(struct api_call *c)
 
 /* clang-format off */
 const struct api_route container_routes[] = {
-    { "GET",    "/api/v1/containers",             get_containers,   "reader",   "every container; query: deployment, service" },
-    { "POST",   "/api/v1/containers",             post_container,   "operator", "runs a standalone container: 201 {id, name, where?}; query: wait, timeout_ms" },
+    { "GET",    "/api/v1/containers",             get_containers,   "reader",   "every container", "deployment, service" },
+    { "POST",   "/api/v1/containers",             post_container,   "operator", "runs a standalone container: 201 {id, name, where?}", "wait, timeout_ms" },
     { "GET",    "/api/v1/containers/{id}",        get_container,    "reader",   "one container, by id, unique prefix of it, name, or deployment/name" },
-    { "DELETE", "/api/v1/containers/{id}",        delete_container, "operator", "removes a standalone container; query: force, wait, timeout_ms" },
-    { "POST",   "/api/v1/containers/{id}/stop",   post_stop,        "operator", "stops it in order; query: wait, timeout_ms" },
-    { "POST",   "/api/v1/containers/{id}/wait",   post_wait,        "reader",   "answers when it has ended, with its exit; query: next, removed, timeout_ms" },
+    { "DELETE", "/api/v1/containers/{id}",        delete_container, "operator", "removes a standalone container", "force, wait, timeout_ms" },
+    { "POST",   "/api/v1/containers/{id}/stop",   post_stop,        "operator", "stops it in order", "wait, timeout_ms" },
+    { "POST",   "/api/v1/containers/{id}/wait",   post_wait,        "reader",   "answers when it has ended, with its exit", "next, removed, timeout_ms" },
     { "POST",   "/api/v1/containers/{id}/attach", post_attach,      "admin",    "where its monitor offers its streams" },
     { "POST",   "/api/v1/containers/{id}/exec",   post_exec,        "admin",    "prepares a command: where its monitor offers the streams" },
     { "POST",   "/api/v1/containers/{id}/archive", post_archive,    "admin",    "copies files in or out, or tells changes: where a helper offers the stream" },

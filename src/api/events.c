@@ -117,7 +117,7 @@ static void get_events(struct api_call *c)
 
 /* clang-format off */
 const struct api_route event_routes[] = {
-    { "GET", "/api/v1/events", get_events, "reader", "NDJSON: the last 1024 events; query: follow, since (a number)" },
+    { "GET", "/api/v1/events", get_events, "reader", "NDJSON: the last 1024 events", "follow, since (a number)" },
     { 0 },
 };
 /* clang-format on */

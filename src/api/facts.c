@@ -254,8 +254,8 @@ void reply_details(struct api_call *c, json_t *shape, struct inst_id id)
 
 /* clang-format off */
 const struct api_route fact_routes[] = {
-    { "GET", "/api/v1/containers/{id}/stats", get_stats, "reader", "what it has used; query: stream (NDJSON until its end), interval_ms" },
-    { "GET", "/api/v1/containers/{id}/top",   get_top,   "reader", "its processes: {titles, processes}; query: ps_args (-ef, aux, -o COLUMN,…)" },
+    { "GET", "/api/v1/containers/{id}/stats", get_stats, "reader", "what it has used; stream: NDJSON until its end", "stream, interval_ms" },
+    { "GET", "/api/v1/containers/{id}/top",   get_top,   "reader", "its processes: {titles, processes}; ps_args: -ef, aux, -o COLUMN,…", "ps_args" },
     { 0 },
 };
 /* clang-format on */

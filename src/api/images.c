@@ -392,10 +392,10 @@ const struct api_route image_routes[] = {
     { "POST",   "/api/v1/images/load",   post_load,    "operator", "all images of an archive, with their names. NDJSON: progress, {status: loaded}, {event: done}" },
     { "POST",   "/api/v1/images/save",   post_save,    "operator", "images as an archive into a descriptor of the client's. NDJSON" },
     { "POST",   "/api/v1/images/verify", post_verify,  "operator", "whether images are whole. NDJSON: {status: verified, damage}, {event: done} or an error" },
-    { "POST",   "/api/v1/images/prune",  post_prune,   "operator", "forgets images that nobody needs; query: all (named ones too), plan (only says which)" },
+    { "POST",   "/api/v1/images/prune",  post_prune,   "operator", "forgets images that nobody needs; all: named ones too, plan: only says which", "all, plan" },
     { "GET",    "/api/v1/images/{ref}",  get_image,    "reader",   "names, config, history and layers of an image" },
     { "POST",   "/api/v1/images/{ref}/tag", post_tag,  "operator", "another name for it: {reference}" },
-    { "DELETE", "/api/v1/images/{ref}",  delete_image, "operator", "forgets a reference (its slashes as %2F); query: force" },
+    { "DELETE", "/api/v1/images/{ref}",  delete_image, "operator", "forgets a reference (its slashes as %2F)", "force" },
     { 0 },
 };
 /* clang-format on */

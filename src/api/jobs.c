@@ -148,8 +148,8 @@ const struct api_route job_routes[] = {
     { "GET",  "/api/v1/jobs",                                get_jobs,                "reader",   "every job with its last execution" },
     { "POST", "/api/v1/jobs/{j}/trigger",                    post_trigger,            "operator", "runs the only job of that name: 202 {execution_id}" },
     { "POST", "/api/v1/deployments/{d}/jobs/{j}/trigger",    post_deployment_trigger, "operator", "runs a job: 202 {execution_id}" },
-    { "GET",  "/api/v1/jobs/{execution}/status",             get_execution,           "reader",   "one execution: 200 when it has ended, else 202; query: wait, timeout_ms" },
-    { "GET",  "/api/v1/jobs/{j}/executions",                 get_executions,          "reader",   "executions of a job, newest first; query: deployment, limit" },
+    { "GET",  "/api/v1/jobs/{execution}/status",             get_execution,           "reader",   "one execution: 200 when it has ended, else 202", "wait, timeout_ms" },
+    { "GET",  "/api/v1/jobs/{j}/executions",                 get_executions,          "reader",   "executions of a job, newest first", "deployment, limit" },
     { 0 },
 };
 /* clang-format on */

@@ -25,7 +25,8 @@ int image_each(struct image_store *s, image_fn fn, void *arg, struct zl_error *e
 
 static bool add_row(void *arg, const struct api_route *r)
 {
-    zl_buf_addf(arg, "| %s | `%s` | %s | %s |\n", r->method, r->path, r->role, r->summary);
+    zl_buf_addf(arg, "| %s | `%s` | %s | %s%s%s |\n", r->method, r->path, r->role, r->summary,
+                r->query ? "; query: " : "", r->query ? r->query : "");
     return true;
 }
 

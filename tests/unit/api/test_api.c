@@ -150,6 +150,45 @@ static void an_unknown_key_of_a_body_is_named(void **unused)
     expect("POST", "/api/v1/validate", json_pack("{s:i}", "spec", 5), 400, "bad_request");
 }
 
+static void a_query_that_says_nothing_is_400_by_the_parameters_name(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *method, *target, *says;
+    } cases[] = {
+        { "POST", "/api/v1/containers/x/wait?timeout_ms=abc",
+          "query parameter 'timeout_ms': expected a whole number, not negative, found 'abc'" },
+        { "POST", "/api/v1/containers/x/wait?timeout_ms=", "found ''" },
+        { "POST", "/api/v1/containers/x/wait?timeout_ms=-1", "found '-1'" },
+        { "POST", "/api/v1/containers/x/wait?timeout_ms=%2B1", "found '+1'" },
+        { "POST", "/api/v1/containers/x/wait?timeout_ms=%201", "found ' 1'" },
+        { "POST", "/api/v1/containers/x/wait?timeout_ms=1s", "found '1s'" },
+        { "POST", "/api/v1/containers/x/wait?timeout_ms=9223372036854775808", "'timeout_ms'" },
+        { "POST", "/api/v1/containers/x/wait?timeout_ms=99999999999999999999", "'timeout_ms'" },
+        { "DELETE", "/api/v1/deployments/x?grace_ms=1.5", "'grace_ms'" },
+        { "DELETE", "/api/v1/deployments/x?force=maybe",
+          "query parameter 'force': expected true or false, 1 or 0, found 'maybe'" },
+        { "GET", "/api/v1/events?since=latest", "'since'" },
+        { "GET", "/api/v1/jobs/j/executions?limit=all", "'limit'" },
+        { "GET", "/api/v1/containers/x/stats?interval_ms=1e3", "'interval_ms'" },
+        { "DELETE", "/api/v1/deployments/x?wait=1&wait=0", "'wait' is given twice" },
+        { "DELETE", "/api/v1/deployments/x?weight=1",
+          "DELETE /api/v1/deployments/{d} has no query parameter 'weight', but wait" },
+        { "GET", "/api/v1/services?wait=1", "has no query parameter 'wait'" },
+        { "POST", "/api/v1/deployments/x/stop?grace_ms=5", "has no query parameter 'grace_ms'" },
+        { "GET", "/api/v1/containers?service=a%00b", "NUL" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int status;
+        json_t *answer = call(cases[i].method, cases[i].target, NULL, &status);
+        if (status != 400 || !strstr(text(answer, "message"), cases[i].says))
+            fail_msg("%s: %d %s", cases[i].target, status, text(answer, "message"));
+        json_decref(answer);
+    }
+    expect("DELETE", "/api/v1/deployments/x?wait=true&timeout_ms=9223372036854775807&force=0", NULL,
+           404, "not_found");
+}
+
 static void a_body_above_the_limit_is_413(void **unused)
 {
     (void)unused;
@@ -637,6 +676,7 @@ int main(void)
         cmocka_unit_test(an_unknown_path_is_404_and_a_wrong_method_405),
         cmocka_unit_test(a_body_that_is_not_json_is_400_with_its_place),
         cmocka_unit_test(an_unknown_key_of_a_body_is_named),
+        cmocka_unit_test(a_query_that_says_nothing_is_400_by_the_parameters_name),
         cmocka_unit_test(a_body_above_the_limit_is_413),
         cmocka_unit_test(a_request_in_single_bytes_is_answered),
         cmocka_unit_test(half_a_request_does_not_hold_up_others),
