@@ -219,11 +219,12 @@ struct stop_sum {
     json_t *list;
 };
 
-/* A slot without an incarnation has no container; an exited one is kept on purpose. */
+/* Of replicas and executions. A slot without an incarnation has no container; an exited one is kept
+ * on purpose. */
 static bool count_container(void *arg, const struct view_container *v)
 {
     struct stop_sum *s = arg;
-    s->left += v->id.v != 0 && v->label.owner == OWNER_REPLICA && v->state != INST_EXITED &&
+    s->left += v->id.v != 0 && v->label.owner != OWNER_STANDALONE && v->state != INST_EXITED &&
                strcmp(v->label.service, s->counted) == 0;
     return true;
 }
@@ -232,8 +233,6 @@ static bool sum_service(void *arg, const struct view_service *v)
 {
     struct stop_sum *s = arg;
     if (s->service && strcmp(s->service, v->service->name) != 0)
-        return true;
-    if (!s->service && !v->stopped) /* a job, which `stop` of all does not touch */
         return true;
     s->counted = v->service->name;
     core_each_container(s->core, v->deployment, count_container, s);

@@ -39,9 +39,12 @@ static int print_stopped(struct cli *cli, const json_t *services, int status)
         print_json(services);
         return CLI_OK;
     }
-    for (size_t i = 0; i < json_array_size(services); i++)
-        (void)printf("%s is %s\n", jstr(json_array_get(services, i), "name"),
-                     jstr(json_array_get(services, i), "status"));
+    for (size_t i = 0; i < json_array_size(services); i++) {
+        const json_t *s = json_array_get(services, i);
+        bool job = strcmp(jstr(s, "rtype"), "service") != 0;
+        (void)printf("%s is %s\n", jstr(s, "name"),
+                     job && status == 200 ? "not running" : jstr(s, "status"));
+    }
     return status == 200 ? CLI_OK : cli_failf(CLI_FAILED, "not everything has stopped yet");
 }
 
@@ -112,8 +115,10 @@ const struct cli_command stop_command = {
     .name = "stop",
     .group = GROUP_DEPLOY,
     .args = "[DEPLOYMENT|[DEPLOYMENT/]SERVICE]",
-    .summary = "Stop services until the next deploy",
-    .examples = "zlayer stop shop\tall services of shop\nzlayer stop shop/web -t 5s\tone of them",
+    .summary = "Stop services until the next deploy, and executions of jobs",
+    .about = "Executions of a job that have not ended are cancelled; it can be run again.",
+    .examples = "zlayer stop shop\tall services of shop\nzlayer stop shop/web -t 5s\tone of them\n"
+                "zlayer stop shop/report\tall executions of a job",
     .options = stop_options,
     .options_size = sizeof(struct halt_options),
     .max_args = 1,

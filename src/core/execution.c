@@ -466,7 +466,7 @@ static void forget_old(struct core *c, struct service *job)
     }
 }
 
-static void cancel_all(struct core *c, struct service *job, const struct stop_how *how)
+void execution_cancel_all(struct core *c, const struct service *job, const struct stop_how *how)
 {
     struct execution *x;
     TAILQ_FOREACH (x, &job->deployment->executions, link)
@@ -480,7 +480,7 @@ void execution_reconcile_job(struct core *c, struct service *job)
     if (d->removing || job->absent) {
         if (job->schedule)
             schedule_rest(c, job->schedule);
-        cancel_all(c, job, &d->remove_how);
+        execution_cancel_all(c, job, &d->remove_how);
         return;
     }
     if (job->schedule)

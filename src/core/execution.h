@@ -30,6 +30,8 @@ void execution_cancel(struct core *c, struct execution *x, const struct stop_how
 bool execution_any_busy(const struct service *job);
 /* x takes the place of all others of its job that have not ended: cancels them, and says why. */
 void execution_replace_others(struct core *c, const struct execution *x, const char *why);
+/* Those of a job that have not ended; with force also the containers of those that have. */
+void execution_cancel_all(struct core *c, const struct service *job, const struct stop_how *how);
 void execution_row(const struct execution *x, struct row_execution *ret); /* borrows from x */
 uint64_t execution_deadline(const struct execution *x, uint64_t now);
 

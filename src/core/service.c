@@ -155,6 +155,8 @@ void service_stop(struct core *c, struct service *s, const struct stop_how *how)
 {
     s->stopped = true;
     s->stop_how = *how;
+    if (service_is_job(s)) /* its executions; it can be run again */
+        execution_cancel_all(c, s, how);
     touch_deployment(c, s->deployment);
 }
 

@@ -281,13 +281,28 @@ def test_the_folders_can_be_passed_whatever_umask_the_first_user_has(world):
     assert [oct(p.stat().st_mode & 0o777) for p in (world.root, world.run)] == ["0o711"] * 2
 
 
+def test_stop_of_a_job_ends_its_executions_and_says_so(host):
+    host.zlayer("deploy", host.spec(document(service("j", "trap 'exit 3' TERM; echo up; " + FOREVER, "    rtype: job\n"))))
+    host.zlayer("job", "run", "j")
+    until(lambda: "up" in host.zlayer("logs", "j").stdout, "its first word")
+    assert host.zlayer("stop", "test/j").stdout == "j is not running\n"
+    assert host.containers("test") == []
+    assert [x["status"] for x in host.json("job", "status", "j")] == ["cancelled"]
+    host.zlayer("job", "run", "j")
+    until(lambda: host.containers("test"), "another execution")
+    assert "j is not running\n" in host.zlayer("stop", "test").stdout
+    assert host.containers("test") == []
+
+
 def test_a_grace_beyond_all_time_does_not_kill_at_once(host, tmp_path):
     mount = f"    storage: [{{type: bind, source: {tmp_path}, target: /out}}]\n"
     host.zlayer("deploy", host.spec(document(service("a", "trap 'touch /out/heeded; exit' TERM; echo up; " + FOREVER, mount))))
     until(lambda: "up" in host.zlayer("logs", "a").stdout, "its first word")
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(host.run / "zlayer.sock"))
-        client.sendall(b"DELETE /api/v1/deployments/test?wait=1&grace_ms=18446744073709551615 HTTP/1.1\r\nHost: a\r\n\r\n")
         client.settimeout(30)
+        client.sendall(b"DELETE /api/v1/deployments/test?wait=1&grace_ms=18446744073709551615 HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b" 400 " in client.recv(65536)
+        client.sendall(b"DELETE /api/v1/deployments/test?wait=1&grace_ms=9223372036854775807 HTTP/1.1\r\nHost: a\r\n\r\n")
         assert b" 204 " in client.recv(65536)
     assert (tmp_path / "heeded").exists()

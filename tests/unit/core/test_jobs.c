@@ -116,6 +116,30 @@ TEST(a_cancelled_execution_stays_cancelled_and_a_finished_one_is_refused) /* 82 
     rig_free(r);
 }
 
+TEST(a_stop_of_a_job_cancels_what_has_not_ended_and_it_can_be_run_again)
+{
+    struct rig *r = with_job();
+    uint64_t ids[12];
+    ids[0] = rig_run_job(r, "report");
+    end_execution(r, ids[0], 0);
+    for (size_t i = 1; i < 12; i++)
+        ids[i] = rig_run_job(r, "report");
+    assert_int_equal(rig_running(r, "report"), 10); /* and one waits */
+    rig_stop(r, "report");
+    rig_settle(r);
+    assert_int_equal(r->n_containers, 0);
+    assert_int_equal(rig_execution(r, ids[0]).status, EXEC_COMPLETED);
+    for (size_t i = 1; i < 12; i++)
+        assert_int_equal(rig_execution(r, ids[i]).status, EXEC_CANCELLED);
+    uint64_t again = rig_run_job(r, "report");
+    assert_int_equal(rig_execution(r, again).status, EXEC_RUNNING);
+    rig_stop(r, NULL); /* all of the deployment: jobs as well */
+    rig_settle(r);
+    assert_int_equal(rig_execution(r, again).status, EXEC_CANCELLED);
+    assert_int_equal(r->n_containers, 0);
+    rig_free(r);
+}
+
 static bool count_one(void *arg, const struct row_execution *v)
 {
     uint64_t *seen = arg; /* [0] how many, [1] the first */
@@ -246,6 +270,7 @@ int main(void)
         cmocka_unit_test(an_exit_code_makes_it_failed_and_nothing_restarts_it),
         cmocka_unit_test(a_job_that_cannot_start_fails_with_the_reason),
         cmocka_unit_test(the_eleventh_waits_for_one_to_end),
+        cmocka_unit_test(a_stop_of_a_job_cancels_what_has_not_ended_and_it_can_be_run_again),
         cmocka_unit_test(a_cancelled_execution_stays_cancelled_and_a_finished_one_is_refused),
         cmocka_unit_test(the_last_ten_are_kept_and_whatever_is_younger_than_an_hour),
         cmocka_unit_test(an_unknown_job_is_not_found),
