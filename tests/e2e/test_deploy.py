@@ -106,6 +106,17 @@ def test_a_deploy_that_does_not_become_ready_exits_5_and_says_why(host):
     assert "bad" in text and "7" in text and "about to fail" in text
 
 
+def test_an_http_check_asks_the_address_that_its_url_has(host):
+    def page(name, address, asked):
+        extra = f"    health: {{check: {{type: http, url: 'http://{asked}:8080/'}}, start_grace: 10s, interval: 100ms}}\n"
+        return service(name, f"echo hello > /tmp/index.html; exec httpd -f -p {address}:8080 -h /tmp", extra)
+    host.zlayer("deploy", host.spec(document(page("six", "[::1]", "[::1]"), page("four", "127.0.0.1", "127.0.0.1"))))
+    assert {c["health"] for c in host.containers("test")} == {"healthy"}
+    four = page("four", "127.0.0.1", "[::1]").replace("start_grace: 10s", "start_grace: 0s, retries: 1")
+    r = host.zlayer("deploy", "-t", "3s", host.spec(document(four)), code=5)
+    assert "connect to [::1]:8080: Connection refused" in r.stderr
+
+
 def test_a_deploy_whose_replicas_stay_unhealthy_says_what_the_check_found(host):
     check = "    health: {check: {type: command, command: 'echo no database; exit 3'}, start_grace: 0s, interval: 1s, retries: 1}\n"
     r = host.zlayer("deploy", "--timeout", "6s", host.spec(document(service("sick", FOREVER, check))), code=5)

@@ -24,7 +24,8 @@ enum {
 struct probe {
     uint64_t timeout_ms;
     uint16_t port, expect_status;
-    char address[64];
+    bool v6;
+    char address[INET6_ADDRSTRLEN]; /* numeric; of the family that v6 says */
     char *url, *command;
     struct zl_http1_url where; /* its target points into url */
     int fd;
@@ -123,6 +124,12 @@ static void send_request(int fd, short what, void *arg)
         wait_for(k, EV_READ, on_response);
 }
 
+static void fail_to_connect(const struct probe *p, struct zl_error *err)
+{
+    (void)zl_fail_errno(err, p->v6 ? "connect to [%s]:%u" : "connect to %s:%u", p->address,
+                        p->port);
+}
+
 static void on_connected(int fd, short what, void *arg)
 {
     struct native_call *k = arg;
@@ -134,7 +141,7 @@ static void on_connected(int fd, short what, void *arg)
         failed = errno;
     errno = failed;
     if (failed) {
-        (void)zl_fail_errno(&err, "connect to %s:%u", p->address, p->port);
+        fail_to_connect(p, &err);
         not_passed(k, &err);
     } else if (p->url) {
         send_request(fd, what, k);
@@ -143,15 +150,24 @@ static void on_connected(int fd, short what, void *arg)
     }
 }
 
+/* The address was checked when it was chosen. */
+static int begin_connect(const struct probe *p)
+{
+    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(p->port) };
+    struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(p->port) };
+    (void)inet_pton(p->v6 ? AF_INET6 : AF_INET, p->address,
+                    p->v6 ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr);
+    return p->v6 ? connect(p->fd, (const struct sockaddr *)&v6, sizeof v6)
+                 : connect(p->fd, (const struct sockaddr *)&v4, sizeof v4);
+}
+
 static void on_socket(struct native_call *k, const struct mon_message *m)
 {
     struct probe *p = k->more;
     struct zl_error err = { 0 };
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(p->port) };
     p->fd = m->fd;
-    (void)inet_pton(AF_INET, p->address, &to.sin_addr); /* was checked when it was chosen */
-    if (connect(p->fd, (const struct sockaddr *)&to, sizeof to) < 0 && errno != EINPROGRESS) {
-        (void)zl_fail_errno(&err, "connect to %s:%u", p->address, p->port);
+    if (begin_connect(p) < 0 && errno != EINPROGRESS) {
+        fail_to_connect(p, &err);
         not_passed(k, &err);
         return;
     }
@@ -162,8 +178,8 @@ static int begin_socket(struct native_call *k, struct zl_error *err)
 {
     const struct probe *p = k->more;
     native_call_limit(k, p->timeout_ms);
-    return mon_client_send_socket(k->c->mon, native_call_expect(k, on_socket), AF_INET, SOCK_STREAM,
-                                  0, err);
+    return mon_client_send_socket(k->c->mon, native_call_expect(k, on_socket),
+                                  p->v6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0, err);
 }
 
 static int begin_tcp(struct native_call *k, const struct spec_service *s, struct zl_error *err)
@@ -177,10 +193,18 @@ static int begin_tcp(struct native_call *k, const struct spec_service *s, struct
     return begin_socket(k, err);
 }
 
+/* A name in a URL is the container itself, seen from inside; it stays in the Host header. */
+static void choose_address(struct probe *p)
+{
+    struct in6_addr numeric;
+    p->v6 = inet_pton(AF_INET6, p->where.host, &numeric) == 1;
+    if (p->v6 || inet_pton(AF_INET, p->where.host, &numeric) == 1)
+        (void)snprintf(p->address, sizeof p->address, "%.45s", p->where.host);
+}
+
 static int begin_http(struct native_call *k, const struct spec_service *s, struct zl_error *err)
 {
     struct probe *p = k->more;
-    struct in_addr numeric;
     p->url = strdup(s->health.url ? s->health.url : "");
     if (!p->url)
         return zl_fail_errno(err, "prepare the check");
@@ -188,9 +212,7 @@ static int begin_http(struct native_call *k, const struct spec_service *s, struc
         return -1;
     p->port = p->where.port;
     p->expect_status = s->health.expect_status ? s->health.expect_status : 200;
-    /* A name in it is the container itself, seen from inside; it stays in the Host header. */
-    if (inet_pton(AF_INET, p->where.host, &numeric) == 1)
-        (void)snprintf(p->address, sizeof p->address, "%.60s", p->where.host);
+    choose_address(p);
     const struct zl_http1_request rq = {
         .method = "GET",
         .target = p->where.target,
