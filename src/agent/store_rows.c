@@ -37,6 +37,22 @@ static const char *const cause_words[] = {
     [CAUSE_DEPENDENT] = "dependency",
 };
 
+/* NULL: no memory. */
+static json_t *attempts_list(const struct row_service *s)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < s->n_attempts; i++) {
+        const struct row_attempts *a = &s->attempts[i];
+        if (json_array_append_new(list, json_pack("{s:I, s:I, s:I}", "index", (json_int_t)a->index,
+                                                  "attempts", (json_int_t)a->attempts, "counted",
+                                                  (json_int_t)a->counted.v)) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
 static void add_services(struct filler *f, const struct row_service *v, size_t n)
 {
     json_t *list = json_array();
@@ -46,6 +62,8 @@ static void add_services(struct filler *f, const struct row_service *v, size_t n
                                 "digest", v[i].digest ? v[i].digest : "", "previous_digest",
                                 v[i].previous_digest ? v[i].previous_digest : "", "renewals",
                                 (json_int_t)v[i].renewals, "renew", v[i].renew);
+        if (v[i].n_attempts && json_object_set_new(one, "attempts", attempts_list(&v[i])) < 0)
+            f->arena->failed = true;
         if (json_array_append_new(list, one) < 0)
             f->arena->failed = true;
     }
@@ -247,6 +265,25 @@ static const char *member_at(const struct reader *r, const json_t *object, const
     return zl_arena_strdup(r->into->memory, text ? text : "");
 }
 
+static uint64_t number_at(const json_t *object, const char *key)
+{
+    return (uint64_t)json_integer_value(json_object_get(object, key));
+}
+
+static void read_attempts(struct reader *r, const json_t *list, struct row_service *s)
+{
+    size_t n = json_array_size(list);
+    struct row_attempts *v = zl_arena_array(r->into->memory, n, sizeof *v);
+    for (size_t i = 0; v && i < n; i++) {
+        const json_t *one = json_array_get(list, i);
+        v[i] = (struct row_attempts){ .index = (uint32_t)number_at(one, "index"),
+                                      .attempts = (uint32_t)number_at(one, "attempts"),
+                                      .counted = { number_at(one, "counted") } };
+    }
+    s->attempts = v;
+    s->n_attempts = v ? n : 0;
+}
+
 static int read_services(struct reader *r, const char *text, struct row_deployment *row)
 {
     json_error_t at;
@@ -267,6 +304,7 @@ static int read_services(struct reader *r, const char *text, struct row_deployme
             .renewals = (uint64_t)json_integer_value(json_object_get(one, "renewals")),
             .renew = json_is_true(json_object_get(one, "renew")),
         };
+        read_attempts(r, json_object_get(one, "attempts"), &v[i]);
     }
     json_decref(list);
     if (!good)

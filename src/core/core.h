@@ -178,6 +178,11 @@ enum execution_cause { CAUSE_USER, CAUSE_SCHEDULE, CAUSE_DEPENDENT, CAUSES };
  * nothing does so by the pull policy: `always` at once, `newer` when the registry is found to have
  * another one. Of a job, such a policy asks for each execution, and what it finds is settled.
  */
+struct row_attempts { /* restarts of a slot that max_attempts counts */
+    uint32_t index, attempts;
+    struct inst_id counted; /* whose end was the last that counted */
+};
+
 struct row_service { /* what a document does not say of its service */
     const char *name;
     int64_t created_ms;          /* 0: not known */
@@ -186,6 +191,8 @@ struct row_service { /* what a document does not say of its service */
     const char *previous_digest; /* of the version before; likewise */
     uint64_t renewals;           /* how often it was settled anew for the same document */
     bool renew; /* a deploy wants the registry to be asked, and it has not answered yet */
+    const struct row_attempts *attempts; /* of the slots that have any, in any order */
+    size_t n_attempts;
 };
 enum { CORE_DIGEST_MAX = 80 }; /* with the terminating NUL; "sha256:…" takes 72 */
 

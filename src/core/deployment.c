@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/attempts.h"
 #include "core/dependency.h"
 #include "core/emit.h"
 #include "core/execution.h"
@@ -110,6 +111,7 @@ const struct row_deployment *deployment_row(struct deployment *d)
                                      .created_ms = s->created_ms,
                                      .stopped = s->stopped };
         pin_row(s, row);
+        attempts_row(s, row);
     }
     d->row = (struct row_deployment){
         .name = d->name,
@@ -266,9 +268,10 @@ void deployments_answer(struct core *c, uint64_t op, const struct outcome *o)
             pin_answer(c, s, op, o);
 }
 
-static void recall_services(struct deployment *d, const struct row_deployment *row)
+static bool recall_services(struct deployment *d, const struct row_deployment *row)
 {
     struct service *s;
+    bool whole = true;
     TAILQ_FOREACH (s, &d->services, link)
         s->created_ms = row->created_ms;
     for (size_t k = 0; k < row->n_services; k++) {
@@ -278,9 +281,11 @@ static void recall_services(struct deployment *d, const struct row_deployment *r
             continue;
         s->stopped = was->stopped;
         pin_recall(s, was);
+        whole &= attempts_load(s, was);
         if (was->created_ms)
             s->created_ms = was->created_ms;
     }
+    return whole;
 }
 
 struct deployment *deployment_load(struct core *c, const struct row_deployment *row)
@@ -296,9 +301,8 @@ struct deployment *deployment_load(struct core *c, const struct row_deployment *
     if (!make_room(d, row->spec, row->base_dir))
         return NULL;
     take_spec(d, row->spec);
-    if (!retarget_services(c, d, row->spec))
+    if (!retarget_services(c, d, row->spec) || !recall_services(d, row))
         return NULL;
-    recall_services(d, row);
     begin_again(c, d);
     return d;
 }

@@ -160,6 +160,8 @@ struct service {
     uint64_t wait_deadline; /* mono, of the next time-out */
     bool *waived;           /* per dependency: timed out, but not fatal */
     bool rollout_failed;
+    struct row_attempts *attempts; /* attempts.h */
+    size_t n_attempts;
     int64_t created_ms;
     char why[WHY_MAX]; /* of gave_up, rollout_failed, shutdown, or what it waits for */
 };

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/attempts.h"
 #include "core/dependency.h"
 #include "core/deployment.h"
 #include "core/execution.h"
@@ -177,9 +178,12 @@ static void settle_deployment(struct core *c, struct deployment *d, bool reboote
     struct execution *x;
     TAILQ_FOREACH (x, &d->executions, link)
         execution_settle_restored(c, x, rebooted);
-    TAILQ_FOREACH (s, &d->services, link)
+    TAILQ_FOREACH (s, &d->services, link) {
         if (rollout_has_begun(s))
             dependency_skip(c, s); /* it had what it needs when it started */
+        if (rebooted)
+            attempts_forget_all(s); /* nothing of the host is as it was when they failed */
+    }
 }
 
 /* Whether an end that was found says something about its replica: not when it was wanted no more.

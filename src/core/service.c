@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/attempts.h"
 #include "core/dependency.h"
 #include "core/emit.h"
 #include "core/execution.h"
@@ -22,6 +23,7 @@ static void free_service(struct grave *g)
     struct service *s = (struct service *)g;
     version_clear(&s->target);
     schedule_free(s->schedule);
+    attempts_free(s);
     free(s->waived);
     free(s->name);
     free(s);

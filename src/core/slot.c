@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/attempts.h"
 #include "core/emit.h"
 #include "core/health.h"
 #include "core/instance.h"
@@ -72,6 +73,7 @@ struct slot *slot_new(struct core *c, struct service *s, uint32_t index)
         free(slot);
         return NULL;
     }
+    attempts_recall(slot);
     set_state(c, slot, SLOT_WAITING);
 
     struct slot *after;
@@ -88,6 +90,7 @@ struct slot *slot_new(struct core *c, struct service *s, uint32_t index)
 void slot_free(struct slot *s)
 {
     TAILQ_REMOVE(&s->service->slots, s, link);
+    attempts_forget(s);
     version_clear(&s->version);
     version_clear(&s->previous);
     free(s->display);
@@ -156,6 +159,7 @@ static void forget_guard(struct slot *s)
 void slot_renew(struct core *c, struct slot *s)
 {
     s->supervision = (struct supervision){ 0 };
+    attempts_forget(s);
     s->restart_at = 0;
     s->restarts = 0;
     s->why[0] = '\0';
@@ -281,6 +285,18 @@ static const struct spec_service *policy_of(const struct slot *s)
     return s->service->target.service;
 }
 
+static enum verdict judge(struct core *c, const struct instance *i, enum ending ending,
+                          uint64_t up_ms, uint64_t *ret_delay)
+{
+    struct slot *s = i->slot;
+    attempts_uncount(s, i->id);
+    enum verdict v =
+        supervision_judge(&s->supervision, policy_of(s), ending, c->now.mono_ms, up_ms, ret_delay);
+    if (v == VERDICT_RESTART && ending != ENDED_UNPULLED)
+        attempts_note(s, i->id);
+    return v;
+}
+
 static void when_exited(struct core *c, struct instance *i)
 {
     struct slot *s = i->slot;
@@ -293,9 +309,7 @@ static void when_exited(struct core *c, struct instance *i)
         instance_remove(c, i);
         return;
     }
-    enum verdict v =
-        supervision_judge(&s->supervision, policy_of(s), clean ? ENDED_CLEAN : ENDED_CRASHED,
-                          c->now.mono_ms, up_ms, &delay);
+    enum verdict v = judge(c, i, clean ? ENDED_CLEAN : ENDED_CRASHED, up_ms, &delay);
     if (!obey(c, s, v, delay))
         instance_remove(c, i);
 }
@@ -312,9 +326,7 @@ static void when_failed(struct core *c, struct instance *i, const struct start_f
     s->service->pulled = false; /* the image may be what is missing: the next try looks again */
     if (ends_as_part_of_rollout(c, s))
         return;
-    enum verdict v =
-        supervision_judge(&s->supervision, policy_of(s), pull ? ENDED_UNPULLED : ENDED_CRASHED,
-                          c->now.mono_ms, 0, &delay);
+    enum verdict v = judge(c, i, pull ? ENDED_UNPULLED : ENDED_CRASHED, 0, &delay);
     (void)obey(c, s, v, delay);
 }
 

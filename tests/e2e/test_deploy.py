@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from world import alive, start_time, until
+from world import alive, kill, start_time, until
 
 EXAMPLE = pathlib.Path(__file__).parents[2] / "examples/hello.zlayer.yml"
 
@@ -104,6 +104,16 @@ def test_a_deploy_that_does_not_become_ready_exits_5_and_says_why(host):
     r = host.zlayer("deploy", "--timeout", "4s", path, code=5)
     text = r.stdout + r.stderr
     assert "bad" in text and "7" in text and "about to fail" in text
+
+
+def test_attempts_that_are_used_up_stay_so_when_the_agent_is_replaced(host):
+    once = service("a", "exit 7", "    restart_policy: {kind: on_failure, max_attempts: 1, delay: 100ms}\n")
+    host.zlayer("deploy", "-t", "5s", host.spec(document(once)), code=5)
+    replica = until(lambda: [c for c in host.containers("test") if c["restarts"] == 1 and c["state"] == "exited"], "the last end")[0]
+    for _ in range(2):
+        kill(host.agent_pid())
+        again = host.containers("test")
+        assert [(c["id"], c["state"]) for c in again] == [(replica["id"], "exited")]
 
 
 def test_an_http_check_asks_the_address_that_its_url_has(host):

@@ -65,6 +65,11 @@ static void put_deployment(struct store *s, const struct effect *e)
         d->services[i].name = d->service_names[i];
         copy(d->digests[i][0], WORDS_MAX, row->services[i].digest);
         copy(d->digests[i][1], WORDS_MAX, row->services[i].previous_digest);
+        if (row->services[i].n_attempts > ZL_ARRAY_LEN(d->attempts[i]))
+            abort();
+        for (size_t k = 0; k < row->services[i].n_attempts; k++)
+            d->attempts[i][k] = row->services[i].attempts[k];
+        d->services[i].attempts = d->attempts[i];
         d->services[i].digest = d->digests[i][0];
         d->services[i].previous_digest = d->digests[i][1];
     }

@@ -79,6 +79,7 @@ struct stored_deployment {
     char name[WORDS_MAX];
     char service_names[8][WORDS_MAX];
     char digests[8][2][WORDS_MAX];
+    struct row_attempts attempts[8][16];
     struct row_service services[8];
 };
 struct stored_execution {

@@ -92,13 +92,16 @@ static struct stored *load(struct store *s)
 }
 
 static struct spec some_spec = { .deployment = "shop", .text = "version: v1\n", .text_len = 12 };
+static const struct row_attempts attempts[] = { { 2, 3, { UINT64_MAX - 4 } }, { 1, 1, { 5 } } };
 static const struct row_service services[] = {
     { .name = "web",
       .created_ms = 7,
       .digest = "sha256:1",
       .previous_digest = "sha256:2",
       .renewals = 3,
-      .renew = true },
+      .renew = true,
+      .attempts = attempts,
+      .n_attempts = 2 },
     { .name = "with \"quotes\"", .created_ms = 8, .stopped = true },
 };
 
@@ -194,6 +197,9 @@ static void what_was_committed_is_there_after_a_restart(void **state)
     assert_string_equal(st->deployments[0].services[0].previous_digest, "sha256:2");
     assert_int_equal(st->deployments[0].services[0].renewals, 3);
     assert_true(st->deployments[0].services[0].renew);
+    assert_int_equal(st->deployments[0].services[0].n_attempts, 2);
+    assert_memory_equal(st->deployments[0].services[0].attempts, attempts, sizeof attempts);
+    assert_int_equal(st->deployments[0].services[1].n_attempts, 0);
     assert_string_equal(st->deployments[0].services[1].digest, "");
     assert_false(st->deployments[0].services[1].renew);
     assert_string_equal(st->deployments[0].services[1].name, "with \"quotes\"");

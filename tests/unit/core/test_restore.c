@@ -122,6 +122,99 @@ TEST(an_exit_that_happened_meanwhile_is_judged_as_any_other)
     rig_free(r);
 }
 
+/* What the store has of "web", and an agent that starts anew with it. */
+static void restart_as_stored(struct rig *r, struct spec *spec, bool rebooted)
+{
+    struct row_service web = rig_deployment(r).row->services[0];
+    struct row_attempts attempts[4];
+    assert_in_range(web.n_attempts, 0, 4);
+    if (web.n_attempts)
+        memcpy(attempts, web.attempts, web.n_attempts * sizeof *attempts);
+    web.name = "web";
+    web.digest = web.previous_digest = "";
+    web.attempts = attempts;
+    const struct row_deployment row = {
+        .name = "shop", .revision = 1, .spec = spec, .services = &web, .n_services = 1
+    };
+    restart(r, &(struct stored_rows){ .deployments = &row, .n_deployments = 1 });
+    find_all(r, rebooted);
+}
+
+static struct spec_service three_attempts(void)
+{
+    struct spec_service s = doc_service("web", "i", 1);
+    s.restart = (struct spec_restart_policy){ .kind = SPEC_RESTART_ON_FAILURE, .max_attempts = 3 };
+    return s;
+}
+
+static void crash(struct rig *r)
+{
+    rig_exit(r, "web", 1, 1);
+    rig_pass(r, 60 * SECOND);
+}
+
+TEST(attempts_that_are_used_up_stay_so_for_a_new_agent)
+{
+    struct rig *r = rig_new();
+    struct spec_service s = three_attempts();
+    struct spec *spec = doc_new("shop", &s, 1);
+    (void)rig_deploy_one(r, s);
+    for (int i = 0; i < 4; i++)
+        crash(r);
+    assert_int_equal(r->n_made, 4);
+    for (int agents = 0; agents < 3; agents++) {
+        restart_as_stored(r, spec, false);
+        rig_pass(r, 600 * SECOND);
+        assert_int_equal(r->n_made, 4);
+        assert_true(rig_slot(r, "web", 1).ended);
+    }
+    spec_unref(spec);
+    rig_free(r);
+}
+
+TEST(a_new_agent_goes_on_counting_attempts_and_counts_an_end_once)
+{
+    struct rig *r = rig_new();
+    struct spec_service s = three_attempts();
+    struct spec *spec = doc_new("shop", &s, 1);
+    (void)rig_deploy_one(r, s);
+    crash(r);
+    r->held[EFF_REMOVE] = true; /* the agent dies before what ended is removed */
+    rig_exit(r, "web", 1, 1);
+    restart_as_stored(r, spec, false);
+    r->held[EFF_REMOVE] = false;
+    rig_pass(r, 600 * SECOND);
+    assert_int_equal(rig_deployment(r).row->services[0].attempts[0].attempts, 2);
+    crash(r);
+    assert_int_equal(rig_running(r, "web"), 1); /* by the third and last */
+    crash(r);
+    assert_int_equal(rig_running(r, "web"), 0);
+    assert_true(rig_slot(r, "web", 1).ended);
+    spec_unref(spec);
+    rig_free(r);
+}
+
+TEST(a_deploy_and_a_boot_give_all_attempts_again)
+{
+    struct rig *r = rig_new();
+    struct spec_service s = three_attempts();
+    struct spec *spec = doc_new("shop", &s, 1);
+    (void)rig_deploy_one(r, s);
+    for (int i = 0; i < 4; i++)
+        crash(r);
+    assert_int_equal(rig_deployment(r).row->services[0].n_attempts, 1);
+    s.full_hash++;
+    (void)rig_deploy_one(r, s);
+    assert_int_equal(rig_deployment(r).row->services[0].n_attempts, 0);
+    crash(r);
+    assert_int_equal(rig_deployment(r).row->services[0].n_attempts, 1);
+    r->n_containers = 0;
+    restart_as_stored(r, spec, true);
+    assert_int_equal(rig_deployment(r).row->services[0].n_attempts, 0);
+    spec_unref(spec);
+    rig_free(r);
+}
+
 TEST(a_completed_replica_is_still_completed)
 {
     struct rig *r = rig_new();
@@ -386,6 +479,9 @@ int main(void)
         cmocka_unit_test(users_are_refused_until_all_is_found),
         cmocka_unit_test(a_replica_that_is_gone_is_made_again_in_its_slot),
         cmocka_unit_test(an_exit_that_happened_meanwhile_is_judged_as_any_other),
+        cmocka_unit_test(attempts_that_are_used_up_stay_so_for_a_new_agent),
+        cmocka_unit_test(a_new_agent_goes_on_counting_attempts_and_counts_an_end_once),
+        cmocka_unit_test(a_deploy_and_a_boot_give_all_attempts_again),
         cmocka_unit_test(a_completed_replica_is_still_completed),
         cmocka_unit_test(another_version_is_rolled_one_after_the_other),
         cmocka_unit_test(of_two_in_one_slot_the_running_one_of_the_present_version_stays),
