@@ -113,6 +113,8 @@ enum {
     MON_CREATE_ATTACH_FIRST = 4, /* MON_START waits until a client attached, at most 30 s */
     MON_CREATE_DURABLE_EXIT = 8, /* the exit record is written to the state directory too, synced */
     MON_CREATE_NO_LOG = 16,
+    MON_CREATE_MOUNTS_LATE = 64, /* what it has mounted is nobody else's: who waits for its end does
+                                  * not wait until that is unmounted */
     MON_EXEC_KEEP = 32, /* exec only: it goes on when its client leaves; else it is killed */
 };
 

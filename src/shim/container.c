@@ -215,6 +215,33 @@ static void watch_oom(struct shim *s)
     (void)loop_watch(&s->loop, &s->oom, fd, events, oom_ready, s, NULL);
 }
 
+/*
+ * The last process of a mount namespace unmounts all of it before its end is seen: grace periods of
+ * the kernel, and with an overlay a sync of the whole file system below it, which takes as long as
+ * there is dirty data of anybody. Whoever holds the namespace does that instead. May fail: then the
+ * end takes so long.
+ */
+static void hold_mounts(struct shim *s)
+{
+    const struct plan *plan = s->plan.bytes;
+    char path[64];
+
+    if (s->guest || !(s->create.flags & MON_CREATE_MOUNTS_LATE) ||
+        !(plan->namespaces & CLONE_NEWNS))
+        return;
+    /* not reaped, so it is that process */
+    (void)snprintf(path, sizeof path, "/proc/%d/ns/mnt", (int)s->init.pid);
+    s->mounts_fd = open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static void let_mounts_go(void *arg)
+{
+    struct shim *s = arg;
+
+    zl_closep(&s->mounts_fd);
+    s->mounts_fd = -1;
+}
+
 static int launch(struct shim *s, struct zl_error *err)
 {
     const struct plan *plan = s->plan.bytes;
@@ -233,6 +260,7 @@ static int launch(struct shim *s, struct zl_error *err)
         return -1;
     }
     s->exit.started_wall_ns = zl_wall_ns();
+    hold_mounts(s);
     let_sysfs_go(s); /* its own mount holds it, if it has one */
     set_phase(s, MON_PHASE_RUNNING);
     if (streams_started(s->streams, err) < 0) {
@@ -496,6 +524,8 @@ static void finish(struct shim *s)
     if (carry_remove(s->carry, &err) < 0) /* tried again by forget, which reports it */
         (void)dprintf(2, "zlayer-shim %s: %s\n", s->create.id, err.msg);
     answer_waiters(s, MON_STOP); /* these want every process gone */
+    if (s->mounts_fd >= 0)
+        loop_arm(&s->loop, &s->mounts_timer, SHIM_MOUNTS_LATER_MS, let_mounts_go, s);
     forget_if_asked(s);
 }
 
@@ -632,6 +662,7 @@ void container_done(struct shim *s)
     for (size_t i = 0; i < s->n_plan_fds; i++)
         zl_closep(&s->plan_fds[i]);
     zl_closep(&s->init.pidfd);
+    zl_closep(&s->mounts_fd);
     zl_closep(&s->host_network_fd);
     zl_closep(&s->sysfs_fd);
     zl_closep(&s->run_fd);

@@ -28,6 +28,7 @@ enum {
     SHIM_LINGER_MS = 5 * 1000, /* for clients that have not taken all output */
     SHIM_OOM_LATER_MS = 20,
     SHIM_SETTLE_LATER_MS = 50,
+    SHIM_MOUNTS_LATER_MS = 5, /* by then who removes what has ended has asked for it */
     SHIM_EXEC_UNUSED_MS = 60 * 1000,
 };
 
@@ -88,6 +89,7 @@ struct shim {
     struct streams *streams;
 
     struct carry_proc init;
+    int mounts_fd; /* its mount namespace, with MON_CREATE_MOUNTS_LATE until after the end; -1 */
     uint64_t init_start; /* field 22 of /proc/PID/stat */
     bool paused;
     bool init_ended; /* reaped; EXITED follows when its output has been read */
@@ -101,7 +103,8 @@ struct shim {
     bool forgetting, forgotten; /* forgotten: only clients that have not taken all are left */
     struct server_ticket waiters[SHIM_WAITERS_MAX];
     size_t n_waiters;
-    struct loop_timer settle_timer, attach_timer, stop_timer, drain_timer, linger_timer;
+    struct loop_timer settle_timer, attach_timer, stop_timer, drain_timer, linger_timer,
+        mounts_timer;
 
     struct exec *execs;
     size_t n_execs;
@@ -111,7 +114,7 @@ struct shim {
 #define SHIM_NEW                                                                                   \
     {                                                                                              \
         .loop.epoll_fd = -1, .children_fd = -1, .host_network_fd = -1, .sysfs_fd = -1,             \
-        .run_fd = -1, .state_fd = -1, .init.pidfd = -1                                             \
+        .run_fd = -1, .state_fd = -1, .init.pidfd = -1, .mounts_fd = -1                            \
     }
 /* life.c: from the control socket, descriptor 3, to the end. */
 int shim_live(struct shim *s, struct zl_error *err);

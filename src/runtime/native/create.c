@@ -242,6 +242,8 @@ static unsigned flags_of(const struct making *m, bool attach_first)
         flags |= MON_CREATE_ATTACH_FIRST;
     if (m->label->owner == OWNER_EXECUTION) /* so that a finished job never runs twice */
         flags |= MON_CREATE_DURABLE_EXIT;
+    if (m->service->n_storage == 0) /* else a disk of the user's must be free when it has ended */
+        flags |= MON_CREATE_MOUNTS_LATE;
     return flags;
 }
 

@@ -613,6 +613,51 @@ static void an_oom_kill_of_another_process_is_an_event(void **unused)
 
 /* --- what goes wrong --- */
 
+/* How many descriptors of the shim are this mount namespace. */
+static unsigned mounts_held(const struct box *b, const char *wanted)
+{
+    char path[64], link[64];
+    unsigned n = 0;
+    (void)snprintf(path, sizeof path, "/proc/%d/fd", (int)b->shim);
+    DIR *dir = opendir(path);
+    assert_non_null(dir);
+    for (const struct dirent *d; (d = readdir(dir));) {
+        ssize_t got = readlinkat(dirfd(dir), d->d_name, link, sizeof link - 1);
+        link[got > 0 ? got : 0] = '\0';
+        n += strcmp(link, wanted) == 0;
+    }
+    (void)closedir(dir);
+    return n;
+}
+
+static void mounts_of(pid_t pid, char out[64])
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "/proc/%d/ns/mnt", (int)pid);
+    ssize_t n = readlink(path, out, 63);
+    assert_true(n > 0);
+    out[n] = '\0';
+}
+
+static void mounts_are_held_beyond_the_end_where_that_was_asked_for(void **unused)
+{
+    const unsigned flags[] = { MON_CREATE_STDIN, MON_CREATE_STDIN | MON_CREATE_MOUNTS_LATE };
+    (void)unused;
+    for (unsigned late = 0; late < 2; late++) {
+        struct box b = box_create(&(struct how){ SH("read x"), flags[late] });
+        char mounts[64];
+        mounts_of(ASK(&b, start).started.pid, mounts);
+        assert_int_equal(mounts_held(&b, mounts), late);
+        (void)ASK(&b, stdin, 0, "", 0, true);
+        (void)box_wait(&b);
+        for (uint64_t end = soon(); mounts_held(&b, mounts) && zl_mono_ms() < end;)
+            (void)poll(NULL, 0, 2);
+        assert_int_equal(mounts_held(&b, mounts), 0);
+        assert_int_equal(ASK(&b, state).state.phase, MON_PHASE_EXITED);
+        box_forget(&b);
+    }
+}
+
 static void a_missing_command_and_a_directory_are_told_apart(void **unused)
 {
     (void)unused;
@@ -1283,6 +1328,7 @@ int main(int argc, char **argv)
         T(one_whose_run_directory_is_gone_can_be_forgotten),
         T(an_oom_kill_is_recorded),
         T(an_oom_kill_of_another_process_is_an_event),
+        T(mounts_are_held_beyond_the_end_where_that_was_asked_for),
         T(a_missing_command_and_a_directory_are_told_apart),
         T(a_plan_that_is_no_plan_leaves_nothing),
         T(a_request_in_the_wrong_phase_is_a_conflict),
