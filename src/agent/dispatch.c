@@ -3,8 +3,8 @@
  * The order that nothing may break: what a step wants stored is durable before what it wants begun
  * begins, and steps do not overtake each other. So each step becomes a batch in a queue: its
  * requests and events, copied out of core's hands, and whether its transaction is durable. The head
- * of the queue is carried out as soon as it is. Only what core calls early waits for no disk: it is
- * a batch in a queue of its own.
+ * of the queue is carried out as soon as it is. Only what core calls early waits for nothing, and
+ * what it calls soon for no disk: these are batches in queues of their own.
  */
 #include <event2/event.h>
 #include <stdio.h>
@@ -26,6 +26,7 @@ enum {
 struct batch {
     struct batch *next;
     struct agent *a;
+    uint64_t after;        /* how many transactions there were, with that of its step */
     struct zl_arena arena; /* of v and its strings */
     struct effect *v;      /* requests and events; specs in it are references of our own */
     size_t n;
@@ -44,13 +45,25 @@ struct request { /* an effect that the runtime works on */
     uint64_t op;
     struct inst_id inst;
     struct rt_call *call;
+    uint64_t after;        /* how many transactions it was begun on */
+    bool held;             /* the answer, until they are durable */
+    struct zl_error error; /* of a held answer */
 };
+
+struct queue {
+    struct batch *head, **tail;
+};
+
+enum phase { EARLY, SOON, STORED, PHASES }; /* when an effect is carried out */
 
 struct dispatch {
     struct agent *a;
     struct effects out;
-    struct batch *head, **tail, *early, **early_tail;
+    struct queue queues[PHASES];
+    bool written; /* all that was decided before the step that is being taken */
+    bool untold;  /* the store has something that its writer was not told of */
     struct request *requests;
+    size_t n_held;
     struct event *drain; /* made active when the head may be ready */
     struct event *store_ready, *deadline, *wall_deadline;
     struct event *later; /* armed while something is queued that the store does not know of */
@@ -175,19 +188,19 @@ static void ask_plainly(const struct effect *e, struct rt_request *rq)
     (void)rq; /* the container's id says all */
 }
 
-static void begin_request(struct agent *a, const struct effect *e);
-static void cancel_probe(struct agent *a, const struct effect *e);
-static void tell_event(struct agent *a, const struct effect *e);
-static void drop_execution_log(struct agent *a, const struct effect *e);
-static void drop_standalone_log(struct agent *a, const struct effect *e);
-static void drop_deployment_logs(struct agent *a, const struct effect *e);
+static void begin_request(const struct batch *b, const struct effect *e);
+static void cancel_probe(const struct batch *b, const struct effect *e);
+static void tell_event(const struct batch *b, const struct effect *e);
+static void drop_execution_log(const struct batch *b, const struct effect *e);
+static void drop_standalone_log(const struct batch *b, const struct effect *e);
+static void drop_deployment_logs(const struct batch *b, const struct effect *e);
 
 /* What is done about each kind of effect once it is durable. Kinds without an entry are of the
  * store alone. */
 static const struct {
     void (*keep)(struct batch *b, struct effect *e);
     void (*drop)(struct effect *e); /* what keep took beside the arena; NULL: nothing */
-    void (*carry_out)(struct agent *a, const struct effect *e);
+    void (*carry_out)(const struct batch *b, const struct effect *e);
     enum rt_kind kind;
     void (*ask)(const struct effect *e, struct rt_request *rq);
 } traits[EFF_KINDS] = {
@@ -242,10 +255,17 @@ static void answer_request(struct request *r, const struct rt_answer *answer)
     (void)dispatch_event(r->a, &ev, NULL, NULL);
 }
 
-static void on_answer(void *arg, const struct rt_answer *answer)
+/* All that was decided before: events are told, and clients answered. */
+static bool is_told(const struct dispatch *d, uint64_t after)
 {
-    struct request r = *(struct request *)arg;
-    request_free(arg); /* core may cancel probes in the step that follows */
+    const struct batch *b = d->queues[STORED].head;
+    return !b || b->after > after;
+}
+
+static void give_answer(struct request *given, const struct rt_answer *answer)
+{
+    struct request r = *given;
+    request_free(given); /* core may cancel probes in the step that follows */
     if (answer->err.kind != ZL_OK)
         zl_log_error(ZL_LOG_DEBUG, &answer->err, "%s", effect_kind_name(r.kind));
     if (r.kind == EFF_PROBE)
@@ -254,8 +274,37 @@ static void on_answer(void *arg, const struct rt_answer *answer)
         answer_request(&r, answer);
 }
 
-static void begin_request(struct agent *a, const struct effect *e)
+/* Who is removed is known of until all that was decided before is told: who asks finds it, or what
+ * was told of its end. */
+static void on_answer(void *arg, const struct rt_answer *answer)
 {
+    struct request *r = arg;
+    struct dispatch *d = r->a->dispatch;
+    r->held = r->kind == EFF_REMOVE && !is_told(d, r->after);
+    if (!r->held) {
+        give_answer(r, answer);
+        return;
+    }
+    r->error = answer->err;
+    d->n_held++;
+}
+
+static void give_held(struct dispatch *d)
+{
+    for (struct request *r = d->requests, *next; r && d->n_held > 0; r = next) {
+        next = r->next;
+        if (!r->held || !is_told(d, r->after))
+            continue;
+        const struct rt_answer answer = { .kind = RT_REMOVE, .err = r->error };
+        d->n_held--;
+        give_answer(r, &answer);
+        next = d->requests; /* that may have begun or ended others */
+    }
+}
+
+static void begin_request(const struct batch *b, const struct effect *e)
+{
+    struct agent *a = b->a;
     struct rt_request rq = { .kind = traits[e->kind].kind, .id = e->inst };
     struct request *r = calloc(1, sizeof *r);
     if (!r)
@@ -264,6 +313,7 @@ static void begin_request(struct agent *a, const struct effect *e)
     r->kind = e->kind;
     r->op = e->op;
     r->inst = e->inst;
+    r->after = b->after;
     r->next = a->dispatch->requests;
     r->link = &a->dispatch->requests;
     if (r->next)
@@ -277,9 +327,9 @@ static void begin_request(struct agent *a, const struct effect *e)
         request_free(r);
 }
 
-static void cancel_probe(struct agent *a, const struct effect *e)
+static void cancel_probe(const struct batch *b, const struct effect *e)
 {
-    for (struct request *r = a->dispatch->requests; r; r = r->next) {
+    for (struct request *r = b->a->dispatch->requests; r; r = r->next) {
         if (r->op == e->op && r->kind == EFF_PROBE) {
             runtime_cancel(r->call);
             return;
@@ -287,30 +337,30 @@ static void cancel_probe(struct agent *a, const struct effect *e)
     }
 }
 
-static void tell_event(struct agent *a, const struct effect *e)
+static void tell_event(const struct batch *b, const struct effect *e)
 {
-    if (a->api)
-        api_server_event(a->api, e, zl_wall_ms());
+    if (b->a->api)
+        api_server_event(b->a->api, e, zl_wall_ms());
 }
 
-static void drop_execution_log(struct agent *a, const struct effect *e)
+static void drop_execution_log(const struct batch *b, const struct effect *e)
 {
     const struct inst_label label = { .owner = OWNER_EXECUTION,
                                       .deployment = e->execution.deployment,
                                       .service = e->execution.job,
                                       .role = "default",
                                       .execution = e->execution.id };
-    logs_remove(a->root_fd, &label);
+    logs_remove(b->a->root_fd, &label);
 }
 
-static void drop_deployment_logs(struct agent *a, const struct effect *e)
+static void drop_deployment_logs(const struct batch *b, const struct effect *e)
 {
-    logs_keep(a->root_fd, e->deployment.name, NULL, e->logs_kept_s);
+    logs_keep(b->a->root_fd, e->deployment.name, NULL, e->logs_kept_s);
 }
 
-static void drop_standalone_log(struct agent *a, const struct effect *e)
+static void drop_standalone_log(const struct batch *b, const struct effect *e)
 {
-    logs_keep(a->root_fd, "-", e->standalone.name, e->logs_kept_s);
+    logs_keep(b->a->root_fd, "-", e->standalone.name, e->logs_kept_s);
 }
 
 /* ---- the queue ---------------------------------------------------------------------------- */
@@ -327,29 +377,49 @@ static void batch_free(struct batch *b)
 static void carry_out(struct batch *b)
 {
     for (size_t i = 0; i < b->n; i++)
-        traits[b->v[i].kind].carry_out(b->a, &b->v[i]);
+        traits[b->v[i].kind].carry_out(b, &b->v[i]);
     if (b->done)
         b->done(b->arg, b->refused.kind == ZL_OK ? NULL : &b->refused, b->given_id, NULL);
     batch_free(b);
 }
 
-static struct batch *take_first(struct batch **head, struct batch ***tail)
+static void queue_add(struct queue *q, struct batch *b)
 {
-    struct batch *b = *head;
-    *head = b->next;
-    if (!*head)
-        *tail = head;
+    *q->tail = b;
+    q->tail = &b->next;
+}
+
+static struct batch *queue_take(struct queue *q)
+{
+    struct batch *b = q->head;
+    q->head = b->next;
+    if (!q->head)
+        q->tail = &q->head;
     return b;
 }
 
+static bool is_due(const struct dispatch *d, enum phase p)
+{
+    const struct batch *b = d->queues[p].head;
+    return b && (p == EARLY || (p == SOON && store_await_written(d->a->store, b->after)) ||
+                 (p == STORED && b->durable));
+}
+
+/* The first queue that has something to do is looked at again after each batch. */
 static void drain(int fd, short what, void *arg)
 {
     struct dispatch *d = arg;
     (void)fd;
     (void)what;
-    while (d->early || (d->head && d->head->durable))
-        carry_out(d->early ? take_first(&d->early, &d->early_tail)
-                           : take_first(&d->head, &d->tail));
+    for (enum phase p = EARLY; p < PHASES;) {
+        if (is_due(d, p)) {
+            carry_out(queue_take(&d->queues[p]));
+            p = EARLY;
+        } else {
+            p++;
+        }
+    }
+    give_held(d);
 }
 
 static void on_durable(void *arg)
@@ -362,38 +432,35 @@ static void on_durable(void *arg)
 /* Whether the log of a standalone container of this name is removed as soon as that is durable. */
 static bool log_is_to_go(const struct dispatch *d, const char *name)
 {
-    for (const struct batch *b = d->head; b; b = b->next)
+    for (const struct batch *b = d->queues[STORED].head; b; b = b->next)
         for (size_t i = 0; i < b->n; i++)
             if (b->v[i].kind == EFF_DEL_STANDALONE && strcmp(b->v[i].standalone.name, name) == 0)
                 return true;
     return false;
 }
 
-static bool older_are_stored(const struct dispatch *d)
-{
-    const struct batch *b = d->head;
-    while (b && b->durable)
-        b = b->next;
-    return !b;
-}
-
 /* One that is made anew under a name of which the log is about to go must not write into that. And
  * a container is what its rows are found again by, that it has started and ended, until they are
- * durable: then its removal waits with its step. */
+ * written: then its removal waits with its step. */
 static bool is_early(const struct dispatch *d, const struct effect *e)
 {
     return e->early && !(e->kind == EFF_CREATE && log_is_to_go(d, e->create.label.service)) &&
-           !(e->kind == EFF_REMOVE && !older_are_stored(d));
+           !(e->kind == EFF_REMOVE && !d->written);
 }
 
-/* Copies what is to be carried out once it is durable, or what is early. False: no memory. */
-static bool batch_fill(struct batch *b, const struct dispatch *d, bool early)
+static enum phase phase_of(const struct dispatch *d, const struct effect *e)
+{
+    return is_early(d, e) ? EARLY : e->soon ? SOON : STORED;
+}
+
+/* Copies what is to be carried out in this phase. False: no memory. */
+static bool batch_fill(struct batch *b, const struct dispatch *d, enum phase phase)
 {
     const struct effects *out = &d->out;
     b->arena = (struct zl_arena)ZL_ARENA(BATCH_MEMORY);
     b->v = zl_arena_array(&b->arena, out->n, sizeof *b->v);
     for (size_t i = 0; b->v && i < out->n; i++) {
-        if (!traits[out->v[i].kind].carry_out || is_early(d, &out->v[i]) != early)
+        if (!traits[out->v[i].kind].carry_out || phase_of(d, &out->v[i]) != phase)
             continue;
         b->v[b->n] = out->v[i];
         traits[out->v[i].kind].keep(b, &b->v[b->n]);
@@ -412,11 +479,11 @@ static void give_up(struct agent *a, const struct zl_error *why)
 }
 
 /* NULL: no memory, and the agent ends. */
-static struct batch *batch_new(struct agent *a, bool early)
+static struct batch *batch_new(struct agent *a, enum phase phase)
 {
     struct zl_error err = { 0 };
     struct batch *b = calloc(1, sizeof *b);
-    if (b && batch_fill(b, a->dispatch, early)) {
+    if (b && batch_fill(b, a->dispatch, phase)) {
         b->a = a;
         return b;
     }
@@ -427,47 +494,50 @@ static struct batch *batch_new(struct agent *a, bool early)
     return NULL;
 }
 
-static bool has_early(const struct dispatch *d)
+static bool has(const struct dispatch *d, enum phase phase)
 {
     for (size_t i = d->out.commit; i < d->out.n; i++)
-        if (is_early(d, &d->out.v[i]))
+        if (phase_of(d, &d->out.v[i]) == phase)
             return true;
     return false;
 }
 
-static void queue_early(struct agent *a)
+/* What does not wait for the disk. */
+static struct batch *queue_before(struct agent *a, enum phase phase)
 {
     struct dispatch *d = a->dispatch;
-    struct batch *b = has_early(d) ? batch_new(a, true) : NULL;
+    struct batch *b = has(d, phase) ? batch_new(a, phase) : NULL;
     if (!b)
-        return;
-    *d->early_tail = b;
-    d->early_tail = &b->next;
+        return NULL;
+    queue_add(&d->queues[phase], b);
     event_active(d->drain, EV_TIMEOUT, 0);
+    return b;
 }
 
 /* Whether nothing begins and nobody is answered when it is durable: events alone. Nor does anything
- * begin early. */
+ * begin before. */
 static bool is_patient(const struct dispatch *d, const struct batch *b)
 {
     for (size_t i = 0; i < b->n; i++)
         if (b->v[i].kind != EFF_EVENT)
             return false;
-    return !b->done && !has_early(d);
+    return !b->done && !has(d, EARLY) && !has(d, SOON);
 }
 
+/* The writer is not woken for nothing: that takes time of the very step that begins something. */
 static void flush(struct dispatch *d)
 {
     (void)event_del(d->later); /* fails only without a base */
-    store_flush(d->a->store);
+    if (d->untold)
+        store_flush(d->a->store);
+    d->untold = false;
 }
 
 static void on_later(int fd, short what, void *arg)
 {
-    struct dispatch *d = arg;
     (void)fd;
     (void)what;
-    store_flush(d->a->store);
+    flush(arg);
 }
 
 /* A start, and soon an end: their rows wait for each other instead of taking the processor from the
@@ -484,7 +554,7 @@ static void queue_step(struct agent *a, api_done_fn done, void *arg)
     struct dispatch *d = a->dispatch;
     struct effects *out = &d->out;
     struct zl_error err = { 0 };
-    struct batch *b = batch_new(a, false);
+    struct batch *b = batch_new(a, STORED);
     if (!b)
         return;
     b->wall_ms = zl_wall_ms();
@@ -494,12 +564,14 @@ static void queue_step(struct agent *a, api_done_fn done, void *arg)
     b->arg = arg;
     b->durable = out->commit == 0;
     bool patient = is_patient(d, b);
-    *d->tail = b;
-    d->tail = &b->next;
+    queue_add(&d->queues[STORED], b);
     if (b->durable)
         event_active(d->drain, EV_TIMEOUT, 0);
     else if (store_queue(a->store, out->v, out->commit, b->wall_ms, on_durable, b, &err) < 0)
         give_up(a, &err);
+    else
+        d->untold = true;
+    b->after = store_queued(a->store);
     flush_in_time(d, patient);
 }
 
@@ -540,10 +612,15 @@ uint64_t dispatch_event(struct agent *a, struct event *ev, api_done_fn done, voi
 {
     const struct core_now now = { zl_mono_ms(), zl_wall_ms() };
     ev->seed = zl_id_random();
+    a->dispatch->written = store_written(a->store) == store_queued(a->store);
     core_step(a->core, now, ev, &a->dispatch->out);
-    queue_early(a);
+    struct batch *early = queue_before(a, EARLY), *soon = queue_before(a, SOON);
     if (a->dispatch->out.n > 0 || done)
         queue_step(a, done, arg);
+    if (early)
+        early->after = store_queued(a->store);
+    if (soon)
+        soon->after = store_queued(a->store);
     arm(a->dispatch);
     if (a->api)
         api_server_changed(a->api);
@@ -557,10 +634,14 @@ void dispatch_refuse(struct agent *a, const struct zl_error *why, api_done_fn do
     struct batch *b = calloc(1, sizeof *b);
     if (!b)
         return; /* the client's own time-out is all that is left */
-    *b = (struct batch){ .a = a, .refused = *why, .done = done, .arg = arg, .durable = true };
+    *b = (struct batch){ .a = a,
+                         .refused = *why,
+                         .done = done,
+                         .arg = arg,
+                         .durable = true,
+                         .after = store_queued(a->store) };
     b->arena = (struct zl_arena)ZL_ARENA(BATCH_MEMORY);
-    *d->tail = b;
-    d->tail = &b->next;
+    queue_add(&d->queues[STORED], b);
     event_active(d->drain, EV_TIMEOUT, 0);
     flush(d);
 }
@@ -597,6 +678,8 @@ static void on_store(int fd, short what, void *arg)
     (void)fd;
     (void)what;
     store_reap(d->a->store);
+    if (d->queues[SOON].head)
+        event_active(d->drain, EV_TIMEOUT, 0);
 }
 
 int dispatch_new(struct agent *a, struct dispatch **ret, struct zl_error *err)
@@ -605,9 +688,9 @@ int dispatch_new(struct agent *a, struct dispatch **ret, struct zl_error *err)
     if (!d)
         return zl_fail_errno(err, "set up the dispatch");
     d->a = a;
-    d->tail = &d->head;
-    d->early_tail = &d->early;
     d->wall_fd = -1;
+    for (enum phase p = EARLY; p < PHASES; p++)
+        d->queues[p].tail = &d->queues[p].head;
     d->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     if (d->timer_fd >= 0)
         d->wall_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -640,10 +723,9 @@ void dispatch_free(struct dispatch *d)
 {
     if (!d)
         return;
-    while (d->early)
-        batch_free(take_first(&d->early, &d->early_tail));
-    while (d->head)
-        batch_free(take_first(&d->head, &d->tail));
+    for (enum phase p = EARLY; p < PHASES; p++)
+        while (d->queues[p].head)
+            batch_free(queue_take(&d->queues[p]));
     while (d->requests)
         request_free(d->requests);
     free_event(d->drain);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Two lists and one lock: `queued`, from the loop to the writer, and `written`, back again. The
- * writer takes the whole of `queued`, writes it as one SQLite transaction and moves it to
- * `written`; the eventfd wakes the loop, where store_reap() calls back.
+ * Two lists and one lock: `queued`, from the loop to the writer, and `durable`, back again. The
+ * writer takes the whole of `queued`, writes it as one SQLite transaction, counts it as written,
+ * brings it to the disk and moves it to `durable`; the eventfd wakes the loop, where store_reap()
+ * calls back.
  */
 #include "agent/store.h"
 
@@ -44,9 +45,11 @@ struct store {
     int wake_fd;
     pthread_t writer;
     bool has_writer;
+    uint64_t n_queued;    /* transactions ever; the loop's */
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t changed;
-    struct txn_list queued, written;
+    struct txn_list queued, durable;
+    uint64_t n_written, awaited; /* of n_queued; 0: nobody waits for any to be written */
     bool stopping;
 };
 
@@ -122,22 +125,20 @@ static int write_all(struct store_db *d, const struct txn *head, struct zl_error
     return store_db_run(d, STORE_COMMIT, err);
 }
 
-/* Whether it is written; otherwise nothing of it is. */
-static bool try_write(struct store *s, const struct txn *head, bool *told)
+/* When it fails nothing of it is written. */
+static int write_or_nothing(struct store_db *d, const struct txn *head, struct zl_error *err)
 {
-    struct zl_error err = { 0 };
-    if (write_all(&s->db, head, &err) == 0) {
-        if (*told)
-            zl_log(ZL_LOG_INFO, "the state is stored again");
-        *told = false;
-        return true;
-    }
-    if (!sqlite3_get_autocommit(s->db.db))
-        (void)store_db_run(&s->db, STORE_ROLLBACK, NULL); /* the first failure is the one to tell */
-    if (!*told)
-        zl_log_error(ZL_LOG_ERROR, &err, "store the state; nothing new begins until that works");
-    *told = true;
-    return false;
+    if (write_all(d, head, err) == 0)
+        return 0;
+    if (!sqlite3_get_autocommit(d->db))
+        (void)store_db_run(d, STORE_ROLLBACK, NULL); /* the first failure is the one to tell */
+    return -1;
+}
+
+static int sync_all(struct store_db *d, const struct txn *head, struct zl_error *err)
+{
+    (void)head; /* with all that was written before */
+    return store_db_sync(d, err);
 }
 
 /* Called with the lock; true when a second passed, false when the store is to end. */
@@ -161,10 +162,51 @@ static void wake_loop(const struct store *s)
     } while (n < 0 && errno == EINTR);
 }
 
+typedef int (*store_try_fn)(struct store_db *d, const struct txn *head, struct zl_error *err);
+
+/* Called with the lock, which is free meanwhile. Tries until it works; false when the store is to
+ * end and the disk still refuses. */
+static bool insist(struct store *s, store_try_fn try, const struct txn *head)
+{
+    struct zl_error err = { 0 };
+    bool told = false;
+    for (;;) {
+        (void)pthread_mutex_unlock(&s->lock);
+        bool works = try(&s->db, head, &err) == 0;
+        if (works && told)
+            zl_log(ZL_LOG_INFO, "the state is stored again");
+        if (!works && !told)
+            zl_log_error(ZL_LOG_ERROR, &err,
+                         "store the state; nothing new begins until that works");
+        told = true;
+        (void)pthread_mutex_lock(&s->lock);
+        if (works || !wait_for_retry(s))
+            return works;
+    }
+}
+
+static void count_written(struct store *s, const struct txn *head)
+{
+    for (; head; head = head->next)
+        s->n_written++;
+    if (s->awaited && s->awaited <= s->n_written) {
+        s->awaited = 0;
+        wake_loop(s);
+    }
+}
+
+static void tell_durable(struct store *s, struct txn *head)
+{
+    for (struct txn *t = head, *next; t; t = next) {
+        next = t->next;
+        list_add(&s->durable, t);
+    }
+    wake_loop(s);
+}
+
 static void *writer_main(void *arg)
 {
     struct store *s = arg;
-    bool told = false;
 
     (void)pthread_mutex_lock(&s->lock); /* cannot fail for a plain mutex */
     for (;;) {
@@ -173,22 +215,14 @@ static void *writer_main(void *arg)
         if (!s->queued.head)
             break;
         struct txn_list batch = list_take(&s->queued);
-        bool stored = false, again = true;
-        while (!stored && again) {
-            (void)pthread_mutex_unlock(&s->lock);
-            stored = try_write(s, batch.head, &told);
-            (void)pthread_mutex_lock(&s->lock);
-            again = stored || wait_for_retry(s);
-        }
-        if (!stored) { /* ending, and the disk still refuses */
+        bool written = insist(s, write_or_nothing, batch.head);
+        if (written)
+            count_written(s, batch.head);
+        if (!written || !insist(s, sync_all, batch.head)) {
             list_free(batch.head);
             break;
         }
-        for (struct txn *t = batch.head, *next; t; t = next) {
-            next = t->next;
-            list_add(&s->written, t);
-        }
-        wake_loop(s);
+        tell_durable(s, batch.head);
     }
     (void)pthread_mutex_unlock(&s->lock);
     return NULL;
@@ -226,7 +260,7 @@ int store_open(const char *root_dir, struct store **ret, struct zl_error *err)
         return zl_fail_errno(err, "open the state in '%s'", root_dir);
     (void)pthread_mutex_init(&s->lock, NULL);
     list_init(&s->queued);
-    list_init(&s->written);
+    list_init(&s->durable);
     s->wake_fd = -1;
     if (asprintf(&s->path, "%s/" STORE_FILE, root_dir) < 0) {
         s->path = NULL;
@@ -254,7 +288,7 @@ void store_free(struct store *s)
         (void)pthread_cond_destroy(&s->changed);
     }
     list_free(s->queued.head);
-    list_free(s->written.head);
+    list_free(s->durable.head);
     store_db_close(&s->db);
     (void)pthread_mutex_destroy(&s->lock);
     zl_closep(&s->wake_fd);
@@ -309,6 +343,7 @@ static int enqueue(struct store *s, struct txn **t, struct zl_error *err)
         return -1;
     (void)pthread_mutex_lock(&s->lock);
     list_add(&s->queued, zl_take_ptr(*t));
+    s->n_queued++;
     (void)pthread_mutex_unlock(&s->lock);
     return 0;
 }
@@ -357,6 +392,29 @@ int store_put_boot_id(struct store *s, const char *boot_id, struct zl_error *err
     return 0;
 }
 
+uint64_t store_queued(const struct store *s)
+{
+    return s->n_queued;
+}
+
+uint64_t store_written(struct store *s)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    uint64_t n = s->n_written;
+    (void)pthread_mutex_unlock(&s->lock);
+    return n;
+}
+
+bool store_await_written(struct store *s, uint64_t n)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    bool there = n <= s->n_written;
+    if (!there)
+        s->awaited = s->awaited && s->awaited < n ? s->awaited : n;
+    (void)pthread_mutex_unlock(&s->lock);
+    return there;
+}
+
 int store_fd(const struct store *s)
 {
     return s->wake_fd;
@@ -368,11 +426,11 @@ void store_reap(struct store *s)
     if (read(s->wake_fd, &count, sizeof count) < 0)
         return; /* EAGAIN: nothing was written since */
     (void)pthread_mutex_lock(&s->lock);
-    struct txn_list written = list_take(&s->written);
+    struct txn_list durable = list_take(&s->durable);
     (void)pthread_mutex_unlock(&s->lock);
-    while (written.head) {
-        struct txn *t = written.head;
-        written.head = t->next;
+    while (durable.head) {
+        struct txn *t = durable.head;
+        durable.head = t->next;
         if (t->done)
             t->done(t->arg);
         txn_free(t);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What must survive: desired state, executions, how far schedules are, standalone containers,
- * recent events, in one SQLite database (WAL, synchronous=FULL). Read once, at start. Written by
- * one thread of its own, which takes whatever has queued up as one SQLite transaction (one
- * fdatasync for all of it), so that the loop never waits for a disk. A write that fails (full disk)
- * is logged and tried again every second: what core decided is not lost, and nothing that builds on
- * it is begun meanwhile.
+ * recent events, in one SQLite database (WAL). Read once, at start. Written by one thread of its
+ * own, which takes whatever has queued up as one SQLite transaction (one fdatasync for all of it),
+ * so that the loop never waits for a disk. A write that fails (full disk) is logged and tried again
+ * every second: what core decided is not lost, and nothing that builds on it is begun meanwhile.
+ *
+ * A transaction is first *written*: the kernel has it, and no kill of this process takes it away.
+ * Then it is *durable*: the disk has it, and no power cut does.
  *
  * All calls on the loop's thread.
  */
@@ -51,7 +53,8 @@ ZL_DEFINE_CLEANUP(struct stored *, stored_free)
 typedef void (*store_done_fn)(void *arg);
 /*
  * Queues the changes v[0..n) (effects before `commit`) as one transaction; all is copied. done is
- * called by store_reap() when it is durable; transactions become durable in the order of the calls.
+ * called by store_reap() when it is durable; transactions are written, and become durable, in the
+ * order of the calls.
  * Fails only for lack of memory.
  */
 int store_commit(struct store *s, const struct effect *v, size_t n, int64_t wall_ms,
@@ -60,6 +63,13 @@ int store_commit(struct store *s, const struct effect *v, size_t n, int64_t wall
 int store_queue(struct store *s, const struct effect *v, size_t n, int64_t wall_ms,
                 store_done_fn done, void *arg, struct zl_error *err);
 void store_flush(struct store *s);
+
+/* How many transactions were queued so far. */
+uint64_t store_queued(const struct store *s);
+/* How many of them are written: the oldest. */
+uint64_t store_written(struct store *s);
+/* Whether the first n are. If not, store_fd() becomes readable when they are. */
+bool store_await_written(struct store *s, uint64_t n);
 /* Remembers the boot. Queued like a transaction; does nothing when it is remembered already. */
 int store_put_boot_id(struct store *s, const char *boot_id, struct zl_error *err);
 

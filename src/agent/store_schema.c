@@ -85,8 +85,9 @@ static const char *const statements[STORE_STMTS] = {
     [STORE_ALL_META] = "SELECT key, value FROM meta",
 };
 
-/* FULL: the WAL is synced at each commit, so a power cut loses nothing that was answered for. The
- * cache is small because rows are few and read once. */
+/* FULL: what is committed is on the disk, so a power cut loses nothing that was answered for. With
+ * a write-ahead log we sync that ourselves (sync_late()). The cache is small because rows are few
+ * and read once. */
 static const char settings[] = "PRAGMA journal_mode = WAL;"
                                "PRAGMA synchronous = FULL;"
                                "PRAGMA cache_size = -256;"
@@ -167,6 +168,45 @@ static int upgrade(const struct store_db *d, struct zl_error *err)
     return 0;
 }
 
+/* NORMAL commits into the log without a sync: it is store_db_sync() that waits for the disk. Where
+ * there can be no log (a file system without shared memory), FULL stays. */
+static int sync_late(struct store_db *d, struct zl_error *err)
+{
+    char mode[16];
+    if (ask(d, "PRAGMA journal_mode", mode, sizeof mode, err) < 0)
+        return -1;
+    if (strcmp(mode, "wal") != 0)
+        return 0;
+    if (sqlite3_exec(d->db, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL) != SQLITE_OK)
+        return store_db_fail(d, "set up", err);
+    d->syncs_late = true;
+    return 0;
+}
+
+static int sync_log(const struct store_db *d)
+{
+    sqlite3_file *log = NULL;
+    int rc = sqlite3_file_control(d->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    if (rc != SQLITE_OK || !log || !log->pMethods)
+        return SQLITE_IOERR_FSYNC;
+    return log->pMethods->xSync(log, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
+}
+
+/* After a sync that failed the kernel takes for clean what never reached the disk (fsync(2)), and
+ * the next would succeed: all of it is written anew, into the database. */
+int store_db_sync(struct store_db *d, struct zl_error *err)
+{
+    int rc = SQLITE_OK;
+    if (d->sync_failed)
+        rc = sqlite3_wal_checkpoint_v2(d->db, "main", SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+    else if (d->syncs_late)
+        rc = sync_log(d);
+    d->sync_failed = rc != SQLITE_OK;
+    if (rc == SQLITE_OK)
+        return 0;
+    return zl_fail(err, ZL_ERR_SYSTEM, "bring '%s' to the disk: %s", d->path, sqlite3_errstr(rc));
+}
+
 /* ---- room that a full disk cannot take away ----
  * Free pages inside the database, which SQLite keeps and fills first, and a write-ahead log that
  * has its size already and is written over from its beginning: neither needs a block of the disk
@@ -234,6 +274,8 @@ int store_db_open(const char *path, struct store_db *ret, struct zl_error *err)
         rc = -1;
     if (rc == 0 && sqlite3_exec(d.db, settings, NULL, NULL, NULL) != SQLITE_OK)
         rc = store_db_fail(&d, "set up", err);
+    if (rc == 0)
+        rc = sync_late(&d, err);
     if (rc == 0) {
         make_reserve(&d);
         rc = prepare(&d, err);

@@ -39,6 +39,8 @@ struct store_db {
     sqlite3_stmt *stmt[STORE_STMTS];
     const char *path;   /* borrowed; for messages */
     unsigned untrimmed; /* events written since old ones were deleted */
+    bool syncs_late;    /* what is committed is not on the disk before store_db_sync() */
+    bool sync_failed;   /* the disk may have lost what the log has since */
 };
 
 /* Opens, checks, brings the schema up to STORE_VERSION and prepares every statement. */
@@ -46,6 +48,8 @@ int store_db_open(const char *path, struct store_db *ret, struct zl_error *err);
 void store_db_close(struct store_db *d);
 /* "<what>: <SQLite's message>"; INVALID for damage, else SYSTEM. -1. */
 int store_db_fail(const struct store_db *d, const char *what, struct zl_error *err);
+/* What is committed is on the disk afterwards. May be tried again. */
+int store_db_sync(struct store_db *d, struct zl_error *err);
 /* Runs a statement without rows, whose parameters are bound, and resets it. */
 int store_db_run(struct store_db *d, enum store_stmt which, struct zl_error *err);
 

@@ -255,6 +255,8 @@ struct effect {
     enum effect_kind kind;
     bool early; /* of runtime requests: may begin before the store is written; what a kill leaves of
                  * it is found and cleared away, or does not matter */
+    bool soon;  /* of runtime requests: may begin when the store is written, before a disk has it:
+                 * nothing that it does outlives the host, and nobody was told */
     uint64_t op;          /* of runtime requests: unique for the life of a core, never 0 */
     uint64_t logs_kept_s; /* EFF_DEL_DEPLOYMENT, EFF_DEL_STANDALONE: for how long what its
                            * containers wrote can still be read; 0: it goes with them */

@@ -173,6 +173,7 @@ static void send_remove(struct core *c, struct instance *i)
     /* a user wants it gone whose end was told: what is stored of it goes on saying that it ended */
     e->early = i->label.owner == OWNER_STANDALONE && i->has_exit && i->owner &&
                i->standalone->remove_wanted;
+    e->soon = i->label.owner == OWNER_STANDALONE;
 }
 
 static void enter_removing(struct core *c, struct instance *i, const struct outcome *o)
@@ -264,7 +265,8 @@ static void enter_starting(struct core *c, struct instance *i, const struct outc
 {
     (void)o;
     set_state(c, i, INST_STARTING);
-    (void)request(c, i, EFF_START, traits[INST_STARTING].timeout_ms);
+    struct effect *e = request(c, i, EFF_START, traits[INST_STARTING].timeout_ms);
+    e->soon = i->label.owner == OWNER_STANDALONE; /* an execution never runs twice, host or not */
 }
 
 static uint64_t start_grace(const struct instance *i)

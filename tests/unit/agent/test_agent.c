@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "core/view.h"
+#include "disk.h"
 #include "runtime/double.h"
 
 enum { SURVIVORS = 16, PATIENCE_MS = 20000 };
@@ -94,6 +95,7 @@ static int make_world(void **state)
 static int drop_world(void **state)
 {
     struct world *w = *state;
+    disk_set(DISK_WORKS);
     if (w->a.base)
         agent_stop(&w->a);
     int rc = zl_remove_tree(AT_FDCWD, w->dir, NULL);
@@ -353,7 +355,7 @@ static void after_a_reboot_everything_is_started_anew(void **state)
     assert_int_equal(double_count(w->a.rt, RT_CREATE), 2);
 }
 
-/* Somebody else holds the database's write lock: what is decided cannot become durable. */
+/* Somebody else holds the database's write lock: what is decided cannot even be written. */
 static sqlite3 *block_store(const struct world *w)
 {
     char path[128];
@@ -391,7 +393,7 @@ static void serve_for(struct world *w, uint64_t ms)
     }
 }
 
-static void a_container_is_made_but_not_started_before_it_is_durable(void **state)
+static void a_container_is_made_but_not_started_before_it_is_written(void **state)
 {
     struct world *w = *state;
     start(w);
@@ -494,15 +496,16 @@ static void the_log_of_a_container_does_not_go_with_that_of_an_earlier_one(void 
     run_until(w, one_runs);
     begin_log(w, path);
     let_be_stored(w);
-    sqlite3 *other = block_store(w);
+    disk_let_pass(1); /* its end is told, but not that it is forgotten */
+    disk_set(DISK_WAITS);
     double_each(w->a.rt, note_first, &first);
     double_exit(w->a.rt, first, 0);
-    run_until(w, none_is_known); /* but its row is still there, and its log */
+    run_until(w, none_is_known); /* but its log is still there */
     pid_t child = begin_asking(w, &run);
     serve_for(w, 200);
     if (two_were_made(w))
         begin_log(w, path);
-    free_store(other);
+    disk_set(DISK_WORKS);
     run_until(w, two_were_made);
     if (access(path, F_OK) < 0)
         begin_log(w, path);
@@ -517,7 +520,7 @@ static bool nothing_runs(struct world *w)
 }
 
 /* Were it removed first, a kill would leave a row of a container that never ended. */
-static void a_container_is_not_removed_before_its_end_is_durable(void **state)
+static void a_container_is_not_removed_before_its_end_is_written(void **state)
 {
     struct world *w = *state;
     start(w);
@@ -540,6 +543,79 @@ static void a_container_is_not_removed_before_its_end_is_durable(void **state)
     free_store(other);
     await_client(w, child);
     assert_int_equal(double_count(w->a.rt, RT_REMOVE), 1);
+}
+
+static bool one_is_removed(struct world *w)
+{
+    return double_count(w->a.rt, RT_REMOVE) == 1;
+}
+
+static void a_container_runs_and_goes_while_a_slow_disk_takes_its_rows(void **state)
+{
+    struct world *w = *state;
+    struct inst_id id = { 0 };
+    start(w);
+    let_be_stored(w); /* the boot */
+    disk_set(DISK_WAITS);
+    const struct asking make = { "POST", "/api/v1/containers",
+                                 "{\"spec\": \"image: {name: box}\\n\", \"name\": \"one\"}", 201 };
+    pid_t child = begin_asking(w, &make);
+    run_until(w, one_runs);
+    serve_for(w, 50);
+    assert_int_equal(waitpid(child, NULL, WNOHANG), 0); /* a power cut would make it untrue */
+    disk_set(DISK_WORKS);
+    await_client(w, child);
+
+    double_each(w->a.rt, note_first, &id);
+    double_exit(w->a.rt, id, 0);
+    run_until(w, nothing_runs);
+    let_be_stored(w);
+    disk_set(DISK_WAITS);
+    const struct asking remove = { "DELETE", "/api/v1/containers/one?wait=1", NULL, 204 };
+    child = begin_asking(w, &remove);
+    run_until(w, one_is_removed);
+    serve_for(w, 50);
+    assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
+    disk_set(DISK_WORKS);
+    await_client(w, child);
+}
+
+/* Else who asks for the end in that moment hears that there is no such container. */
+static void who_is_removed_is_known_until_its_end_was_told(void **state)
+{
+    struct world *w = *state;
+    struct inst_id id = { 0 };
+    start(w);
+    ask(w, &(struct asking){
+               "POST", "/api/v1/containers",
+               "{\"spec\": \"image: {name: box}\\nlifecycle: {delete_on_exit: true}\\n\", "
+               "\"name\": \"one\"}",
+               201 });
+    run_until(w, one_runs);
+    let_be_stored(w);
+    disk_set(DISK_WAITS);
+    double_each(w->a.rt, note_first, &id);
+    double_exit(w->a.rt, id, 0);
+    run_until(w, one_is_removed);
+    serve_for(w, 50);
+    assert_int_equal(known(w), 1);
+    disk_set(DISK_WORKS);
+    run_until(w, none_is_known);
+}
+
+static void a_deployment_waits_for_a_slow_disk(void **state)
+{
+    struct world *w = *state;
+    start(w);
+    let_be_stored(w);
+    disk_set(DISK_WAITS);
+    const struct asking q = { "POST", "/api/v1/deployments", two_webs, 201 };
+    pid_t child = begin_asking(w, &q);
+    serve_for(w, 200);
+    assert_int_equal(double_count(w->a.rt, RT_PULL), 0);
+    disk_set(DISK_WORKS);
+    await_client(w, child);
+    run_until(w, two_run);
 }
 
 static void nothing_begins_before_the_decision_is_durable(void **state)
@@ -645,10 +721,13 @@ int main(void)
         IN_A_WORLD(what_a_newer_version_stored_is_left_alone),
         IN_A_WORLD(after_a_reboot_everything_is_started_anew),
         IN_A_WORLD(nothing_begins_before_the_decision_is_durable),
-        IN_A_WORLD(a_container_is_made_but_not_started_before_it_is_durable),
+        IN_A_WORLD(a_container_is_made_but_not_started_before_it_is_written),
         IN_A_WORLD(a_container_that_was_made_and_never_stored_is_removed),
         IN_A_WORLD(the_log_of_a_container_does_not_go_with_that_of_an_earlier_one),
-        IN_A_WORLD(a_container_is_not_removed_before_its_end_is_durable),
+        IN_A_WORLD(a_container_is_not_removed_before_its_end_is_written),
+        IN_A_WORLD(a_container_runs_and_goes_while_a_slow_disk_takes_its_rows),
+        IN_A_WORLD(who_is_removed_is_known_until_its_end_was_told),
+        IN_A_WORLD(a_deployment_waits_for_a_slow_disk),
         IN_A_WORLD(a_failing_start_is_tried_again_later),
         IN_A_WORLD(an_agent_that_shares_only_the_root_folder_is_refused),
         IN_A_WORLD(a_second_agent_is_refused_and_told_who_is_first),

@@ -16,6 +16,7 @@
 
 #include "agent/store.h"
 #include "base/fd.h"
+#include "disk.h"
 
 struct scratch {
     char dir[64];
@@ -31,6 +32,7 @@ static int make_scratch(void **state)
 
 static int drop_scratch(void **state)
 {
+    disk_set(DISK_WORKS);
     struct scratch *s = *state;
     int rc = zl_remove_tree(AT_FDCWD, s->dir, NULL);
     free(s);
@@ -357,6 +359,105 @@ static void what_was_told_durable_survives_a_kill_at_any_point(void **state)
     }
 }
 
+/* One whose log has been begun: its head is synced in any case, when it is written anew. */
+static struct store *open_begun(const char *dir)
+{
+    const struct effect e = put_execution(0, EXEC_RUNNING);
+    struct store *s = open_store(dir);
+    stored_free(load(s));
+    commit_and_wait(s, &e, 1);
+    return s;
+}
+
+static void wait_until_written(struct store *s, uint64_t n)
+{
+    while (!store_await_written(s, n)) {
+        struct pollfd p = { .fd = store_fd(s), .events = POLLIN };
+        assert_true(poll(&p, 1, 10000) == 1);
+        store_reap(s);
+    }
+}
+
+static void what_is_written_is_told_before_a_slow_disk_has_it(void **state)
+{
+    const struct scratch *sc = *state;
+    const struct effect first = put_execution(1, EXEC_RUNNING), second = put_deployment();
+    int done = 0;
+
+    autostore struct store *s = open_begun(sc->dir);
+    disk_set(DISK_WAITS);
+    commit(s, &first, 1, &done);
+    commit(s, &second, 1, &done);
+    assert_int_equal(store_queued(s), 3);
+    wait_until_written(s, 2);
+    assert_true(store_written(s) >= 2);
+    store_reap(s);
+    assert_int_equal(done, 0);
+
+    disk_set(DISK_WORKS);
+    reap_until(s, &done, 2);
+    assert_int_equal(store_written(s), 3);
+}
+
+/* Tells when it is written, which is all that ever happens with this disk. */
+static _Noreturn void commit_on_a_slow_disk(const char *dir, int tell)
+{
+    const struct effect e = put_deployment();
+    int done = 0;
+    struct store *s = open_begun(dir);
+    disk_set(DISK_WAITS);
+    commit(s, &e, 1, &done);
+    wait_until_written(s, 2);
+    if (write(tell, "x", 1) != 1)
+        _exit(1);
+    for (;;)
+        (void)pause();
+}
+
+static void what_is_written_survives_a_kill(void **state)
+{
+    const struct scratch *sc = *state;
+    int told[2];
+    char byte;
+    assert_int_equal(pipe2(told, O_CLOEXEC), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        commit_on_a_slow_disk(sc->dir, told[1]);
+    (void)close(told[1]);
+    assert_int_equal(read(told[0], &byte, 1), 1);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    (void)close(told[0]);
+
+    autostore struct store *s = open_store(sc->dir);
+    autostored struct stored *st = load(s);
+    assert_int_equal(st->n_deployments, 1);
+}
+
+static void nothing_is_durable_that_the_disk_refused(void **state)
+{
+    const struct scratch *sc = *state;
+    const struct effect e = put_deployment();
+    int done = 0;
+
+    struct store *s = open_begun(sc->dir);
+    disk_set(DISK_FAILS);
+    commit(s, &e, 1, &done);
+    while (disk_failures() == 0)
+        (void)poll(NULL, 0, 1);
+    wait_until_written(s, 2);
+    store_reap(s);
+    assert_int_equal(done, 0);
+
+    disk_set(DISK_WORKS);
+    reap_until(s, &done, 1);
+    store_free(s);
+    autostore struct store *again = open_store(sc->dir);
+    autostored struct stored *st = load(again);
+    assert_int_equal(st->n_deployments, 1);
+}
+
 /* The statements as version 1 had them: never changed, since such databases exist. */
 static void a_database_of_version_1_is_brought_up_to_date(void **state)
 {
@@ -476,6 +577,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(only_recent_events_are_kept, make_scratch, drop_scratch),
         cmocka_unit_test_setup_teardown(what_was_told_durable_survives_a_kill_at_any_point,
                                         make_scratch, drop_scratch),
+        cmocka_unit_test_setup_teardown(what_is_written_is_told_before_a_slow_disk_has_it,
+                                        make_scratch, drop_scratch),
+        cmocka_unit_test_setup_teardown(what_is_written_survives_a_kill, make_scratch,
+                                        drop_scratch),
+        cmocka_unit_test_setup_teardown(nothing_is_durable_that_the_disk_refused, make_scratch,
+                                        drop_scratch),
         cmocka_unit_test_setup_teardown(a_database_of_version_1_is_brought_up_to_date, make_scratch,
                                         drop_scratch),
         cmocka_unit_test_setup_teardown(a_newer_database_is_refused_and_left_alone, make_scratch,
