@@ -439,9 +439,8 @@ static void store_schedules(struct core *c, struct deployment *d)
 static void store_executions(struct core *c, struct deployment *d)
 {
     struct execution *x;
-    TAILQ_FOREACH (x, &d->executions, link) {
-        if (!x->dirty)
-            continue;
+    while ((x = TAILQ_FIRST(&d->dirty_executions))) {
+        TAILQ_REMOVE(&d->dirty_executions, x, dirty_link);
         x->dirty = false;
         execution_row(x, &emit_store(c, EFF_PUT_EXECUTION)->execution);
     }

@@ -172,9 +172,24 @@ static bool depends_on(const struct service *s, const struct service *on)
     return false;
 }
 
+void dependency_note(struct deployment *d)
+{
+    struct service *s, *on;
+    TAILQ_FOREACH (s, &d->services, link)
+        s->depended_on = false;
+    TAILQ_FOREACH (s, &d->services, link) {
+        const struct spec_service *service = s->target.service;
+        for (size_t k = 0; !s->absent && k < service->n_depends; k++)
+            TAILQ_FOREACH (on, &d->services, link)
+                on->depended_on |= strcmp(on->name, service->depends[k].service) == 0;
+    }
+}
+
 bool dependency_is_needed(const struct service *s)
 {
     const struct service *other;
+    if (!s->depended_on)
+        return false;
     TAILQ_FOREACH (other, &s->deployment->services, link)
         if (other != s && !other->absent && !other->stopped && depends_on(other, s))
             return true;

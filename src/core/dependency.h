@@ -18,6 +18,8 @@ void dependency_skip(struct core *c, struct service *s);
 void dependency_tick(struct core *c, struct service *s);
 uint64_t dependency_deadline(const struct service *s, uint64_t now);
 
+/* The document of d is another: who is depended on at all. */
+void dependency_note(struct deployment *d);
 /* Whether some service of the present document depends on it. */
 bool dependency_is_needed(const struct service *s);
 /* One that depends on it, and is on its way out as well, still has replicas: it has to wait. */

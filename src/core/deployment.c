@@ -63,6 +63,7 @@ static struct deployment *allocate(const char *name)
     d->grave.free = free_deployment;
     TAILQ_INIT(&d->services);
     TAILQ_INIT(&d->executions);
+    TAILQ_INIT(&d->dirty_executions);
     d->steady_since = NEVER;
     d->name = strdup(name);
     if (!d->name) {
@@ -180,9 +181,8 @@ static void mark_absent(struct deployment *d, const struct spec *spec)
     }
 }
 
-static bool retarget_services(struct core *c, struct deployment *d, struct spec *spec)
+static bool retarget_each(struct core *c, struct deployment *d, struct spec *spec)
 {
-    mark_absent(d, spec);
     for (size_t k = 0; k < spec->n_services; k++) {
         struct service *s = same_service(d, &spec->services[k]);
         if (s ? !service_retarget(c, s, spec, &spec->services[k])
@@ -193,6 +193,14 @@ static bool retarget_services(struct core *c, struct deployment *d, struct spec 
         TAILQ_INSERT_TAIL(&d->services, s, link);
     }
     return true;
+}
+
+static bool retarget_services(struct core *c, struct deployment *d, struct spec *spec)
+{
+    mark_absent(d, spec);
+    bool whole = retarget_each(c, d, spec);
+    dependency_note(d);
+    return whole;
 }
 
 /* The memory that a deploy needs for d itself: all or nothing. */
@@ -363,23 +371,40 @@ static void finish_removal(struct core *c, struct deployment *d)
     c->changed = true;
 }
 
-static bool has_running_executions(const struct deployment *d, const char *job)
+static bool has_running_executions(const struct service *job)
 {
     const struct execution *x;
-    TAILQ_FOREACH (x, &d->executions, link)
-        if (x->inst && strcmp(x->job, job) == 0)
+    TAILQ_FOREACH (x, &job->runs, job_link)
+        if (x->inst)
             return true;
     return false;
+}
+
+/* They are cancelled, and forgotten when nothing of them runs. */
+static void bury_orphans(struct core *c, struct deployment *d)
+{
+    struct execution *x, *after;
+    d->orphans = false;
+    for (x = TAILQ_FIRST(&d->executions); x; x = after) {
+        after = TAILQ_NEXT(x, link);
+        if (x->service)
+            continue;
+        if (!execution_terminal(x))
+            execution_cancel(c, x, &(struct stop_how){ 0 });
+        if (x->inst)
+            d->orphans = true;
+        else
+            execution_delete(c, x);
+    }
 }
 
 /* Services that the document has no more, and executions of jobs that it has no more. */
 static void bury_absent(struct core *c, struct deployment *d)
 {
     struct service *s, *next;
-    struct execution *x, *after;
     for (s = TAILQ_FIRST(&d->services); s; s = next) {
         next = TAILQ_NEXT(s, link);
-        bool gone = service_is_job(s) ? !has_running_executions(d, s->name) : service_unwanted(s);
+        bool gone = service_is_job(s) ? !has_running_executions(s) : service_unwanted(s);
         if (s->absent && gone && TAILQ_EMPTY(&s->slots)) {
             emit_event(c, "remove", d->name, s->name, no_inst, "%s is not in the document any more",
                        s->name);
@@ -387,16 +412,8 @@ static void bury_absent(struct core *c, struct deployment *d)
             touch_deployment(c, d);
         }
     }
-    for (x = TAILQ_FIRST(&d->executions); x; x = after) {
-        after = TAILQ_NEXT(x, link);
-        const struct service *job = service_find(d, x->job);
-        if (job && service_is_job(job))
-            continue;
-        if (!execution_terminal(x))
-            execution_cancel(c, x, &(struct stop_how){ 0 });
-        if (!x->inst)
-            execution_delete(c, x);
-    }
+    if (d->orphans)
+        bury_orphans(c, d);
 }
 
 /* ---- is all as asked for ------------------------------------------------------------------ */

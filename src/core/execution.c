@@ -47,11 +47,18 @@ static uint64_t kept_ms(const struct core *c, const struct execution *x)
     return o ? o->keep_for_ms : c->limits.executions_kept_ms;
 }
 
+static void mark_dirty(struct execution *x)
+{
+    if (!x->dirty)
+        TAILQ_INSERT_TAIL(&x->deployment->dirty_executions, x, dirty_link);
+    x->dirty = true;
+}
+
 /* The only writer of x->status. */
 static void set_status(struct core *c, struct execution *x, enum execution_status status)
 {
     x->status = status;
-    x->dirty = true;
+    mark_dirty(x);
     touch_deployment(c, x->deployment);
     if (!execution_terminal(x))
         return;
@@ -93,6 +100,38 @@ static struct execution *allocate(struct deployment *d, const char *job, uint64_
     return x;
 }
 
+static bool is_older(const struct execution *a, const struct execution *b)
+{
+    return a->created_ms != b->created_ms ? a->created_ms < b->created_ms : a->id < b->id;
+}
+
+/* Among those of the job by its age; most are the youngest. */
+static void join_job(struct execution *x, struct service *job)
+{
+    struct execution *after;
+    x->service = job;
+    if (!job) {
+        x->deployment->orphans = true;
+        return;
+    }
+    TAILQ_FOREACH_REVERSE (after, &job->runs, execution_list, job_link)
+        if (is_older(after, x))
+            break;
+    if (after)
+        TAILQ_INSERT_AFTER(&job->runs, after, x, job_link);
+    else
+        TAILQ_INSERT_HEAD(&job->runs, x, job_link);
+}
+
+void execution_hand_over(struct service *from, struct service *to)
+{
+    struct execution *x;
+    while ((x = TAILQ_FIRST(&from->runs))) {
+        TAILQ_REMOVE(&from->runs, x, job_link);
+        join_job(x, to);
+    }
+}
+
 struct execution *execution_new(struct core *c, struct service *job, enum execution_cause cause,
                                 int64_t due_ms)
 {
@@ -105,6 +144,8 @@ struct execution *execution_new(struct core *c, struct service *job, enum execut
     x->created_ms = c->now.wall_ms;
     version_copy(&x->version, &job->target);
     TAILQ_INSERT_TAIL(&job->deployment->executions, x, link);
+    TAILQ_INSERT_TAIL(&job->runs, x, job_link);
+    x->service = job;
     c->n_objects++;
     set_status(c, x, EXEC_PENDING);
     if (job->schedule)
@@ -119,11 +160,6 @@ struct execution *execution_new(struct core *c, struct service *job, enum execut
 static void record_digest(struct execution *x, const char *digest)
 {
     (void)snprintf(x->digest, sizeof x->digest, "%s", digest ? digest : "");
-}
-
-static bool older(const struct execution *a, const struct row_execution *b)
-{
-    return a->created_ms != b->created_ms ? a->created_ms < b->created_ms : a->id < b->id;
 }
 
 static uint64_t time_left(const struct core *c, const struct execution *x)
@@ -151,15 +187,16 @@ struct execution *execution_load(struct core *c, struct deployment *d,
     x->finished_ms = row->finished_ms;
     why_set(x->reason, "%s", row->reason ? row->reason : "");
     x->interrupted = strcmp(x->reason, lost) == 0 || strcmp(x->reason, rebooted_reason) == 0;
-    const struct service *job = service_find(d, x->job);
+    struct service *job = service_find(d, x->job);
     if (job)
         version_copy(&x->version, &job->target);
+    join_job(x, job && service_is_job(job) ? job : NULL);
     record_digest(x, row->digest);
     if (execution_terminal(x))
         x->expires_at = c->now.mono_ms + time_left(c, x);
 
     TAILQ_FOREACH_REVERSE (after, &d->executions, execution_list, link)
-        if (older(after, row))
+        if (is_older(after, x))
             break;
     if (after)
         TAILQ_INSERT_AFTER(&d->executions, after, x, link);
@@ -174,6 +211,10 @@ void execution_delete(struct core *c, struct execution *x)
     emit_store(c, EFF_DEL_EXECUTION)->execution =
         (struct row_execution){ .id = x->id, .deployment = x->deployment->name, .job = x->job };
     TAILQ_REMOVE(&x->deployment->executions, x, link);
+    if (x->service)
+        TAILQ_REMOVE(&x->service->runs, x, job_link);
+    if (x->dirty)
+        TAILQ_REMOVE(&x->deployment->dirty_executions, x, dirty_link);
     core_bury(c, &x->grave);
     c->n_objects--;
     touch_deployment(c, x->deployment);
@@ -296,11 +337,10 @@ const struct owner_ops execution_owner_ops = {
 
 void execution_pulled(struct execution *x, struct version *v)
 {
-    struct service *job = service_find(x->deployment, x->job);
-    if (job)
-        pin_execution_pulled(job, v);
+    if (x->service)
+        pin_execution_pulled(x->service, v);
     record_digest(x, v->digest);
-    x->dirty = true;
+    mark_dirty(x);
 }
 
 /* ---- restore ------------------------------------------------------------------------------ */
@@ -311,7 +351,7 @@ void execution_adopt(struct core *c, struct execution *x, struct instance *i)
     i->execution = x;
     if (i->version.digest[0] && strcmp(x->digest, i->version.digest) != 0) {
         record_digest(x, i->version.digest);
-        x->dirty = true;
+        mark_dirty(x);
     }
     if (i->state != INST_UP || x->status == EXEC_RUNNING)
         return;
@@ -331,17 +371,12 @@ void execution_settle_restored(struct core *c, struct execution *x, bool reboote
 
 /* ---- what is to be done ------------------------------------------------------------------- */
 
-static bool belongs(const struct execution *x, const struct service *job)
-{
-    return strcmp(x->job, job->name) == 0;
-}
-
 /* Calls for executions of the present revision only. */
 static bool any_of_revision(const struct service *job, bool (*is)(const struct execution *x))
 {
     const struct execution *x;
-    TAILQ_FOREACH (x, &job->deployment->executions, link)
-        if (belongs(x, job) && x->revision == job->deployment->revision && is(x))
+    TAILQ_FOREACH (x, &job->runs, job_link)
+        if (x->revision == job->deployment->revision && is(x))
             return true;
     return false;
 }
@@ -407,10 +442,10 @@ static void start_pending(struct core *c, struct service *job)
 {
     struct execution *x;
     uint32_t busy = 0, limit = max_concurrent(job);
-    TAILQ_FOREACH (x, &job->deployment->executions, link)
-        busy += belongs(x, job) && x->inst && !x->inst->ended;
-    TAILQ_FOREACH (x, &job->deployment->executions, link) {
-        if (!belongs(x, job) || x->status != EXEC_PENDING || x->inst)
+    TAILQ_FOREACH (x, &job->runs, job_link)
+        busy += x->inst && !x->inst->ended;
+    TAILQ_FOREACH (x, &job->runs, job_link) {
+        if (x->status != EXEC_PENDING || x->inst)
             continue;
         if (job->gave_up)
             fail(c, x, -1, "%s", job->why);
@@ -422,8 +457,8 @@ static void start_pending(struct core *c, struct service *job)
 bool execution_any_busy(const struct service *job)
 {
     const struct execution *x;
-    TAILQ_FOREACH (x, &job->deployment->executions, link)
-        if (belongs(x, job) && (!execution_terminal(x) || (x->inst && !x->inst->ended)))
+    TAILQ_FOREACH (x, &job->runs, job_link)
+        if (!execution_terminal(x) || (x->inst && !x->inst->ended))
             return true;
     return false;
 }
@@ -431,8 +466,8 @@ bool execution_any_busy(const struct service *job)
 void execution_replace_others(struct core *c, const struct execution *x, const char *why)
 {
     struct execution *other;
-    TAILQ_FOREACH (other, &x->deployment->executions, link) {
-        if (other == x || strcmp(other->job, x->job) != 0 || execution_terminal(other))
+    TAILQ_FOREACH (other, &x->service->runs, job_link) {
+        if (other == x || execution_terminal(other))
             continue;
         why_set(other->reason, "%s", why);
         execution_cancel(c, other, &(struct stop_how){ 0 });
@@ -442,10 +477,17 @@ void execution_replace_others(struct core *c, const struct execution *x, const c
 static bool any_pending(const struct service *job)
 {
     const struct execution *x;
-    TAILQ_FOREACH (x, &job->deployment->executions, link)
-        if (belongs(x, job) && x->status == EXEC_PENDING)
+    TAILQ_FOREACH (x, &job->runs, job_link)
+        if (x->status == EXEC_PENDING)
             return true;
     return false;
+}
+
+/* Others rely on its having completed. */
+static bool is_needed(const struct service *job, const struct execution *x)
+{
+    return x->revision == job->deployment->revision && has_completed(x) &&
+           dependency_is_needed(job);
 }
 
 /* The newest ones are kept, and whatever is younger than the retention time. */
@@ -454,14 +496,12 @@ static void forget_old(struct core *c, struct service *job)
     const struct spec_job_options *o = options_of(job->target.service);
     struct execution *x, *before;
     uint32_t kept = 0, keep = o ? o->keep : c->limits.executions_kept;
-    for (x = TAILQ_LAST(&job->deployment->executions, execution_list); x; x = before) {
-        before = TAILQ_PREV(x, execution_list, link);
-        if (!belongs(x, job) || !execution_terminal(x))
+    for (x = TAILQ_LAST(&job->runs, execution_list); x; x = before) {
+        before = TAILQ_PREV(x, execution_list, job_link);
+        if (!execution_terminal(x))
             continue;
-        bool needed = x->revision == job->deployment->revision && has_completed(x) &&
-                      dependency_is_needed(job);
-        bool expired = c->now.mono_ms >= x->expires_at;
-        if (kept++ >= keep && expired && !needed && !x->inst)
+        bool kept_now = kept++ < keep || c->now.mono_ms < x->expires_at || x->inst;
+        if (!kept_now && !is_needed(job, x))
             execution_delete(c, x);
     }
 }
@@ -469,8 +509,8 @@ static void forget_old(struct core *c, struct service *job)
 void execution_cancel_all(struct core *c, const struct service *job, const struct stop_how *how)
 {
     struct execution *x;
-    TAILQ_FOREACH (x, &job->deployment->executions, link)
-        if (belongs(x, job) && (!execution_terminal(x) || (x->inst && how->force)))
+    TAILQ_FOREACH (x, &job->runs, job_link)
+        if (!execution_terminal(x) || (x->inst && how->force))
             execution_cancel(c, x, how);
 }
 

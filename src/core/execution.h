@@ -15,6 +15,8 @@ struct execution *execution_new(struct core *c, struct service *job, enum execut
 /* One from the store; in its place by age. NULL: no memory. */
 struct execution *execution_load(struct core *c, struct deployment *d,
                                  const struct row_execution *row);
+/* from goes: its executions are those of the job `to` now; NULL: of nobody, on their way out. */
+void execution_hand_over(struct service *from, struct service *to);
 struct execution *execution_find(const struct core *c, uint64_t id); /* of any deployment */
 /* The image of its instance was pulled: what v is of is recorded. */
 void execution_pulled(struct execution *x, struct version *v);

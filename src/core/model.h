@@ -133,6 +133,9 @@ struct stop_how {
 
 struct schedule; /* schedule.c */
 
+struct execution;
+TAILQ_HEAD(execution_list, execution); /* oldest first */
+
 struct service {
     struct grave grave;
     TAILQ_ENTRY(service) link;
@@ -141,10 +144,12 @@ struct service {
     char *name;
     struct version target;
     uint32_t desired;
-    struct slot_list slots; /* by index */
-    bool absent;            /* of an older document: goes when the others are settled */
-    bool stopped;           /* by a user, until the next deploy */
-    bool shutdown;          /* on_panic: shutdown */
+    struct slot_list slots;     /* by index */
+    struct execution_list runs; /* of a job; by job_link */
+    bool depended_on;           /* by others of the present document */
+    bool absent;                /* of an older document: goes when the others are settled */
+    bool stopped;               /* by a user, until the next deploy */
+    bool shutdown;              /* on_panic: shutdown */
     struct stop_how stop_how;
     bool pulled;                           /* the image of target was pulled: restarts need not */
     char previous_digest[CORE_DIGEST_MAX]; /* of the version before target; "": not known */
@@ -169,8 +174,9 @@ TAILQ_HEAD(service_list, service);
 
 struct execution {
     struct grave grave;
-    TAILQ_ENTRY(execution) link;
+    TAILQ_ENTRY(execution) link, job_link, dirty_link;
     struct deployment *deployment;
+    struct service *service; /* its job; NULL: the document has no such job (any more) */
     char *job;
     char *display; /* "migrate-2k7q…" */
     uint64_t id, revision;
@@ -189,8 +195,6 @@ struct execution {
     bool dirty;
     char reason[WHY_MAX];
 };
-TAILQ_HEAD(execution_list, execution); /* oldest first */
-
 struct deployment {
     struct grave grave;
     TAILQ_ENTRY(deployment) link, touched_link;
@@ -203,6 +207,8 @@ struct deployment {
     struct stop_how remove_how;
     struct service_list services;
     struct execution_list executions;
+    struct execution_list dirty_executions; /* by dirty_link, in the order in which they changed */
+    bool orphans; /* there are executions without a job: on their way out */
     enum deployment_status status;
     char message[WHY_MAX];
     bool settled;          /* since the last deploy it was DEP_RUNNING, or was not in time */

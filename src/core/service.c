@@ -45,6 +45,7 @@ struct service *service_new(struct core *c, struct deployment *d, const struct s
     s->grave.free = free_service;
     s->deployment = d;
     TAILQ_INIT(&s->slots);
+    TAILQ_INIT(&s->runs);
     version_set(&s->target, spec, service);
     s->name = strdup(service->name);
     if (!s->name || !dependency_wait(c, s, service->n_depends) ||
@@ -62,6 +63,8 @@ struct service *service_new(struct core *c, struct deployment *d, const struct s
 void service_bury(struct core *c, struct service *s)
 {
     TAILQ_REMOVE(&s->deployment->services, s, link);
+    struct service *heir = service_find(s->deployment, s->name);
+    execution_hand_over(s, heir && service_is_job(heir) ? heir : NULL);
     if (s->schedule) {
         schedule_rest(c, s->schedule);
         emit_store(c, EFF_DEL_CRON)->cron = s->schedule->row;

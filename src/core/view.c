@@ -345,9 +345,7 @@ static struct view_cron of_cron(const struct service *s)
         .why = schedule_why(h),
     };
     const struct execution *x;
-    TAILQ_FOREACH (x, &s->deployment->executions, link) {
-        if (strcmp(x->job, s->name) != 0)
-            continue;
+    TAILQ_FOREACH (x, &s->runs, job_link) {
         v.running += !execution_terminal(x);
         if (x->id == h->row.last_execution) {
             v.has_last = true;

@@ -207,6 +207,7 @@ int main(int argc, char **argv)
     struct zl_error err;
     struct tz *zones[CRONS] = { NULL };
     bool fine = argc >= 5;
+    (void)setvbuf(stdout, NULL, _IOLBF, 0); /* nothing of it is lost when a year aborts */
     for (size_t i = 0; fine && i < CRONS; i++) {
         options[i] = crons[i].options;
         if (tz_load(TZ_DIR, options[i].time_zone, &zones[i], &err) < 0) {
