@@ -58,6 +58,7 @@ extern const struct walk_type
     type_optional,      /* [const T *, NULL: not said]; detail: struct walk_list */
     type_map,           /* [const T *, and a count]; detail: struct decode_map */
     type_checked_texts, /* [struct spec_strings]; detail: struct decode_checked */
+    type_security_opts, /* the same; the path of a seccomp profile is made absolute */
     type_sysctls,       /* [struct spec_pairs] */
     type_said,          /* [enum spec_said] */
     type_affinity,      /* [struct spec_affinity] */

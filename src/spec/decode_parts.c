@@ -99,7 +99,8 @@ static void checked_item(struct walk *w, const struct doc_node *n, void *arg, si
                    walk_show(w, text), flaw.why);
 }
 
-static DECODE(decode_checked_texts)
+static void decode_texts(struct walk *w, const struct walk_field *f, const struct doc_node *n,
+                         void *owner, walk_item_fn item)
 {
     struct checked_arg arg = { .checked = f->detail };
     if (n->kind != DOC_SEQ) {
@@ -111,9 +112,38 @@ static DECODE(decode_checked_texts)
         return;
     for (size_t i = 0; i < n->seq.n; i++)
         arg.v[i] = ""; /* of an element that was refused */
-    walk_items(w, n, checked_item, &arg);
+    walk_items(w, n, item, &arg);
     *DECODE_MEMBER(struct spec_strings, f, owner) =
         (struct spec_strings){ .v = arg.v, .n = n->seq.n, .written = true };
+}
+
+static DECODE(decode_checked_texts)
+{
+    decode_texts(w, f, n, owner, checked_item);
+}
+
+/* A profile is a file of the host: its path starts where the document's other relative ones do. */
+static void security_item(struct walk *w, const struct doc_node *n, void *arg, size_t i)
+{
+    static const char seccomp[] = "seccomp=";
+    struct checked_arg *a = arg;
+    checked_item(w, n, arg, i);
+    const char *path = a->v[i] + sizeof seccomp - 1;
+    if (strncmp(a->v[i], seccomp, sizeof seccomp - 1) != 0 || !*path || *path == '/' ||
+        strcmp(path, "unconfined") == 0)
+        return;
+    if (w->base_dir)
+        a->v[i] = zl_arena_printf(w->arena, "%s%s/%s", seccomp, w->base_dir, path);
+    else
+        walk_error(w, a->checked->id, n,
+                   "the path of %s is relative, and there is no file whose directory it could "
+                   "start from",
+                   walk_show(w, a->v[i]));
+}
+
+static DECODE(decode_security_opts)
+{
+    decode_texts(w, f, n, owner, security_item);
 }
 
 static DECODE(decode_sysctls)
@@ -261,6 +291,7 @@ static DECODE(decode_init_with)
 const struct walk_type type_optional      = { "a mapping", decode_optional, value_optional, schema_optional };
 const struct walk_type type_map           = { "a mapping of mappings", decode_map, value_map, schema_map };
 const struct walk_type type_checked_texts = { "a list of texts", decode_checked_texts, value_texts, schema_texts };
+const struct walk_type type_security_opts = { "a list of texts", decode_security_opts, value_texts, schema_texts };
 const struct walk_type type_sysctls       = { "a mapping of texts", decode_sysctls, value_pairs, schema_pairs };
 const struct walk_type type_said          = { "true or false", decode_said, value_said, schema_bool };
 const struct walk_type type_affinity      = { "an affinity", decode_affinity, value_affinity, schema_affinity };

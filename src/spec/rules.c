@@ -145,8 +145,9 @@ int spec_check_ulimit_name(const char *name, struct spec_flaw *flaw)
 int spec_check_security_opt(const char *option, struct spec_flaw *flaw)
 {
     static const char *const words[] = { "no-new-privileges", "no-new-privileges:true",
-                                         "no-new-privileges:false" };
-    static const char *const kinds[] = { "seccomp=", "apparmor=", "label=" };
+                                         "no-new-privileges:false", "label=disable" };
+    static const char *const kinds[] = { "seccomp=",    "apparmor=",   "label=user:",
+                                         "label=role:", "label=type:", "label=level:" };
     for (size_t i = 0; i < ZL_ARRAY_LEN(words); i++) {
         if (strcmp(option, words[i]) == 0)
             return 0;
@@ -156,7 +157,10 @@ int spec_check_security_opt(const char *option, struct spec_flaw *flaw)
             return 0;
     }
     return spec_flaw_set(
-        flaw, "no-new-privileges[:true], seccomp=…, apparmor=… and label=… are allowed", 0);
+        flaw,
+        "no-new-privileges[:true], seccomp=…, apparmor=…, label=disable and label=user:…, role:…, "
+        "type:… or level:… are allowed",
+        0);
 }
 
 int spec_check_sysctl(const char *key, struct spec_flaw *flaw)

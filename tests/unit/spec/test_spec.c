@@ -301,6 +301,22 @@ static void a_finding_does_not_steer_the_terminal(void **unused)
                                   "      |          \t ^\n");
 }
 
+static void a_relative_profile_without_a_file_starts_nowhere(void **unused)
+{
+    static const char text[] =
+        "version: v1\ndeployment: abc\nservices:\n"
+        "  web: {image: {name: x}, security_opt: [seccomp=unconfined, seccomp=p.json]}\n";
+    zl_autobuf struct zl_buf out = ZL_BUF(10000);
+    autodiags struct spec_diags diags;
+    (void)unused;
+    spec_diags_init(&diags);
+    assert_null(spec_parse(text, strlen(text), "f.yml", NULL, &diags));
+    spec_diags_print(&diags, NULL, false, &out);
+    assert_string_equal(out.data, "error E-SECURITY-OPT f.yml:4:62 services.web.security_opt[1]: "
+                                  "the path of 'seccomp=p.json' is relative, and there is no file "
+                                  "whose directory it could start from\n");
+}
+
 static void findings_print_with_their_line_and_as_json(void **unused)
 {
     (void)unused;
@@ -401,6 +417,7 @@ int main(void)
         cmocka_unit_test(a_reference_keeps_a_spec_alive),
         cmocka_unit_test(a_finding_does_not_steer_the_terminal),
         cmocka_unit_test(findings_print_with_their_line_and_as_json),
+        cmocka_unit_test(a_relative_profile_without_a_file_starts_nowhere),
         cmocka_unit_test(a_secret_is_not_shown_with_the_line_of_a_finding),
         cmocka_unit_test(the_file_is_found_by_its_name_and_several_are_listed),
     };
