@@ -13,8 +13,13 @@
 enum { FILE_MAX = 4 << 20, FILES_MAX = 256 };
 
 struct cdi {
-    json_t *kinds; /* kind → the file's document */
+    json_t *kinds; /* kind → name of a device → entry */
+    int n_dirs;    /* read so far: a later one counts more */
 };
+
+/* An entry is {device, file, dir, from, twice}: what the file says of the device, the whole file,
+ * the number of its folder, its path, and that of another in the same folder which has the device
+ * as well. */
 
 static const char *const usual_dirs[] = { "/etc/cdi", "/var/run/cdi" };
 static const char *const lists[] = { "env", "deviceNodes", "mounts", "hooks" };
@@ -107,22 +112,63 @@ static int by_name(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int take_file(struct cdi *c, int dir_fd, const char *name, struct zl_error *err)
+static const char *name_of(const json_t *device)
 {
-    zl_autobuf struct zl_buf text = ZL_BUF(FILE_MAX);
-    if (zl_read_file(dir_fd, name, &text, err) < 0)
-        return -1;
-    json_t *file = parse(text.data, text.len, name, err);
-    const char *kind = json_string_value(json_object_get(file, "kind"));
-    if (!file)
-        return -1;
-    if (!kind || !json_is_array(json_object_get(file, "devices"))) {
-        json_decref(file);
-        return zl_fail(err, ZL_ERR_INVALID, "CDI file '%s': 'kind' or 'devices' is missing", name);
+    return json_string_value(json_object_get(device, "name"));
+}
+
+/* Of two in one folder neither is the right one (SPEC.md, "CDI spec directories"): who asks for the
+ * device is told. */
+static int take_device(const struct cdi *c, json_t *kind, json_t *file, json_t *device,
+                       const char *from)
+{
+    json_t *before = json_object_get(kind, name_of(device));
+    if (before && json_integer_value(json_object_get(before, "dir")) == c->n_dirs)
+        return json_object_set_new(before, "twice", json_string(from));
+    return json_object_set_new(kind, name_of(device),
+                               json_pack("{s:O, s:O, s:i, s:s}", "device", device, "file", file,
+                                         "dir", c->n_dirs, "from", from));
+}
+
+static json_t *kind_of(const struct cdi *c, const char *name)
+{
+    json_t *kind = json_object_get(c->kinds, name);
+    if (!kind && json_object_set_new(c->kinds, name, json_object()) == 0)
+        kind = json_object_get(c->kinds, name);
+    return kind;
+}
+
+static int take_devices(const struct cdi *c, json_t *file, const char *from, struct zl_error *err)
+{
+    const char *name = json_string_value(json_object_get(file, "kind"));
+    json_t *devices = json_object_get(file, "devices"), *device;
+    size_t i;
+    if (!name || !json_is_array(devices))
+        return zl_fail(err, ZL_ERR_INVALID, "CDI file '%s': 'kind' or 'devices' is missing", from);
+    json_t *kind = kind_of(c, name);
+    json_array_foreach(devices, i, device)
+    {
+        if (!name_of(device))
+            return zl_fail(err, ZL_ERR_INVALID, "CDI file '%s': devices[%zu] has no name", from, i);
+        if (!kind || take_device(c, kind, file, device, from) < 0)
+            break;
     }
-    if (json_object_set_new(c->kinds, kind, file) == 0)
-        return 0;
-    return zl_fail(err, ZL_ERR_SYSTEM, "read CDI file '%s': out of memory", name);
+    return kind && i == json_array_size(devices)
+               ? 0
+               : zl_fail(err, ZL_ERR_SYSTEM, "read CDI file '%s': out of memory", from);
+}
+
+static int take_file(const struct cdi *c, int dir_fd, const char *dir, const char *name,
+                     struct zl_error *err)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(FILE_MAX), from = ZL_BUF(8192);
+    zl_buf_addf(&from, "%s/%s", dir, name);
+    if (zl_buf_check(&from, "a path", err) < 0 || zl_read_file(dir_fd, name, &text, err) < 0)
+        return -1;
+    json_t *file = parse(text.data, text.len, from.data, err);
+    int rc = file ? take_devices(c, file, from.data, err) : -1;
+    json_decref(file);
+    return rc;
 }
 
 static int take_dir(struct cdi *c, int host_fd, const char *path, struct zl_error *err)
@@ -135,9 +181,13 @@ static int take_dir(struct cdi *c, int host_fd, const char *path, struct zl_erro
     int n = dir < 0 ? -1 : scandirat(dir, ".", &names, filter, by_name), rc = 0;
     if (n < 0)
         return zl_fail_errno(err, "read the CDI files in '%s'", path);
+    if (n > FILES_MAX)
+        rc = zl_fail(err, ZL_ERR_UNSUPPORTED,
+                     "read the CDI files in '%s': there are %d, not up to %d", path, n, FILES_MAX);
+    c->n_dirs++;
     for (int i = 0; i < n; i++) {
-        if (rc == 0 && i < FILES_MAX)
-            rc = take_file(c, dir, names[i]->d_name, err);
+        if (rc == 0)
+            rc = take_file(c, dir, path, names[i]->d_name, err);
         free(names[i]);
     }
     free(names);
@@ -180,34 +230,16 @@ void cdi_free(struct cdi *c)
 
 /* ---- devices ------------------------------------------------------------------------------ */
 
-static const char *name_of(const json_t *device)
-{
-    const char *name = json_string_value(json_object_get(device, "name"));
-    return name ? name : "";
-}
-
 size_t cdi_count(const struct cdi *c, const char *kind)
 {
-    size_t i, n = 0;
-    json_t *device;
-    json_array_foreach(json_object_get(json_object_get(c->kinds, kind), "devices"), i, device)
-    {
-        n += strcmp(name_of(device), "all") != 0;
-    }
-    return n;
+    const json_t *devices = json_object_get(c->kinds, kind);
+    return json_object_size(devices) - (json_object_get(devices, "all") != NULL);
 }
 
-static json_t *find_device(const json_t *devices, const char *name)
-{
-    size_t i;
-    json_t *device;
-    json_array_foreach(devices, i, device)
-    {
-        if (strcmp(name_of(device), name) == 0)
-            return device;
-    }
-    return NULL;
-}
+struct merging {
+    json_t *into;
+    json_t *files; /* array of those whose own edits are in it: once each */
+};
 
 static int merge(json_t *into, const json_t *device_or_file)
 {
@@ -220,29 +252,53 @@ static int merge(json_t *into, const json_t *device_or_file)
     return 0;
 }
 
-static enum cdi_result merge_all(json_t *into, const json_t *devices)
+static int merge_file(struct merging *m, json_t *file)
 {
-    size_t i, n = 0;
-    json_t *device;
-    json_array_foreach(devices, i, device)
+    size_t i;
+    json_t *done;
+    json_array_foreach(m->files, i, done)
     {
-        if (strcmp(name_of(device), "all") == 0)
-            continue;
-        n++;
-        if (merge(into, device) < 0)
-            return CDI_FAILED;
+        if (done == file)
+            return 0;
     }
-    return n ? CDI_FOUND : CDI_NO_DEVICES;
+    return json_array_append(m->files, file) < 0 ? -1 : merge(m->into, file);
 }
 
-static enum cdi_result merge_named(json_t *into, const json_t *devices, const char *name)
+static enum cdi_result merge_device(struct merging *m, const json_t *entry, struct zl_error *err)
 {
-    const json_t *device = find_device(devices, name);
-    if (!device && strcmp(name, "all") == 0)
-        return merge_all(into, devices);
-    if (!device)
-        return CDI_DEVICE_MISSING;
-    return merge(into, device) < 0 ? CDI_FAILED : CDI_FOUND;
+    const char *twice = json_string_value(json_object_get(entry, "twice"));
+    const json_t *device = json_object_get(entry, "device");
+    if (twice) {
+        (void)zl_fail(err, ZL_ERR_INVALID, "CDI files '%s' and '%s' have the same device '%s'",
+                      json_string_value(json_object_get(entry, "from")), twice, name_of(device));
+        return CDI_CONFLICT;
+    }
+    if (merge_file(m, json_object_get(entry, "file")) < 0 || merge(m->into, device) < 0)
+        return CDI_FAILED;
+    return CDI_FOUND;
+}
+
+static enum cdi_result merge_all(struct merging *m, json_t *devices, struct zl_error *err)
+{
+    const char *name;
+    json_t *entry;
+    enum cdi_result r = CDI_NO_DEVICES;
+    json_object_foreach(devices, name, entry)
+    {
+        r = merge_device(m, entry, err);
+        if (r != CDI_FOUND)
+            break;
+    }
+    return r;
+}
+
+static enum cdi_result merge_named(struct merging *m, json_t *devices, const char *name,
+                                   struct zl_error *err)
+{
+    const json_t *entry = json_object_get(devices, name);
+    if (!entry && strcmp(name, "all") == 0)
+        return merge_all(m, devices, err);
+    return entry ? merge_device(m, entry, err) : CDI_DEVICE_MISSING;
 }
 
 static void tell(enum cdi_result r, const char *kind, const char *name, struct zl_error *err)
@@ -252,12 +308,13 @@ static void tell(enum cdi_result r, const char *kind, const char *name, struct z
         const char *text;
     } words[] = {
         [CDI_FOUND] = { ZL_OK, "" },
+        [CDI_CONFLICT] = { ZL_OK, "" }, /* told already, with the files */
         [CDI_SPEC_MISSING] = { ZL_ERR_NOT_FOUND, "no CDI file describes devices of kind" },
-        [CDI_DEVICE_MISSING] = { ZL_ERR_NOT_FOUND, "the CDI file does not have a device of kind" },
-        [CDI_NO_DEVICES] = { ZL_ERR_NOT_FOUND, "the CDI file has no devices of kind" },
+        [CDI_DEVICE_MISSING] = { ZL_ERR_NOT_FOUND, "no CDI file has a device of kind" },
+        [CDI_NO_DEVICES] = { ZL_ERR_NOT_FOUND, "the CDI files have no devices of kind" },
         [CDI_FAILED] = { ZL_ERR_SYSTEM, "out of memory for devices of kind" },
     };
-    if (r != CDI_FOUND)
+    if (words[r].kind != ZL_OK)
         (void)zl_fail(err, words[r].kind, "%s '%s'%s%s", words[r].text, kind, name ? ": " : "",
                       name ? name : "");
 }
@@ -265,24 +322,27 @@ static void tell(enum cdi_result r, const char *kind, const char *name, struct z
 enum cdi_result cdi_edits(const struct cdi *c, const char *kind, const char *const *names, size_t n,
                           json_t **ret, struct zl_error *err)
 {
-    const json_t *file = json_object_get(c->kinds, kind);
+    json_t *devices = json_object_get(c->kinds, kind);
     const char *at = NULL;
     enum cdi_result r = CDI_FOUND;
-    if (!file) {
+    if (!devices) {
         tell(CDI_SPEC_MISSING, kind, NULL, err);
         return CDI_SPEC_MISSING;
     }
-    json_t *into = json_pack("{s:[], s:[], s:[], s:[]}", lists[0], lists[1], lists[2], lists[3]);
-    if (!into || merge(into, file) < 0)
+    struct merging m = {
+        json_pack("{s:[], s:[], s:[], s:[]}", lists[0], lists[1], lists[2], lists[3]), json_array()
+    };
+    if (!m.into || !m.files)
         r = CDI_FAILED;
     for (size_t i = 0; r == CDI_FOUND && i < n; i++) {
         at = names[i];
-        r = merge_named(into, json_object_get(file, "devices"), at);
+        r = merge_named(&m, devices, at, err);
     }
     tell(r, kind, at, err);
+    json_decref(m.files);
     if (r == CDI_FOUND)
-        *ret = into;
+        *ret = m.into;
     else
-        json_decref(into);
+        json_decref(m.into);
     return r;
 }

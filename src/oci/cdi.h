@@ -2,8 +2,8 @@
 /*
  * Container Device Interface (CNCF CDI specification, SPEC.md 0.8): files in which vendors describe
  * what a container needs to use a device of theirs: environment, nodes, mounts, hooks. Read are
- * *.json, *.yaml and *.yml of /etc/cdi, /var/run/cdi and then the further directories; a later file
- * replaces an earlier one of the same kind.
+ * *.json, *.yaml and *.yml of /etc/cdi, /var/run/cdi and then the further directories. A kind may
+ * be described by many files; a device by one of each directory, of which the last counts.
  */
 #ifndef ZL_OCI_CDI_H
 #define ZL_OCI_CDI_H
@@ -26,11 +26,18 @@ ZL_DEFINE_CLEANUP(struct cdi *, cdi_free)
 /* "nvidia.com/gpu": how many devices there are, those called "all" not counted; 0: no such kind. */
 size_t cdi_count(const struct cdi *c, const char *kind);
 
-enum cdi_result { CDI_FOUND, CDI_SPEC_MISSING, CDI_DEVICE_MISSING, CDI_NO_DEVICES, CDI_FAILED };
+enum cdi_result {
+    CDI_FOUND,
+    CDI_SPEC_MISSING,
+    CDI_DEVICE_MISSING,
+    CDI_NO_DEVICES,
+    CDI_CONFLICT, /* two files of one directory have the device */
+    CDI_FAILED,
+};
 /*
  * The edits for these devices of a kind, as one object {env, deviceNodes, mounts, hooks} of arrays
- * (owned by the caller): those of the file as a whole once, then each device's. The name "all"
- * means every device, unless one is called so. Anything but FOUND fills *err.
+ * (owned by the caller): of each device those of its file as a whole, which come once, and its own.
+ * The name "all" means every device, unless one is called so. Anything but FOUND fills *err.
  */
 enum cdi_result cdi_edits(const struct cdi *c, const char *kind, const char *const *names, size_t n,
                           json_t **ret, struct zl_error *err);

@@ -349,7 +349,8 @@ static int try_cdi(const struct oci_bundle *b, const struct vendor *v, struct oc
         json_decref(edits);
         return rc < 0 ? -1 : 1;
     }
-    if (r == CDI_FAILED || b->host->cdi_dirs) { /* who says where the files are relies on them */
+    if (r == CDI_FAILED || r == CDI_CONFLICT ||
+        b->host->cdi_dirs) { /* who says where the files are relies on them */
         if (err)
             *err = why;
         return -1;

@@ -21,6 +21,7 @@
 
 #include "base/fd.h"
 #include "oci/bundle.h"
+#include "oci/cdi.h"
 #include "oci/gpu.h"
 
 static int golden = -1; /* the folder */
@@ -333,12 +334,72 @@ static void without_a_cdi_description_a_gpu_is_its_nodes(void **unused)
     /* whoever says where the CDI files are relies on them */
     host.cdi_dirs = "/etc/more-cdi";
     assert_null(make(&s, &host, &err));
-    assert_string_equal(err.msg,
-                        "E-GPU-ABSENT: resources.gpu: the CDI file does not have a device of kind "
-                        "'nvidia.com/gpu': 0");
+    assert_string_equal(err.msg, "E-GPU-ABSENT: resources.gpu: no CDI file has a device of kind "
+                                 "'nvidia.com/gpu': 0");
     uint32_t n = 0;
     assert_int_equal(oci_gpu_count(&gpu, &host, &n, &err), 0);
     assert_int_equal(n, 3);
+    (void)close(host.root_fd);
+}
+
+static void put_cdi(const struct oci_host *host, const char *dir, const char *name,
+                    const char *devices, const char *mark)
+{
+    char text[512];
+    (void)snprintf(text, sizeof text,
+                   "{\"cdiVersion\": \"0.6.0\", \"kind\": \"amd.com/gpu\", \"containerEdits\": "
+                   "{\"env\": [\"FILE=%s\"]}, \"devices\": [%s]}",
+                   mark, devices);
+    put_file(host->root_fd, dir, name, text);
+}
+
+/* The environment that GPUs 1 and 2 of AMD bring, as one line; NULL with *err. */
+static char *env_of_amd(const struct oci_host *host, struct zl_error *err)
+{
+    const char *const names[] = { "1", "2" };
+    autocdi struct cdi *cdi = NULL;
+    json_t *edits = NULL;
+    char *text = NULL;
+    if (cdi_read(host->root_fd, NULL, &cdi, err) == 0 &&
+        cdi_edits(cdi, "amd.com/gpu", names, 2, &edits, err) == CDI_FOUND)
+        text = json_dumps(json_object_get(edits, "env"), JSON_COMPACT);
+    json_decref(edits);
+    return text;
+}
+
+static void expect_amd(const struct oci_host *host, const char *wanted)
+{
+    struct zl_error err = { 0 };
+    char *text = env_of_amd(host, &err);
+    assert_string_equal(text ? text : err.msg, wanted);
+    free(text);
+}
+
+/* CDI's SPEC.md: a file for each device is usual, and what lies in /var/run/cdi is newer. */
+static void devices_of_a_kind_come_from_all_cdi_files(void **unused)
+{
+    static const char one[] = "{\"name\": \"1\", \"containerEdits\": {\"env\": [\"D=one\"]}}";
+    static const char two[] = "{\"name\": \"2\", \"containerEdits\": {\"env\": [\"D=two\"]}}";
+    struct oci_host host = machine();
+    (void)unused;
+    put_cdi(&host, "etc/cdi", "amd-1.json", one, "a");
+    put_cdi(&host, "etc/cdi", "amd-2.json", two, "b");
+    expect_amd(&host, "[\"FILE=a\",\"D=one\",\"FILE=b\",\"D=two\"]");
+    put_cdi(&host, "var/run/cdi", "amd.json", two, "newer");
+    expect_amd(&host, "[\"FILE=a\",\"D=one\",\"FILE=newer\",\"D=two\"]");
+    put_cdi(&host, "var/run/cdi", "amd-again.json", two, "other");
+    expect_amd(&host,
+               "CDI files '/var/run/cdi/amd-again.json' and '/var/run/cdi/amd.json' have the "
+               "same device '2'");
+    put_cdi(&host, "var/run/cdi", "amd-again.json", "{}", "other");
+    expect_amd(&host, "CDI file '/var/run/cdi/amd-again.json': devices[0] has no name");
+    put_cdi(&host, "var/run/cdi", "amd-again.json", "", "other");
+    for (int i = 0; i < 256; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "more%d.json", i);
+        put_cdi(&host, "var/run/cdi", name, "", "more");
+    }
+    expect_amd(&host, "read the CDI files in '/var/run/cdi': there are 258, not up to 256");
     (void)close(host.root_fd);
 }
 
@@ -350,6 +411,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_architectures_of_a_docker_profile_are_this_machines),
         cmocka_unit_test(what_the_host_lacks_is_refused_by_name),
         cmocka_unit_test(without_a_cdi_description_a_gpu_is_its_nodes),
+        cmocka_unit_test(devices_of_a_kind_come_from_all_cdi_files),
     };
     golden = open(argc > 1 ? argv[1] : "golden", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (golden < 0)
