@@ -186,7 +186,8 @@ static void enter_removing(struct core *c, struct instance *i, const struct outc
 /* Tells the owner, then clears away what the failed step may have left. */
 static void start_failed(struct core *c, struct instance *i, const struct outcome *o)
 {
-    struct start_failure f = { .during = i->state, .err = o->failed };
+    struct start_failure f = { .during = i->state == INST_STOPPING ? INST_STARTING : i->state,
+                               .err = o->failed };
     const struct owner_ops *ops = ops_of(i);
     bool nothing_made = i->state == INST_PULLING;
     i->ended = i->state != INST_STARTING || o->failed->kind != ZL_ERR_TIMEOUT;
@@ -337,6 +338,29 @@ static void after_stop(struct core *c, struct instance *i, const struct outcome 
         enter_removing(c, i, o);
 }
 
+/* Its process never was: there is no exit to wait for. */
+static void never_started(struct core *c, struct instance *i)
+{
+    struct zl_error why = { 0 };
+    char text[WHY_MAX];
+    (void)snprintf(text, sizeof text, "%s", i->why);
+    (void)zl_fail(&why, i->unstarted, "%s", text);
+    start_failed(c, i, &(struct outcome){ .failed = &why });
+}
+
+/* The start that a stop has overtaken. */
+static void start_overtaken(struct core *c, struct instance *i, const struct outcome *o)
+{
+    i->start_op = 0;
+    if (!o->failed || o->failed->kind == ZL_ERR_TIMEOUT)
+        return;
+    touch_instance(c, i);
+    i->unstarted = o->failed->kind;
+    why_set(i->why, "%s", o->failed->msg);
+    if (i->ended && i->keep && !i->has_exit)
+        never_started(c, i);
+}
+
 /* The stop was answered: all processes are gone. Who is to be kept waits for the exit code. */
 static void stop_done(struct core *c, struct instance *i, const struct outcome *o)
 {
@@ -348,6 +372,10 @@ static void stop_done(struct core *c, struct instance *i, const struct outcome *
     i->ended = true;
     if (!i->keep || i->has_exit) {
         after_stop(c, i, o);
+        return;
+    }
+    if (i->unstarted) {
+        never_started(c, i);
         return;
     }
     i->pressure = PRESS_REMOVE;
@@ -365,6 +393,10 @@ static void press_harder(struct core *c, struct instance *i, const struct outcom
     }
     if (!i->keep) {
         enter_removing(c, i, NULL);
+        return;
+    }
+    if (i->unstarted && !i->has_exit) {
+        never_started(c, i);
         return;
     }
     struct inst_exit lost = { .code = 255, .lost = true, .wall_ms = c->now.wall_ms };
@@ -476,6 +508,8 @@ void instance_stop(struct core *c, struct instance *i, const struct stop_how *ho
         emit_inst_event(c, "stop", i, "%s", i->label.service);
     i->keep = how->keep;
     i->forced = how->force;
+    if (i->state == INST_STARTING)
+        i->start_op = i->op;
     set_state(c, i, INST_STOPPING);
     send_stop(c, i, how);
 }
@@ -502,6 +536,8 @@ void instance_answer(struct core *c, uint64_t op, const struct outcome *o)
         next = TAILQ_NEXT(i, moving_link);
         if (i->op == op)
             give(c, i, o->failed ? IN_FAILED : IN_DONE, o);
+        else if (i->state == INST_STOPPING && i->start_op == op)
+            start_overtaken(c, i, o);
     }
 }
 

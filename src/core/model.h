@@ -74,6 +74,8 @@ struct instance {
     bool ended;        /* its process is known not to run */
     bool keep;         /* INST_STOPPING: stay as INST_EXITED */
     bool forced;       /* INST_STOPPING: by SIGKILL from the first */
+    uint64_t start_op; /* INST_STOPPING: of a start that was under way; 0: none */
+    enum zl_err_kind unstarted; /* INST_STOPPING: why that failed, see why; ZL_OK: it did not */
     enum pressure pressure;
     uint32_t removals_failed;
     int64_t pid, created_ms, started_ms;

@@ -2,6 +2,7 @@
 #include "ocicli/unit.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -335,6 +336,34 @@ int unit_name(const struct container *c, char *out, size_t size, struct zl_error
                : 0;
 }
 
+/* A number in a file of one of its cgroups; false: none has it. */
+static bool read_number(const struct container *c, const char *file, int64_t *ret)
+{
+    const struct plan_cgroup *g = plan_table(c->plan, c->plan->cgroups);
+
+    for (uint32_t i = 0; i < c->plan->cgroups.n; i++) {
+        zl_autobuf struct zl_buf path = ZL_BUF(PATH_MAX), text = ZL_BUF(NOTE_MAX);
+        zl_buf_addf(&path, "%s/%s/%s", plan_text(c->plan, g[i].mount),
+                    plan_text(c->plan, g[i].path), file);
+        if (path.failed || zl_read_file(AT_FDCWD, path.data, &text, NULL) < 0)
+            continue;
+        *ret = strtoll(text.data, NULL, 10);
+        return true;
+    }
+    return false;
+}
+
+static struct unit_quota quota_in_force(const struct container *c)
+{
+    struct unit_quota q = { .quota = -1 };
+    int64_t period;
+
+    (void)read_number(c, "cpu.cfs_quota_us", &q.quota); /* v2 has no such files, and needs none */
+    if (read_number(c, "cpu.cfs_period_us", &period) && period > 0)
+        q.period = (uint64_t)period;
+    return q;
+}
+
 int unit_set_limits(const struct cli *cli, struct container *c, const void *base,
                     struct plan_tab cgroups, struct zl_error *err)
 {
@@ -343,9 +372,13 @@ int unit_set_limits(const struct cli *cli, struct container *c, const void *base
     struct unit u;
     int there = read_note(c, &u, err);
 
-    unit_limits(base, cgroups, &properties);
-    if (there <= 0 || !properties.len)
-        return there < 0 ? -1 : 0;
+    if (there <= 0)
+        return there;
+    if (container_load_plan(c, err) < 0)
+        return -1;
+    unit_limits(base, cgroups, quota_in_force(c), &properties);
+    if (!properties.len)
+        return 0;
     if (call_begin(&call, &u, "set", err) < 0)
         return -1;
     for (const char *at = properties.data; *at; at += strcspn(at, "\n") + 1) {

@@ -8,9 +8,8 @@
 
 enum { CPUS_MAX = 8192 };
 
-struct quota { /* of v1, in two files */
-    int64_t quota;
-    uint64_t period;
+struct quota {
+    struct unit_quota v1;
     bool there;
 };
 
@@ -103,17 +102,19 @@ static void put_file(const struct plan_cgroup *c, const char *file, const char *
         if (known[i].kind == (enum plan_cgroup_kind)c->kind && strcmp(known[i].file, file) == 0)
             known[i].put(out, known[i].property, value);
     if (strcmp(file, "cpu.cfs_quota_us") == 0) {
-        q->quota = strtoll(value, NULL, 10);
+        q->v1.quota = strtoll(value, NULL, 10);
         q->there = true;
     } else if (strcmp(file, "cpu.cfs_period_us") == 0) {
-        q->period = strtoull(value, NULL, 10);
+        q->v1.period = strtoull(value, NULL, 10);
+        q->there = true;
     }
 }
 
-void unit_limits(const void *base, struct plan_tab cgroups, struct zl_buf *out)
+void unit_limits(const void *base, struct plan_tab cgroups, struct unit_quota in_force,
+                 struct zl_buf *out)
 {
     const struct plan_cgroup *c = plan_table(base, cgroups);
-    struct quota q = { 0 };
+    struct quota q = { .v1 = in_force };
 
     for (uint32_t i = 0; i < cgroups.n; i++) {
         const struct plan_file *f = plan_table(base, c[i].files);
@@ -121,5 +122,5 @@ void unit_limits(const void *base, struct plan_tab cgroups, struct zl_buf *out)
             put_file(&c[i], plan_text(base, f[k].path), plan_text(base, f[k].value), &q, out);
     }
     if (q.there)
-        put_quota(out, q.quota < 0 ? UINT64_MAX : (uint64_t)q.quota, q.period);
+        put_quota(out, q.v1.quota < 0 ? UINT64_MAX : (uint64_t)q.v1.quota, q.v1.period);
 }

@@ -10,6 +10,12 @@
  * lines in GVariant's text format. Files that systemd has no property for are left out: it does not
  * write them either.
  */
-void unit_limits(const void *base, struct plan_tab cgroups, struct zl_buf *out);
+struct unit_quota { /* of v1, in two files: cpu.cfs_quota_us, cpu.cfs_period_us */
+    int64_t quota;
+    uint64_t period; /* microseconds; 0: not known, which is the kernel's default */
+};
+/* in_force: what the one of the two is that is not among the values. */
+void unit_limits(const void *base, struct plan_tab cgroups, struct unit_quota in_force,
+                 struct zl_buf *out);
 
 #endif

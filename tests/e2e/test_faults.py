@@ -117,6 +117,9 @@ if sys.argv[1] == "scope":
         procs.write("0")
         procs.flush()
         os.rmdir(folder)
+if sys.argv[1] == "set":
+    with open("{libexec}/told", "a") as told:
+        print(*sys.argv[3:], sep="\\n", file=told)
 while sys.argv[1] == "stop" and os.path.isdir(folder):
     try:
         os.rmdir(folder)
@@ -260,7 +263,7 @@ class Faults(Oci):
         c["linux"]["cgroupsPath"] = "faults.slice:t:c"
         libexec = self.folder / "libexec"
         libexec.mkdir(exist_ok=True)
-        (libexec / "zlayer-sd").write_text(STANDIN_SD.format(below=self.cgroup.strip("/")))
+        (libexec / "zlayer-sd").write_text(STANDIN_SD.format(below=self.cgroup.strip("/"), libexec=libexec))
         (libexec / "zlayer-sd").chmod(0o755)
         self.env["ZLAYER_LIBEXEC"] = str(libexec)
         self.general = ["--systemd-cgroup"]
@@ -503,6 +506,27 @@ def test_a_start_that_is_killed_can_be_done_again_or_was_done(faults):
         f.run("delete", "--force", "c")
     print(f"start: {len(calls)} calls, killed before {len(calls) - begin + 1}, done again after {again}")
     assert again
+
+
+# ---- what systemd is told ----
+
+@pytest.mark.skipif(pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists(), reason="v2 has quota and period in one file")
+def test_systemd_is_told_of_quota_and_period_together(faults):
+    """It writes both, so half of them would change the other."""
+    f = faults
+    config = f.systemd("sleep", 1000)
+    config["linux"]["resources"]["cpu"] = {"quota": 25000, "period": 50000}
+    f.run(*f.general, "create", "-b", f.bundle(config), "c")
+    told = f.folder / "libexec/told"
+    for options, percent, period in (((), 50, 50000), (("--cpu-quota", 50000), 100, 50000), (("--cpu-period", 25000), 200, 25000),
+                                     (("--cpu-quota", -1), None, 25000)):
+        if options:
+            told.unlink()
+            f.run(*f.general, "update", *options, "c")
+        per_second = 10000 * percent if percent else 2**64 - 1
+        assert [line for line in told.read_text().splitlines() if line.startswith("CPUQuota")] == \
+            [f"CPUQuotaPerSecUSec=uint64 {per_second}", f"CPUQuotaPeriodUSec=uint64 {period}"], options
+    f.run(*f.general, "delete", "--force", "c")
 
 
 # ---- what is counted ----

@@ -248,6 +248,31 @@ TEST(a_stopped_standalone_container_keeps_its_exit)
     rig_free(r);
 }
 
+/* Whichever is answered first. */
+TEST(a_start_that_fails_after_a_stop_is_why_it_ended)
+{
+    for (int first = 0; first < 2; first++) {
+        struct rig *r = rig_new();
+        r->held[EFF_START] = r->held[EFF_STOP] = true;
+        uint64_t id = rig_run(r, "one", "i", false);
+        struct event stop = { .kind = EV_INST_STOP, .inst.id = { id } };
+        assert_int_equal(rig_tell(r, &stop), ZL_OK);
+        assert_int_equal(rig_slot(r, "one", 0).state, INST_STOPPING);
+        if (first == 0)
+            rig_answer(r, EFF_START, "no such command");
+        rig_answer(r, EFF_STOP, NULL);
+        if (first == 1)
+            rig_answer(r, EFF_START, "no such command");
+        struct view_container v = rig_slot(r, "one", 0);
+        assert_int_equal(v.state, INST_EXITED);
+        assert_string_equal(v.why, "no such command");
+        assert_false(v.exit.lost);
+        assert_string_equal(rig_last(r, "start_failed")->text, "one: no such command");
+        assert_int_equal(r->asked[EFF_REMOVE], 1);
+        rig_free(r);
+    }
+}
+
 TEST(one_that_has_stopped_is_removed_without_another_stop)
 {
     struct rig *r = rig_new();
@@ -279,6 +304,7 @@ int main(void)
         cmocka_unit_test(a_running_one_is_removed_only_by_force_and_its_name_is_its_own),
         cmocka_unit_test(a_command_that_does_not_exist_is_code_127_with_its_reason),
         cmocka_unit_test(a_stopped_standalone_container_keeps_its_exit),
+        cmocka_unit_test(a_start_that_fails_after_a_stop_is_why_it_ended),
         cmocka_unit_test(one_that_has_stopped_is_removed_without_another_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
