@@ -5,6 +5,10 @@
  * monitor, no log, no record, no messages, no look-ups that cannot be led astray, no error but an
  * abort. What an agent adds to this is its own.
  *
+ * It is lower than what an agent must do: no row is stored, no session keyring joined, and its
+ * overlay is volatile, so that its end never waits for a disk. It makes its network namespace
+ * within its time, though, and its command's end includes that of its mounts.
+ *
  *   floor BUNDLE WORK LAYER…
  *
  * BUNDLE has the config.json, LAYERs are the unpacked layers, the uppermost first; WORK is a folder

@@ -520,6 +520,9 @@ static void finish(struct shim *s)
     set_phase(s, MON_PHASE_EXITED);
     server_tell(s->server, MON_EV_EXIT, &s->exit, sizeof s->exit);
     answer_waiters(s, MON_WAIT);
+    /* Whoever was told is woken on our processor, as by one who is about to sleep
+     * (sock_def_readable), and would wait until the cgroups are removed, while others idle. */
+    (void)sched_yield();
     streams_finish(s->streams, &s->exit);
     if (carry_remove(s->carry, &err) < 0) /* tried again by forget, which reports it */
         (void)dprintf(2, "zlayer-shim %s: %s\n", s->create.id, err.msg);
