@@ -336,32 +336,42 @@ int unit_name(const struct container *c, char *out, size_t size, struct zl_error
                : 0;
 }
 
-/* A number in a file of one of its cgroups; false: none has it. */
-static bool read_number(const struct container *c, const char *file, int64_t *ret)
+/* A number in a file that one of its cgroups has; -1 and *err when it cannot be read. */
+static int read_number(const struct container *c, const char *file, int64_t *ret,
+                       struct zl_error *err)
 {
     const struct plan_cgroup *g = plan_table(c->plan, c->plan->cgroups);
 
     for (uint32_t i = 0; i < c->plan->cgroups.n; i++) {
         zl_autobuf struct zl_buf path = ZL_BUF(PATH_MAX), text = ZL_BUF(NOTE_MAX);
+        struct zl_error why = { 0 };
         zl_buf_addf(&path, "%s/%s/%s", plan_text(c->plan, g[i].mount),
                     plan_text(c->plan, g[i].path), file);
-        if (path.failed || zl_read_file(AT_FDCWD, path.data, &text, NULL) < 0)
-            continue;
-        *ret = strtoll(text.data, NULL, 10);
-        return true;
+        if (zl_buf_check(&path, "a cgroup's path", err) < 0)
+            return -1;
+        if (zl_read_file(AT_FDCWD, path.data, &text, &why) == 0) {
+            *ret = strtoll(text.data, NULL, 10);
+            return 0;
+        }
+        if (why.errnum == ENOENT)
+            continue; /* of another controller */
+        if (err)
+            *err = why;
+        return -1;
     }
-    return false;
+    return 0;
 }
 
-static struct unit_quota quota_in_force(const struct container *c)
+/* v2 has no such files, and needs none. */
+static int quota_in_force(const struct container *c, struct unit_quota *ret, struct zl_error *err)
 {
-    struct unit_quota q = { .quota = -1 };
-    int64_t period;
+    int64_t quota = -1, period = 0;
 
-    (void)read_number(c, "cpu.cfs_quota_us", &q.quota); /* v2 has no such files, and needs none */
-    if (read_number(c, "cpu.cfs_period_us", &period) && period > 0)
-        q.period = (uint64_t)period;
-    return q;
+    if (read_number(c, "cpu.cfs_quota_us", &quota, err) < 0 ||
+        read_number(c, "cpu.cfs_period_us", &period, err) < 0)
+        return -1;
+    *ret = (struct unit_quota){ quota, period > 0 ? (uint64_t)period : 0 };
+    return 0;
 }
 
 int unit_set_limits(const struct cli *cli, struct container *c, const void *base,
@@ -369,14 +379,16 @@ int unit_set_limits(const struct cli *cli, struct container *c, const void *base
 {
     zl_autobuf struct zl_buf properties = ZL_BUF(65536);
     autocall struct call call = { 0 };
+    struct unit_quota quota = { .quota = -1 };
     struct unit u;
     int there = read_note(c, &u, err);
 
     if (there <= 0)
         return there;
-    if (container_load_plan(c, err) < 0)
+    if (container_load_plan(c, err) < 0 ||
+        (unit_limits_quota(base, cgroups) && quota_in_force(c, &quota, err) < 0))
         return -1;
-    unit_limits(base, cgroups, quota_in_force(c), &properties);
+    unit_limits(base, cgroups, quota, &properties);
     if (!properties.len)
         return 0;
     if (call_begin(&call, &u, "set", err) < 0)

@@ -110,6 +110,20 @@ static void put_file(const struct plan_cgroup *c, const char *file, const char *
     }
 }
 
+bool unit_limits_quota(const void *base, struct plan_tab cgroups)
+{
+    static const char prefix[] = "cpu.cfs_";
+    const struct plan_cgroup *c = plan_table(base, cgroups);
+
+    for (uint32_t i = 0; i < cgroups.n; i++) {
+        const struct plan_file *f = plan_table(base, c[i].files);
+        for (uint32_t k = 0; k < c[i].files.n; k++)
+            if (strncmp(plan_text(base, f[k].path), prefix, sizeof prefix - 1) == 0)
+                return true;
+    }
+    return false;
+}
+
 void unit_limits(const void *base, struct plan_tab cgroups, struct unit_quota in_force,
                  struct zl_buf *out)
 {
