@@ -213,9 +213,11 @@ def test_who_loses_the_agent_is_told_that_it_goes_on(host):
     host.zlayer("deploy", host.spec(document(service("a", STUBBORN)).replace("500ms", "10m")))
     down = host.popen("down")
     until(lambda: host.containers()[0]["state"] == "stopping", "the stop")
-    os.kill(host.agent_pid(), signal.SIGKILL)
+    agent = host.agent_pid()
+    os.kill(agent, signal.SIGKILL)
     assert "run the command again" in down.communicate(timeout=20)[1]
     assert down.returncode == 4
+    until(lambda: not alive(agent), "the agent's end")  # its connections close before the socket at which it listens does
     host.zlayer("down", "-f", timeout=30)
 
 
