@@ -7,13 +7,13 @@ use wasmtime::{ResourceLimiter, Result, Store};
 use wasmtime_c_api::{WasmtimeStoreData, wasmtime_store_t};
 
 pub struct Limits {
-    pub max_memory: u64, // bytes; 0: no limit
-    pub max_tables: u64, // elements; 0: no limit
+    pub max_memory: u64, // bytes of all memories together; 0: no limit
+    pub max_tables: u64, // elements of all tables together; 0: no limit
     refused: Option<extern "C" fn(u64)>,
     instances: usize,
     counter: Counter,
     mine: u64, // of what counter counts
-    last: u64, // of mine: it may turn out not to be had
+    tables: u64,
 }
 
 /// The bytes of linear memory of all stores of the process, where its monitor reads them.
@@ -22,7 +22,7 @@ pub type Counter = Option<&'static AtomicU64>;
 impl Limits {
     /// Of a component, which is made of several instances.
     pub fn component(max_memory: u64, max_tables: u64, counter: Counter) -> Limits {
-        Limits { max_memory, max_tables, refused: None, instances: 1000, counter, mine: 0, last: 0 }
+        Limits { max_memory, max_tables, refused: None, instances: 1000, counter, mine: 0, tables: 0 }
     }
 
     /// Less is more by its complement.
@@ -40,28 +40,36 @@ impl Drop for Limits {
     }
 }
 
+/// What its own maximum refuses is between the guest and its maker: it is not had, so it does not count.
+fn can_be(desired: usize, maximum: Option<usize>) -> bool {
+    maximum.is_none_or(|m| desired <= m)
+}
+
+/// Nothing is taken back when growing fails: the engine says so as well of what it never asked about
+/// here (more than a memory of its type can be), and a guest must not get rid of what it has by that.
 impl ResourceLimiter for Limits {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
-        let fits = self.max_memory == 0 || desired as u64 <= self.max_memory;
-        // What its own maximum refuses is between the guest and its maker.
-        if !fits && maximum.is_none_or(|m| desired <= m) {
-            if let Some(refused) = self.refused {
-                refused(desired as u64);
-            }
+        let more = (desired - current) as u64;
+        let all = self.mine.saturating_add(more);
+        let fits = self.max_memory == 0 || all <= self.max_memory;
+        if !can_be(desired, maximum) {
+            return Ok(fits);
         }
-        self.last = if fits { (desired - current) as u64 } else { 0 };
-        self.count(self.last);
+        if fits {
+            self.count(more);
+        } else if let Some(refused) = self.refused {
+            refused(all);
+        }
         Ok(fits)
     }
 
-    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> Result<()> {
-        self.count(self.last.wrapping_neg());
-        self.last = 0;
-        Ok(())
-    }
-
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> Result<bool> {
-        Ok(self.max_tables == 0 || desired as u64 <= self.max_tables)
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        let all = self.tables.saturating_add((desired - current) as u64);
+        let fits = self.max_tables == 0 || all <= self.max_tables;
+        if fits && can_be(desired, maximum) {
+            self.tables = all;
+        }
+        Ok(fits)
     }
 
     fn instances(&self) -> usize {

@@ -56,9 +56,11 @@ struct wasm_listen {
     uint16_t port;
     uint16_t pad;
 };
+enum { WASM_TABLE_ELEMENT = 8 }; /* bytes, of the engine's tables */
 struct wasm_guest {
     uint32_t magic, version, size, flags;
-    uint64_t max_memory, max_tables; /* bytes, elements; 0: no limit */
+    uint64_t max_memory, max_tables; /* of all memories and all tables: bytes,
+                                      * elements; 0: no limit */
     uint64_t max_fuel;               /* 0: unlimited */
     uint64_t time_ms;                /* 0: unlimited */
     uint64_t request_timeout_ms;

@@ -58,6 +58,9 @@ void zl_store_limit(wasmtime_store_t *store, uint64_t max_memory, uint64_t max_t
 {
     (void)refused; /* the C API refuses in silence, and does not tell what it grants */
     (void)counter;
+    enum { TABLES = 8, ANY = 1000 };
+    /* nor does it know sums: one memory, and each table a part */
     wasmtime_store_limiter(store, max_memory ? (int64_t)max_memory : -1,
-                           max_tables ? (int64_t)max_tables : -1, 1, 64, 8);
+                           max_tables ? (int64_t)(max_tables / TABLES) : -1, 1,
+                           max_tables ? TABLES : ANY, max_memory ? 1 : ANY);
 }

@@ -58,6 +58,12 @@ static int add_socket(struct direct *d, const char *value, struct zl_error *err)
     return give_socket(&d->given, &where, err);
 }
 
+static void limit_memory(struct instance *i, uint64_t bytes)
+{
+    i->max_memory = bytes;
+    i->max_tables = bytes / WASM_TABLE_ELEMENT;
+}
+
 static int take_option(struct direct *d, const char *name, char *value, struct zl_error *err)
 {
     if (strcmp(name, "--dir") == 0)
@@ -67,7 +73,7 @@ static int take_option(struct direct *d, const char *name, char *value, struct z
     if (strcmp(name, "--env") == 0 && d->n_env < ENV_MAX)
         d->env[d->n_env++] = value;
     else if (strcmp(name, "--memory") == 0)
-        d->instance.max_memory = number(value);
+        limit_memory(&d->instance, number(value));
     else if (strcmp(name, "--fuel") == 0)
         d->instance.max_fuel = number(value);
     else if (strcmp(name, "--time") == 0)

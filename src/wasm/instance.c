@@ -85,13 +85,27 @@ static _Noreturn void end_trapped(int report_fd, wasm_trap_t *trap)
     end(report_fd, how, INSTANCE_TRAPPED, text.data, text.len);
 }
 
-/* An engine's error at a call is a trap in other clothes: a stack that cannot be made, say. */
 static _Noreturn void end_failed(int report_fd, wasmtime_error_t *failed, const char *act)
 {
     struct zl_error err;
 
     (void)wasm_fail_consume(failed, &err, "%s", act);
     end_broken(report_fd, &err);
+}
+
+/* An engine's error at a call is a trap in other clothes: a heap of objects that is full, say. */
+static _Noreturn void end_in_call(int report_fd, wasmtime_error_t *failed)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(TEXT_MAX);
+
+    wasm_error_text_consume(failed, &text);
+    end(report_fd, INSTANCE_TRAP, INSTANCE_TRAPPED, text.data, text.len);
+}
+
+/* What does not fit in an exit status is not 0 by accident, as proc_exit has it. */
+static int status_of(int32_t code)
+{
+    return code < 0 || code > 255 ? 255 : code;
 }
 
 /* ---- main's arguments ---- */
@@ -205,9 +219,9 @@ static _Noreturn void call_entry(struct instance_ready *r)
     if (trap)
         end_trapped(r->report_fd, trap);
     if (failed)
-        end_failed(r->report_fd, failed, "run the module");
+        end_in_call(r->report_fd, failed);
     bool has_code = entry == ENTRY_MAIN_CODE || entry == ENTRY_MAIN_ARGS;
-    end(r->report_fd, INSTANCE_EXITED, has_code ? values[0].i32 & 0xff : 0, NULL, 0);
+    end(r->report_fd, INSTANCE_EXITED, has_code ? status_of(values[0].i32) : 0, NULL, 0);
 }
 
 static void prepare_core(struct instance_ready *r)

@@ -57,3 +57,11 @@ def test_without_components_a_component_is_refused_and_a_module_runs(world, tmp_
     assert host.leftovers() == []
     assert "wasm_components" in host.zlayer("wasm", "compile", command, code=1).stderr
     assert host.zlayer("run", "--rm", wat(tmp_path, HELLO)).stdout == "Hello, WASM!\n"
+
+
+def test_without_the_engine_of_our_own_a_limit_is_of_one_memory(tmp_path):
+    """The engine's C API knows no sums."""
+    two = wat(tmp_path, '(module (memory 1) (memory 1) (func (export "_start")))', "two.wat")
+    r = wasmtool.direct(two, options=["--memory", "131072"], program=WITHOUT_COMPONENTS)
+    assert r.returncode == 125 and "memory count too high at 2" in r.stderr, r.stderr
+    assert wasmtool.direct(two, program=WITHOUT_COMPONENTS).returncode == 0

@@ -76,6 +76,8 @@ def test_a_module_that_imports_every_function_of_preview_1_links(tmp_path):
     (t.exits_with(256), 255, "", ""),  # what does not fit is not a success
     ('(module (func (export "main")))', 0, "", ""),
     ('(module (func (export "main") (result i32) (i32.const 9)))', 9, "", ""),
+    ('(module (func (export "main") (result i32) (i32.const 256)))', 255, "", ""),
+    ('(module (func (export "main") (result i32) (i32.const -1)))', 255, "", ""),
     ('(module (memory (export "memory") 1) (func (export "main") (param i32 i32) (result i32) (local.get 0)))',
      3, "", ""),  # argc
     ('(module (memory (export "memory") 1) (func (export "main") (param i32 i32) (result i32)'
@@ -83,7 +85,7 @@ def test_a_module_that_imports_every_function_of_preview_1_links(tmp_path):
     ('(module (func (export "main") (unreachable)) (func (export "_start")))', 0, "", ""),  # _start comes first
     ('(module (memory (export "memory") 1) (func $s (unreachable)) (start $s) (func (export "_start")))', 134, "",
      "wasm trap: unreachable"),
-], ids=["empty", "hello", "proc_exit 42", "proc_exit 255", "proc_exit 256", "main", "main code", "main args",
+], ids=["empty", "hello", "proc_exit 42", "proc_exit 255", "proc_exit 256", "main", "main code", "main 256", "main -1", "main args",
         "main argv", "_start before main", "start function traps"])
 def test_entry(tmp_path, text, code, out, err):
     r = t.direct(t.wat(tmp_path, text), "x", "y")
@@ -189,6 +191,42 @@ def test_memory_past_the_limit_is_refused_and_reported(tmp_path):
     assert r.returncode == 0
     assert r.stderr == "zlayer: memory.grow to 6619136 bytes was refused: it would be over the limit\n"
     assert t.direct(module).returncode == 1
+
+
+def grows(*memories, then):
+    """A module with these memories whose main grows them by (memory, pages) and answers the pages of all."""
+    text = " ".join(f"(memory $m{i} {m})" for i, m in enumerate(memories))
+    word = "i64" if "i64" in memories[0] else "i32"
+    calls = " ".join(f"(drop (memory.grow $m{i} ({word}.const {n})))" for i, n in then)
+    size = "(memory.size $m0)" if word == "i32" else "(i32.wrap_i64 (memory.size $m0))"
+    for i in range(1, len(memories)):
+        size = f"(i32.add {size} (memory.size $m{i}))"
+    return f'(module {text} (func (export "main") (result i32) {calls} {size}))'
+
+
+@pytest.mark.parametrize("memories, then, pages", [
+    (["10", "10", "10"], [(1, 2), (2, 1)], 32),  # the limit is theirs together
+    (["10 11", "10 11", "0"], [(0, 9), (0, 9), (1, 12), (2, 12)], 32),  # what their own maximum refuses costs nothing
+    (["1"], [(0, 20), (0, 65536), (0, 20), (0, 11)], 32),  # an impossible size gives nothing back
+    (["i64 1"], [(0, 20), (0, 1 << 62), (0, 20), (0, 11)], 32),
+], ids=["together", "own maximum", "impossible", "impossible, 64 bits"])
+def test_all_memories_of_a_guest_have_one_limit(tmp_path, memories, then, pages):
+    r = t.direct(t.wat(tmp_path, grows(*memories, then=then)), options=["--memory", str(32 << 16)])
+    assert r.returncode == pages, r
+
+
+def test_a_guest_that_begins_with_too_much_does_not_begin(tmp_path):
+    r = t.direct(t.wat(tmp_path, grows("16", "16", "16", then=[])), options=["--memory", str(32 << 16)])
+    assert r.returncode == 125 and "instantiate the module: memory minimum size of 16 pages exceeds memory limits" in r.stderr
+    tables = " ".join("(table 100000 funcref)" for _ in range(3))
+    r = t.direct(t.wat(tmp_path, f'(module {tables} (func (export "_start")))'), options=["--memory", str(32 << 16)])
+    assert r.returncode == 125 and "instantiate the module: table minimum size of 100000 elements exceeds table limits" in r.stderr
+
+
+def test_a_heap_of_objects_is_memory_of_the_guest_and_traps_when_it_is_full(tmp_path):
+    r = t.direct(t.wat(tmp_path, '''(module (type $bytes (array (mut i8)))
+      (func (export "_start") (drop (array.new $bytes (i32.const 7) (i32.const 100000000)))))'''), options=["--memory", str(2 << 20)])
+    assert r.returncode == 134 and "wasm trap: GC heap out of memory" in r.stderr and "\n  0: function 0 (0x" in r.stderr
 
 
 def test_output_of_any_size_comes_whole(tmp_path):

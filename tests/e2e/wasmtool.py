@@ -54,7 +54,7 @@ def run(*args, check=True):
     return subprocess.run([PROGRAM, *map(str, args)], capture_output=True, text=True, check=check)
 
 
-def direct(module, *args, options=(), input=None, timeout=60):
+def direct(module, *args, options=(), input=None, timeout=60, program=PROGRAM):
     """The module in one process of zlayer-wasm, without an agent."""
-    return subprocess.run([PROGRAM, "direct", *map(str, options), module, *args], input=input, text=True,
+    return subprocess.run([program, "direct", *map(str, options), module, *args], input=input, text=True,
                           capture_output=True, timeout=timeout, check=False)

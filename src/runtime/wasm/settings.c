@@ -12,7 +12,6 @@
 
 enum { TICK_MS = 10, REQUEST_TIMEOUT_MS = 30 * 1000, MAX_REQUESTS = 10 };
 enum { ETC_MAX = 256 << 10, SETTINGS_MAX = 1 << 20 };
-enum { TABLE_ELEMENT = 8 }; /* bytes, of the engine's tables */
 
 /* ---- limits ------------------------------------------------------------------------------- */
 
@@ -160,7 +159,7 @@ int wasm_settings_make(const struct spec_service *s, const char *name, struct zl
         .max_requests = w ? w->max_instances : MAX_REQUESTS,
     };
 
-    g.max_tables = g.max_memory / TABLE_ELEMENT; /* they are outside of the linear memory */
+    g.max_tables = g.max_memory / WASM_TABLE_ELEMENT; /* they are outside of the linear memory */
     if (add_all(s, name, &g, &text, err) < 0)
         return -1;
     zl_autoclose int fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
