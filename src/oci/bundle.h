@@ -47,6 +47,7 @@ struct oci_bundle {
     const char *shm_dir;   /* absolute host path that is bound as /dev/shm, for who shares it;
                             * NULL: a tmpfs of its own */
     const uint32_t *gpus;  /* numbers of the GPUs that are this container's, resources.gpu.count */
+    bool is_module;        /* its environment is what was said; "/" may be given to it */
     uint32_t rank;         /* among its service's replicas, from 0 */
     oci_open_fn open_file; /* for /etc/passwd and /etc/group of the image */
     void *arg;

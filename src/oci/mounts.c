@@ -107,6 +107,11 @@ static int append_tmpfs(const struct spec_storage *s, json_t *mounts, struct zl_
     return append_mount(mounts, s->target, "tmpfs", "tmpfs", options, err);
 }
 
+static bool is_root(const char *target)
+{
+    return target[strspn(target, "/.")] == '\0';
+}
+
 static int append_storage(const struct oci_making *m, json_t *mounts, struct zl_error *err)
 {
     static int (*const append[])(const struct spec_storage *, json_t *, struct zl_error *) = {
@@ -119,6 +124,10 @@ static int append_storage(const struct oci_making *m, json_t *mounts, struct zl_
         if (!append[s->type])
             return zl_fail(err, ZL_ERR_UNSUPPORTED,
                            "the storage for '%s' is of a type that this version cannot mount",
+                           s->target);
+        if (is_root(s->target) && !m->b->is_module)
+            return zl_fail(err, ZL_ERR_INVALID,
+                           "the target '%s': the root of a container cannot be mounted over",
                            s->target);
         if (append[s->type](s, mounts, err) < 0)
             return -1;

@@ -135,9 +135,12 @@ static json_t *make_env(const struct oci_making *m, struct zl_error *err)
         return oci_part_no_memory(err);
     for (const char *const *v = b->image.env; v && *v; v++)
         env_put(&e, *v);
-    env_default(&e, "PATH", DEFAULT_PATH);
-    env_set(&e, "TERM", "xterm");
-    env_default(&e, "HOME", *user->home ? user->home : "/");
+    if (!b->is_module)
+        env_default(&e, "PATH", DEFAULT_PATH);
+    if (!b->is_module || b->service->tty)
+        env_set(&e, "TERM", "xterm");
+    if (!b->is_module)
+        env_default(&e, "HOME", *user->home ? user->home : "/");
     for (size_t i = 0; b->env && i < b->env->n; i++)
         env_set(&e, b->env->v[i].key, b->env->v[i].value);
     env_put_gpu(&e, m->gpu.env);

@@ -276,6 +276,7 @@ struct plan_options {
     const char *mount_point; /* an existing directory, absolute: with n_lower, or for a root in a
                               * mount namespace where others live; NULL: those are refused */
     bool no_pivot;
+    bool no_home;        /* none is added: a module has no passwd, the host's is not for it */
     bool no_new_keyring; /* the session keyring of who starts it stays */
     bool rootless;       /* we are no root: the container gets a cgroup where we may make one */
     bool no_cgroups;     /* the container stays in the cgroup of who starts it */

@@ -43,6 +43,17 @@ static DECODE(decode_checked)
         *DECODE_MEMBER(const char *, f, owner) = text;
 }
 
+/* A module may be given a folder as its "/", and what is a module its image says later. */
+static DECODE(decode_target)
+{
+    const struct decode_checked *c = f->detail;
+    const struct decode_checked any = { spec_check_abs_path, c->id, c->what };
+    struct walk_field of_any = *f;
+
+    of_any.detail = &any;
+    decode_checked(w, w->alone ? &of_any : f, n, owner);
+}
+
 static DECODE(decode_enum)
 {
     int value;
@@ -628,6 +639,7 @@ const struct walk_type type_env = { "a mapping of texts", decode_env, value_pair
 const struct walk_type type_image = { "an image reference", decode_image, value_text, schema_image };
 const struct walk_type type_signal = { "a signal", decode_signal, value_signal, schema_signal };
 const struct walk_type type_tmpfs_mode = { "an octal mode", decode_tmpfs_mode, value_tmpfs_mode, schema_tmpfs_mode };
+const struct walk_type type_target = { "text", decode_target, value_text, schema_checked };
 const struct walk_type type_source = { "a host path", decode_source, value_text, schema_text };
 const struct walk_type type_network = { "a network mode", decode_network, value_network, schema_network };
 /* clang-format on */

@@ -53,6 +53,7 @@ extern const struct walk_type
     type_signal,     /* [int] */
     type_tmpfs_mode, /* [uint32_t] */
     type_source,     /* [const char *] a host path, made absolute */
+    type_target,     /* [const char *] a path inside; detail: struct decode_checked */
     type_network,    /* network_mode, into a struct spec_service */
     /* decode_parts.c */
     type_optional,      /* [const T *, NULL: not said]; detail: struct walk_list */

@@ -29,7 +29,7 @@ static const struct decode_checked volume = {
 };
 static const struct decode_checked bucket = { spec_check_not_empty, "E-MOUNT-SOURCE", "bucket" };
 
-#define TARGET   { "target",   &type_checked, AT(spec_storage, target), WALK_REQUIRED, &mount_target, \
+#define TARGET   { "target",   &type_target,  AT(spec_storage, target), WALK_REQUIRED, &mount_target, \
       .doc = "where it is mounted: absolute, not `/`, once" }
 #define READONLY { "readonly", &type_bool,    AT(spec_storage, readonly), 0, NULL, \
       .doc = "it cannot be written" }

@@ -246,6 +246,7 @@ struct spec *spec_parse_service(const char *text, size_t len, const char *servic
     struct parse p;
     if (begin(&p, text, len, service_name, NULL, diags) < 0)
         return finish(&p);
+    p.w.alone = true;
     if (!p.root) {
         spec_diags_add(diags, SPEC_ERROR, "E-MISSING-FIELD", 0, 0, "image", "the service is empty");
         return finish(&p);

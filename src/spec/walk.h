@@ -32,6 +32,7 @@ struct walk {
     const struct doc_node *map; /* whose fields are being decoded */
     bool compat;                /* what v1 always took is a warning, and extensions are unknown */
     bool unchecked;             /* in a row with WALK_UNCHECKED */
+    bool alone;                 /* of one container, whose runtime comes with its image */
 };
 
 /* A severity for walk_report: an error, but a warning for who wants all that v1 has always taken,

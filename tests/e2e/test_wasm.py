@@ -68,6 +68,30 @@ def test_a_file_is_run_text_or_binary(host, tmp_path):
     assert any(i["reference"].startswith("localhost/program:") and i["wasm"] for i in host.json("image", "ls"))
 
 
+ENVIRONMENT = '''#include <stdio.h>
+extern char **environ;
+int main(void) { for (char **e = environ; *e; e++) puts(*e); return 0; }'''
+
+
+def test_the_environment_of_a_guest_is_what_is_said_and_nothing_else(host, tmp_path):
+    """A module has no shell to search programs for, no terminal unless it is asked for, and no home: least of all the host's."""
+    module = compile_c(tmp_path, ENVIRONMENT)
+    assert host.zlayer("run", "--rm", module).stdout == ""
+    assert host.zlayer("run", "--rm", "-e", "B=2", "-e", "A=new\nline", module).stdout == "B=2\nA=new\nline\n"
+    assert host.zlayer("run", "--rm", "-t", module).stdout == "TERM=xterm\n"
+
+
+def test_a_folder_may_be_what_a_guest_sees_as_its_root(host, tmp_path, busybox_tar):
+    (tmp_path / "folder/sub").mkdir(parents=True)
+    (tmp_path / "folder/sub/file").write_text("inside")
+    module = compile_c(tmp_path, '''#include <stdio.h>
+int main(void) { char text[9]; FILE *f = fopen("/sub/../sub/file", "r"); return !f || !fgets(text, 9, f) || puts(text) < 0; }''')
+    assert host.zlayer("run", "--rm", "-v", f"{tmp_path}/folder:/:ro", module).stdout == "inside\n"
+    host.import_busybox(busybox_tar)
+    r = host.zlayer("run", "--rm", "-v", f"{tmp_path}/folder:/", "busybox", "true", code=125)
+    assert "the target '/': the root of a container cannot be mounted over" in r.stderr
+
+
 @pytest.mark.parametrize("signature, body, code", [
     ("", "", 0), ("(result i32)", "(i32.const 7)", 7), ("(param i32 i32) (result i32)", "(local.get 0)", 3)])
 def test_main_is_entered_where_there_is_no_start(host, tmp_path, signature, body, code):

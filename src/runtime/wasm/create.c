@@ -213,6 +213,7 @@ static int make_config(const struct container *c, const struct spec_service *s,
         .cgroups_path = cgroups_path,
         .host = &c->n->host,
         .open_file = no_file,
+        .is_module = true,
     };
     json_t *config = NULL;
     if (oci_bundle_make(&bundle, &config, err) < 0)
@@ -232,6 +233,7 @@ static int make_plan(struct guest_making *m, const struct container *c, const st
         .bundle = "/",
         .cgroup_parent = m->n->cgroup_parent,
         .join_all = true,
+        .no_home = true,
     };
     if (oci_config_parse(config->data, config->len, "config.json", &parsed, err) < 0 ||
         plan_build(parsed, &options, plan, err) < 0)

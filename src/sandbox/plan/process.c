@@ -116,9 +116,9 @@ static plan_str keyring(struct build *b)
 static int environment(struct build *b, const struct oci_process *x, struct plan_tab *ret)
 {
     zl_autobuf struct zl_buf rows = ZL_BUF(PLAN_MAX);
-    plan_str home;
+    plan_str home = 0;
 
-    if (build_home(b, x, &home) < 0)
+    if (!b->options->no_home && build_home(b, x, &home) < 0)
         return -1;
     for (size_t i = 0; i < x->env.n; i++) {
         plan_str s = writer_text(&b->w, x->env.v[i]);
