@@ -117,6 +117,7 @@ const struct cli_command run_command = {
     .examples =
         "zlayer run --rm -it busybox sh\ta shell\n"
         "zlayer run -d --name cache -m 64m -v ./data:/data busybox httpd -f\tin the background\n"
+        "zlayer run -d -v db:/var/lib/postgresql/data postgres\tits files outlive it\n"
         "zlayer run --rm -v ./data:/data:ro tool.wasm /data/list\ta WebAssembly module",
     .options = run_options,
     .options_size = sizeof(struct run_options),

@@ -58,31 +58,45 @@ static int add_label(json_t *labels, const char *text, struct zl_error *err)
     return 0;
 }
 
-/* SOURCE:TARGET[:ro|rw]; a source that begins with . is relative to the current directory. */
-static json_t *bind_mount(const char *text, struct zl_error *err)
+static json_t *not_a_volume(const char *text, struct zl_error *err)
 {
-    const char *colon = strchr(text, ':');
-    size_t rest = colon ? strcspn(colon + 1, ":") : 0;
-    const char *mode = colon && colon[1 + rest] ? colon + 2 + rest : "rw";
-    bool readonly = strcmp(mode, "ro") == 0;
-    zl_autofree char *source = colon ? strndup(text, (size_t)(colon - text)) : NULL;
-    zl_autofree char *real = source && *source == '.' ? realpath(source, NULL) : NULL;
-    if (!source || rest == 0 || (!readonly && strcmp(mode, "rw") != 0)) {
-        (void)zl_fail(err, ZL_ERR_INVALID, "--volume '%s' is not SOURCE:TARGET[:ro]", text);
-        return NULL;
-    }
+    (void)zl_fail(err, ZL_ERR_INVALID,
+                  "--volume '%s' is not /TARGET, NAME:/TARGET[:ro] or /SOURCE:/TARGET[:ro]", text);
+    return NULL;
+}
+
+/* A source that begins with . is relative to the current directory. */
+static json_t *bind_mount(const char *source, const char *target, bool readonly,
+                          struct zl_error *err)
+{
+    zl_autofree char *real = *source == '.' ? realpath(source, NULL) : NULL;
     if (*source == '.' && !real) {
         (void)zl_fail_errno(err, "--volume: find '%s'", source);
         return NULL;
     }
-    if (!real && *source != '/') {
-        (void)zl_fail(err, ZL_ERR_UNSUPPORTED,
-                      "--volume '%s': named volumes are not there yet; begin a path with / or .",
-                      text);
-        return NULL;
-    }
-    return json_pack("{s:s, s:s, s:s%, s:b}", "type", "bind", "source", real ? real : source,
-                     "target", colon + 1, rest, "readonly", readonly);
+    return json_pack("{s:s, s:s, s:s, s:b}", "type", "bind", "source", real ? real : source,
+                     "target", target, "readonly", readonly);
+}
+
+/* TARGET is an anonymous volume; NAME:TARGET[:ro|rw] one with a name; a SOURCE that begins with /
+ * or . is a path of the host. */
+static json_t *volume_mount(const char *text, struct zl_error *err)
+{
+    const char *colon = strchr(text, ':');
+    if (!colon)
+        return *text == '/' ? json_pack("{s:s, s:s}", "type", "anonymous", "target", text)
+                            : not_a_volume(text, err);
+    size_t rest = strcspn(colon + 1, ":");
+    const char *mode = colon[1 + rest] ? colon + 2 + rest : "rw";
+    bool readonly = strcmp(mode, "ro") == 0;
+    zl_autofree char *source = strndup(text, (size_t)(colon - text));
+    zl_autofree char *target = strndup(colon + 1, rest);
+    if (!source || !target || !*source || *target != '/' || (!readonly && strcmp(mode, "rw") != 0))
+        return not_a_volume(text, err);
+    if (*source == '.' || *source == '/')
+        return bind_mount(source, target, readonly, err);
+    return json_pack("{s:s, s:s, s:s, s:b}", "type", "named", "name", source, "target", target,
+                     "readonly", readonly);
 }
 
 /* ---- the mapping --------------------------------------------------------------------------- */
@@ -157,7 +171,7 @@ static int put_storage(json_t *s, const struct run_options *o, struct zl_error *
     json_t *list = json_array();
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < o->volumes.n; i++) {
-        json_t *mount = bind_mount(o->volumes.v[i], err);
+        json_t *mount = volume_mount(o->volumes.v[i], err);
         rc = mount ? json_array_append_new(list, mount) : -1;
     }
     for (size_t i = 0; rc == 0 && i < o->tmpfs.n; i++)
@@ -224,7 +238,7 @@ const struct cli_option run_options[] = {
     { 'i', "interactive", CLI_FLAG,   offsetof(struct run_options, stdin_open),  NULL,    "pass standard input on", NULL },
     { 't', "tty",         CLI_FLAG,   offsetof(struct run_options, tty),         NULL,    "give it a terminal", NULL },
     { 'e', "env",         CLI_LIST,   offsetof(struct run_options, env),         "NAME[=VALUE]", "environment variable; without a value, the one it has here", NULL },
-    { 'v', "volume",      CLI_LIST,   offsetof(struct run_options, volumes),     "SOURCE:TARGET[:ro]", "a folder or file of the host", NULL },
+    { 'v', "volume",      CLI_LIST,   offsetof(struct run_options, volumes),     "[SOURCE:]TARGET[:ro]", "a volume by its name, or a path of the host; without SOURCE one that goes with the container", NULL },
     { 0,   "tmpfs",       CLI_LIST,   offsetof(struct run_options, tmpfs),       "TARGET", "an empty folder in memory", NULL },
     { 0,   "name",        CLI_STRING, offsetof(struct run_options, name),        "NAME",  "of the container [run-…]", NULL },
     { 'm', "memory",      CLI_STRING, offsetof(struct run_options, memory),      "SIZE",  "limit: 16m, 1.5g", NULL },

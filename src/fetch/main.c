@@ -14,6 +14,7 @@
 #include "base/weaken.h"
 #include "fetch/archive.h"
 #include "fetch/confine.h"
+#include "fetch/fill.h"
 #include "fetch/import.h"
 #include "fetch/ordered.h"
 #include "fetch/progress.h"
@@ -43,11 +44,12 @@ static const char usage[] =
     "       zlayer-fetch load --root DIR SOURCE\n"
     "       zlayer-fetch save --root DIR < IMAGES 3> ARCHIVE\n"
     "       zlayer-fetch verify --root DIR < IMAGES\n"
+    "       zlayer-fetch fill --root DIR < VOLUMES\n"
     "\n"
     "SOURCE is /abs/rootfs.tar[.gz|.zst], /abs/module.wasm, oci:/abs/DIR[:TAG], "
     "oci-archive:/abs/FILE[:TAG],\n"
     "docker-archive:/abs/FILE[:REFERENCE], dir:/abs/DIR, or archive:/abs/FILE, which is one of the "
-    "two. ORDER and IMAGES are JSON objects: src/fetch/order.h, ordered.h.\n"
+    "two. ORDER, IMAGES and VOLUMES are JSON objects: src/fetch/order.h, ordered.h, fill.h.\n"
     "\n"
     "  --root DIR        the state folder, which holds images/ and layers/\n"
     "  --reference NAME  what the image will be called; repeated in the last line\n"
@@ -316,6 +318,14 @@ static int verify(const struct options *o, const char *unused, struct outcome *r
                : 0;
 }
 
+static int fill(const struct options *o, const char *unused, struct outcome *ret,
+                struct zl_error *err)
+{
+    (void)unused;
+    (void)ret;
+    return fill_volumes(o->root, STDIN_FILENO, err);
+}
+
 static const struct command {
     const char *name;
     int n_args;
@@ -324,7 +334,7 @@ static const struct command {
 } commands[] = {
     { "import", 1, true, import },  { "pull", 0, true, pull },  { "push", 0, true, push },
     { "login", 0, true, login },    { "load", 1, false, load }, { "save", 0, false, save },
-    { "verify", 0, false, verify },
+    { "verify", 0, false, verify }, { "fill", 0, false, fill },
 };
 
 /* NULL: there is none of these words. */

@@ -38,8 +38,10 @@ struct oci_bundle {
     struct oci_image image;
     const struct oci_host *host;
     const char *name; /* what people call it, "web-rep-1": hostname unless the spec has one */
-    const char *cgroups_path; /* of linux.cgroupsPath */
-    const char *etc_dir;      /* absolute host path of the files of oci_etc_write(); NULL: none */
+    const char *cgroups_path;   /* of linux.cgroupsPath */
+    const char *const *volumes; /* host paths, as many as service->storage has; NULL where it is no
+                                 * volume; NULL: there are none */
+    const char *etc_dir;        /* absolute host path of the files of oci_etc_write(); NULL: none */
     /* Of another container, for container:<id>: what is opened to join it; NULL: not asked for. */
     struct {
         const char *pid, *ipc, *network;

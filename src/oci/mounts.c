@@ -86,17 +86,21 @@ static int append_etc(const struct oci_making *m, json_t *mounts, struct zl_erro
     return 0;
 }
 
-static int append_bind(const struct spec_storage *s, json_t *mounts, struct zl_error *err)
+/* source: of the host. */
+static int append_bind(const struct spec_storage *s, const char *source, json_t *mounts,
+                       struct zl_error *err)
 {
     const char *const options[] = { "rbind", "rprivate", s->readonly ? "ro" : "rw", NULL };
-    return append_mount(mounts, s->target, "bind", s->source, options, err);
+    return append_mount(mounts, s->target, "bind", source, options, err);
 }
 
-static int append_tmpfs(const struct spec_storage *s, json_t *mounts, struct zl_error *err)
+static int append_tmpfs(const struct spec_storage *s, const char *source, json_t *mounts,
+                        struct zl_error *err)
 {
     char size[32], mode[24];
     const char *options[6] = { "nosuid", "nodev" };
     size_t n = 2;
+    (void)source;
     (void)snprintf(mode, sizeof mode, "mode=%o", s->mode ? s->mode : 01777U);
     (void)snprintf(size, sizeof size, "size=%" PRIu64, s->size);
     options[n++] = mode;
@@ -114,14 +118,19 @@ static bool is_root(const char *target)
 
 static int append_storage(const struct oci_making *m, json_t *mounts, struct zl_error *err)
 {
-    static int (*const append[])(const struct spec_storage *, json_t *, struct zl_error *) = {
+    static int (*const append[])(const struct spec_storage *, const char *, json_t *,
+                                 struct zl_error *) = {
         [SPEC_MOUNT_BIND] = append_bind,
+        [SPEC_MOUNT_NAMED] = append_bind,
+        [SPEC_MOUNT_ANONYMOUS] = append_bind,
         [SPEC_MOUNT_TMPFS] = append_tmpfs,
         [SPEC_MOUNT_S3] = NULL, /* the highest: what has no entry is not supported yet */
     };
     for (size_t i = 0; i < m->b->service->n_storage; i++) {
         const struct spec_storage *s = &m->b->service->storage[i];
-        if (!append[s->type])
+        const char *volume = m->b->volumes ? m->b->volumes[i] : NULL;
+        bool is_volume = s->type == SPEC_MOUNT_NAMED || s->type == SPEC_MOUNT_ANONYMOUS;
+        if (!append[s->type] || (is_volume && !volume))
             return zl_fail(err, ZL_ERR_UNSUPPORTED,
                            "the storage for '%s' is of a type that this version cannot mount",
                            s->target);
@@ -129,7 +138,7 @@ static int append_storage(const struct oci_making *m, json_t *mounts, struct zl_
             return zl_fail(err, ZL_ERR_INVALID,
                            "the target '%s': the root of a container cannot be mounted over",
                            s->target);
-        if (append[s->type](s, mounts, err) < 0)
+        if (append[s->type](s, volume ? volume : s->source, mounts, err) < 0)
             return -1;
     }
     return 0;

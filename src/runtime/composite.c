@@ -227,6 +227,14 @@ static bool composite_uses_layer(struct runtime *rt, uint32_t layer)
     return false;
 }
 
+static void composite_each_volume(struct runtime *rt, rt_volume_fn fn, void *arg)
+{
+    struct composite *c = composite_of(rt);
+    for (int i = 0; i < TARGETS; i++)
+        if (c->targets[i] && c->targets[i]->ops->each_volume)
+            c->targets[i]->ops->each_volume(c->targets[i], fn, arg);
+}
+
 /* ---- life --------------------------------------------------------------------------------- */
 
 static void composite_free(struct runtime *rt)
@@ -249,6 +257,7 @@ static const struct runtime_ops composite_ops = {
     .is_paused = composite_is_paused,
     .uses_image = composite_uses_image,
     .uses_layer = composite_uses_layer,
+    .each_volume = composite_each_volume,
     .free = composite_free,
 };
 

@@ -134,6 +134,12 @@ struct rt_call; /* runtime/call.h: what a backend keeps of a request */
 typedef void (*rt_done_fn)(void *arg, const struct rt_answer *a);
 typedef void (*rt_event_fn)(void *arg, const struct rt_event *ev);
 
+struct rt_volume_use { /* a container that has this named volume among its mounts, running or not */
+    const char *volume;
+    const char *id, *name; /* of the container */
+};
+typedef void (*rt_volume_fn)(void *arg, const struct rt_volume_use *use);
+
 struct runtime_ops {
     const char *name; /* as written in a spec: "native", "docker", "wasm" */
     uint64_t can;     /* RT_CAN bits; runtime_submit answers UNSUPPORTED for the rest */
@@ -151,6 +157,8 @@ struct runtime_ops {
     bool (*is_paused)(struct runtime *rt, struct inst_id id);
     bool (*uses_image)(struct runtime *rt, const char *digest);
     bool (*uses_layer)(struct runtime *rt, uint32_t layer);
+    /* Every use of a named volume by a container that exists. NULL: there is none. */
+    void (*each_volume)(struct runtime *rt, rt_volume_fn fn, void *arg);
     void (*free)(struct runtime *rt); /* lets go of containers, which go on */
 };
 

@@ -188,7 +188,17 @@ static bool is_too_little(const struct acted *a, const struct doc_node *n)
 static bool is_unmountable(const struct acted *a, const struct doc_node *n)
 {
     (void)a;
-    return is_word(n, "named") || is_word(n, "anonymous") || is_word(n, "s3");
+    return is_word(n, "s3");
+}
+
+/* Of a volume; a tmpfs has its size from the kernel. */
+static bool is_of_volume(const struct acted *a, const struct doc_node *n)
+{
+    for (size_t i = 0; i < a->service->n_storage; i++)
+        if (a->w.path->up->index == i && a->w.path->up->key == NULL)
+            return a->service->storage[i].type == SPEC_MOUNT_NAMED;
+    (void)n;
+    return false;
 }
 
 /* ---- the table --------------------------------------------------------------------------------
@@ -252,7 +262,8 @@ static const struct acted_row service_rows[] = {
     { "health.on_unhealthy", "none", NULL, WARN, "this version only marks an unhealthy replica" },
     { "init.steps",          NULL, NULL, ERROR, "this version carries out no steps before a start" },
     { "errors.on_init_failure", NULL, NULL, WARN, "this version carries out no steps before a start" },
-    { "storage[].type",      NULL, is_unmountable, ERROR, "this version mounts bind and tmpfs only" },
+    { "storage[].type",      NULL, is_unmountable, ERROR, "this version has no s3 mounts: copy the bucket into a named volume" },
+    { "storage[].size",      NULL, is_of_volume, ERROR, "this version sets no limit to a named volume: leave size out" },
     { "storage[].tier",      "local", NULL, WARN, "the plain disk is used, as with local" },
     { "node_mode",           NULL, wants_nodes, PLACE, "this needs more nodes than the one there is" },
     { "node_mode",           NULL, wants_one_node, WARN, "there is one node" },

@@ -157,13 +157,13 @@ static void check_storage(struct walk *w, const struct spec_source *s)
     bool sees = caps_of_kind[x->type] & CAP_FILESYSTEM &&
                 !(x->wasm && x->wasm->caps.filesystem == SPEC_SAID_FALSE);
     for (size_t i = 0; i < x->n_storage; i++) {
-        bool directory =
-            x->storage[i].type == SPEC_MOUNT_BIND || x->storage[i].type == SPEC_MOUNT_NAMED;
+        bool directory = x->storage[i].type != SPEC_MOUNT_S3;
         if (!directory || !sees)
             validate_report_item(w, SPEC_WARNING, "W-WASM-UNUSED",
                                  validate_item(s->node, "storage", i), "storage", i, NULL,
-                                 directory ? "the module does not have the capability filesystem"
-                                           : "a module gets bind and named storage only");
+                                 directory
+                                     ? "the module does not have the capability filesystem"
+                                     : "a module gets folders of the host, volumes and tmpfs only");
     }
 }
 

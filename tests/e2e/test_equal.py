@@ -252,8 +252,8 @@ def test_env_of_a_document_arrives(kind):
 
 
 @pytest.mark.parametrize("text, says", [
-    ("    storage: [{type: named, name: box, target: /d}]\n", "services.a.storage[0].type"),
-    ("    storage: [{type: anonymous, target: /d}]\n", "services.a.storage[0].type")])
+    ("    storage: [{type: s3, bucket: box, target: /d}]\n", "services.a.storage[0].type"),
+    ("    storage: [{type: named, name: box, target: /d, size: 1Gi}]\n", "services.a.storage[0].size")])
 def test_what_this_version_does_not_do_is_refused_before_anything_starts(kind, text, says):
     r = deploy(kind, kind.service("a", "forever", extra=text), code=3)
     assert "E-NOT-SUPPORTED" in r.stderr and says in r.stderr
@@ -362,6 +362,44 @@ def test_values_are_in_no_log_and_in_no_answer(references):
     grep = subprocess.run(["grep", "-rla", "hush-6b1f", folder, host.run], stdout=subprocess.PIPE, text=True).stdout.split()
     assert [pathlib.Path(p).name for p in grep] == ["config.json"], grep
     assert pathlib.Path(grep[0]).stat().st_mode & 0o777 == 0o600
+
+
+def test_named_volumes_of_a_document_outlive_it_and_are_shared(kind):
+    def service(name, path, readonly="false", user="0"):
+        return kind.service(name, "put", path, "text", extra=f"""    rtype: job
+    user: '{user}'
+    storage:
+      - {{type: named, name: box, target: /data, readonly: {readonly}}}
+      - {{type: anonymous, target: /own}}
+""")
+    box = kind.host.root / "volumes/box"
+    deploy(kind, service("a", "/data/f"), service("b", "/own/f"), service("c", "/data/g", "true"))
+    kind.host.zlayer("job", "run", "a", "--wait")
+    kind.host.zlayer("job", "run", "b", "--wait")
+    assert "/data/g" in kind.host.zlayer("job", "run", "c", "--wait", code=1).stderr
+    assert (box / "f").read_text() == "text" and os.listdir(box) == ["f"]
+    kind.host.zlayer("down", "test")
+    assert (box / "f").read_text() == "text"
+    shutil.rmtree(box)
+
+
+def test_a_volume_can_be_written_by_who_it_is_for(kind):
+    """A guest runs as the user that the service names, and a module has no folder that would say whose the volume is."""
+    box = kind.host.root / "volumes/box"
+    code = 1 if kind.name == "container" else 0
+    r = kind.run("put", "/data/f", "text", options=["--rm", "-u", "1000:1000", "-v", "box:/data"], code=code)
+    assert code == 0 or "/data/f" in r.stderr
+    assert (box.stat().st_uid, box.stat().st_gid) == ((1000, 1000) if code == 0 else (0, 0))
+    shutil.rmtree(box)
+
+
+def test_an_anonymous_volume_goes_with_what_had_it(kind):
+    ident = kind.run("put", "/own/f", "text", options=["--name", "once", "-v", "/own"]) and \
+        kind.host.json("container", "inspect", "once")["id"]
+    own = kind.host.root / "containers" / ident / "volumes/0"
+    assert (own / "f").read_text() == "text"
+    kind.host.zlayer("container", "rm", "once")
+    assert not own.exists()
 
 
 def test_volumes_of_a_document_are_what_they_say(kind, tmp_path):

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * RT_CREATE: image, bundle, config.json, plan; directories and record; then a monitor is asked. The
- * record is on disk before the monitor knows anything, so a kill of the agent at any point leaves
- * something that the next one finds and removes.
+ * RT_CREATE: image, bundle, config.json, plan; directories and record; volumes, which zlayer-fetch
+ * may have to fill first; then a monitor is asked. The record is on disk before the monitor knows
+ * anything, so a kill of the agent at any point leaves something that the next one finds and
+ * removes; and before there are volumes, so that these are in use by then.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,6 +15,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "oci/config.h"
+#include "runtime/fetch.h"
 #include "runtime/native/making.h"
 #include "spec/signal.h"
 
@@ -29,8 +31,11 @@ static void making_done(struct making *m)
     for (size_t i = 0; i < m->n_fds; i++)
         zl_closep(&m->fds[i]);
     json_decref(m->config);
+    storage_done(&m->storage);
+    fetch_cancel(m->fill);
     zl_buf_done(&m->plan);
     zl_buf_done(&m->notes);
+    free(m);
 }
 
 /* ---- the steps, in order ------------------------------------------------------------------ */
@@ -225,6 +230,7 @@ static int write_record(struct making *m, struct zl_error *err)
         .shareable = making_is_shareable(m->service),
         .gpu_vendor = m->n_gpus ? m->service->resources.gpu->vendor : NULL,
         .gpus = { m->gpus, m->n_gpus },
+        .volumes = { m->storage.names, m->storage.n_names },
     };
     return write_cgroups_and_layers(m, plan, &r, err);
 }
@@ -247,12 +253,11 @@ static unsigned flags_of(const struct making *m, bool attach_first)
     return flags;
 }
 
-static int send_create(struct making *m, struct mon_client *mon, bool attach_first, uint64_t op,
-                       struct zl_error *err)
+static int send_create(struct making *m, struct mon_client *mon, uint64_t op, struct zl_error *err)
 {
     int fds[4 + MAKING_FDS] = { m->plan_fd, m->run_fd, m->state_fd, m->log_fd };
     struct mon_create create = {
-        .flags = flags_of(m, attach_first),
+        .flags = m->flags,
         .n_plan_fds = (uint32_t)m->n_fds,
         .stop_signal = m->c->record.stop_signal,
     };
@@ -264,13 +269,13 @@ static int send_create(struct making *m, struct mon_client *mon, bool attach_fir
     return mon_client_send_create(mon, op, &create, fds, 4 + m->n_fds, err);
 }
 
-static int ask_monitor(struct making *m, bool attach_first, uint64_t op, struct zl_error *err)
+static int ask_monitor(struct making *m, uint64_t op, struct zl_error *err)
 {
     struct mon_client *mon = NULL;
     int sock = shim_pool_take(m->n->pool, err);
     if (sock < 0 || mon_client_adopt(sock, &mon, err) < 0)
         return -1;
-    if (send_create(m, mon, attach_first, op, err) < 0) {
+    if (send_create(m, mon, op, err) < 0) {
         mon_client_free(mon);
         return -1;
     }
@@ -311,6 +316,71 @@ void container_create_failed(struct native_call *k, struct zl_error *why)
     rt_call_fail(&k->call, why);
 }
 
+/* ---- volumes ------------------------------------------------------------------------------ */
+
+static void release_making(struct native_call *k)
+{
+    making_done(k->more);
+}
+
+static int ask(struct native_call *k, struct zl_error *err)
+{
+    struct making *m = k->more;
+    int rc = ask_monitor(m, native_call_expect(k, reply_done), err);
+    k->more = NULL; /* the monitor has its descriptors now */
+    k->release = NULL;
+    making_done(m);
+    if (rc == 0)
+        native_call_limit(k, CREATE_LIMIT_MS);
+    return rc;
+}
+
+static void on_filled(void *arg, const struct zl_error *failed, const struct fetch_end *end)
+{
+    struct native_call *k = arg;
+    struct making *m = k->more;
+    struct zl_error err = failed ? *failed : (struct zl_error){ 0 };
+    (void)end;
+    m->fill = NULL;
+    if (k->call.is_late) /* cancelled: core removes what there is */
+        return;
+    if (!failed && !k->c)
+        (void)zl_fail(&err, ZL_ERR_CANCELLED, "it was removed meanwhile");
+    if (err.kind != ZL_OK || ask(k, &err) < 0)
+        k->on_failed(k, &err);
+}
+
+/* Makes them; then the monitor is asked, or what fills them first. */
+static int mount_volumes(struct native_call *k, struct zl_error *err)
+{
+    struct making *m = k->more;
+    zl_autofree char *order = NULL;
+    const struct storage_owner root = { 0, 0 };
+    if (storage_make(&m->storage, m->n, m->state_fd, k->c->id_text, m->image, root, &order, err) <
+        0)
+        return -1;
+    return order ? storage_fill(m->n, order, &m->fill, on_filled, k, err) : ask(k, err);
+}
+
+/* ---- the operation ------------------------------------------------------------------------ */
+
+static struct making *making_new(struct native *n, const struct rt_request *rq)
+{
+    struct making *m = calloc(1, sizeof *m);
+    if (!m)
+        return NULL;
+    m->n = n;
+    m->label = rq->create.label;
+    m->service = rq->create.service;
+    m->env = rq->create.env;
+    m->image_digest = rq->create.image_digest;
+    m->run_fd = m->state_fd = m->log_fd = m->plan_fd = -1;
+    zl_buf_init(&m->plan, PLAN_MAX);
+    zl_buf_init(&m->notes, NOTES_MAX);
+    m->flags = flags_of(m, rq->create.attach_first);
+    return m;
+}
+
 struct rt_call *native_create(struct native *n, const struct rt_request *rq, rt_done_fn done,
                               void *arg)
 {
@@ -322,35 +392,25 @@ struct rt_call *native_create(struct native *n, const struct rt_request *rq, rt_
         (void)zl_fail(&err, ZL_ERR_EXISTS, "create: this container exists already");
         return native_call_refuse(k, &err);
     }
-    struct making m = {
-        .n = n,
-        .label = rq->create.label,
-        .service = rq->create.service,
-        .env = rq->create.env,
-        .image_digest = rq->create.image_digest,
-        .run_fd = -1,
-        .state_fd = -1,
-        .log_fd = -1,
-        .plan_fd = -1,
-        .plan = ZL_BUF(PLAN_MAX),
-        .notes = ZL_BUF(NOTES_MAX),
-    };
-    m.c = container_new(n, rq->id, &err);
-    if (!m.c)
+    struct making *m = making_new(n, rq);
+    if (!m) {
+        (void)zl_fail_errno(&err, "create");
         return native_call_refuse(k, &err);
-    record_name(m.label, m.c->name, sizeof m.c->name);
-    k->on_failed = container_create_failed;
-    int rc = make_all(&m, &err);
-    if (rc == 0)
-        rc = ask_monitor(&m, rq->create.attach_first, native_call_expect(k, reply_done), &err);
-    k->c = m.c;
-    making_done(&m);
-    if (rc == 0) {
-        native_call_limit(k, CREATE_LIMIT_MS);
-        return &k->call;
     }
+    k->more = m;
+    k->release = release_making;
+    m->c = container_new(n, rq->id, &err);
+    if (!m->c)
+        return native_call_refuse(k, &err);
+    struct container *c = m->c;
+    record_name(m->label, c->name, sizeof c->name);
+    k->on_failed = container_create_failed;
+    int rc = make_all(m, &err);
+    k->c = c; /* from here on, what happens to it is told to k */
+    if (rc == 0 && mount_volumes(k, &err) == 0)
+        return &k->call;
     struct rt_call *refused = native_call_refuse(k, &err);
     k->c = NULL;
-    container_undo(m.c);
+    container_undo(c);
     return refused;
 }

@@ -139,6 +139,8 @@ int making_gpus(struct making *m, struct zl_error *err)
 
 int making_sources(struct making *m, struct zl_error *err)
 {
+    if (storage_plan(m->n, m->c->id_text, m->service, &m->storage, err) < 0)
+        return -1;
     for (size_t i = 0; i < m->service->n_storage; i++) {
         const struct spec_storage *s = &m->service->storage[i];
         if (s->type != SPEC_MOUNT_BIND)
@@ -223,6 +225,7 @@ int making_document(struct making *m, struct zl_error *err)
         .host = &m->n->host,
         .name = m->c->name,
         .cgroups_path = cgroups_path,
+        .volumes = (const char *const *)m->storage.sources,
         .etc_dir = etc_dir,
         .join = { joined_path(m, "pid"), joined_path(m, "ipc"), joined_path(m, "net") },
         .gpus = m->n_gpus ? m->gpus : NULL,

@@ -19,6 +19,7 @@ struct event;
 struct archive;
 struct shim_pool;
 struct trash;
+struct volumes;
 struct plan_cache;
 struct native_call;
 struct wasm_part;
@@ -57,6 +58,7 @@ struct native {
     struct shim_pool *pool; /* NULL: its monitors come from elsewhere */
     struct wasm_part *wasm; /* of the wasm runtime, which shares all of this */
     struct trash *trash;
+    struct volumes *volumes;
     struct plan_cache *plans; /* what they have in common; NULL: nothing is kept */
     struct archive *archives; /* helpers that serve files of containers */
     struct container *containers;
@@ -97,6 +99,7 @@ int native_watch(struct runtime *rt, rt_event_fn on_event, void *arg, struct zl_
 bool native_has(struct runtime *rt, struct inst_id id);
 bool native_uses_image(struct runtime *rt, const char *digest);
 bool native_uses_layer(struct runtime *rt, uint32_t layer);
+void native_each_volume(struct runtime *rt, rt_volume_fn fn, void *arg);
 bool native_is_paused(struct runtime *rt, struct inst_id id);
 
 /* ---- create.c ---- */
@@ -212,7 +215,9 @@ bool cgroup_remove_all(const struct record *r); /* false: something still lives 
 void archives_free(struct archive *first);
 
 /* trash.c: directories that may be large are renamed away at once and removed bit by bit. */
-int trash_new(struct event_base *base, int root_fd, struct trash **ret, struct zl_error *err);
+/* The folder dir_fd/name, made when it is missing. */
+int trash_new(struct event_base *base, int dir_fd, const char *name, struct trash **ret,
+              struct zl_error *err);
 void trash_free(struct trash *t);
 /* Moves dir_fd/name into the trash; a missing one is success. */
 int trash_take(struct trash *t, int dir_fd, const char *name, struct zl_error *err);

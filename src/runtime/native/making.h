@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "runtime/native/inner.h"
+#include "runtime/native/storage.h"
 #include "sandbox/plan.h"
 
 enum { MAKING_JOINS = 3, MAKING_FDS = PLAN_LOWER_MAX + 2 + MAKING_JOINS + 1, MAKING_GPUS = 64 };
@@ -35,7 +36,10 @@ struct making {
     struct container *ipc_of;
     uint32_t gpus[MAKING_GPUS];
     size_t n_gpus;
-    json_t *config; /* the document of config.json */
+    struct storage storage;
+    struct fetch *fill; /* fills volumes from the image; NULL: it does not run */
+    unsigned flags;     /* of the monitor: MON_CREATE_… */
+    json_t *config;     /* the document of config.json */
     struct zl_buf plan;
     struct zl_buf notes; /* what is done otherwise than it was asked, a line each */
 };

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/id.h"
 #include "runtime/native/inner.h"
+#include "runtime/volumes.h"
 #include "sandbox/plan.h"
 
 static const native_fn handlers[RT_KINDS] = {
@@ -52,6 +53,7 @@ void native_end(struct runtime *rt)
     archives_free(n->archives);
     shim_pool_free(n->pool);
     trash_free(n->trash);
+    volumes_free(n->volumes);
     plan_cache_free(n->plans);
     zl_closep(&n->root_fd);
     zl_closep(&n->run_fd);
@@ -75,6 +77,7 @@ static const struct runtime_ops native_ops = {
     .is_paused = native_is_paused,
     .uses_image = native_uses_image,
     .uses_layer = native_uses_layer,
+    .each_volume = native_each_volume,
     .free = native_end,
 };
 
@@ -124,7 +127,8 @@ int native_begin(const struct native_config *cfg, const struct runtime_ops *ops,
     n->root_fd = n->run_fd = n->containers_fd = n->host.root_fd = -1;
     if (copy_config(n, cfg, err) < 0 || oci_host_read(&n->host, err) < 0 ||
         open_directories(n, err) < 0 || read_boot_id(n->boot_id, sizeof n->boot_id, err) < 0 ||
-        trash_new(cfg->base, n->root_fd, &n->trash, err) < 0) {
+        trash_new(cfg->base, n->root_fd, "trash", &n->trash, err) < 0 ||
+        volumes_open(cfg->base, n->root_dir, n->root_fd, &n->volumes, err) < 0) {
         native_end(&n->rt);
         return -1;
     }
@@ -182,4 +186,17 @@ bool native_uses_image(struct runtime *rt, const char *digest)
         if (c->record.image && strcmp(c->record.image, digest) == 0)
             return true;
     return false;
+}
+
+static void tell_volumes(const struct record *r, const char *id, const char *name, rt_volume_fn fn,
+                         void *arg)
+{
+    for (size_t i = 0; i < r->volumes.n; i++)
+        fn(arg, &(struct rt_volume_use){ r->volumes.v[i], id, name });
+}
+
+void native_each_volume(struct runtime *rt, rt_volume_fn fn, void *arg)
+{
+    for (const struct container *c = native_of(rt)->containers; c; c = c->next)
+        tell_volumes(&c->record, c->id_text, c->name, fn, arg);
 }

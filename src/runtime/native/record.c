@@ -94,6 +94,7 @@ static const struct zl_field record_fields[] = {
     { "image", zl_json_string, offsetof(struct record, image), ZL_REQUIRED, NULL },
     { "layers", decode_numbers, offsetof(struct record, layers), ZL_REQUIRED, &from_one },
     { "cgroups", zl_json_strs, offsetof(struct record, cgroups), ZL_REQUIRED, NULL },
+    { "volumes", zl_json_strs, offsetof(struct record, volumes), 0, NULL },
     { "log", zl_json_string, offsetof(struct record, log), ZL_REQUIRED, NULL },
     { "stop_signal", zl_json_i32, offsetof(struct record, stop_signal), ZL_REQUIRED, NULL },
     { "shareable", zl_json_bool, offsetof(struct record, shareable), 0, NULL },
@@ -125,20 +126,27 @@ static json_t *numbers_to_json(const uint32_t *v, size_t n, bool *complete)
     return list;
 }
 
+static json_t *texts_to_json(const struct zl_strs *texts, bool *complete)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < texts->n; i++)
+        *complete &= json_array_append_new(list, json_string(texts->v[i])) == 0;
+    return list;
+}
+
 static json_t *to_json(const struct record *r)
 {
     bool complete = true;
     json_t *layers = numbers_to_json(r->layers.v, r->layers.n, &complete);
     json_t *gpus = numbers_to_json(r->gpus.v, r->gpus.n, &complete);
-    json_t *cgroups = json_array();
-    for (size_t i = 0; i < r->cgroups.n; i++)
-        complete &= json_array_append_new(cgroups, json_string(r->cgroups.v[i])) == 0;
+    json_t *cgroups = texts_to_json(&r->cgroups, &complete);
+    json_t *volumes = texts_to_json(&r->volumes, &complete);
     json_t *made = json_pack(
-        "{s:i, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:s, s:i, s:b, s:s*, s:o, s:s}", "version",
+        "{s:i, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:s, s:i, s:b, s:s*, s:o, s:s}", "version",
         RECORD_VERSION, "id", r->id, "owner", r->owner, "boot_id", r->boot_id, "label",
-        label_to_json(&r->label), "image", r->image, "layers", layers, "cgroups", cgroups, "log",
-        r->log, "stop_signal", r->stop_signal, "shareable", r->shareable, "gpu_vendor",
-        r->gpu_vendor, "gpus", gpus, "runtime", r->runtime ? r->runtime : NATIVE);
+        label_to_json(&r->label), "image", r->image, "layers", layers, "cgroups", cgroups,
+        "volumes", volumes, "log", r->log, "stop_signal", r->stop_signal, "shareable", r->shareable,
+        "gpu_vendor", r->gpu_vendor, "gpus", gpus, "runtime", r->runtime ? r->runtime : NATIVE);
     if (made && complete)
         return made;
     json_decref(made);

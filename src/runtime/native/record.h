@@ -20,7 +20,9 @@ struct record {
     struct {
         uint32_t *v;
         size_t n;
-    } layers;               /* short numbers */
+    } layers; /* short numbers */
+    struct zl_strs
+        volumes; /* names of those that it mounts, which are in use as long as it exists */
     struct zl_strs cgroups; /* absolute directories, the first is where its processes are found */
     const char *log;        /* absolute path */
     int stop_signal;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * <root>/trash: what a container wrote can be millions of files, and the loop must not wait for
- * their removal. A directory is renamed in here at once; a timer removes a few entries at a time.
- * What a killed agent left is taken up by the next.
+ * <root>/trash, and volumes/.trash: what a container wrote can be millions of files, and the loop
+ * must not wait for their removal. A directory is renamed in here at once; a timer removes a few
+ * entries at a time. What a killed agent left is taken up by the next.
  */
 #include <dirent.h>
 #include <event2/event.h>
@@ -107,13 +107,14 @@ static void turn(int fd, short what, void *arg)
         arm(t);
 }
 
-int trash_new(struct event_base *base, int root_fd, struct trash **ret, struct zl_error *err)
+int trash_new(struct event_base *base, int dir_fd, const char *name, struct trash **ret,
+              struct zl_error *err)
 {
     struct trash *t = calloc(1, sizeof *t);
     if (!t)
         return zl_fail_errno(err, "set up the trash");
     t->entries = ENTRIES_A_TURN;
-    t->fd = zl_mkdir_p(root_fd, "trash", 0700, err);
+    t->fd = zl_mkdir_p(dir_fd, name, 0700, err);
     t->timer = t->fd >= 0 ? evtimer_new(base, turn, t) : NULL;
     if (!t->timer) {
         if (t->fd >= 0)

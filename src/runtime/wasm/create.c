@@ -13,6 +13,8 @@
 #include "base/fd.h"
 #include "oci/bundle.h"
 #include "oci/config.h"
+#include "runtime/fetch.h"
+#include "runtime/native/storage.h"
 #include "runtime/wasm/inner.h"
 #include "sandbox/plan.h"
 
@@ -30,6 +32,10 @@ struct guest_making {
     struct mon_create create;
     const char *names; /* the field that says how names are looked up; NULL: none does */
     bool has_network;
+    struct image *made_of; /* while volumes are looked after */
+    struct storage storage;
+    struct storage_owner owner; /* of new volumes: who the guest runs as */
+    struct fetch *fill;
 };
 
 static struct guest_making *making_of(const struct native_call *k)
@@ -43,6 +49,9 @@ static void release(struct native_call *k)
     wasm_host_drop(m->question);
     for (size_t i = 0; i < FDS; i++)
         zl_closep(&m->fds[i]);
+    fetch_cancel(m->fill);
+    storage_done(&m->storage);
+    image_free(m->made_of);
     free(m->image);
     free(m);
 }
@@ -197,8 +206,18 @@ static int no_file(void *arg, const char *path, struct zl_error *err)
     return zl_fail(err, ZL_ERR_NOT_FOUND, "a module has no file '%s'", path);
 }
 
-static int make_config(const struct container *c, const struct spec_service *s,
-                       const struct spec_pairs *env, const struct image *image, struct zl_buf *out,
+static struct storage_owner owner_in(const json_t *config)
+{
+    const json_t *user = json_object_get(json_object_get(config, "process"), "user");
+    return (struct storage_owner){
+        (uint32_t)json_integer_value(json_object_get(user, "uid")),
+        (uint32_t)json_integer_value(json_object_get(user, "gid")),
+    };
+}
+
+static int make_config(struct guest_making *m, const struct container *c,
+                       const struct spec_service *s, const struct spec_pairs *env,
+                       const struct image *image, struct zl_buf *out,
                        struct zl_error *err)
 {
     zl_autofree char *cgroups_path = NULL;
@@ -212,12 +231,14 @@ static int make_config(const struct container *c, const struct spec_service *s,
         .name = c->name,
         .cgroups_path = cgroups_path,
         .host = &c->n->host,
+        .volumes = (const char *const *)m->storage.sources,
         .open_file = no_file,
         .is_module = true,
     };
     json_t *config = NULL;
     if (oci_bundle_make(&bundle, &config, err) < 0)
         return -1;
+    m->owner = owner_in(config);
     int rc = wasm_config_strip(config, s, err);
     rc = rc < 0 ? rc : zl_json_dump(config, JSON_COMPACT, out, err);
     json_decref(config);
@@ -274,6 +295,7 @@ static int write_record(struct guest_making *m, struct container *c, const struc
         .cgroups = { cgroups, plan->cgroups.n },
         .log = log,
         .stop_signal = m->create.stop_signal,
+        .volumes = { m->storage.names, m->storage.n_names },
     };
     autorecord struct record written = { 0 };
     if (record_write(m->fds[FD_STATE], &r, &written, err) < 0)
@@ -352,7 +374,8 @@ static int make_all(struct guest_making *m, struct container *c, const struct rt
     fill_create(m, c, rq);
     if (check_service(rq->create.service, err) < 0 || make_directories(m, c, err) < 0 ||
         open_log(m, rq->create.label, &log, err) < 0 ||
-        make_config(c, rq->create.service, rq->create.env, image, &config, err) < 0 ||
+        storage_plan(m->n, c->id_text, rq->create.service, &m->storage, err) < 0 ||
+        make_config(m, c, rq->create.service, rq->create.env, image, &config, err) < 0 ||
         make_plan(m, c, &config, &plan, err) < 0)
         return -1;
     /* On tmpfs, for root only: it holds the environment with its secrets. */
@@ -422,6 +445,33 @@ static void prepared(void *arg, const struct mon_message *message, struct zl_err
         fail(k, &err);
 }
 
+static void on_filled(void *arg, const struct zl_error *failed, const struct fetch_end *end)
+{
+    struct native_call *k = arg;
+    struct guest_making *m = making_of(k);
+    struct zl_error err = failed ? *failed : (struct zl_error){ 0 };
+    (void)end;
+    m->fill = NULL;
+    if (k->call.is_late) /* cancelled: core removes what there is */
+        return;
+    if (failed || check_wanted(k, &err) < 0 || prepare(k, m->made_of, prepared, &err) < 0)
+        fail(k, &err);
+}
+
+/* There is nothing in a module to be copied, but a copy for a container may be half done. */
+static int mount_volumes(struct native_call *k, struct image **image, struct zl_error *err)
+{
+    struct guest_making *m = making_of(k);
+    zl_autofree char *order = NULL;
+    if (storage_make(&m->storage, m->n, m->fds[FD_STATE], k->c->id_text, NULL, m->owner, &order,
+                     err) < 0)
+        return -1;
+    if (!order)
+        return prepare(k, *image, prepared, err);
+    m->made_of = zl_take_ptr(*image);
+    return storage_fill(m->n, order, &m->fill, on_filled, k, err);
+}
+
 static struct rt_call *refuse_and_undo(struct native_call *k, struct zl_error *err)
 {
     struct container *c = k->c;
@@ -456,7 +506,7 @@ struct rt_call *wasm_create(struct native *n, const struct rt_request *rq, rt_do
     m->fds[FD_GUEST] = wasm_settings_make(rq->create.service, k->c->name, &err);
     if (m->fds[FD_GUEST] < 0 ||
         name_module(m, rq->create.service->image.name, image, variant, &err) < 0 ||
-        make_all(m, k->c, rq, image, &err) < 0 || prepare(k, image, prepared, &err) < 0)
+        make_all(m, k->c, rq, image, &err) < 0 || mount_volumes(k, &image, &err) < 0)
         return refuse_and_undo(k, &err);
     native_call_limit(k, COMPILE_LIMIT_MS);
     return &k->call;

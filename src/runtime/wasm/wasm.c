@@ -75,6 +75,7 @@ static const struct runtime_ops wasm_ops = {
     .is_paused = native_is_paused,
     .uses_image = native_uses_image,
     .uses_layer = native_uses_layer,
+    .each_volume = native_each_volume,
     .free = wasm_free,
 };
 

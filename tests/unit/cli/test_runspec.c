@@ -105,6 +105,16 @@ static void a_relative_volume_begins_where_we_are(void **unused)
     assert_non_null(strstr(text, want));
 }
 
+static void a_volume_has_a_name_or_goes_with_its_container(void **unused)
+{
+    (void)unused;
+    struct run_options o = { .volumes = LIST("db:/d:ro", "/scratch") };
+    zl_autofree char *text = made(&o, 1);
+    assert_non_null(strstr(text, "{\"name\":\"db\",\"readonly\":true,\"target\":\"/d\","
+                                 "\"type\":\"named\"}"));
+    assert_non_null(strstr(text, "{\"target\":\"/scratch\",\"type\":\"anonymous\"}"));
+}
+
 static void sizes_are_those_of_other_container_tools(void **unused)
 {
     (void)unused;
@@ -136,10 +146,14 @@ static void options_that_make_no_sense_are_named(void **unused)
         { { .cpus = "none" }, "--cpus 'none' is not a number above 0" },
         { { .env = LIST("=x") }, "--env '=x' has no name" },
         { { .labels = LIST("=x") }, "--label '=x' is not NAME=VALUE" },
-        { { .volumes = LIST("/a") }, "--volume '/a' is not SOURCE:TARGET[:ro]" },
-        { { .volumes = LIST("/a:/b:rx") }, "--volume '/a:/b:rx' is not SOURCE:TARGET[:ro]" },
-        { { .volumes = LIST("data:/b") },
-          "--volume 'data:/b': named volumes are not there yet; begin a path with / or ." },
+        { { .volumes = LIST("a") },
+          "--volume 'a' is not /TARGET, NAME:/TARGET[:ro] or /SOURCE:/TARGET[:ro]" },
+        { { .volumes = LIST("/a:/b:rx") },
+          "--volume '/a:/b:rx' is not /TARGET, NAME:/TARGET[:ro] or /SOURCE:/TARGET[:ro]" },
+        { { .volumes = LIST("data:b") },
+          "--volume 'data:b' is not /TARGET, NAME:/TARGET[:ro] or /SOURCE:/TARGET[:ro]" },
+        { { .volumes = LIST(":/b") },
+          "--volume ':/b' is not /TARGET, NAME:/TARGET[:ro] or /SOURCE:/TARGET[:ro]" },
     };
     char *argv[] = { image };
     for (size_t i = 0; i < ZL_ARRAY_LEN(cases); i++) {
@@ -209,6 +223,7 @@ int main(void)
         cmocka_unit_test(all_options_together_are_a_valid_service),
         cmocka_unit_test(a_variable_without_a_value_takes_the_one_it_has_here),
         cmocka_unit_test(a_relative_volume_begins_where_we_are),
+        cmocka_unit_test(a_volume_has_a_name_or_goes_with_its_container),
         cmocka_unit_test(sizes_are_those_of_other_container_tools),
         cmocka_unit_test(options_that_make_no_sense_are_named),
         cmocka_unit_test(an_argument_is_an_id_a_name_a_service_or_a_prefix),

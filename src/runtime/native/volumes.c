@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/volumes.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "runtime/native/inner.h"
+#include "runtime/native/making.h"
+#include "spec/rules.h"
+
+enum { META_MAX = 256 * 1024, META_VERSION = 1, NAME_SIZE = 128 };
+
+struct volumes {
+    char *path; /* "<root>/volumes" */
+    int dir_fd, meta_fd;
+    struct trash *trash; /* of its own: volumes may be another file system */
+};
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+/* Of a helper that lives, it is locked. */
+static bool is_abandoned(int dir_fd, const char *name)
+{
+    zl_autoclose int fd = zl_open_dir(dir_fd, name, NULL);
+    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+static DIR *open_list(int dir_fd)
+{
+    int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+    if (!dir)
+        zl_closep(&copy);
+    return dir;
+}
+
+static int drop_abandoned(struct volumes *v, struct zl_error *err)
+{
+    DIR *dir = open_list(v->dir_fd);
+    const struct dirent *d;
+    if (!dir)
+        return zl_fail_errno(err, "list the volumes");
+    while ((d = readdir(dir)))
+        if (strncmp(d->d_name, ".new-", 5) == 0 && is_abandoned(v->dir_fd, d->d_name))
+            (void)trash_take(v->trash, v->dir_fd, d->d_name, NULL); /* met again next time */
+    (void)closedir(dir);
+    return 0;
+}
+
+int volumes_open(struct event_base *base, const char *root_dir, int root_fd, struct volumes **ret,
+                 struct zl_error *err)
+{
+    struct volumes *v = calloc(1, sizeof *v);
+    if (!v)
+        return zl_fail_errno(err, "open the volumes");
+    v->meta_fd = -1;
+    /* for root only: a program that a container made set-uid is in reach of none of the host's
+     * users */
+    v->dir_fd = zl_mkdir_p(root_fd, "volumes", 0700, err);
+    if (v->dir_fd >= 0)
+        v->meta_fd = zl_mkdir_p(root_fd, "volumes.meta", 0700, err);
+    int rc = v->meta_fd < 0 ? -1 : trash_new(base, v->dir_fd, ".trash", &v->trash, err);
+    if (rc == 0 && asprintf(&v->path, "%s/volumes", root_dir) < 0) {
+        v->path = NULL;
+        rc = zl_fail_errno(err, "open the volumes");
+    }
+    if (rc < 0 || drop_abandoned(v, err) < 0) {
+        volumes_free(v);
+        return -1;
+    }
+    *ret = v;
+    return 0;
+}
+
+void volumes_free(struct volumes *v)
+{
+    if (!v)
+        return;
+    trash_free(v->trash);
+    zl_closep(&v->dir_fd);
+    zl_closep(&v->meta_fd);
+    free(v->path);
+    free(v);
+}
+
+const char *volumes_dir(const struct volumes *v)
+{
+    return v->path;
+}
+
+/* ---- what is known of one ------------------------------------------------------------------- */
+
+static int check_name(const char *name, struct zl_error *err)
+{
+    struct spec_flaw flaw = { 0 };
+    if (spec_check_volume_name(name, &flaw) == 0)
+        return 0;
+    return zl_fail(err, ZL_ERR_INVALID, "E-STORAGE-NAME: '%.100s' is no name of a volume: %s", name,
+                   flaw.why);
+}
+
+static void meta_name(const char *name, char out[NAME_SIZE])
+{
+    (void)snprintf(out, NAME_SIZE, "%s.json", name); /* checked: at most 63 */
+}
+
+static void full_name(const char *name, char out[NAME_SIZE])
+{
+    (void)snprintf(out, NAME_SIZE, ".full-%s", name);
+}
+
+static json_t *time_text(int64_t wall_ms)
+{
+    char text[ZL_RFC3339_SIZE];
+    (void)zl_format_rfc3339(wall_ms * 1000000, 3, text);
+    return json_string(text);
+}
+
+static int write_meta(struct volumes *v, const char *name, const json_t *labels,
+                      struct zl_error *err)
+{
+    char file[NAME_SIZE];
+    zl_autobuf struct zl_buf text = ZL_BUF(META_MAX);
+    json_t *copy = labels ? json_deep_copy(labels) : json_object();
+    json_t *meta = json_pack("{s:i, s:s, s:o, s:o}", "version", META_VERSION, "name", name,
+                             "created_at", time_text(zl_wall_ms()), "labels", copy);
+    int rc = meta ? zl_json_dump(meta, JSON_INDENT(1), &text, err)
+                  : zl_fail(err, ZL_ERR_SYSTEM, "out of memory");
+    meta_name(name, file);
+    if (rc == 0)
+        rc = zl_write_atomic(v->meta_fd, file, text.data, text.len, 0600, true, err);
+    json_decref(meta);
+    return rc;
+}
+
+/* NULL: there is none, or it is torn; the volume is there all the same. */
+static json_t *read_meta(const struct volumes *v, const char *name)
+{
+    char file[NAME_SIZE];
+    zl_autobuf struct zl_buf text = ZL_BUF(META_MAX);
+    meta_name(name, file);
+    if (zl_read_file(v->meta_fd, file, &text, NULL) < 0)
+        return NULL;
+    json_t *meta = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
+    if (json_is_string(json_object_get(meta, "created_at")) &&
+        json_is_object(json_object_get(meta, "labels")))
+        return meta;
+    json_decref(meta);
+    return NULL;
+}
+
+bool volumes_is_empty(int fd)
+{
+    DIR *dir = open_list(fd);
+    const struct dirent *d;
+    bool empty = dir;
+    while (empty && (d = readdir(dir)))
+        empty = strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0;
+    if (dir)
+        (void)closedir(dir);
+    return empty;
+}
+
+bool volumes_is_half(const struct volumes *v, const char *name)
+{
+    char full[NAME_SIZE];
+    full_name(name, full);
+    return faccessat(v->dir_fd, full, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* NOT_FOUND. */
+static int open_volume(const struct volumes *v, const char *name, struct zl_error *err)
+{
+    if (check_name(name, err) < 0)
+        return -1;
+    int fd = zl_open_dir(v->dir_fd, name, err);
+    if (fd < 0 && errno == ENOENT)
+        return zl_fail(err, ZL_ERR_NOT_FOUND, "there is no volume '%s'", name);
+    return fd;
+}
+
+int volumes_describe(struct volumes *v, const char *name, json_t **ret, struct zl_error *err)
+{
+    struct stat st;
+    zl_autoclose int fd = open_volume(v, name, err);
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &st) < 0)
+        return zl_fail_errno(err, "look at the volume '%s'", name);
+    json_t *meta = read_meta(v, name);
+    json_t *created = json_incref(json_object_get(meta, "created_at"));
+    json_t *labels = json_incref(json_object_get(meta, "labels"));
+    json_decref(meta);
+    *ret = json_pack("{s:s, s:o, s:o, s:o, s:b}", "name", name, "path",
+                     json_sprintf("%s/%s", v->path, name), "created_at",
+                     created ? created : time_text((int64_t)st.st_ctim.tv_sec * 1000), "labels",
+                     labels ? labels : json_object(), "empty", volumes_is_empty(fd));
+    return *ret ? 0 : zl_fail(err, ZL_ERR_SYSTEM, "describe the volume '%s': out of memory", name);
+}
+
+/* ---- all ------------------------------------------------------------------------------------- */
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The names, allocated each; freed by free_names(). */
+static int list_names(const struct volumes *v, char ***ret, size_t *ret_n, struct zl_error *err)
+{
+    DIR *dir = open_list(v->dir_fd);
+    const struct dirent *d;
+    char **names = NULL;
+    size_t n = 0, room = 0;
+    int rc = dir ? 0 : zl_fail_errno(err, "list the volumes");
+    while (rc == 0 && (errno = 0, d = readdir(dir))) {
+        if (d->d_name[0] == '.')
+            continue;
+        if (n == room) {
+            room = room ? 2 * room : 32;
+            char **more = reallocarray(names, room, sizeof *names);
+            if (!more) {
+                rc = zl_fail_errno(err, "list the volumes");
+                break;
+            }
+            names = more;
+        }
+        names[n] = strdup(d->d_name);
+        rc = names[n] ? 0 : zl_fail_errno(err, "list the volumes");
+        n += rc == 0;
+    }
+    if (rc == 0 && errno)
+        rc = zl_fail_errno(err, "list the volumes");
+    if (dir)
+        (void)closedir(dir);
+    if (n)
+        qsort(names, n, sizeof *names, by_name);
+    *ret = names;
+    *ret_n = n;
+    return rc;
+}
+
+static void free_names(char **names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(names[i]);
+    free(names);
+}
+
+int volumes_list(struct volumes *v, json_t **ret, struct zl_error *err)
+{
+    char **names = NULL;
+    size_t n = 0;
+    json_t *list = json_array();
+    int rc = list_names(v, &names, &n, err);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        json_t *one = NULL;
+        struct zl_error why = { 0 };
+        rc = volumes_describe(v, names[i], &one, &why);
+        if (rc < 0 && (why.kind == ZL_ERR_NOT_FOUND || why.kind == ZL_ERR_INVALID)) {
+            rc = 0; /* removed meanwhile, or not ours */
+            continue;
+        }
+        if (rc < 0)
+            *err = why;
+        else if (json_array_append_new(list, one) < 0)
+            rc = zl_fail(err, ZL_ERR_SYSTEM, "list the volumes: out of memory");
+    }
+    free_names(names, n);
+    if (rc == 0)
+        *ret = list;
+    else
+        json_decref(list);
+    return rc;
+}
+
+/* ---- made and removed ------------------------------------------------------------------------ */
+
+int volumes_ensure(struct volumes *v, const char *name, struct zl_error *err)
+{
+    if (check_name(name, err) < 0)
+        return -1;
+    zl_autoclose int there = zl_open_dir(v->dir_fd, name, err);
+    if (there >= 0 || errno != ENOENT)
+        return zl_take_fd(&there);
+    zl_autoclose int fd = make_dir_at(v->dir_fd, name, 0755, err);
+    if (fd < 0 || write_meta(v, name, NULL, err) < 0)
+        return zl_wrap(err, "create the volume '%s'", name);
+    return zl_take_fd(&fd);
+}
+
+int volumes_create(struct volumes *v, const char *name, const json_t *labels, struct zl_error *err)
+{
+    if (check_name(name, err) < 0)
+        return -1;
+    zl_autoclose int there = zl_open_dir(v->dir_fd, name, err);
+    if (there >= 0)
+        return zl_fail(err, ZL_ERR_EXISTS, "there is a volume '%s' already", name);
+    /* the labels first: what has no folder is no volume */
+    if (errno != ENOENT || write_meta(v, name, labels, err) < 0)
+        return zl_wrap(err, "create the volume '%s'", name);
+    zl_autoclose int fd = make_dir_at(v->dir_fd, name, 0755, err);
+    return fd < 0 ? zl_wrap(err, "create the volume '%s'", name) : 0;
+}
+
+int volumes_remove(struct volumes *v, const char *name, bool force, struct zl_error *err)
+{
+    char file[NAME_SIZE];
+    zl_autoclose int fd = open_volume(v, name, err);
+    if (fd < 0)
+        return -1;
+    if (!force && (!volumes_is_empty(fd) || volumes_is_half(v, name)))
+        return zl_fail(err, ZL_ERR_CONFLICT,
+                       "the volume '%s' is not empty: --force removes it with what is in it", name);
+    full_name(name, file);
+    if (trash_take(v->trash, v->dir_fd, name, err) < 0 ||
+        trash_take(v->trash, v->dir_fd, file, err) < 0)
+        return zl_wrap(err, "remove the volume '%s'", name);
+    meta_name(name, file);
+    if (unlinkat(v->meta_fd, file, 0) < 0 && errno != ENOENT)
+        return zl_fail_errno(err, "remove what is known of the volume '%s'", name);
+    return 0;
+}
