@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "runtime/puller.h"
+#include "runtime/volumes.h"
 
 static int make_base(struct agent *a, struct zl_error *err)
 {
@@ -48,7 +49,9 @@ static int open_stores(struct agent *a, struct zl_error *err)
 {
     if (store_open(a->cfg.root_dir, &a->store, err) < 0)
         return -1;
-    return image_store_open(a->root_fd, &a->images, err);
+    if (image_store_open(a->root_fd, &a->images, err) < 0)
+        return -1;
+    return volumes_open(a->base, a->cfg.root_dir, a->root_fd, &a->volumes, err);
 }
 
 static int make_parts(struct agent *a, struct zl_error *err)
@@ -118,6 +121,7 @@ void agent_stop(struct agent *a)
     dispatch_free(a->dispatch);
     core_free(a->core);
     image_store_free(a->images);
+    volumes_free(a->volumes);
     withheld_done(&a->withheld);
     if (a->base)
         event_base_free(a->base);

@@ -20,6 +20,7 @@ struct dispatch;
 struct waiters;
 struct imports;
 struct puller;
+struct volumes;
 
 struct agent {
     struct agent_config cfg;
@@ -31,6 +32,7 @@ struct agent {
     struct core *core;
     struct store *store;
     struct image_store *images;
+    struct volumes *volumes;
     struct runtime *rt;
     struct api_server *api; /* NULL until everything was found again */
     struct dispatch *dispatch;

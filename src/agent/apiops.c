@@ -7,10 +7,12 @@
 #include "agent/agent.h"
 #include "agent/ask.h"
 #include "agent/images.h"
+#include "agent/volumes.h"
 #include "base/fd.h"
 #include "base/id.h"
 #include "monitor/wasm.h"
 #include "runtime/native.h"
+#include "runtime/volumes.h"
 
 static const struct core *get_core(void *agent)
 {
@@ -164,6 +166,31 @@ static void pull(void *agent, const struct api_pull *wish, api_progress_fn progr
     pull_begin(agent, wish, progress, done, arg);
 }
 
+static int list_volumes(void *agent, json_t **ret, struct zl_error *err)
+{
+    return volume_list(agent, ret, err);
+}
+
+static int inspect_volume(void *agent, const char *name, json_t **ret, struct zl_error *err)
+{
+    return volume_inspect(agent, name, ret, err);
+}
+
+static int create_volume(void *agent, const char *name, const json_t *labels, struct zl_error *err)
+{
+    return volumes_create(((struct agent *)agent)->volumes, name, labels, err);
+}
+
+static int remove_volume(void *agent, const char *name, bool force, struct zl_error *err)
+{
+    return volume_remove(agent, name, force, err);
+}
+
+static int prune_volumes(void *agent, bool force, bool plan, json_t **ret, struct zl_error *err)
+{
+    return volume_prune(agent, force, plan, ret, err);
+}
+
 static void end(void *agent)
 {
     const struct timeval soon = { 0, 50000 }; /* the answer to who asked for it goes out first */
@@ -199,5 +226,10 @@ const struct api_ops agent_ops = {
     .image_pull = pull,
     .image_push = push,
     .registry_login = registry_login,
+    .volume_list = list_volumes,
+    .volume_inspect = inspect_volume,
+    .volume_create = create_volume,
+    .volume_remove = remove_volume,
+    .volume_prune = prune_volumes,
     .shutdown = end,
 };

@@ -6,7 +6,7 @@
 
 static const struct api_route *const tables[] = {
     system_routes, deployment_routes, container_routes, control_routes, fact_routes,
-    job_routes,    cron_routes,       image_routes,     event_routes
+    job_routes,    cron_routes,       image_routes,     volume_routes,  event_routes
 };
 
 void api_each_route(bool (*fn)(void *arg, const struct api_route *r), void *arg)

@@ -113,6 +113,13 @@ struct api_ops {
     /* Whether login (as in struct api_pull) opens the registry; nothing is kept. */
     void (*registry_login)(void *agent, const char *registry, const char *login, api_done_fn done,
                            void *arg);
+    /* Named volumes: what these answer is the caller's. labels: an object of texts, or NULL. */
+    int (*volume_list)(void *agent, json_t **ret, struct zl_error *err);
+    int (*volume_inspect)(void *agent, const char *name, json_t **ret, struct zl_error *err);
+    int (*volume_create)(void *agent, const char *name, const json_t *labels, struct zl_error *err);
+    int (*volume_remove)(void *agent, const char *name, bool force, struct zl_error *err);
+    /* force: not empty ones, too; plan: only says which. */
+    int (*volume_prune)(void *agent, bool force, bool plan, json_t **ret, struct zl_error *err);
     void (*shutdown)(void *agent); /* lets go of the containers and ends the agent */
 };
 

@@ -41,11 +41,11 @@ enum cli_group { GROUP_DEPLOY, GROUP_CONTAINER, GROUP_IMAGE, GROUP_AGENT, GROUP_
 
 extern const struct cli_command up_command, deploy_command, down_command, ps_command, logs_command,
     exec_command, stop_command, status_command, validate_command, run_command, container_command,
-    image_command, import_command, load_command, save_command, pull_command, push_command,
-    login_command, logout_command, job_command, cron_command, spec_command, debug_command,
-    events_command, serve_command, daemon_command, version_command, wasm_command, attach_command,
-    cp_command, diff_command, export_command, kill_command, stats_command, top_command,
-    pause_command, unpause_command, update_command, wait_command;
+    image_command, volume_command, import_command, load_command, save_command, pull_command,
+    push_command, login_command, logout_command, job_command, cron_command, spec_command,
+    debug_command, events_command, serve_command, daemon_command, version_command, wasm_command,
+    attach_command, cp_command, diff_command, export_command, kill_command, stats_command,
+    top_command, pause_command, unpause_command, update_command, wait_command;
 
 /* ---- context.c: folders, connection, errors ---- */
 /* Fills what no option said from the environment and the defaults. */

@@ -25,7 +25,7 @@ static const struct cli_command *const commands[] = {
     &status_command, &validate_command, &job_command, &cron_command, &spec_command, &debug_command, &events_command,
     &run_command, &attach_command, &wait_command, &kill_command, &pause_command, &unpause_command,
     &update_command, &stats_command, &top_command, &cp_command, &diff_command, &export_command,
-    &container_command,
+    &container_command, &volume_command,
     &image_command, &pull_command, &push_command, &import_command, &load_command, &save_command, &login_command, &logout_command, &wasm_command,
     &serve_command, &daemon_command,
     &version_command, &completion_command, &man_command, &help_command,
@@ -56,6 +56,7 @@ static const struct { const char *kind, *path, *key; } word_sources[] = {
     { "image",      "/api/v1/images",      "reference" },
     { "job",        "/api/v1/jobs",        "name" },
     { "cron",       "/api/v1/cron",        "name" },
+    { "volume",     "/api/v1/volumes",     "name" },
 };
 /* clang-format on */
 

@@ -217,8 +217,7 @@ static struct storage_owner owner_in(const json_t *config)
 
 static int make_config(struct guest_making *m, const struct container *c,
                        const struct spec_service *s, const struct spec_pairs *env,
-                       const struct image *image, struct zl_buf *out,
-                       struct zl_error *err)
+                       const struct image *image, struct zl_buf *out, struct zl_error *err)
 {
     zl_autofree char *cgroups_path = NULL;
     if (asprintf(&cgroups_path, "%s/c/%s", c->n->cgroup_parent, c->id_text) < 0)

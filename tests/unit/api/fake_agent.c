@@ -358,6 +358,50 @@ static void op_image_import(void *agent, const char *source, const char *referen
         (void)zl_fail(&l->err, ZL_ERR_INVALID, "'%s' is not a tar", source);
 }
 
+static int op_volume_inspect(void *agent, const char *name, json_t **ret, struct zl_error *err)
+{
+    (void)agent;
+    if (strcmp(name, "db") != 0)
+        return zl_fail(err, ZL_ERR_NOT_FOUND, "there is no volume '%s'", name);
+    *ret = json_pack("{s:s}", "name", name);
+    return 0;
+}
+
+static int op_volume_list(void *agent, json_t **ret, struct zl_error *err)
+{
+    json_t *one = NULL;
+    (void)op_volume_inspect(agent, "db", &one, err);
+    *ret = json_pack("[o]", one);
+    return 0;
+}
+
+static int op_volume_create(void *agent, const char *name, const json_t *labels,
+                            struct zl_error *err)
+{
+    (void)agent;
+    if (strcmp(name, "taken") == 0)
+        return zl_fail(err, ZL_ERR_EXISTS, "there is a volume 'taken' already");
+    return labels && strcmp(json_string_value(json_object_get(labels, "team")), "shop") != 0
+               ? zl_fail(err, ZL_ERR_INVALID, "not the labels that were sent")
+               : 0;
+}
+
+static int op_volume_remove(void *agent, const char *name, bool force, struct zl_error *err)
+{
+    (void)agent;
+    if (strcmp(name, "full") == 0 && force)
+        return 0;
+    return zl_fail(err, ZL_ERR_CONFLICT, "the volume '%s' is in use: container web-rep-1", name);
+}
+
+static int op_volume_prune(void *agent, bool force, bool plan, json_t **ret, struct zl_error *err)
+{
+    (void)agent;
+    (void)err;
+    *ret = json_pack("{s:b, s:b}", "plan", plan, "forced", force);
+    return 0;
+}
+
 static void op_shutdown(void *agent)
 {
     struct timeval soon = { .tv_usec = 20000 }; /* after the answer has gone out */
@@ -384,6 +428,11 @@ static const struct api_ops ops = {
     .images = op_images,
     .image_remove = op_image_remove,
     .image_import = op_image_import,
+    .volume_list = op_volume_list,
+    .volume_inspect = op_volume_inspect,
+    .volume_create = op_volume_create,
+    .volume_remove = op_volume_remove,
+    .volume_prune = op_volume_prune,
     .shutdown = op_shutdown,
 };
 

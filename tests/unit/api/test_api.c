@@ -592,6 +592,35 @@ static void images_are_listed_and_removed_by_an_escaped_reference(void **unused)
     expect("DELETE", "/api/v1/images/other", NULL, 404, "not_found");
 }
 
+static void volumes_are_made_listed_and_not_removed_while_they_are_in_use(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *body, *error;
+        int status;
+    } wishes[] = {
+        { "{\"name\":\"db\",\"labels\":{\"team\":\"shop\"}}", "", 201 },
+        { "{\"name\":\"taken\"}", "conflict", 409 },
+        { "{}", "bad_request", 400 },
+        { "{\"name\":\"db\",\"labels\":{\"team\":5}}", "bad_request", 400 },
+        { "{\"name\":\"db\",\"labels\":[]}", "bad_request", 400 },
+    };
+    int status;
+    json_t *list = call("GET", "/api/v1/volumes", NULL, &status);
+    assert_string_equal(text(json_array_get(list, 0), "name"), "db");
+    json_decref(list);
+    expect("GET", "/api/v1/volumes/other", NULL, 404, "not_found");
+    for (size_t i = 0; i < ZL_ARRAY_LEN(wishes); i++)
+        expect("POST", "/api/v1/volumes", json_loads(wishes[i].body, 0, NULL), wishes[i].status,
+               wishes[i].error);
+    expect("DELETE", "/api/v1/volumes/full?force=1", NULL, 204, "");
+    expect("DELETE", "/api/v1/volumes/full", NULL, 409, "conflict");
+    json_t *gone = call("POST", "/api/v1/volumes/prune?force=1&plan=1", NULL, &status);
+    assert_true(json_is_true(json_object_get(gone, "plan")));
+    assert_true(json_is_true(json_object_get(gone, "forced")));
+    json_decref(gone);
+}
+
 static int count_line(void *arg, const json_t *line, struct zl_error *err)
 {
     (void)line;
@@ -698,6 +727,7 @@ int main(void)
         cmocka_unit_test(a_client_that_leaves_while_it_waits_is_forgotten),
         cmocka_unit_test(after_a_wait_the_connection_is_as_before),
         cmocka_unit_test(images_are_listed_and_removed_by_an_escaped_reference),
+        cmocka_unit_test(volumes_are_made_listed_and_not_removed_while_they_are_in_use),
         cmocka_unit_test(an_import_streams_progress_and_its_end_or_its_error),
         cmocka_unit_test(events_are_kept_for_those_who_come_late),
         cmocka_unit_test(the_client_says_why_there_is_no_agent),
