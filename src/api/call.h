@@ -158,6 +158,7 @@ void events_free(struct api_server *s);
 json_t *events_find_end(const struct api_server *s, uint64_t container);
 
 extern const struct api_route system_routes[], deployment_routes[], container_routes[],
-    control_routes[], fact_routes[], job_routes[], cron_routes[], image_routes[], volume_routes[], event_routes[];
+    control_routes[], fact_routes[], job_routes[], cron_routes[], image_routes[], volume_routes[],
+    event_routes[];
 
 #endif

@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -178,12 +180,15 @@ static pid_t begin_half(struct copying *c, const char *root,
                         int (*half)(struct copying *, const char *, struct zl_error *),
                         struct zl_error *err)
 {
-    pid_t pid = fork();
+    pid_t keeper = getpid(), pid = fork();
     if (pid < 0)
         return zl_fail_errno(err, "start a process");
     if (pid > 0)
         return pid;
     struct zl_error why = { 0 };
+    /* Without the keeper nobody wants it, and its lock is ours, too. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != keeper)
+        _exit(EXIT_FAILURE + 1);
     if (half(c, root, &why) == 0)
         _exit(EXIT_SUCCESS);
     /* Of two that fail, the first is the cause, and comes whole (PIPE_BUF, pipe(7)). */

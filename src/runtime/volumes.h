@@ -22,6 +22,8 @@ struct volumes;
 int volumes_open(struct event_base *base, const char *root_dir, int root_fd, struct volumes **ret,
                  struct zl_error *err);
 void volumes_free(struct volumes *v); /* NULL is fine */
+/* A helper was killed: what it left beside the volumes goes as soon as nobody works on it. */
+void volumes_sweep(struct volumes *v);
 /* Absolute path of the folder that holds them; borrowed. */
 const char *volumes_dir(const struct volumes *v);
 

@@ -13,7 +13,7 @@ import tarfile
 import pytest
 
 from conftest import make_world
-from world import BUILD, kill, until
+from world import BUILD, kill, parent, until
 
 SETUID_FILE, LINKED, MANY = 0o4750, "linked", 2000
 
@@ -261,21 +261,26 @@ def filling(host):
 
 @pytest.fixture
 def held(host):
-    """A container whose volume is being host, and the stopped process that does it: there is something that it
-    waits for, a lock of ours."""
-    host.zlayer("volume", "create", "v")
+    """Starts a container and stops the processes that fill its volume: (the run, their pids, the keeper's first)."""
     stopped = []
 
-    def hold(*args):
-        p = host.popen("run", "--name", "late", "-v", "v:/many", *args, "content", "true")
-        def stop():
-            for pid in filling(host):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGSTOP)
-                    stopped.append(pid)
-            return stopped
-        until(stop, "who fills the volume", interval=0.001)
-        return p, stopped
+    def stop(run, beside):
+        found = filling(host) if not beside or any(n.startswith(".new-") for n in names(host)) else []
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+                stopped.append(pid)
+        return stopped or run.poll() is not None
+
+    def hold(beside=False):
+        """beside: not before the copy has begun. One that was faster than we is begun anew."""
+        while not stopped:
+            run = host.popen("run", "--name", "late", "-v", "v:/many", "content", "true")
+            until(lambda: stop(run, beside), "who fills the volume", interval=0.001)
+            if not stopped:
+                host.zlayer("container", "rm", "-f", "late")
+                host.zlayer("volume", "rm", "-f", "v")
+        return run, sorted(stopped, key=lambda pid: parent(pid) in stopped)
     yield host, hold
     for pid in stopped:
         with contextlib.suppress(ProcessLookupError):
@@ -300,6 +305,19 @@ def test_an_agent_that_is_killed_while_a_volume_is_filled_leaves_nothing(held):
     assert sh(host, "ls /many | wc -l", "-v", "v:/many", image="content").stdout == f"{MANY}\n"
 
 
+def test_a_keeper_that_is_killed_fails_the_container_and_leaves_nothing_beside_the_volumes(held):
+    """While the agent lives: nobody waits for its next start."""
+    host, hold = held
+    run, stopped = hold(beside=True)
+    kill(stopped[0])
+    for pid in stopped[1:]:  # stopped before it has asked to end with the keeper, it looks now
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+    assert run.wait(60) == 125 and "ended without a word" in run.stderr.read()
+    until(lambda: names(host) == ["v"], "nothing beside the volume")
+    host.zlayer("container", "rm", "-f", "late", code=None)
+
+
 def test_a_container_can_be_removed_while_its_volume_is_filled(held):
     host, hold = held
     run, stopped = hold()
@@ -309,6 +327,7 @@ def test_a_container_can_be_removed_while_its_volume_is_filled(held):
     for pid in stopped:
         os.kill(pid, signal.SIGCONT)
     until(lambda: not filling(host), "the end of who fills")
+    until(lambda: names(host) == ["v"], "nothing beside the volume")
     assert sh(host, "ls /many | wc -l", "-v", "v:/many", image="content").stdout == f"{MANY}\n"
 
 

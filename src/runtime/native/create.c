@@ -17,6 +17,7 @@
 #include "oci/config.h"
 #include "runtime/fetch.h"
 #include "runtime/native/making.h"
+#include "runtime/volumes.h"
 #include "spec/signal.h"
 
 enum { CREATE_LIMIT_MS = 30000, NOTES_MAX = 4096 };
@@ -32,7 +33,7 @@ static void making_done(struct making *m)
         zl_closep(&m->fds[i]);
     json_decref(m->config);
     storage_done(&m->storage);
-    fetch_cancel(m->fill);
+    storage_fill_cancel(m->n, m->fill);
     zl_buf_done(&m->plan);
     zl_buf_done(&m->notes);
     free(m);
@@ -342,7 +343,9 @@ static void on_filled(void *arg, const struct zl_error *failed, const struct fet
     struct zl_error err = failed ? *failed : (struct zl_error){ 0 };
     (void)end;
     m->fill = NULL;
-    if (k->call.is_late) /* cancelled: core removes what there is */
+    if (failed)
+        volumes_sweep(m->n->volumes); /* it may have been killed */
+    if (k->call.is_late)              /* cancelled: core removes what there is */
         return;
     if (!failed && !k->c)
         (void)zl_fail(&err, ZL_ERR_CANCELLED, "it was removed meanwhile");

@@ -45,6 +45,7 @@ int storage_plan(const struct native *n, const char *id_text, const struct spec_
     if (!service->n_storage)
         return 0;
     ret->sources = calloc(service->n_storage, sizeof *ret->sources);
+    ret->n_sources = service->n_storage;
     ret->names = calloc(service->n_storage, sizeof *ret->names);
     if (!ret->sources || !ret->names)
         return zl_fail_errno(err, "mount volumes");
@@ -56,7 +57,7 @@ int storage_plan(const struct native *n, const char *id_text, const struct spec_
 
 void storage_done(struct storage *s)
 {
-    for (size_t i = 0; s->sources && i < s->service->n_storage; i++)
+    for (size_t i = 0; s->sources && i < s->n_sources; i++)
         free(s->sources[i]);
     free(s->sources);
     free(s->names);
@@ -179,4 +180,12 @@ int storage_fill(struct native *n, const char *order, struct fetch **ret,
         .arg = arg,
     };
     return fetch_begin(&task, ret, err);
+}
+
+void storage_fill_cancel(struct native *n, struct fetch *f)
+{
+    if (!f)
+        return;
+    fetch_cancel(f);
+    volumes_sweep(n->volumes);
 }

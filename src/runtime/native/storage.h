@@ -10,8 +10,9 @@
 #include "runtime/native/inner.h"
 
 struct storage {
-    const struct spec_service *service; /* borrowed */
-    char **sources;     /* as many as service->storage has: what is mounted; NULL: no volume */
+    const struct spec_service *service; /* borrowed; may be gone by storage_done() */
+    char **sources; /* as many as service->storage has: what is mounted; NULL: no volume */
+    size_t n_sources;
     const char **names; /* of the named ones, each once; borrowed from service */
     size_t n_names;
 };
@@ -40,5 +41,7 @@ int storage_fill(struct native *n, const char *order, struct fetch **ret,
                  void (*on_end)(void *arg, const struct zl_error *failed,
                                 const struct fetch_end *end),
                  void *arg, struct zl_error *err);
+/* Ends it; on_end does not come. NULL is fine. */
+void storage_fill_cancel(struct native *n, struct fetch *f);
 
 #endif

@@ -2,6 +2,7 @@
 #include "runtime/volumes.h"
 
 #include <dirent.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,12 +16,14 @@
 #include "runtime/native/making.h"
 #include "spec/rules.h"
 
+enum { SWEEP_AGAIN_MS = 500 };
 enum { META_MAX = 256 * 1024, META_VERSION = 1, NAME_SIZE = 128 };
 
 struct volumes {
     char *path; /* "<root>/volumes" */
     int dir_fd, meta_fd;
     struct trash *trash; /* of its own: volumes may be another file system */
+    struct event *sweep;
 };
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -41,17 +44,37 @@ static DIR *open_list(int dir_fd)
     return dir;
 }
 
-static int drop_abandoned(struct volumes *v, struct zl_error *err)
+/* Whether somebody works on one. */
+static bool drop_abandoned(struct volumes *v)
 {
     DIR *dir = open_list(v->dir_fd);
     const struct dirent *d;
-    if (!dir)
-        return zl_fail_errno(err, "list the volumes");
-    while ((d = readdir(dir)))
-        if (strncmp(d->d_name, ".new-", 5) == 0 && is_abandoned(v->dir_fd, d->d_name))
+    bool busy = false;
+    while (dir && (d = readdir(dir))) {
+        if (strncmp(d->d_name, ".new-", 5) != 0)
+            continue;
+        if (is_abandoned(v->dir_fd, d->d_name))
             (void)trash_take(v->trash, v->dir_fd, d->d_name, NULL); /* met again next time */
-    (void)closedir(dir);
-    return 0;
+        else
+            busy = true;
+    }
+    if (dir)
+        (void)closedir(dir);
+    return busy;
+}
+
+static void on_sweep(int fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    volumes_sweep(arg);
+}
+
+void volumes_sweep(struct volumes *v)
+{
+    const struct timeval again = { 0, SWEEP_AGAIN_MS * 1000 };
+    if (drop_abandoned(v))
+        (void)evtimer_add(v->sweep, &again); /* only fails without memory: the next start does it */
 }
 
 int volumes_open(struct event_base *base, const char *root_dir, int root_fd, struct volumes **ret,
@@ -71,10 +94,14 @@ int volumes_open(struct event_base *base, const char *root_dir, int root_fd, str
         v->path = NULL;
         rc = zl_fail_errno(err, "open the volumes");
     }
-    if (rc < 0 || drop_abandoned(v, err) < 0) {
+    v->sweep = rc == 0 ? evtimer_new(base, on_sweep, v) : NULL;
+    if (rc == 0 && !v->sweep)
+        rc = zl_fail(err, ZL_ERR_SYSTEM, "open the volumes: out of memory");
+    if (rc < 0) {
         volumes_free(v);
         return -1;
     }
+    volumes_sweep(v);
     *ret = v;
     return 0;
 }
@@ -83,6 +110,8 @@ void volumes_free(struct volumes *v)
 {
     if (!v)
         return;
+    if (v->sweep)
+        event_free(v->sweep);
     trash_free(v->trash);
     zl_closep(&v->dir_fd);
     zl_closep(&v->meta_fd);

@@ -15,6 +15,7 @@
 #include "oci/config.h"
 #include "runtime/fetch.h"
 #include "runtime/native/storage.h"
+#include "runtime/volumes.h"
 #include "runtime/wasm/inner.h"
 #include "sandbox/plan.h"
 
@@ -49,7 +50,7 @@ static void release(struct native_call *k)
     wasm_host_drop(m->question);
     for (size_t i = 0; i < FDS; i++)
         zl_closep(&m->fds[i]);
-    fetch_cancel(m->fill);
+    storage_fill_cancel(m->n, m->fill);
     storage_done(&m->storage);
     image_free(m->made_of);
     free(m->image);
@@ -451,7 +452,9 @@ static void on_filled(void *arg, const struct zl_error *failed, const struct fet
     struct zl_error err = failed ? *failed : (struct zl_error){ 0 };
     (void)end;
     m->fill = NULL;
-    if (k->call.is_late) /* cancelled: core removes what there is */
+    if (failed)
+        volumes_sweep(m->n->volumes); /* it may have been killed */
+    if (k->call.is_late)              /* cancelled: core removes what there is */
         return;
     if (failed || check_wanted(k, &err) < 0 || prepare(k, m->made_of, prepared, &err) < 0)
         fail(k, &err);

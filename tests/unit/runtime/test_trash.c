@@ -64,7 +64,7 @@ static void what_cannot_be_removed_hinders_nothing_else_and_is_left_alone(void *
     for (unsigned i = STUCK; i < 2 * STUCK; i++)
         make_file(dir, "stuck", i, true);
     zl_autoclose int root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_int_equal(trash_new(base, root_fd, &t, &err), 0);
+    assert_int_equal(trash_new(base, root_fd, "trash", &t, &err), 0);
     zl_autoclose int full = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_int_equal(trash_take(t, root_fd, "full", &err), 0);
     while (event_base_loop(base, EVLOOP_ONCE) == 0 &&
