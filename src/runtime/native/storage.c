@@ -13,12 +13,13 @@
 
 /* ---- what will be mounted -------------------------------------------------------------------- */
 
-static void add_name(struct storage *st, const char *name)
+static bool is_first_of_its_name(const struct spec_service *s, size_t at)
 {
-    for (size_t i = 0; i < st->n_names; i++)
-        if (strcmp(st->names[i], name) == 0)
-            return;
-    st->names[st->n_names++] = name;
+    for (size_t i = 0; i < at; i++)
+        if (s->storage[i].type == SPEC_MOUNT_NAMED &&
+            strcmp(s->storage[i].name, s->storage[at].name) == 0)
+            return false;
+    return true;
 }
 
 static int plan_one(const struct native *n, const char *id_text, struct storage *st, size_t i,
@@ -27,7 +28,8 @@ static int plan_one(const struct native *n, const char *id_text, struct storage 
     const struct spec_storage *s = &st->service->storage[i];
     int rc = 0;
     if (s->type == SPEC_MOUNT_NAMED) {
-        add_name(st, s->name);
+        if (is_first_of_its_name(st->service, i))
+            st->names[st->n_names++] = s->name;
         rc = asprintf(&st->sources[i], "%s/%s", volumes_dir(n->volumes), s->name);
     } else if (s->type == SPEC_MOUNT_ANONYMOUS) {
         rc = asprintf(&st->sources[i], "%s/containers/%s/volumes/%zu", n->root_dir, id_text, i);
