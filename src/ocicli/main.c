@@ -178,7 +178,8 @@ int main(int argc, char **argv)
         argv[1] = version;
     seed_tables();
     rc = cli_main(&cli, argc, argv);
-    if (fflush(stdout) == EOF && rc == 0)
-        rc = OCI_FAILED; /* what was asked for was not delivered */
-    return rc;
+    if (fflush(stdout) != EOF || rc != 0)
+        return rc;
+    (void)zl_fail_errno(&err, "write to standard output"); /* what was asked for */
+    return oci_fail(&cli, &err);
 }

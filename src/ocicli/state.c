@@ -129,8 +129,8 @@ static int add_json(struct cli *cli, const char *id, void *arg, struct zl_error 
 
 int container_print_id(struct cli *cli, const char *id, void *arg, struct zl_error *err)
 {
-    (void)cli, (void)arg, (void)err;
-    return puts(id) < 0 ? -1 : 0;
+    (void)cli, (void)arg;
+    return puts(id) < 0 ? zl_fail_errno(err, "write to standard output") : 0;
 }
 
 static const char *text(json_t *row, const char *key)

@@ -109,6 +109,17 @@ def test_usage_errors_change_nothing(oci):
     assert oci.leftovers() == []
 
 
+@pytest.mark.parametrize("many", [2, 600])
+def test_a_list_that_could_not_be_written_says_so(oci, many):
+    for i in range(many):
+        (oci.root / f"container{i}").mkdir(parents=True)
+    with open("/dev/full", "w") as full:
+        p = oci.popen("list", "-q", stdout=full)
+        assert p.communicate(timeout=60)[1] == "zlayer-oci: write to standard output: no space left on device\n"
+    assert p.returncode == 1
+    oci.run("delete", "--regex", "^container")
+
+
 def test_list_shows_what_there_is(sleeper):
     row, = json.loads(sleeper.run("list", "--format", "json").stdout)
     assert row["id"] == "c" and row["status"] == "running" and row["owner"] == "root"
