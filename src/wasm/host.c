@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/fd.h"
@@ -57,6 +58,7 @@ struct host {
     struct server *server;
     struct loop_source children;
     int children_fd, folder_fd, cache_fd;
+    struct stat served; /* the socket that was bound; zeros: none was */
     struct confine_empty empty;
     struct modules modules;
     struct job *jobs;
@@ -532,13 +534,25 @@ static int set_up(struct host *h, const char *folder, const char *cache, struct 
         return -1;
     (void)unlinkat(h->folder_fd, MON_CTL,
                    0); /* of one that was killed: we are started when none answers */
-    return server_listen(h->server, h->folder_fd, err);
+    if (server_listen(h->server, h->folder_fd, err) < 0)
+        return -1;
+    if (fstatat(h->folder_fd, MON_CTL, &h->served, AT_SYMLINK_NOFOLLOW) < 0)
+        return zl_fail_errno(err, "look at the socket '%s'", MON_CTL);
+    return 0;
+}
+
+/* Unless another one serves here now, which did not find us when it was started. */
+static void remove_socket(const struct host *h)
+{
+    struct stat there;
+    if (h->served.st_ino != 0 && fstatat(h->folder_fd, MON_CTL, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+        there.st_dev == h->served.st_dev && there.st_ino == h->served.st_ino)
+        (void)unlinkat(h->folder_fd, MON_CTL, 0); /* a stale one harms nobody */
 }
 
 static void tear_down(struct host *h)
 {
-    if (h->broken.kind == ZL_OK)
-        (void)unlinkat(h->folder_fd, MON_CTL, 0); /* another one may serve here now */
+    remove_socket(h);
     for (size_t i = 0; i < SPARES_MAX; i++)
         drop_spare(&h->spares[i]);
     server_free(h->server);

@@ -427,3 +427,33 @@ def test_a_component_is_asked_inside_its_own_network(host, web):
     health: {check: {type: http, url: 'http://localhost/', expect_status: 200}, interval: 200ms, start_grace: 10s}
 """)
     assert host.up("a", 1)[0]["health"] == "healthy"
+
+
+def start_host(folder):
+    """A `zlayer-wasm host` of this folder, by hand: its process, and who is connected with it."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    n = theirs.fileno()
+    command = f'exec "$0" host "$1" "$1/cache" 3<&{n} {n}<&-' if n != 3 else 'exec "$0" host "$1" "$1/cache"'
+    p = subprocess.Popen(["bash", "-c", command, wasmtool.PROGRAM, folder], pass_fds=[n])
+    theirs.close()
+    return p, ours
+
+
+def test_a_host_that_ends_leaves_the_socket_of_a_newer_one(tmp_path):
+    (tmp_path / "cache").mkdir()
+    sock = tmp_path / "ctl"
+    old, with_old = start_host(tmp_path)
+    until(sock.exists, "the socket of the first")
+    first = sock.stat().st_ino
+    new, with_new = start_host(tmp_path)
+    until(lambda: sock.exists() and sock.stat().st_ino != first, "the socket of the second")
+    second = sock.stat().st_ino
+    old.terminate()
+    assert old.wait(20) == 0
+    assert sock.stat().st_ino == second
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+        client.connect(str(sock))
+    new.terminate()
+    assert new.wait(20) == 0 and not sock.exists()  # its own it takes along
+    with_old.close()
+    with_new.close()
