@@ -1,6 +1,7 @@
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -11,6 +12,9 @@ import world as w
 from ocibundle import Oci, unpack
 
 numbers = itertools.count(1)
+
+# Who is begun in the background of a script is told to ignore it, and so would be all who are begun from here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Seconds that the longest files take, roughly (pytest --durations=0): they begin first, so that at the end no
 # worker waits long for another (pytest -n N --dist loadfile hands out files in the order of their tests).
