@@ -56,6 +56,8 @@ static const char *name_in(const struct event *ev, const char **ret_standalone)
         return ev->down.deployment;
     case EV_STOP:
         return ev->stop.deployment;
+    case EV_RESTART:
+        return ev->restart.deployment;
     case EV_JOB_RUN:
         return ev->job_run.deployment;
     case EV_CRON_SET:

@@ -299,6 +299,44 @@ static void post_stop(struct api_call *c)
                 stop_begun);
 }
 
+/* ---- restarting ---------------------------------------------------------------------------- */
+
+struct restart {
+    const char *service;
+    uint64_t index;
+};
+
+static const struct zl_field restart_fields[] = {
+    { "service", zl_json_string, offsetof(struct restart, service), 0 },
+    { "index", zl_json_u64, offsetof(struct restart, index), 0 },
+    { 0 },
+};
+
+static void restart_begun(struct api_call *c, uint64_t id, const struct api_where *where)
+{
+    (void)id;
+    (void)where;
+    still_there(c);
+}
+
+static void post_restart(struct api_call *c)
+{
+    struct restart r = { 0 };
+    struct view_deployment v;
+    if (call_decode(c, restart_fields, &r) < 0 || path_deployment(c, &v) < 0)
+        return;
+    if (r.index > UINT32_MAX || (r.index && !r.service)) {
+        reply_fail(c, ZL_ERR_INVALID, "request body: an index is that of a replica of a service");
+        return;
+    }
+    call_submit(c,
+                (struct event){ .kind = EV_RESTART,
+                                .restart = { .deployment = c->params[0],
+                                             .service = r.service,
+                                             .index = (uint32_t)r.index } },
+                restart_begun);
+}
+
 /* clang-format off */
 const struct api_route deployment_routes[] = {
     { "GET",    "/api/v1/deployments",                         get_deployments,   "reader",   "every deployment with its services" },
@@ -308,6 +346,7 @@ const struct api_route deployment_routes[] = {
     { "GET",    "/api/v1/deployments/{d}/spec",                get_spec,          "reader",   "the document as it was deployed" },
     { "GET",    "/api/v1/deployments/{d}/events",              get_progress,      "reader",   "NDJSON: its state now, then changes until ready or failed", "follow, timeout_ms" },
     { "POST",   "/api/v1/deployments/{d}/stop",                post_stop,         "operator", "stops a service, or all, until the next deploy", "wait, timeout_ms" },
+    { "POST",   "/api/v1/deployments/{d}/restart",             post_restart,      "operator", "new replicas of the same version, of a service {service}, of one replica {service, index}, or of all: 202" },
     { "GET",    "/api/v1/deployments/{d}/services",            get_services,      "reader",   "its services" },
     { "GET",    "/api/v1/deployments/{d}/services/{s}",        get_service,       "reader",   "one service" },
     { "GET",    "/api/v1/deployments/{d}/services/{s}/containers", get_service_containers, "reader", "the containers of a service" },

@@ -45,7 +45,7 @@ extern const struct cli_command up_command, deploy_command, down_command, ps_com
     push_command, login_command, logout_command, job_command, cron_command, spec_command,
     debug_command, events_command, serve_command, daemon_command, version_command, wasm_command,
     attach_command, cp_command, diff_command, export_command, kill_command, stats_command,
-    top_command, pause_command, unpause_command, update_command, wait_command;
+    top_command, pause_command, unpause_command, update_command, wait_command, restart_command;
 
 /* ---- context.c: folders, connection, errors ---- */
 /* Fills what no option said from the environment and the defaults. */

@@ -21,7 +21,7 @@ static const struct cli_option globals[] = {
 };
 
 static const struct cli_command *const commands[] = {
-    &up_command, &deploy_command, &down_command, &stop_command, &ps_command, &logs_command, &exec_command,
+    &up_command, &deploy_command, &down_command, &stop_command, &restart_command, &ps_command, &logs_command, &exec_command,
     &status_command, &validate_command, &job_command, &cron_command, &spec_command, &debug_command, &events_command,
     &run_command, &attach_command, &wait_command, &kill_command, &pause_command, &unpause_command,
     &update_command, &stats_command, &top_command, &cp_command, &diff_command, &export_command,

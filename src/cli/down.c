@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* down and stop. */
+/* down, stop and restart. */
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/output.h"
+#include "cli/progress.h"
 #include "cli/resolve.h"
 
 struct halt_options {
@@ -62,7 +63,10 @@ static int find_target(struct cli *cli, const struct halt_options *o, const char
     if (o->service || !what || err->kind != ZL_ERR_NOT_FOUND)
         return -1;
     struct zl_error second = { 0 };
-    return resolve_service(cli, what, ret_deployment, ret_service, &second);
+    int rc = resolve_service(cli, what, ret_deployment, ret_service, &second);
+    if (rc < 0 && second.kind != ZL_ERR_NOT_FOUND)
+        *err = second; /* several deployments have one of this name */
+    return rc;
 }
 
 static int stop_run(struct cli *cli, const void *options, int argc, char **argv)
@@ -86,7 +90,72 @@ static int stop_run(struct cli *cli, const void *options, int argc, char **argv)
     return code;
 }
 
+/* ---- restart ------------------------------------------------------------------------------- */
+
+struct restart_options {
+    bool detach;
+    uint64_t timeout_ms;
+};
+
+/* The replica called what, as the body of a request, and its deployment (allocated). */
+static json_t *find_replica(struct cli *cli, const char *what, char **ret_deployment,
+                            struct zl_error *err)
+{
+    json_t *found = NULL, *body = NULL;
+    if (resolve_containers(cli, what, &found, err) < 0)
+        return NULL;
+    const json_t *c = json_array_get(found, 0);
+    if (jint(c, "index") > 0) {
+        *ret_deployment = strdup(jstr(c, "deployment"));
+        body = json_pack("{s:s, s:I}", "service", jstr(c, "service"), "index",
+                         (json_int_t)jint(c, "index"));
+    } else {
+        (void)zl_fail(err, ZL_ERR_CONFLICT,
+                      "restart '%s': it is of no service, and what has ended is not started again: "
+                      "run it anew",
+                      what);
+    }
+    json_decref(found);
+    return body;
+}
+
+static json_t *find_restarted(struct cli *cli, const char *what, char **ret_deployment,
+                              struct zl_error *err)
+{
+    static const struct halt_options any = { 0 };
+    struct zl_error why = { 0 };
+    zl_autofree char *service = NULL;
+    if (find_target(cli, &any, what, ret_deployment, &service, &why) == 0)
+        return json_pack("{s:s*}", "service", service);
+    if (why.kind == ZL_ERR_NOT_FOUND && what)
+        return find_replica(cli, what, ret_deployment, err);
+    *err = why;
+    return NULL;
+}
+
+static int restart_run(struct cli *cli, const void *options, int argc, char **argv)
+{
+    const struct restart_options *o = options;
+    struct zl_error err = { 0 };
+    zl_autofree char *deployment = NULL;
+    json_t *body = find_restarted(cli, argc ? argv[0] : NULL, &deployment, &err);
+    if (!body)
+        return cli_fail(&err);
+    int rc =
+        cli_call(cli, "POST", "/api/v1/deployments/{}/restart", deployment, NULL, body, NULL, &err);
+    json_decref(body);
+    if (rc < 0)
+        return cli_fail(&err);
+    const struct progress_options p = { .timeout_ms = o->timeout_ms };
+    return o->detach ? CLI_OK : progress_follow(cli, deployment, &p);
+}
+
 /* clang-format off */
+static const struct cli_option restart_options[] = {
+    { 'd', "detach",  CLI_FLAG,     offsetof(struct restart_options, detach),     NULL,   "do not wait until all is ready again", NULL },
+    { 't', "timeout", CLI_DURATION, offsetof(struct restart_options, timeout_ms), "TIME", "give up waiting after this long; exit code 5", NULL },
+    { 0 },
+};
 #define HALT_OPTIONS \
     { 'f', "force", CLI_FLAG,     offsetof(struct halt_options, force),    NULL,   "kill at once", NULL }, \
     { 't', "grace", CLI_GRACE,    offsetof(struct halt_options, grace_ms), "TIME", "time before it is killed, 0: at once [the document's]", NULL }
@@ -124,4 +193,23 @@ const struct cli_command stop_command = {
     .max_args = 1,
     .completes = "deployment",
     .run = stop_run,
+};
+
+const struct cli_command restart_command = {
+    .name = "restart",
+    .group = GROUP_DEPLOY,
+    .args = "[DEPLOYMENT|[DEPLOYMENT/]SERVICE|REPLICA]",
+    .summary = "Replace running replicas by new ones of the same version",
+    .about =
+        "Those of a service one after the other, each when the one before is ready, as a deploy\n"
+        "does; a single replica is stopped and made anew. A service that was stopped starts.\n"
+        "Returns when all is ready again.",
+    .examples = "zlayer restart shop/web\tall replicas of web, without a gap\n"
+                "zlayer restart web-rep-2\tthis one\n"
+                "zlayer restart shop -d\tevery service of shop, and do not wait",
+    .options = restart_options,
+    .options_size = sizeof(struct restart_options),
+    .max_args = 1,
+    .completes = "service",
+    .run = restart_run,
 };

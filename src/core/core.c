@@ -215,6 +215,50 @@ static void on_stop(struct core *c, const struct event *ev, struct effects *out)
     touch_deployment(c, d);
 }
 
+static int restart_replica(struct core *c, struct service *s, uint32_t index, struct zl_error *err)
+{
+    struct slot *slot = slot_find(s, index);
+    if (s->stopped || s->shutdown || s->gave_up)
+        return zl_fail(err, ZL_ERR_CONFLICT, "restart '%s-%u': %s %s; restart that", s->name, index,
+                       s->name, s->stopped ? "is stopped" : "has failed");
+    if (!slot || index > s->desired)
+        return zl_fail(err, ZL_ERR_NOT_FOUND, "restart: there is no replica %u of '%s'", index,
+                       s->name);
+    slot_restart(c, slot);
+    return 0;
+}
+
+static int restart_service(struct core *c, struct service *s, uint32_t index, struct zl_error *err)
+{
+    if (s->absent || service_is_job(s))
+        return zl_fail(err, ZL_ERR_CONFLICT, "restart '%s': %s", s->name,
+                       s->absent ? "it is being removed" : "it is a job; run it again");
+    if (index)
+        return restart_replica(c, s, index, err);
+    return service_restart(c, s) ? 0
+                                 : zl_fail(err, ZL_ERR_SYSTEM, "restart '%s': no memory", s->name);
+}
+
+static void on_restart(struct core *c, const struct event *ev, struct effects *out)
+{
+    struct deployment *d = known(c, ev->restart.deployment, &out->refused);
+    const char *name = ev->restart.service;
+    struct service *s = d && name ? service_find(d, name) : NULL;
+    if (d && d->removing)
+        (void)zl_fail(&out->refused, ZL_ERR_CONFLICT, "restart '%s': it is being removed", d->name);
+    else if (d && name && !s)
+        (void)zl_fail(&out->refused, ZL_ERR_NOT_FOUND, "deployment '%s' has no service '%s'",
+                      d->name, name);
+    if (out->refused.kind != ZL_OK ||
+        (s && restart_service(c, s, ev->restart.index, &out->refused) < 0))
+        return;
+    TAILQ_FOREACH (s, &d->services, link)
+        if (!name && !s->absent && !service_is_job(s))
+            (void)restart_service(c, s, 0, &out->refused);
+    deployment_begin_again(c, d);
+    d->dirty = true;
+}
+
 /* The job of that name; deployment NULL: the only one that has it. */
 static struct service *find_job(const struct core *c, const char *deployment, const char *name,
                                 const char *wish, struct zl_error *err)
@@ -378,6 +422,7 @@ static const struct {
     [EV_DEPLOY]      = { "deploy",      on_deploy,      true },
     [EV_DOWN]        = { "down",        on_down,        true },
     [EV_STOP]        = { "stop",        on_stop,        true },
+    [EV_RESTART]     = { "restart",     on_restart,     true },
     [EV_JOB_RUN]     = { "job_run",     on_job_run,     true },
     [EV_CRON_SET]    = { "cron_set",    on_cron_set,    true },
     [EV_RUN]         = { "run",         on_run,         true },

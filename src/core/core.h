@@ -67,6 +67,7 @@ enum event_kind {
     EV_DEPLOY,      /* a user deployed a document */
     EV_DOWN,        /* remove a deployment */
     EV_STOP,        /* stop a service, or all (service NULL), until the next deploy */
+    EV_RESTART,     /* replace replicas by new ones of the same version */
     EV_JOB_RUN,     /* trigger a job */
     EV_CRON_SET,    /* enable or disable a cron */
     EV_RUN,         /* a standalone container */
@@ -93,6 +94,12 @@ struct event {
             uint64_t grace_ms; /* 0: the spec's */
             bool force;
         } down, stop;
+        struct {
+            const char *deployment;
+            const char *service; /* NULL: all that are no jobs */
+            uint32_t index; /* of the one replica that is stopped and made anew; 0: all, as by a
+                             * deploy that changes them */
+        } restart;
         struct {
             const char *deployment, *job;
         } job_run; /* deployment NULL: the only one that has it */

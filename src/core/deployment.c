@@ -227,7 +227,7 @@ static void take_spec(struct deployment *d, struct spec *spec)
     spec_unref(old);
 }
 
-static void begin_again(struct core *c, struct deployment *d)
+void deployment_begin_again(struct core *c, struct deployment *d)
 {
     d->settled = false;
     d->steady_since = NEVER;
@@ -259,7 +259,7 @@ int deployment_deploy(struct core *c, struct spec *spec, const char *base_dir, s
         TAILQ_INSERT_TAIL(&c->deployments, d, link);
     }
     bool whole = retarget_services(c, d, spec);
-    begin_again(c, d);
+    deployment_begin_again(c, d);
     d->dirty = true;
     emit_event(c, "deploy", d->name, "", no_inst, "revision %llu", (unsigned long long)d->revision);
     if (!whole)
@@ -311,7 +311,7 @@ struct deployment *deployment_load(struct core *c, const struct row_deployment *
     take_spec(d, row->spec);
     if (!retarget_services(c, d, row->spec) || !recall_services(d, row))
         return NULL;
-    begin_again(c, d);
+    deployment_begin_again(c, d);
     return d;
 }
 

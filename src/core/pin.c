@@ -56,6 +56,11 @@ void pin_retarget(struct service *s, const struct spec *spec, const struct spec_
     s->renew.wanted = follows(service, SPEC_PULL_NEWER) && s->target.digest[0];
 }
 
+void pin_restart(struct service *s)
+{
+    s->target.hash = core_replica_hash(s->target.service, ++s->renewals);
+}
+
 void pin_known(struct service *s, const struct version *v)
 {
     if (s->target.digest[0] || s->target.hash != v->hash || !v->digest[0])

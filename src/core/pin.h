@@ -14,6 +14,8 @@
 bool pin_is_renewed_by(const struct service *s, const struct spec_service *service);
 /* It is taken: sets s->target. */
 void pin_retarget(struct service *s, const struct spec *spec, const struct spec_service *service);
+/* The same version, and other replicas of it: to be stored. */
+void pin_restart(struct service *s);
 /* The image of v was pulled for a replica of s; v becomes what is settled. */
 void pin_pulled(struct service *s, struct version *v);
 

@@ -156,6 +156,20 @@ bool service_retarget(struct core *c, struct service *s, const struct spec *spec
     return true;
 }
 
+bool service_restart(struct core *c, struct service *s)
+{
+    struct slot *slot;
+    bool waits = s->stopped || s->shutdown || s->gave_up;
+    if (waits && !dependency_wait(c, s, s->target.service->n_depends))
+        return false;
+    s->stopped = s->shutdown = s->rollout_failed = false;
+    pin_restart(s);
+    TAILQ_FOREACH (slot, &s->slots, link)
+        slot_renew(c, slot);
+    touch_deployment(c, s->deployment);
+    return true;
+}
+
 void service_stop(struct core *c, struct service *s, const struct stop_how *how)
 {
     s->stopped = true;

@@ -19,6 +19,9 @@ struct service *service_find(const struct deployment *d, const char *name);
  * False: no memory for its dependencies; the old ones hold. */
 bool service_retarget(struct core *c, struct service *s, const struct spec *spec,
                       const struct spec_service *service);
+/* New replicas of the same version, one after the other where some are healthy; one that was
+ * stopped or given up starts. False: no memory. */
+bool service_restart(struct core *c, struct service *s);
 void service_stop(struct core *c, struct service *s, const struct stop_how *how);
 
 bool service_is_job(const struct service *s);

@@ -171,6 +171,12 @@ void slot_renew(struct core *c, struct slot *s)
         slot_leave(c, s, &(struct stop_how){ 0 });
 }
 
+void slot_restart(struct core *c, struct slot *s)
+{
+    slot_renew(c, s);
+    slot_leave(c, s, &(struct stop_how){ 0 });
+}
+
 void slot_guard(struct core *c, struct slot *s)
 {
     s->guarded = true;

@@ -23,6 +23,8 @@ void slot_leave(struct core *c, struct slot *s, const struct stop_how *how);
 void slot_adopt(struct core *c, struct slot *s, struct instance *i);
 /* A new document or a new try by a user: forgets crashes, ends and pauses. */
 void slot_renew(struct core *c, struct slot *s);
+/* By a user: what runs in it is stopped, and the next one made at once. */
+void slot_restart(struct core *c, struct slot *s);
 /* From now on its first failure, or not being ready in time, ends the rollout. */
 void slot_guard(struct core *c, struct slot *s);
 /* What it is made from changes to the target; what runs in it leaves. */

@@ -106,6 +106,32 @@ def test_a_deploy_that_does_not_become_ready_exits_5_and_says_why(host):
     assert "bad" in text and "7" in text and "about to fail" in text
 
 
+def test_restart_replaces_a_service_without_a_gap_and_a_replica_alone(host):
+    host.zlayer("deploy", host.spec(document(service("a", FOREVER, "    scale: {mode: fixed, replicas: 2}\n"), service("b", FOREVER),
+                                             service("j", "true", "    rtype: job\n"))))
+    before = {c["name"]: c["id"] for c in host.containers("test")}
+    host.zlayer("restart", "test/a")
+    now = {c["name"]: c["id"] for c in host.containers("test")}
+    assert set(now) == {"a-rep-1", "a-rep-2", "b-rep-1"}
+    assert now["b-rep-1"] == before["b-rep-1"] and now["a-rep-1"] != before["a-rep-1"] and now["a-rep-2"] != before["a-rep-2"]
+    host.zlayer("restart", "a-rep-2")
+    last = {c["name"]: c["id"] for c in host.containers("test")}
+    assert last["a-rep-2"] != now["a-rep-2"] and {**last, "a-rep-2": ""} == {**now, "a-rep-2": ""}
+    host.zlayer("stop", "b")
+    host.zlayer("restart", "b")
+    assert host.up("b", 1)
+    r = host.zlayer("restart", "j", code=1)
+    assert "it is a job; run it again" in r.stderr
+    host.zlayer("run", "-d", "--name", "box", "busybox", "sleep", "1000")
+    assert "run it anew" in host.zlayer("restart", "box", code=1).stderr
+    assert "nobody" in host.zlayer("restart", "nobody", code=1).stderr
+    host.zlayer("deploy", host.spec(document(service("a", FOREVER), name="other")))
+    host.zlayer("stop", "other/a")
+    assert "test/a, other/a" in (r := host.zlayer("restart", "a", code=1)).stderr or "other/a, test/a" in r.stderr
+    host.zlayer("down", "other")
+    host.zlayer("container", "rm", "-f", "box")
+
+
 def test_attempts_that_are_used_up_stay_so_when_the_agent_is_replaced(host):
     once = service("a", "exit 7", "    restart_policy: {kind: on_failure, max_attempts: 1, delay: 100ms}\n")
     host.zlayer("deploy", "-t", "5s", host.spec(document(once)), code=5)

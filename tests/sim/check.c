@@ -155,12 +155,32 @@ static void wish_stop(struct world *w, const struct event *ev)
             d->services[i].stopped = true;
 }
 
+/* What was stopped starts again, and by a user's will, not as a crash asks for. A service that
+ * waits has its dependencies looked at anew. */
+static void wish_restart(struct world *w, const struct event *ev)
+{
+    struct wish *d = wish_find(w->checks, ev->restart.deployment);
+    for (size_t i = 0; d && i < d->spec->n_services; i++) {
+        struct service_wish *s = &d->services[i];
+        if (d->spec->services[i].rtype != SPEC_SERVICE ||
+            (ev->restart.service && strcmp(d->spec->services[i].name, ev->restart.service) != 0))
+            continue;
+        if (!ev->restart.index && s->stopped)
+            *s = (struct service_wish){ .since = w->mono_ms };
+        if (!ev->restart.index)
+            memset(s->slots, 0, sizeof s->slots);
+        else if (ev->restart.index < SLOTS_MAX)
+            memset(&s->slots[ev->restart.index], 0, sizeof s->slots[0]);
+    }
+}
+
 void wish_granted(struct world *w, const struct event *ev)
 {
     static void (*const wishes[EV_KINDS])(struct world *, const struct event *) = {
         [EV_DEPLOY] = wish_deployed,
         [EV_DOWN] = wish_down,
         [EV_STOP] = wish_stop,
+        [EV_RESTART] = wish_restart,
     };
     if (w->out.refused.kind == ZL_OK && wishes[ev->kind])
         wishes[ev->kind](w, ev);
@@ -448,6 +468,14 @@ static bool has_double(const struct world *w, const struct container *c)
     return false;
 }
 
+/* A user wants this very replica made anew. */
+static bool is_restarted(const struct world *w, const struct event *ev, const struct container *c)
+{
+    return ev->kind == EV_RESTART && w->out.refused.kind == ZL_OK &&
+           ev->restart.index == c->index && ev->restart.service &&
+           is_of(c, ev->restart.deployment, ev->restart.service);
+}
+
 /* c runs healthily as far as core knows, and core asks to stop it. */
 static void check_stop(struct world *w, const struct event *ev, const struct container *c)
 {
@@ -457,7 +485,7 @@ static void check_stop(struct world *w, const struct event *ev, const struct con
     bool stopped =
         d && wish_service(d, c->service, &mine) && mine->stopped && ev->kind != EV_DEPLOY;
     if (!s || s->rtype != SPEC_SERVICE || stopped || s->on_panic == SPEC_PANIC_SHUTDOWN ||
-        c->index > s->replicas || has_double(w, c))
+        c->index > s->replicas || has_double(w, c) || is_restarted(w, ev, c))
         return;
     if (c->spec_hash == wish_hash(w, c->deployment, s)) {
         violation(w, "%s/%s-%u is stopped, though it is healthy and wanted", c->deployment,

@@ -190,6 +190,16 @@ static struct inst_id pick_id(struct world *w)
     return (struct inst_id){ 1 + rng_below(&w->rng, 5) };
 }
 
+static void user_restarts(struct world *w)
+{
+    const char *name = PICK(&w->rng, deployments);
+    struct event ev = { .kind = EV_RESTART, .restart.deployment = name };
+    ev.restart.service = rng_one_in(&w->rng, 4) ? NULL : PICK(&w->rng, services);
+    if (ev.restart.service && rng_one_in(&w->rng, 2))
+        ev.restart.index = 1 + (uint32_t)rng_below(&w->rng, 3);
+    world_step(w, &ev);
+}
+
 static void user_stops_one(struct world *w)
 {
     struct event ev = { .kind = EV_INST_STOP, .inst.id = pick_id(w) };
@@ -209,7 +219,7 @@ void user_acts(struct world *w)
     static void (*const acts[])(struct world *) = {
         user_deploys, user_deploys,   user_deploys,     user_deploys_again, user_deploys_again,
         user_removes, user_stops,     user_runs_job,    user_runs_job,      user_runs,
-        user_runs,    user_stops_one, user_removes_one, user_sets_cron,
+        user_runs,    user_stops_one, user_removes_one, user_sets_cron,     user_restarts,
     };
     acts[rng_below(&w->rng, ZL_ARRAY_LEN(acts))](w);
 }

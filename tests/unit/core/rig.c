@@ -266,6 +266,15 @@ void rig_down(struct rig *r)
     assert_int_equal(rig_tell(r, &ev), ZL_OK);
 }
 
+enum zl_err_kind rig_restart(struct rig *r, const char *service, uint32_t index)
+{
+    struct event ev = { .kind = EV_RESTART,
+                        .restart = { .deployment = "shop", .service = service, .index = index } };
+    enum zl_err_kind kind = rig_tell(r, &ev);
+    rig_settle(r);
+    return kind;
+}
+
 void rig_stop(struct rig *r, const char *service)
 {
     struct event ev = { .kind = EV_STOP, .stop = { .deployment = "shop", .service = service } };

@@ -73,6 +73,7 @@ void rig_pass(struct rig *r, uint64_t ms); /* time goes by, with every deadline 
 enum zl_err_kind rig_deploy(struct rig *r, const struct spec_service *services, size_t n);
 enum zl_err_kind rig_deploy_one(struct rig *r, struct spec_service service);
 void rig_down(struct rig *r);
+enum zl_err_kind rig_restart(struct rig *r, const char *service, uint32_t index);
 void rig_stop(struct rig *r, const char *service);
 uint64_t rig_run_job(struct rig *r, const char *job);
 uint64_t rig_run(struct rig *r, const char *name, const char *image, bool delete_on_exit);
