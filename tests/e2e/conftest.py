@@ -18,11 +18,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Seconds that the longest files take, roughly (pytest --durations=0): they begin first, so that at the end no
 # worker waits long for another (pytest -n N --dist loadfile hands out files in the order of their tests).
-LONG = {"test_faults": 390, "test_pull_faults": 200, "test_deploy": 150, "test_equal": 150, "test_pull": 110,
+LONG = {"test_faults": 300, "test_faults_kills": 200, "test_pull_faults": 200, "test_deploy": 150, "test_equal": 150, "test_pull": 110,
         "test_escape_runtime": 100, "test_disk_full": 100, "test_unpack": 100, "test_wasm": 100, "test_run": 80, "test_pin": 75,
         "test_oci": 75, "test_push_faults": 70, "test_store_kills": 70, "test_control": 60, "test_oci_process": 50,
         "test_oci_upgrade": 50, "test_engines": 50, "test_files": 40, "test_oci_rootless": 35, "test_oci_mounts": 35,
-        "test_bundle": 30, "test_oci_userns": 30}
+        "test_faults_monitor": 40, "test_bundle": 30, "test_oci_userns": 30}
 
 
 def pytest_collection_modifyitems(items):
