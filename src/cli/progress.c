@@ -31,7 +31,7 @@ static bool is_job(const json_t *s)
 static void put_counts(const json_t *s, char out[64])
 {
     if (is_job(s))
-        (void)snprintf(out, 64, "job");
+        (void)snprintf(out, 64, "%s", jstr(s, "rtype"));
     else if (jbool(s, "health_check"))
         (void)snprintf(out, 64, "%lld/%lld running, %lld healthy", (long long)jint(s, "running"),
                        (long long)jint(s, "desired"), (long long)jint(s, "healthy"));

@@ -206,7 +206,7 @@ def test_one_that_is_always_restarted_starts_again_after_a_success(kind):
 def test_a_cron_is_run_as_a_job_when_it_is_asked_for(kind):
     r = deploy(kind, kind.service("c", "say", "from a cron", "and its errors",
                                   extra="    rtype: cron\n    schedule: '0 0 0 1 1 *'\n"))
-    assert "registered" in r.stdout and kind.host.containers() == []
+    assert "c: cron, registered" in r.stdout and kind.host.containers() == []
     r = kind.host.zlayer("job", "run", "c", "--wait")
     assert "from a cron\n" in r.stdout and "and its errors\n" in r.stderr
     kind.host.zlayer("job", "run", "c", "--wait")
