@@ -102,6 +102,7 @@ int main(int argc, char **argv)
         .root_dir = getenv("ZLAYER_ROOT_DIR"),
         .runtime_dir = getenv("ZLAYER_RUNTIME_DIR"),
         .cgroup_parent = getenv("ZLAYER_CGROUP_PARENT"),
+        .config_file = getenv("EXAMPLE_CONFIG"), /* who has to sign images */
     };
     zlayer_runtime *rt = NULL;
     struct zlayer_exit end = { 0 };

@@ -70,9 +70,15 @@ struct zlayer_options {
     const char *root_dir;      /* NULL: /var/lib/zlayer */
     const char *runtime_dir;   /* NULL: /var/run/zlayer */
     const char *cgroup_parent; /* NULL: /zlayer */
+    const char *config_file;   /* an agent.yml; NULL: /etc/zlayer/agent.yml, if there is one */
 };
 
-/* The directories are made when missing. options may be NULL. */
+/*
+ * The directories are made when missing. options may be NULL. Of the configuration file count who
+ * has to sign which images ("signatures"), and how registries are reached; it is read once, here,
+ * and one that cannot be read or is wrong is INVALID, NOT_FOUND or SYSTEM, since it may ask for
+ * signatures.
+ */
 ZLAYER_API int zlayer_runtime_open(const struct zlayer_options *options, zlayer_runtime **ret,
                                    struct zlayer_error *err);
 /* Lets go of containers that were not removed: they run on, watched by their monitors, and nobody
@@ -81,8 +87,9 @@ ZLAYER_API void zlayer_runtime_close(zlayer_runtime *rt);
 
 /*
  * Makes sure that an image can be used: it is in the root directory's store already, or comes from
- * its registry. A WebAssembly module is compiled as well. NOT_FOUND: neither has it. digest may be
- * NULL, or has room for size bytes; 80 are enough.
+ * its registry. A WebAssembly module is compiled as well. NOT_FOUND: neither has it. DENIED: it is
+ * not signed as the configuration file asks. digest may be NULL, or has room for size bytes; 80 are
+ * enough.
  */
 ZLAYER_API int zlayer_image_pull(zlayer_runtime *rt, const char *image, char *digest, size_t size,
                                  struct zlayer_error *err);
@@ -103,7 +110,7 @@ struct zlayer_exit {
  * Everything but the process. spec is one service mapping of a deployment document (YAML or JSON):
  * "image: {name: busybox}\ncommand: {entrypoint: [echo, hello]}\n". name is what it is called in
  * messages and its host name; it need not be unique. INVALID: the message has every finding about
- * the spec, one a line.
+ * the spec, one a line. DENIED: the image is not known to be signed as the configuration file asks.
  */
 ZLAYER_API int zlayer_container_create(zlayer_runtime *rt, const char *name, const char *spec,
                                        zlayer_container **ret, struct zlayer_error *err);

@@ -398,6 +398,12 @@ static int check(struct agent_config *c, struct zl_error *err)
     return check_wasm(c, err);
 }
 
+int agent_config_read_file(const char *path, struct agent_config *ret, struct zl_error *err)
+{
+    *ret = (struct agent_config){ .ready_fd = -1, .memory = ZL_ARENA(MEMORY_MAX) };
+    return read_settings_file(ret, path, err);
+}
+
 int agent_config_read(int argc, char **argv, struct agent_config *ret, struct zl_error *err)
 {
     const char *file = NULL;

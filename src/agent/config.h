@@ -68,6 +68,9 @@ struct agent_config {
  * lines. NOT_FOUND: --config names no file (a missing default file is fine).
  */
 int agent_config_read(int argc, char **argv, struct agent_config *ret, struct zl_error *err);
+/* The file alone, for who is no agent but pulls as one: what agent_config_order() needs. path NULL:
+ * the default one, which may be missing. */
+int agent_config_read_file(const char *path, struct agent_config *ret, struct zl_error *err);
 void agent_config_done(struct agent_config *c);
 /* What the puller is told (runtime/puller.h): a JSON object, allocated. NULL: no memory. */
 char *agent_config_order(const struct agent_config *c);

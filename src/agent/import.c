@@ -246,8 +246,11 @@ void image_task_begin(struct agent *a, const struct api_image_task *t, api_progr
     struct import *i = import_new(a, "", progress, done, arg);
     if (!i)
         return;
-    zl_autofree char *order = t->source ? NULL : make_order(a, t, &i->failed);
-    if (!order && !t->source) {
+    zl_autofree char *order =
+        t->source ? puller_load_order(a->puller) : make_order(a, t, &i->failed);
+    if (!order) {
+        if (t->source)
+            (void)zl_fail(&i->failed, ZL_ERR_SYSTEM, "load: out of memory");
         event_active(i->refused, EV_TIMEOUT, 0);
         return;
     }

@@ -41,7 +41,7 @@ static const char usage[] =
     "       zlayer-fetch pull --root DIR --reference NAME < ORDER\n"
     "       zlayer-fetch push --root DIR --reference NAME < ORDER\n"
     "       zlayer-fetch login --root DIR --reference REGISTRY/any < ORDER\n"
-    "       zlayer-fetch load --root DIR SOURCE\n"
+    "       zlayer-fetch load --root DIR SOURCE [< ORDER]\n"
     "       zlayer-fetch save --root DIR < IMAGES 3> ARCHIVE\n"
     "       zlayer-fetch verify --root DIR < IMAGES\n"
     "       zlayer-fetch fill --root DIR < VOLUMES\n"
@@ -265,12 +265,15 @@ static int tell_image(void *arg, const char *digest, const char *const *names, s
 static int load(const struct options *o, const char *source_text, struct outcome *ret,
                 struct zl_error *err)
 {
+    zl_autojson struct zl_json doc = { 0 };
+    struct order order;
     ZL_CLEANUP(crew_end) struct crew crew = CREW_NONE;
     ZL_CLEANUP(source_close) struct source source = SOURCE_CLOSED;
     ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
-    if (crew_start(&crew, err) < 0 || source_open(source_text, &source, err) < 0 ||
-        open_work(o->root, &crew, &work, err) < 0)
+    if (crew_start(&crew, err) < 0 || import_order(&doc, &order, err) < 0 ||
+        source_open(source_text, &source, err) < 0 || open_work(o->root, &crew, &work, err) < 0)
         return -1;
+    source.keys = order.keys;
     return import_source(&work, &source, true, tell_image, ret->digest, err) < 0
                ? work_fail(&work, err)
                : 0;

@@ -269,15 +269,16 @@ static int read_signed(void *arg, const struct oci_descriptor *d, struct zl_buf 
 }
 
 /* Whether this entry has a signature of one of the digests. */
-static int check_entry(const struct work *w, const struct source *s, const struct oci_descriptor *d,
-                       const char *const *digests, const char **ret, struct zl_error *err)
+static int check_entry(const struct work *w, const struct source *s, const struct zl_strs *keys,
+                       const struct oci_descriptor *d, const char *const *digests, const char **ret,
+                       struct zl_error *err)
 {
     zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
     struct signed_source from = { s };
     if (read_document(s, d, &text, err) < 0)
         return -1;
     for (; *digests; digests++) {
-        if (signature_check_manifest(w->crew, &text, &s->keys, *digests, read_signed, &from, ret,
+        if (signature_check_manifest(w->crew, &text, keys, *digests, read_signed, &from, ret,
                                      err) == 0)
             return 0;
     }
@@ -287,16 +288,16 @@ static int check_entry(const struct work *w, const struct source *s, const struc
 /* Signatures that come along have to be right; that there are some is demanded when the image is
  * used. ret: by which key; NULL when there is none. */
 static int check_signatures(const struct work *w, const struct source *s,
-                            const struct oci_index *index, const char *const *digests,
-                            const char **ret, struct zl_error *err)
+                            const struct zl_strs *keys, const struct oci_index *index,
+                            const char *const *digests, const char **ret, struct zl_error *err)
 {
     bool any = false;
     *ret = NULL;
-    for (size_t i = 0; s->keys.n && i < index->manifests.n; i++) {
+    for (size_t i = 0; keys->n && i < index->manifests.n; i++) {
         if (!is_signature(&index->manifests.v[i]))
             continue;
         any = true;
-        if (check_entry(w, s, &index->manifests.v[i], digests, ret, err) == 0)
+        if (check_entry(w, s, keys, &index->manifests.v[i], digests, ret, err) == 0)
             return 0;
     }
     return any ? zl_wrap(err, "E-IMAGE-SIGNATURE") : 0;
@@ -310,19 +311,37 @@ static int note_signer(struct work *w, const char *digest, const char *signer, s
     return signed_key_body(signer, key, err) < 0 ? -1 : signed_note(&w->store, digest, key, err);
 }
 
-static int import_entry(struct work *w, const struct source *s, const struct oci_index *index,
-                        const struct oci_descriptor *d, import_fn done, void *arg,
-                        struct zl_error *err)
+/* Each of the keys that it is signed by: whether that is one that its name asks for is seen when it
+ * gets the name. What cannot be found out says nothing for it. */
+static int note_all_signers(struct work *w, const struct source *s, const struct oci_index *index,
+                            const char *const *digests, const char *digest, struct zl_error *err)
+{
+    for (size_t i = 0; i < s->keys.n; i++) {
+        const struct zl_strs one = { &s->keys.v[i], 1 };
+        const char *signer;
+        struct zl_error ignored;
+        if (check_signatures(w, s, &one, index, digests, &signer, &ignored) == 0 &&
+            note_signer(w, digest, signer, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* all: of several images, whose names decide later what they need. */
+static int import_entry(struct work *w, const struct source *s, bool all,
+                        const struct oci_index *index, const struct oci_descriptor *d,
+                        import_fn done, void *arg, struct zl_error *err)
 {
     zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
     const char *names[NAMES_MAX + 1];
     char digest[DIGEST_SIZE];
     find_names(index, d->digest, names);
     const char *const digests[] = { d->digest, digest, NULL };
-    const char *signer;
+    const char *signer = NULL;
     if (find_manifest(w, s, d, &text, digest, err) < 0 ||
-        check_signatures(w, s, index, digests, &signer, err) < 0 ||
-        import_manifest(w, s, &text, digest, err) < 0 || note_signer(w, digest, signer, err) < 0)
+        (!all && check_signatures(w, s, &s->keys, index, digests, &signer, err) < 0) ||
+        import_manifest(w, s, &text, digest, err) < 0 || note_signer(w, digest, signer, err) < 0 ||
+        (all && note_all_signers(w, s, index, digests, digest, err) < 0))
         return names[0] ? zl_wrap(err, "image '%.200s'", names[0]) : -1;
     return done(arg, digest, names, err);
 }
@@ -338,14 +357,14 @@ static int import_index(struct work *w, const struct source *s, bool all, import
         return -1;
     if (!all) {
         const struct oci_descriptor *d = choose(&index, s->tag, err);
-        return d ? import_entry(w, s, &index, d, done, arg, err) : -1;
+        return d ? import_entry(w, s, false, &index, d, done, arg, err) : -1;
     }
     size_t n = 0;
     for (size_t i = 0; i < index.manifests.n; i++) {
         const struct oci_descriptor *d = &index.manifests.v[i];
         if (!is_ours(d) || is_signature(d) || !is_first(&index, i))
             continue;
-        if (import_entry(w, s, &index, d, done, arg, err) < 0)
+        if (import_entry(w, s, true, &index, d, done, arg, err) < 0)
             return -1;
         n++;
     }

@@ -26,7 +26,9 @@ struct source {
     int fd; /* of the file or folder */
     enum source_kind kind;
     const char *tag;     /* which image; NULL: the only one */
-    struct zl_strs keys; /* PEM: signatures that come along are checked with them; borrowed */
+    struct zl_strs keys; /* PEM: signatures that come along are checked with them: one has to be
+                          * right if there are some; when all images are taken, whose names decide
+                          * that later, what is right is noted. Borrowed */
     char path[4096];
     struct members *members; /* of an archive, once it was looked into */
 };

@@ -9,6 +9,7 @@
 #include "lib/inner.h"
 #include "monitor/logread.h"
 #include "runtime/native.h"
+#include "runtime/puller.h"
 
 enum { STDIN_PIECE = 32 * 1024, STDIN_AGAIN_US = 5000 };
 
@@ -75,6 +76,21 @@ static int set_log_path(struct zlayer_container *c, const struct inst_label *lab
     return c->log_path ? 0 : zl_fail(err, ZL_ERR_INVALID, "the path of the log is too long");
 }
 
+/* Which image the name means now, if it may be used: what is not signed as agent.yml asks may have
+ * come into the store another way. ret is "" when there is none: creating it says so. */
+static int find_image(struct zlayer_runtime *rt, const char *name, char ret[LIB_DIGEST_SIZE],
+                      struct zl_error *err)
+{
+    autoimage struct image *image = NULL;
+    ret[0] = '\0';
+    if (!name || image_find(rt->images, name, &image, err) < 0)
+        return 0;
+    if (puller_trusts(rt->puller, name, image->digest, err) < 0)
+        return -1;
+    (void)snprintf(ret, LIB_DIGEST_SIZE, "%s", image->digest); /* the store's: fits */
+    return 0;
+}
+
 static int create(struct zlayer_container *c, const struct spec *spec, struct zl_error *err)
 {
     const struct spec_service *service = &spec->services[0];
@@ -85,11 +101,15 @@ static int create(struct zlayer_container *c, const struct spec *spec, struct zl
         .role = c->id_text, /* so that equal names have logs of their own */
         .spec_hash = service->container_hash,
     };
+    char digest[LIB_DIGEST_SIZE];
+    if (find_image(c->owner, service->image.name, digest, err) < 0)
+        return -1;
     const struct rt_request rq = {
         .kind = RT_CREATE,
         .id = c->id,
         .create = { .label = &label,
                     .service = service,
+                    .image_digest = digest[0] ? digest : NULL,
                     .variables = (const char *const *)environ },
     };
     struct rt_answer a;

@@ -9,10 +9,13 @@
 #include "runtime/runtime.h"
 #include "zlayer.h"
 
+enum { LIB_DIGEST_SIZE = 80 }; /* of an image, with its NUL */
+
 struct zlayer_runtime {
     struct event_base *base;
     int root_fd;
     char *root_dir;
+    char *settings; /* of agent.yml, as the puller takes them */
     struct image_store *images;
     struct puller *puller;
     struct runtime *rt;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/config.h"
 #include "base/fd.h"
 #include "base/id.h"
 #include "lib/inner.h"
@@ -105,6 +106,19 @@ static int open_images(struct zlayer_runtime *rt, const char *root_dir, struct z
     return rt->root_fd < 0 ? -1 : image_store_open(rt->root_fd, &rt->images, err);
 }
 
+/* Who has to sign what is known before anything is pulled, or the runtime is not opened. */
+static int read_settings(struct zlayer_runtime *rt, const char *path, struct zl_error *err)
+{
+    struct agent_config config;
+    int rc = agent_config_read_file(path, &config, err);
+    if (rc == 0) {
+        rt->settings = agent_config_order(&config);
+        rc = rt->settings ? 0 : zl_fail(err, ZL_ERR_SYSTEM, "open the runtime: out of memory");
+    }
+    agent_config_done(&config);
+    return rc;
+}
+
 static int open_runtimes(struct zlayer_runtime *rt, const char *run_dir, const char *cgroup_parent,
                          struct zl_error *err)
 {
@@ -132,6 +146,7 @@ static int open_runtimes(struct zlayer_runtime *rt, const char *run_dir, const c
         .base = rt->base,
         .root_dir = rt->root_dir,
         .images = rt->images,
+        .settings = rt->settings,
         .default_registry = getenv("ZLAYER_DEFAULT_REGISTRY"),
     };
     if (puller_new(&pulls, &rt->puller, err) < 0) {
@@ -171,7 +186,7 @@ int zlayer_runtime_open(const struct zlayer_options *options, zlayer_runtime **r
     if (rc == 0 && (*root != '/' || *run != '/'))
         rc = zl_fail(&why, ZL_ERR_INVALID, "'%s' is not an absolute path",
                      *root != '/' ? root : run);
-    if (rc == 0 && (open_images(rt, root, &why) < 0 ||
+    if (rc == 0 && (read_settings(rt, o.config_file, &why) < 0 || open_images(rt, root, &why) < 0 ||
                     open_runtimes(rt, run, or_default(o.cgroup_parent, "/zlayer"), &why) < 0))
         rc = -1;
     if (rc < 0) {
@@ -192,6 +207,7 @@ void zlayer_runtime_close(zlayer_runtime *rt)
     if (rt->base)
         event_base_free(rt->base);
     zl_closep(&rt->root_fd);
+    free(rt->settings);
     free(rt->root_dir);
     free(rt);
 }

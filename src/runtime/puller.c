@@ -453,9 +453,23 @@ int puller_trusts(const struct puller *p, const char *reference, const char *dig
         return 0;
     return zl_fail(
         err, ZL_ERR_DENIED,
-        "E-IMAGE-SIGNATURE: '%s' is not known to be signed, as agent.yml demands; zlayer "
-        "pull asks the registry, zlayer import looks at what the archive brings",
+        "E-IMAGE-SIGNATURE: '%s' is not known to be signed, as agent.yml demands: zlayer pull "
+        "asks the registry; import and load look at the signatures that an OCI layout brings",
         reference);
+}
+
+static char *keys_order(json_t *keys)
+{
+    json_t *o = json_pack("{s:o*}", "keys", keys);
+    char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+    json_decref(o);
+    return text;
+}
+
+char *puller_load_order(const struct puller *p)
+{
+    json_t *keys = trust_all_keys(p->trust);
+    return keys ? keys_order(keys) : NULL;
 }
 
 char *puller_import_order(const struct puller *p, const char *reference)
@@ -466,10 +480,7 @@ char *puller_import_order(const struct puller *p, const char *reference)
     if (zl_imageref_parse(reference, &r, &why) < 0)
         memset(&r, 0, sizeof r); /* zlayer-fetch says so */
     const json_t *keys = keys_of(p, &wish, &r);
-    json_t *o = json_pack("{s:o*}", "keys", keys ? json_copy((json_t *)(uintptr_t)keys) : NULL);
-    char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
-    json_decref(o);
-    return text;
+    return keys_order(keys ? json_copy((json_t *)(uintptr_t)keys) : NULL);
 }
 
 /* keys are the same for the same name. What is there is of use only to a pull that has not begun.

@@ -55,6 +55,8 @@ struct pull_wait *puller_pull(struct puller *p, const struct pull_wish *wish);
 char *puller_order(const struct puller *p, const char *login, const char *have);
 /* That of an import which will be called reference: by whom it has to be signed. Likewise. */
 char *puller_import_order(const struct puller *p, const char *reference);
+/* That of a load, whose images bring their names: whose signatures are looked for. Likewise. */
+char *puller_load_order(const struct puller *p);
 /* Whether the manifest with this digest may be called reference: nobody asks for a signature of
  * that name, or one is known. -1 DENIED, in words for people. */
 int puller_trusts(const struct puller *p, const char *reference, const char *digest,

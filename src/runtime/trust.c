@@ -83,6 +83,37 @@ const json_t *trust_keys(const struct trust *t, const struct zl_imageref *ref)
     return keys_for(t, name);
 }
 
+static bool has_text(const json_t *list, const json_t *text)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach(list, i, one)
+    {
+        if (json_equal(one, text))
+            return true;
+    }
+    return false;
+}
+
+json_t *trust_all_keys(const struct trust *t)
+{
+    json_t *all = json_array(), *rule, *key;
+    size_t i, k;
+    bool whole = all != NULL;
+    json_array_foreach(t->rules, i, rule)
+    {
+        json_array_foreach(json_object_get(rule, "keys"), k, key)
+        {
+            if (!has_text(all, key))
+                whole &= json_array_append(all, key) == 0;
+        }
+    }
+    if (whole)
+        return all;
+    json_decref(all);
+    return NULL;
+}
+
 bool trust_is_met(const json_t *keys, struct image_store *images, const char *digest)
 {
     char body[SIGNED_KEY_SIZE];

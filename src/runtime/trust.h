@@ -24,6 +24,9 @@ ZL_DEFINE_CLEANUP(struct trust *, trust_free)
 
 /* The keys, PEM in a JSON array, by one of which it has to be signed; NULL: by nobody. */
 const json_t *trust_keys(const struct trust *t, const struct zl_imageref *ref);
+/* All keys of all rules, each once: for images whose names are not known yet. A new array; NULL: no
+ * memory. */
+json_t *trust_all_keys(const struct trust *t);
 /* Whether a signature by one of the keys is known of the manifest. keys NULL: yes. */
 bool trust_is_met(const json_t *keys, struct image_store *images, const char *digest);
 

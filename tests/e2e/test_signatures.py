@@ -1,6 +1,7 @@
 """Images that have to be signed: keys and signatures are made here with openssl, laid where cosign lays them."""
 import base64
 import json
+import subprocess
 import tarfile
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from registry import ARCH, Image, Registry, digest_of, openssl, tar_of
 from test_pull import busybox_layers
 from test_pull_auth import configure
-from world import until
+from world import BUILD, until
 
 PAYLOAD = "application/vnd.dev.cosign.simplesigning.v1+json"
 KINDS = {
@@ -192,7 +193,7 @@ def test_what_is_loaded_gets_no_name_that_has_to_be_signed(world, registry, key,
     world.zlayer("load", "-i", tmp_path / "both.tar")
 
 
-def layout(folder, image, names, *signatures):
+def layout(folder, image, names, *signatures, called="1"):
     """A layout of the image and of signatures of it, (payload, signature) each, which are called by names(digest)."""
     blobs = folder / "blobs/sha256"
     blobs.mkdir(parents=True)
@@ -201,7 +202,7 @@ def layout(folder, image, names, *signatures):
         return {"digest": digest_of(data), "size": len(data)}
     for data in image.blobs.values():
         put(data)
-    entries = [{"mediaType": image.type, **put(image.manifest), "annotations": {"org.opencontainers.image.ref.name": "1"}}]
+    entries = [{"mediaType": image.type, **put(image.manifest), "annotations": {"org.opencontainers.image.ref.name": called}}]
     for payload, signature in signatures:
         layer = {"mediaType": PAYLOAD, **put(payload),
                  "annotations": {"dev.cosignproject.cosign/signature": base64.b64encode(signature).decode()}}
@@ -241,6 +242,35 @@ def test_a_layout_may_bring_the_signature_with_it(world, key, tmp_path, called):
         assert world.zlayer("run", "--rm", "team/app", "cat", "/etc/said").stdout == called
 
 
+def packed(folder):
+    archive = folder.with_suffix(".tar")
+    with tarfile.open(archive, "w") as tar:
+        tar.add(folder, arcname=".")
+    return archive
+
+
+@pytest.mark.parametrize("called", CALLED)
+def test_an_archive_that_is_loaded_may_bring_the_signature_with_it(world, key, tmp_path, called):
+    other, stranger = Key(tmp_path / "other"), Key(tmp_path / "stranger")
+    configure(world, "signatures:\n"
+              f"  - {{prefix: 'docker.io/team', key_files: [{key.public}]}}\n"
+              f"  - {{prefix: 'docker.io/else', key_files: [{other.public}]}}\n")
+    image, names = Image(busybox_layers("loaded " + called)), CALLED[called]
+    right, foreign = payload_of(image.digest), payload_of(Image([tar_of({"x": b"x"})]).digest)
+    def archive(name, *signatures, called="team/app"):
+        return packed(layout(tmp_path / name, image, names, *signatures, called=called))
+    for name, *signatures in (("none",), ("wrong-key", (right, stranger.sign(right))), ("of-another-name", (right, other.sign(right))),
+                              ("of-another-image", (foreign, key.sign(foreign))), ("damaged", (right, b"x" + key.sign(right)[1:]))):
+        text = world.zlayer("load", "-i", archive(name, *signatures), code=1).stderr
+        assert "E-IMAGE-SIGNATURE" in text and "team/app" in text, name
+        assert "team/app" not in json.dumps(world.json("image", "ls")), name
+    world.zlayer("load", "-i", archive("free", (right, stranger.sign(right)), called="free/app"))  # nobody asks for one
+    both = (right, other.sign(right)), (right, stranger.sign(right)), (right, key.sign(right))
+    for name in ("team/app", "else/app"):
+        world.zlayer("load", "-i", archive(name.replace("/", "-"), *both, called=name))
+        assert world.zlayer("run", "--rm", name, "cat", "/etc/said").stdout == "loaded " + called
+
+
 def test_the_longest_beginning_holds_and_keys_may_change(world, registry, tmp_path):
     old, new = Key(tmp_path / "old"), Key(tmp_path / "new")
     image = Image(busybox_layers("rules"))
@@ -270,8 +300,9 @@ deployment: unsigned
 services:
   web: {{image: {{name: "{name}"}}}}
 """), code=5)
-    assert "E-IMAGE-SIGNATURE" in r.stderr and stored(world) == []
-    world.zlayer("down", "unsigned")
+    assert "E-IMAGE-SIGNATURE" in r.stderr
+    world.zlayer("down", "unsigned")  # it is tried again and again, each time in a work folder
+    until(lambda: stored(world) == [], "the end of the last try")
 
 
 @pytest.mark.parametrize("rule, said", [
@@ -292,3 +323,41 @@ def test_agent_yml_says_where_a_rule_is_wrong(world, rule, said):
     assert p.wait(20) != 0
     text = p.stderr.read() + world.agent_log()
     assert said in text, text
+
+
+def embedded(world, program, *args, config=None):
+    """What a program says that embeds the library, with this agent.yml."""
+    env = dict(world.env, **({"EXAMPLE_CONFIG": str(config)} if config else {}))
+    r = subprocess.run([BUILD / "src/lib" / program, *args], env=env, cwd=world.folder, stdin=subprocess.DEVNULL,
+                       capture_output=True, text=True, timeout=60)
+    return r.stdout + r.stderr
+
+
+def test_the_library_asks_for_the_same_signatures(world, registry, key, tmp_path):
+    image, rules = Image(busybox_layers("embedded")), tmp_path / "rules.yml"
+    rules.write_text("version: v1\nsignatures:\n"
+                     f"  - {{prefix: '{registry.host}/team', key_files: [{key.public}]}}\n")
+    name, free = registry.put("team/embedded:1", image), registry.put("free/embedded:1", image)
+    assert "E-IMAGE-SIGNATURE" in embedded(world, "embed", name, "cat", "/etc/said", config=rules)
+    assert embedded(world, "embed", free, "cat", "/etc/said", config=rules).startswith("embedded")
+    world.zlayer("image", "tag", free, name)  # it is in the store now, and nobody knows who signed it
+    for program in ("embed", "inside"):  # the second one only creates
+        assert "E-IMAGE-SIGNATURE" in embedded(world, program, name, "cat", "/etc/said", config=rules), program
+    assert embedded(world, "embed", name, "cat", "/etc/said").startswith("embedded")  # nobody asks
+    sign(registry, "team/embedded", image.digest, key)
+    assert embedded(world, "embed", name, "cat", "/etc/said", config=rules).startswith("embedded")
+    assert "E-IMAGE-SIGNATURE" not in embedded(world, "inside", name, "cat", "/etc/said", config=rules)
+
+
+@pytest.mark.parametrize("text, said", [
+    ("signatures: 5\n", "signatures"),
+    ("signatures:\n  - {prefix: 'docker.io/team', key_files: [/no/such.pub]}\n", "the keys for 'docker.io/team'"),
+    ("signatures:\n  - {prefix: 'docker.io/team', key_files: [/etc/hostname]}\n", "no public key in PEM"),
+    ("signatures:\n  - {prefix: 'Team', unsigned: true}\n", "is not the beginning of an image's name"),
+    (None, "there is no"),
+])
+def test_the_library_opens_nothing_by_rules_that_it_cannot_read(world, tmp_path, text, said):
+    rules = tmp_path / "rules.yml"
+    if text:
+        rules.write_text("version: v1\n" + text)
+    assert said in embedded(world, "embed", "busybox", "true", config=rules)
