@@ -278,12 +278,26 @@ static int sync_dir(int fd, const char *name, struct zl_error *err)
     return fsync(fd) < 0 ? zl_fail_errno(err, "sync the folder %s", name) : 0;
 }
 
+static int sync_disk(int fd, struct zl_error *err)
+{
+    return syncfs(fd) < 0 ? zl_fail_errno(err, "sync the disk") : 0;
+}
+
+/* layers/ and images/ may be mounts: one sync when they are of the same file system. */
+static int sync_disks(const struct work *w, struct zl_error *err)
+{
+    struct stat layers, blobs;
+    if (fstat(w->dir, &layers) < 0 || fstat(w->blob_dir, &blobs) < 0)
+        return zl_fail_errno(err, "look at the work folder");
+    if (sync_disk(w->dir, err) < 0)
+        return -1;
+    return layers.st_dev == blobs.st_dev ? 0 : sync_disk(w->blob_dir, err);
+}
+
 int work_commit(struct work *w, struct work_layer *layers, size_t n, struct zl_error *err)
 {
-    if (write_chains(w, layers, n, err) < 0)
+    if (write_chains(w, layers, n, err) < 0 || sync_disks(w, err) < 0)
         return -1;
-    if (syncfs(w->dir) < 0)
-        return zl_fail_errno(err, "sync the disk");
     zl_autoclose int lock = layout_lock(&w->store, LAYOUT_LOCK, LOCK_EX, err); /* of the numbers */
     if (lock < 0 || rename_layers(w, layers, n, err) < 0 || rename_blobs(w, err) < 0)
         return -1;

@@ -5,8 +5,9 @@
  * is finished leaves the folder by rename, so nothing unfinished is ever seen outside.
  *
  * Durability: blobs, layers and documents are made in the folder without a sync each; then one
- * syncfs(2), the renames, and a sync of the folders that got them; the index is the agent's and
- * comes last. So what is in the index is on the disk, and a power cut before leaves nothing of it.
+ * syncfs(2) (two, when images/ and layers/ are different file systems), the renames, and a sync of
+ * the folders that got them; the index is the agent's and comes last. So what is in the index is on
+ * the disk, and a power cut before leaves nothing of it.
  */
 #ifndef ZL_FETCH_WORK_H
 #define ZL_FETCH_WORK_H
