@@ -29,7 +29,8 @@ enum zl_weakness {
     ZL_WEAK_PID,      /* a container is known by the number of its process */
     ZL_WEAK_VIEW,     /* zlayer-fetch: the host's files stay in sight */
     ZL_WEAK_CALLS,    /* zlayer-fetch: no system call is refused, and the network is the host's */
-    ZL_WEAK_LATE,     /* zlayer-fetch: who unpacks is forked when credentials were read */
+    ZL_WEAK_LATE, /* zlayer-fetch: credentials stay in memory: who unpacks is forked when they were
+                     read, and the environment keeps its own */
     ZL_WEAK_RIGHTS,   /* zlayer-fetch: capabilities stay */
     ZL_WEAK_LINKS,    /* zlayer-fetch: links of a layer lead out, to the host's files */
     ZL_WEAK_STDIO,    /* zlayer-fetch: so do the descriptors of who unpacks */

@@ -8,6 +8,8 @@
 #include <seccomp.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -473,8 +475,22 @@ static bool sees_all(void)
     return zl_weaken(VIEW) || zl_weaken(LINKS);
 }
 
+/* Of the agent's environment, which is ours: overwritten where the kernel put it, on the stack,
+ * which is also what /proc/<pid>/environ shows. */
+static void forget_credentials(void)
+{
+    static const char *const names[] = { "ZLAYER_REGISTRY_USERNAME", "ZLAYER_REGISTRY_PASSWORD" };
+    for (size_t i = 0; i < ZL_ARRAY_LEN(names); i++) {
+        char *value = getenv(names[i]);
+        if (value)
+            explicit_bzero(value, strlen(value));
+    }
+}
+
 int confine_view(const char *root, unsigned view, struct zl_error *err)
 {
+    if (!zl_weaken(LATE))
+        forget_credentials();
     if (geteuid() != 0)
         return zl_fail(err, ZL_ERR_CONFIGURATION, "zlayer-fetch needs root in this version");
     if (!sees_all() && own_root(root, view, err) < 0)

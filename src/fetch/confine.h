@@ -41,7 +41,8 @@ int confine_stdin(struct zl_error *err); /* only that */
  * A mount namespace of its own, whose root is a file system that holds nothing but the view, below
  * the current folder: no devices, no set-uid, nothing is executed. No new privileges. `root` is the
  * state folder; images/ and layers/ are made when missing. What is needed from elsewhere must be
- * open. Needs root.
+ * open. Needs root. Credentials of the environment are gone from memory: nobody here needs them,
+ * since the order has them.
  */
 int confine_view(const char *root, unsigned view, struct zl_error *err);
 /* Memory, capabilities and system calls: what the role does not need is gone. After confine_view().

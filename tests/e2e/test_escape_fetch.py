@@ -30,7 +30,7 @@ WEAK = {
     "CALLS": ({"network", "processes", "datagrams", "typing"},
               {"processes", "local sockets", "dirty sockets", "shared memory", "typing"}),
     "RIGHTS": ({"rights"}, set()),
-    "LATE": ({"memory"}, set()),
+    "LATE": ({"memory", "environment"}, {"environment"}),
     "STDIO": ({"descriptors"}, {"forgery"}),
     "STORE": (set(), {"store"}),
 }
@@ -121,7 +121,8 @@ def attack(program, registry, folder, who):
     with socket.create_server(("127.0.0.1", 0)) as listener, abstract_socket() as name_of, shared_memory() as key:
         env = dict(os.environ, ZL_ATTACK_FILE=str(host_file), ZL_ATTACK_STATE=str(root / "state.db"), ZL_ATTACK_STORE=str(root),
                    ZL_ATTACK_PORT=str(listener.getsockname()[1]), ZL_ATTACK_PID=str(os.getpid()), ZL_ATTACK_SECRET=SECRET[::-1],
-                   ZL_ATTACK_ABSTRACT=name_of, ZL_ATTACK_SHARED=str(key), ZL_ATTACK_WHO=who)
+                   ZL_ATTACK_ABSTRACT=name_of, ZL_ATTACK_SHARED=str(key), ZL_ATTACK_WHO=who,
+                   ZLAYER_REGISTRY_USERNAME="u", ZLAYER_REGISTRY_PASSWORD=SECRET)
         with open(folder / "order", "w+") as stdin:
             json.dump(order, stdin)
             stdin.seek(0)

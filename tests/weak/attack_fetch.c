@@ -266,6 +266,12 @@ static bool tries_descriptors(void)
     return false;
 }
 
+/* What the agent was started with is ours, too: /proc/self/environ shows this memory. */
+static bool tries_environment(void)
+{
+    return *wanted("ZLAYER_REGISTRY_USERNAME") || *wanted("ZLAYER_REGISTRY_PASSWORD");
+}
+
 /* ---- who is taken over ----------------------------------------------------------------------- */
 
 struct attempt {
@@ -286,14 +292,22 @@ static const struct attempt by_hand[] = {
     { "typing", tries_typing },
     { "memory", tries_memory },
     { "descriptors", tries_descriptors },
+    { "environment", tries_environment },
 };
 static const struct attempt by_talker[] = {
-    { "file", tries_file },           { "state", tries_state },
-    { "processes", tries_processes }, { "signals", tries_signals },
-    { "rights", tries_rights },       { "local sockets", tries_local_sockets },
-    { "datagrams", tries_datagrams }, { "shared memory", tries_shared_memory },
-    { "typing", tries_typing },       { "dirty sockets", tries_dirty_sockets },
-    { "store", tries_store },         { "forgery", tries_forgery },
+    { "file", tries_file },
+    { "state", tries_state },
+    { "processes", tries_processes },
+    { "signals", tries_signals },
+    { "rights", tries_rights },
+    { "local sockets", tries_local_sockets },
+    { "datagrams", tries_datagrams },
+    { "shared memory", tries_shared_memory },
+    { "typing", tries_typing },
+    { "dirty sockets", tries_dirty_sockets },
+    { "store", tries_store },
+    { "forgery", tries_forgery },
+    { "environment", tries_environment },
 };
 
 /* The archive is somebody's file, and open. */
@@ -313,11 +327,17 @@ static const struct attempt by_reader[] = {
     { "typing", tries_typing },       { "source", tries_source },
 };
 static const struct attempt by_document[] = {
-    { "file", tries_file },       { "state", tries_state },
-    { "network", tries_network }, { "processes", tries_processes },
-    { "signals", tries_signals }, { "datagrams", tries_datagrams },
-    { "typing", tries_typing },   { "shared memory", tries_shared_memory },
-    { "store", tries_store },     { "descriptors", tries_descriptors },
+    { "file", tries_file },
+    { "state", tries_state },
+    { "network", tries_network },
+    { "processes", tries_processes },
+    { "signals", tries_signals },
+    { "datagrams", tries_datagrams },
+    { "typing", tries_typing },
+    { "shared memory", tries_shared_memory },
+    { "store", tries_store },
+    { "descriptors", tries_descriptors },
+    { "environment", tries_environment },
 };
 static const struct attempt by_copier[] = {
     { "file", tries_file },
