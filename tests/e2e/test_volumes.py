@@ -372,6 +372,18 @@ def test_volumes_are_made_listed_and_removed(host):
     until(lambda: os.listdir(host.root / "volumes/.trash") == [], "the trash is empty")
 
 
+def test_a_removal_that_was_killed_brings_nothing_into_a_new_volume(host):
+    """What a copy had still to move may outlive its volume: the next one of that name is another one."""
+    host.zlayer("volume", "ls")
+    for name in "db", "web":
+        (host.root / f"volumes/.full-{name}").mkdir()
+        (host.root / f"volumes/.full-{name}/old").write_text("old")
+    host.zlayer("volume", "create", "db")
+    assert sh(host, "ls -A /d", "-v", "db:/d").stdout == ""
+    assert sh(host, "ls -A /d", "-v", "web:/d").stdout == ""
+    assert names(host) == ["db", "web"]
+
+
 def test_one_in_use_stays_whatever_is_said_and_whoever_was_killed(host):
     """By what exists, not by what somebody remembers: also an empty one, also after the agent was killed."""
     host.zlayer("run", "-d", "--name", "one", "-v", "db:/d:ro", "busybox", "true")

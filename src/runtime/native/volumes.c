@@ -312,6 +312,16 @@ int volumes_list(struct volumes *v, json_t **ret, struct zl_error *err)
 
 /* ---- made and removed ------------------------------------------------------------------------ */
 
+/* A removal that was killed in its middle may have left what was still to be moved into the volume
+ * that had this name: nothing of it comes into the new one. */
+static int make_folder(struct volumes *v, const char *name, struct zl_error *err)
+{
+    char full[NAME_SIZE];
+    full_name(name, full);
+    return trash_take(v->trash, v->dir_fd, full, err) < 0 ? -1
+                                                          : make_dir_at(v->dir_fd, name, 0755, err);
+}
+
 int volumes_ensure(struct volumes *v, const char *name, struct zl_error *err)
 {
     if (check_name(name, err) < 0)
@@ -319,7 +329,7 @@ int volumes_ensure(struct volumes *v, const char *name, struct zl_error *err)
     zl_autoclose int there = zl_open_dir(v->dir_fd, name, err);
     if (there >= 0 || errno != ENOENT)
         return zl_take_fd(&there);
-    zl_autoclose int fd = make_dir_at(v->dir_fd, name, 0755, err);
+    zl_autoclose int fd = make_folder(v, name, err);
     if (fd < 0 || write_meta(v, name, NULL, err) < 0)
         return zl_wrap(err, "create the volume '%s'", name);
     return zl_take_fd(&fd);
@@ -335,7 +345,7 @@ int volumes_create(struct volumes *v, const char *name, const json_t *labels, st
     /* the labels first: what has no folder is no volume */
     if (errno != ENOENT || write_meta(v, name, labels, err) < 0)
         return zl_wrap(err, "create the volume '%s'", name);
-    zl_autoclose int fd = make_dir_at(v->dir_fd, name, 0755, err);
+    zl_autoclose int fd = make_folder(v, name, err);
     return fd < 0 ? zl_wrap(err, "create the volume '%s'", name) : 0;
 }
 
