@@ -168,6 +168,27 @@ static int upgrade(const struct store_db *d, struct zl_error *err)
     return 0;
 }
 
+enum { LOG_PAGES = 256 }; /* then what is in the log is brought into the database */
+
+static int note_log(void *arg, sqlite3 *db, const char *name, int pages)
+{
+    struct store_db *d = arg;
+    (void)db;
+    (void)name;
+    d->log_pages = pages;
+    return SQLITE_OK;
+}
+
+/* In place of SQLite's own checkpoints, that come with a commit until the database is open: these
+ * sync the log, and keep a failure of that to themselves, which the kernel tells only once. Ours
+ * come behind a sync that worked; one that fails is tried again after the next. */
+static void shorten_log(struct store_db *d)
+{
+    if (d->log_pages >= LOG_PAGES)
+        (void)sqlite3_wal_checkpoint_v2(d->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    d->log_pages = 0; /* until the next commit */
+}
+
 /* NORMAL commits into the log without a sync: it is store_db_sync() that waits for the disk. Where
  * there can be no log (a file system without shared memory), FULL stays. */
 static int sync_late(struct store_db *d, struct zl_error *err)
@@ -202,9 +223,11 @@ int store_db_sync(struct store_db *d, struct zl_error *err)
     else if (d->syncs_late)
         rc = sync_log(d);
     d->sync_failed = rc != SQLITE_OK;
-    if (rc == SQLITE_OK)
-        return 0;
-    return zl_fail(err, ZL_ERR_SYSTEM, "bring '%s' to the disk: %s", d->path, sqlite3_errstr(rc));
+    if (rc != SQLITE_OK)
+        return zl_fail(err, ZL_ERR_SYSTEM, "bring '%s' to the disk: %s", d->path,
+                       sqlite3_errstr(rc));
+    shorten_log(d);
+    return 0;
 }
 
 /* ---- room that a full disk cannot take away ----
@@ -284,6 +307,8 @@ int store_db_open(const char *path, struct store_db *ret, struct zl_error *err)
         store_db_close(&d);
     else
         *ret = d;
+    if (rc == 0 && d.syncs_late)
+        (void)sqlite3_wal_hook(ret->db, note_log, ret);
     return rc;
 }
 

@@ -39,11 +39,13 @@ struct store_db {
     sqlite3_stmt *stmt[STORE_STMTS];
     const char *path;   /* borrowed; for messages */
     unsigned untrimmed; /* events written since old ones were deleted */
+    int log_pages;      /* in the log, as of the last commit; 0: it was looked after since */
     bool syncs_late;    /* what is committed is not on the disk before store_db_sync() */
     bool sync_failed;   /* the disk may have lost what the log has since */
 };
 
-/* Opens, checks, brings the schema up to STORE_VERSION and prepares every statement. */
+/* Opens, checks, brings the schema up to STORE_VERSION and prepares every statement. *ret stays
+ * where it is until store_db_close(). */
 int store_db_open(const char *path, struct store_db *ret, struct zl_error *err);
 void store_db_close(struct store_db *d);
 /* "<what>: <SQLite's message>"; INVALID for damage, else SYSTEM. -1. */

@@ -38,7 +38,9 @@ __attribute__((visibility("default"))) int fdatasync(int fd)
 {
     while (atomic_load(&disk.how) == DISK_WAITS && !may_pass())
         (void)poll(NULL, 0, 1);
-    if (atomic_load(&disk.how) == DISK_FAILS) {
+    int once = DISK_FAILS_ONCE;
+    if (atomic_load(&disk.how) == DISK_FAILS ||
+        atomic_compare_exchange_strong(&disk.how, &once, DISK_WORKS)) {
         atomic_fetch_add(&disk.failures, 1);
         errno = EIO;
         return -1;

@@ -9,12 +9,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
 #include <sqlite3.h>
 
 #include "agent/store.h"
+#include "agent/store_schema.h"
 #include "base/fd.h"
 #include "disk.h"
 
@@ -458,6 +460,55 @@ static void nothing_is_durable_that_the_disk_refused(void **state)
     assert_int_equal(st->n_deployments, 1);
 }
 
+static void run_sql(const struct store_db *d, const char *sql)
+{
+    assert_int_equal(sqlite3_exec(d->db, sql, NULL, NULL, NULL), SQLITE_OK);
+}
+
+/* However long the log is: no failure is anybody else's than the sync's, who says it and writes all
+ * of it anew. */
+static void a_sync_that_fails_once_is_told_however_long_the_log_is(void **state)
+{
+    const struct scratch *sc = *state;
+    struct zl_error err = { 0 };
+    struct store_db d;
+    char path[96];
+    (void)snprintf(path, sizeof path, "%s/" STORE_FILE, sc->dir);
+    assert_int_equal(store_db_open(path, &d, &err), 0);
+    /* a log that begins anew is synced by the commit */
+    run_sql(&d, "CREATE TABLE many(bytes BLOB)");
+    assert_int_equal(store_db_sync(&d, &err), 0);
+
+    unsigned before = disk_failures();
+    disk_set(DISK_FAILS_ONCE);
+    run_sql(&d, "INSERT INTO many VALUES(zeroblob(4194304))");
+    assert_int_equal(store_db_sync(&d, &err), -1);
+    assert_int_equal(disk_failures(), before + 1);
+    assert_int_equal(store_db_sync(&d, &err), 0);
+    store_db_close(&d);
+}
+
+static void the_log_does_not_grow_for_ever(void **state)
+{
+    static const char one[] = "DROP TABLE IF EXISTS many; CREATE TABLE many(bytes BLOB);"
+                              "INSERT INTO many VALUES(zeroblob(1500000));";
+    const struct scratch *sc = *state;
+    struct zl_error err = { 0 };
+    struct store_db d;
+    struct stat st;
+    char path[96];
+    (void)snprintf(path, sizeof path, "%s/" STORE_FILE, sc->dir);
+    assert_int_equal(store_db_open(path, &d, &err), 0);
+    for (int i = 0; i < 8; i++) {
+        run_sql(&d, one);
+        assert_int_equal(store_db_sync(&d, &err), 0);
+    }
+    (void)snprintf(path, sizeof path, "%s/" STORE_FILE "-wal", sc->dir);
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(st.st_size < 4 * 1500000);
+    store_db_close(&d);
+}
+
 /* The statements as version 1 had them: never changed, since such databases exist. */
 static void a_database_of_version_1_is_brought_up_to_date(void **state)
 {
@@ -583,6 +634,9 @@ int main(void)
                                         drop_scratch),
         cmocka_unit_test_setup_teardown(nothing_is_durable_that_the_disk_refused, make_scratch,
                                         drop_scratch),
+        cmocka_unit_test_setup_teardown(a_sync_that_fails_once_is_told_however_long_the_log_is,
+                                        make_scratch, drop_scratch),
+        cmocka_unit_test_setup_teardown(the_log_does_not_grow_for_ever, make_scratch, drop_scratch),
         cmocka_unit_test_setup_teardown(a_database_of_version_1_is_brought_up_to_date, make_scratch,
                                         drop_scratch),
         cmocka_unit_test_setup_teardown(a_newer_database_is_refused_and_left_alone, make_scratch,
