@@ -64,5 +64,8 @@ int cli_fail_midway(const struct zl_error *err, const char *hint);
 /* One call to the agent, connecting if need be. fmt, a, b as api_path(). */
 int cli_call(struct cli *cli, const char *method, const char *fmt, const char *a, const char *b,
              const json_t *body, json_t **ret, struct zl_error *err);
+/* DELETE of each of names[0..n), fmt as api_path() with one name. Prints those that are gone; goes
+ * on after a failure, which is told. The exit code of the last failure, else CLI_OK. */
+int cli_delete_each(struct cli *cli, const char *fmt, int n, char **names);
 
 #endif

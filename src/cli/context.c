@@ -95,3 +95,16 @@ int cli_call(struct cli *cli, const char *method, const char *fmt, const char *a
         return -1;
     return api_client_call(cli->client, method, path.data, body, ret, NULL, err);
 }
+
+int cli_delete_each(struct cli *cli, const char *fmt, int n, char **names)
+{
+    int code = CLI_OK;
+    for (int i = 0; i < n; i++) {
+        struct zl_error err = { 0 };
+        if (cli_call(cli, "DELETE", fmt, names[i], NULL, NULL, NULL, &err) < 0)
+            code = cli_fail(&err);
+        else
+            (void)printf("%s\n", names[i]);
+    }
+    return code;
+}

@@ -65,16 +65,8 @@ static int ls_run(struct cli *cli, const void *options, int argc, char **argv)
 static int rm_run(struct cli *cli, const void *options, int argc, char **argv)
 {
     const struct image_options *o = options;
-    int code = CLI_OK;
-    for (int i = 0; i < argc; i++) {
-        struct zl_error err = { 0 };
-        if (cli_call(cli, "DELETE", o->force ? "/api/v1/images/{}?force=1" : "/api/v1/images/{}",
-                     argv[i], NULL, NULL, NULL, &err) < 0)
-            code = cli_fail(&err);
-        else
-            (void)printf("%s\n", argv[i]);
-    }
-    return code;
+    return cli_delete_each(cli, o->force ? "/api/v1/images/{}?force=1" : "/api/v1/images/{}", argc,
+                           argv);
 }
 
 static int inspect_run(struct cli *cli, const void *options, int argc, char **argv)

@@ -166,16 +166,8 @@ static int create_run(struct cli *cli, const void *options, int argc, char **arg
 static int rm_run(struct cli *cli, const void *options, int argc, char **argv)
 {
     const struct volume_options *o = options;
-    int code = CLI_OK;
-    for (int i = 0; i < argc; i++) {
-        struct zl_error err = { 0 };
-        if (cli_call(cli, "DELETE", o->force ? "/api/v1/volumes/{}?force=1" : "/api/v1/volumes/{}",
-                     argv[i], NULL, NULL, NULL, &err) < 0)
-            code = cli_fail(&err);
-        else
-            (void)printf("%s\n", argv[i]);
-    }
-    return code;
+    return cli_delete_each(cli, o->force ? "/api/v1/volumes/{}?force=1" : "/api/v1/volumes/{}",
+                           argc, argv);
 }
 
 static void print_pruned(const json_t *answer)

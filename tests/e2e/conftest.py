@@ -9,6 +9,7 @@ import pytest
 
 import escapes
 import world as w
+from faults import Faults, in_a_folder
 from ocibundle import Oci, unpack
 
 numbers = itertools.count(1)
@@ -124,3 +125,9 @@ def attack(tmp_path_factory):
 def arena(request, busybox_tar, attack):
     """zlayer-oci, shipped or weakened (escapes.against), and a hostile image."""
     yield from with_oci("zlayer-escape.", lambda folder: escapes.Arena(folder, busybox_tar, attack, request.param))
+
+
+@pytest.fixture
+def faults(busybox_tar):
+    with in_a_folder(Faults, busybox_tar) as it:
+        yield it

@@ -5,14 +5,8 @@ import subprocess
 
 import pytest
 
-from faults import FAILCALL, KINDS, Faults, Sweep, in_a_folder, read_log, some_of
+from faults import FAILCALL, KINDS, Sweep, read_log, some_of
 from world import alive, until
-
-
-@pytest.fixture
-def faults(busybox_tar):
-    with in_a_folder(Faults, busybox_tar) as it:
-        yield it
 
 
 @pytest.mark.parametrize("kind", KINDS)
