@@ -10,8 +10,8 @@
 
 #include "base/fd.h"
 #include "base/imageref.h"
-#include "spec/decode.h"
-#include "spec/duration.h"
+#include "spec/fields/decode.h"
+#include "spec/value/duration.h"
 
 enum { FILE_MAX = 64 * 1024, MEMORY_MAX = 1 << 20 };
 #define DEFAULT_FILE "/etc/zlayer/agent.yml"

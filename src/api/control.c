@@ -7,8 +7,8 @@
 
 #include "api/call.h"
 #include "base/json.h"
-#include "spec/signal.h"
-#include "spec/size.h"
+#include "spec/value/signal.h"
+#include "spec/value/size.h"
 
 static void done_empty(struct api_call *c, uint64_t id, const struct api_where *where)
 {

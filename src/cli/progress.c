@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "cli/logs.h"
+#include "cli/container/logs.h"
 #include "cli/output.h"
 
 enum { LOG_LINES = 20, SCREEN_MAX = 1024 * 1024 };

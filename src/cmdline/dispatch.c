@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cmdline/command.h"
-#include "spec/suggest.h"
+#include "spec/value/suggest.h"
 
 bool cli_is_called(const struct cli_command *c, const char *name)
 {

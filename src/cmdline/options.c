@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "spec/duration.h"
-#include "spec/suggest.h"
+#include "spec/value/duration.h"
+#include "spec/value/suggest.h"
 
 /* ---- values -------------------------------------------------------------------------------- */
 

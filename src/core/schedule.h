@@ -19,7 +19,7 @@
 #define ZL_CORE_SCHEDULE_H
 
 #include "core/model.h"
-#include "spec/cron.h"
+#include "spec/time/cron.h"
 
 enum {
     SCHEDULE_ON_TIME_MS = 10 * 1000, /* a run that is late by less was not missed */

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/id.h"
-#include "fetch/partials.h"
+#include "fetch/registry/partials.h"
 
 /* ---- the folder ------------------------------------------------------------------------------ */
 

@@ -12,7 +12,7 @@
 #ifndef ZL_FETCH_WORK_H
 #define ZL_FETCH_WORK_H
 
-#include "fetch/crew.h"
+#include "fetch/crew/crew.h"
 #include "fetch/digest.h"
 #include "image/layout.h"
 

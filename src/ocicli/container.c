@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
-#include "ocicli/unit.h"
+#include "ocicli/systemd/unit.h"
 #include "sandbox/kernel.h"
 
 void container_done(struct container *c)

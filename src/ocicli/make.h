@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "ocicli/container.h"
 #include "ocicli/listener.h"
-#include "ocicli/unit.h"
+#include "ocicli/systemd/unit.h"
 #include "sandbox/carry/netns.h"
 
 /* What create and run say about how to make it. */

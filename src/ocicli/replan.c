@@ -10,7 +10,7 @@
 
 #include "base/fd.h"
 #include "ocicli/container.h"
-#include "ocicli/unit.h"
+#include "ocicli/systemd/unit.h"
 
 enum { PATH_SIZE = 4096, NAME_SIZE = 1100, CGROUPS_MAX = 65536 };
 

@@ -24,7 +24,7 @@ enum rt_kind {
     RT_TOP, /* its processes as a table, with the columns that are asked for */
     RT_DETAILS,
     RT_ARCHIVE, /* its files, running or not; answers where a client finds the stream, which is that
-                 * of fetch/archive.h */
+                 * of fetch/files/archive.h */
     RT_PAUSE,   /* all of its processes stand still, or go on; CONFLICT when they do already */
     RT_UPDATE,  /* new limits: all of them or none */
     RT_STDIN,   /* bytes for its standard input; answers how many were taken */

@@ -4,7 +4,7 @@
  * <root>/volumes.meta/<name>.json what is known of it, outside of what a container sees. Nothing
  * about them is held in memory, so each who has the folder may open the store. Who uses a volume is
  * the runtime's to know (runtime_ops.each_volume). Names that begin with a dot are work in
- * progress: `.trash`, and what zlayer-fetch leaves (src/fetch/fill.h).
+ * progress: `.trash`, and what zlayer-fetch leaves (src/fetch/files/fill.h).
  */
 #ifndef ZL_RUNTIME_VOLUMES_H
 #define ZL_RUNTIME_VOLUMES_H

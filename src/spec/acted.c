@@ -11,8 +11,8 @@
 #include <sys/utsname.h>
 
 #include "base/doc.h"
-#include "spec/tzif.h"
-#include "spec/walk.h"
+#include "spec/fields/walk.h"
+#include "spec/time/tzif.h"
 
 struct acted {
     struct walk w;

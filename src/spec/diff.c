@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/imageref.h"
-#include "spec/dump_value.h"
-#include "spec/fields.h"
+#include "spec/dump/dump_value.h"
+#include "spec/fields/fields.h"
 
 enum { PATH_MAX_TEXT = 512 };
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
-#include "spec/envref.h"
+#include "spec/value/envref.h"
 
 /* What a reference leads to. */
 struct found {

@@ -6,8 +6,8 @@
 
 #include "base/hash.h"
 #include "base/imageref.h"
-#include "spec/dump_value.h"
-#include "spec/fields.h"
+#include "spec/dump/dump_value.h"
+#include "spec/fields/fields.h"
 
 static uint64_t add_text(uint64_t h, const char *text)
 {

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "spec/dump_value.h"
-#include "spec/fields.h"
-#include "spec/schema.h"
+#include "spec/dump/dump_value.h"
+#include "spec/fields/fields.h"
+#include "spec/fields/schema.h"
 
 enum { SHAPES_MAX = 80, OWNER_MAX = 4096 };
 

@@ -10,11 +10,11 @@
 #include <string.h>
 
 #include "base/doc.h"
-#include "spec/fields.h"
+#include "spec/fields/fields.h"
 #include "spec/hash.h"
-#include "spec/name.h"
-#include "spec/validate.h"
-#include "spec/zones.h"
+#include "spec/time/zones.h"
+#include "spec/validate/validate.h"
+#include "spec/value/name.h"
 
 struct shared_spec {
     struct spec spec; /* first: the public pointer is this one's */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "spec/cron.h"
+#include "spec/time/cron.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "spec/envref.h"
+#include "spec/value/envref.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

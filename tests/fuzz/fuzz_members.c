@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 
 #include "base/fd.h"
-#include "fetch/members.h"
+#include "fetch/tar/members.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fetch/reading.h"
+#include "fetch/crew/reading.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

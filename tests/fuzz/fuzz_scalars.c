@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "spec/duration.h"
-#include "spec/name.h"
-#include "spec/signal.h"
-#include "spec/size.h"
+#include "spec/value/duration.h"
+#include "spec/value/name.h"
+#include "spec/value/signal.h"
+#include "spec/value/size.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fetch/signature.h"
+#include "fetch/registry/signature.h"
 #include "image/signed.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);

@@ -9,7 +9,7 @@
 
 #include "base/doc.h"
 #include "spec/acted.h"
-#include "spec/dump.h"
+#include "spec/dump/dump.h"
 #include "spec/environment.h"
 #include "spec/spec.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fetch/challenge.h"
+#include "fetch/registry/challenge.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

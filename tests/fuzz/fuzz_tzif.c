@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "spec/cron.h"
+#include "spec/time/cron.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

@@ -8,7 +8,7 @@
 
 #include "check.h"
 #include "core/schedule.h"
-#include "spec/cron.h"
+#include "spec/time/cron.h"
 
 enum { COUNT_MAX = SCHEDULE_MISSED_MAX };
 

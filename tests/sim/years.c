@@ -12,8 +12,8 @@
 
 #include "check.h"
 #include "doc.h"
-#include "spec/cron.h"
-#include "spec/zonefile.h"
+#include "spec/time/cron.h"
+#include "spec/time/zonefile.h"
 #include "world.h"
 
 #define MINUTE UINT64_C(60000)

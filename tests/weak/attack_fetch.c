@@ -35,10 +35,10 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "fetch/decompress.h"
-#include "fetch/reading.h"
-#include "fetch/registry.h"
-#include "fetch/tar.h"
+#include "fetch/crew/reading.h"
+#include "fetch/registry/registry.h"
+#include "fetch/tar/decompress.h"
+#include "fetch/tar/tar.h"
 
 enum { SECRET_MAX = 100, FDS = 256, PAGE = 4096 };
 

@@ -18,7 +18,7 @@
 #include "runtime/fetch.h"
 #include "runtime/native/making.h"
 #include "runtime/volumes.h"
-#include "spec/signal.h"
+#include "spec/value/signal.h"
 
 enum { CREATE_LIMIT_MS = 30000, NOTES_MAX = 4096 };
 

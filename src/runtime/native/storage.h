@@ -27,8 +27,8 @@ struct storage_owner { /* of a volume that is empty and gets nothing from an ima
 };
 /*
  * Makes the folders. image: whose content they get when they are empty; NULL: none, and owner says
- * whose they are. *ret_order: what zlayer-fetch has to do before they are mounted (fetch/fill.h),
- * allocated; NULL: nothing.
+ * whose they are. *ret_order: what zlayer-fetch has to do before they are mounted
+ * (fetch/files/fill.h), allocated; NULL: nothing.
  */
 int storage_make(const struct storage *s, struct native *n, int state_fd, const char *id_text,
                  const struct image *image, struct storage_owner owner, char **ret_order,

@@ -14,7 +14,7 @@
 #include "base/json.h"
 #include "runtime/native/inner.h"
 #include "runtime/native/making.h"
-#include "spec/rules.h"
+#include "spec/fields/rules.h"
 
 enum { SWEEP_AGAIN_MS = 500 };
 enum { META_MAX = 256 * 1024, META_VERSION = 1, NAME_SIZE = 128 };

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "cli/detach.h"
+#include "cli/container/detach.h"
 
 static struct detach keys(const char *text)
 {

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
+#include "cli/container/runspec.h"
 #include "cli/resolve.h"
-#include "cli/runspec.h"
 #include "spec/spec.h"
 
 #define LIST(...)                                                                                  \

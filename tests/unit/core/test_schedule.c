@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "rig.h"
-#include "spec/cron.h"
-#include "spec/zonefile.h"
+#include "spec/time/cron.h"
+#include "spec/time/zonefile.h"
 
 #define TEST(name) static void name(void **unused __attribute__((unused)))
 #define SECOND INT64_C(1000)

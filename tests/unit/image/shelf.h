@@ -8,7 +8,7 @@
 #include <dirent.h>
 
 #include "fetch/digest.h"
-#include "fetch/import.h"
+#include "fetch/import/import.h"
 #include "image/store.h"
 
 struct shelf {

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "fetch/confine.h"
+#include "fetch/crew/confine.h"
 
 /* What a child of the foreman would be born with; 0: it was born. */
 static int born(unsigned long flags)

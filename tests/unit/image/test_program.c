@@ -9,7 +9,7 @@
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
-#include "fetch/confine.h"
+#include "fetch/crew/confine.h"
 
 static const char *program;
 

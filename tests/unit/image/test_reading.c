@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "fetch/crew.h"
+#include "fetch/crew/crew.h"
 
 #define A16 "aaaaaaaaaaaaaaaa"
 #define DIGEST "sha256:" A16 A16 A16 A16

@@ -4,9 +4,9 @@
 
 #include <stdio.h>
 
-#include "fetch/challenge.h"
-#include "fetch/platform.h"
-#include "fetch/retry.h"
+#include "fetch/registry/challenge.h"
+#include "fetch/registry/platform.h"
+#include "fetch/registry/retry.h"
 #include "image/credentials.h"
 
 static unsigned match(const char *wanted, const char *architecture, const char *variant)

@@ -7,9 +7,9 @@
 #include <sys/time.h>
 
 #include "base/msg.h"
-#include "fetch/arrival.h"
-#include "fetch/push.h"
-#include "fetch/talk.h"
+#include "fetch/registry/arrival.h"
+#include "fetch/registry/push.h"
+#include "fetch/registry/talk.h"
 
 /* Of "hello". */
 #define HELLO "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"

@@ -5,8 +5,8 @@
 #include <isa-l/igzip_lib.h>
 #include <zstd.h>
 
-#include "fetch/decompress.h"
-#include "fetch/tar.h"
+#include "fetch/tar/decompress.h"
+#include "fetch/tar/tar.h"
 #include "memory.h"
 
 /* ---- archives written by hand ---------------------------------------------------------------- */

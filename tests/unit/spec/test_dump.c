@@ -13,7 +13,7 @@
 
 #include "base/fd.h"
 #include "spec/diff.h"
-#include "spec/dump.h"
+#include "spec/dump/dump.h"
 
 static int cases = -1; /* the folder */
 

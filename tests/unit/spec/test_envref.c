@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "spec/envref.h"
+#include "spec/value/envref.h"
 
 static void assert_part(const char *text, struct spec_env_part part, const char *wanted)
 {

@@ -12,11 +12,11 @@
 #include <string.h>
 
 #include "base/imageref.h"
-#include "spec/duration.h"
-#include "spec/name.h"
-#include "spec/signal.h"
-#include "spec/size.h"
-#include "spec/suggest.h"
+#include "spec/value/duration.h"
+#include "spec/value/name.h"
+#include "spec/value/signal.h"
+#include "spec/value/size.h"
+#include "spec/value/suggest.h"
 
 #define MS UINT64_C(1000000)
 #define S (1000 * MS)

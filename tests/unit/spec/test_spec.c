@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
-#include "spec/order.h"
 #include "spec/spec.h"
+#include "spec/validate/order.h"
 
 static struct spec *parse(const char *text)
 {

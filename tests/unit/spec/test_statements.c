@@ -31,7 +31,7 @@
 
 #include "base/fd.h"
 #include "spec/acted.h"
-#include "spec/dump.h"
+#include "spec/dump/dump.h"
 #include "spec/spec.h"
 
 static int tables = -1; /* the folder */

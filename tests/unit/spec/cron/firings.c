@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "spec/cron.h"
+#include "spec/time/cron.h"
 #include "zone.h"
 
 static void answer(const char *zone, const char *text, int64_t from, int64_t until)

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "spec/cron.h"
+#include "spec/time/cron.h"
 #include "zone.h"
 
 static struct cron compile(const char *text)

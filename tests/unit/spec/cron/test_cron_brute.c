@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "spec/cron.h"
+#include "spec/time/cron.h"
 #include "zone.h"
 
 enum { DAYS = 4, SECONDS = DAYS * 86400 };

@@ -13,8 +13,8 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "spec/tzif.h"
-#include "spec/tzrule.h"
+#include "spec/time/tzif.h"
+#include "spec/time/tzrule.h"
 #include "zone.h"
 
 enum { HOUR = 3600 };

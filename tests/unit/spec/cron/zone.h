@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "spec/zonefile.h"
+#include "spec/time/zonefile.h"
 
 /* The zone, the caller's; NULL for "UTC". Ends the program when the host has no such zone. */
 struct tz *zone_load(const char *name);
