@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/fd.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
@@ -11,6 +10,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+
+#include "base/dir.h"
 
 static int open_resolved(int dir_fd, const char *path, int flags, mode_t mode, uint64_t resolve)
 {
@@ -44,6 +45,16 @@ int zl_open_dir(int dir_fd, const char *path, struct zl_error *err)
     return fd >= 0 ? fd : zl_fail_errno(err, "open directory '%s'", path);
 }
 
+int zl_make_dir(int dir_fd, const char *name, mode_t mode, struct zl_error *err)
+{
+    if (mkdirat(dir_fd, name, mode) < 0)
+        return zl_fail_errno(err, "create directory '%s'", name);
+    zl_autoclose int fd = zl_open_dir(dir_fd, name, err);
+    if (fd >= 0 && fchmod(fd, mode) < 0)
+        return zl_fail_errno(err, "set the mode of '%s'", name);
+    return zl_take_fd(&fd);
+}
+
 int zl_mkdir_p(int dir_fd, const char *path, mode_t mode, struct zl_error *err)
 {
     zl_autofree char *copy = strdup(path);
@@ -67,7 +78,23 @@ int zl_mkdir_p(int dir_fd, const char *path, mode_t mode, struct zl_error *err)
     return zl_take_fd(&at);
 }
 
-static int remove_children(int dir_fd, dev_t dev, struct zl_error *err);
+struct removal {
+    int dir_fd;
+    dev_t dev; /* of all that is removed */
+};
+
+static int remove_from(void *arg, const struct dirent *entry, struct zl_error *err);
+
+static int remove_children(int dir_fd, dev_t dev, struct zl_error *err)
+{
+    struct removal below = { dir_fd, dev };
+    struct stat st;
+    if (fstat(dir_fd, &st) < 0)
+        return zl_fail_errno(err, "stat");
+    if (st.st_dev != dev)
+        return zl_fail(err, ZL_ERR_CONFLICT, "another file system is mounted there");
+    return zl_dir_each(dir_fd, "it", remove_from, &below, err);
+}
 
 static int remove_entry(int dir_fd, const char *name, dev_t dev, struct zl_error *err)
 {
@@ -86,30 +113,10 @@ static int remove_entry(int dir_fd, const char *name, dev_t dev, struct zl_error
     return 0;
 }
 
-static int remove_children(int dir_fd, dev_t dev, struct zl_error *err)
+static int remove_from(void *arg, const struct dirent *entry, struct zl_error *err)
 {
-    struct stat st;
-    if (fstat(dir_fd, &st) < 0)
-        return zl_fail_errno(err, "stat");
-    if (st.st_dev != dev)
-        return zl_fail(err, ZL_ERR_CONFLICT, "another file system is mounted there");
-
-    int fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    if (!dir) {
-        zl_closep(&fd);
-        return zl_fail_errno(err, "list");
-    }
-    int rc = 0;
-    struct dirent *d;
-    while (rc == 0 && (errno = 0, d = readdir(dir))) {
-        if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
-            rc = remove_entry(dir_fd, d->d_name, dev, err);
-    }
-    if (rc == 0 && errno)
-        rc = zl_fail_errno(err, "list");
-    (void)closedir(dir);
-    return rc;
+    const struct removal *r = arg;
+    return remove_entry(r->dir_fd, entry->d_name, r->dev, err);
 }
 
 int zl_remove_tree(int dir_fd, const char *name, struct zl_error *err)
@@ -230,17 +237,28 @@ int zl_write_atomic(int dir_fd, const char *name, const void *bytes, size_t n, m
     return 0;
 }
 
-int zl_sealed(const char *name, const void *bytes, size_t n, struct zl_error *err)
+int zl_memory_file(const char *name, const void *bytes, size_t n, struct zl_error *err)
 {
-    const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
     zl_autoclose int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
         return zl_fail_errno(err, "hold '%s' in memory", name);
     if (zl_write_all(fd, bytes, n, name, err) < 0)
         return -1;
-    if (fcntl(fd, F_ADD_SEALS, seals) < 0)
-        return zl_fail_errno(err, "seal '%s' in memory", name);
+    if (lseek(fd, 0, SEEK_SET) < 0)
+        return zl_fail_errno(err, "rewind '%s'", name);
     return zl_take_fd(&fd);
+}
+
+int zl_seal(int fd, const char *name, struct zl_error *err)
+{
+    const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+    return fcntl(fd, F_ADD_SEALS, seals) < 0 ? zl_fail_errno(err, "seal '%s' in memory", name) : 0;
+}
+
+int zl_sealed(const char *name, const void *bytes, size_t n, struct zl_error *err)
+{
+    zl_autoclose int fd = zl_memory_file(name, bytes, n, err);
+    return fd < 0 || zl_seal(fd, name, err) < 0 ? -1 : zl_take_fd(&fd);
 }
 
 int zl_dup_above(int fd, int min, struct zl_error *err)

@@ -23,6 +23,9 @@ int zl_open_beneath(int dir_fd, const char *path, int flags, mode_t mode, struct
 /* An existing directory (O_DIRECTORY), for use as a dirfd. path_fd may be AT_FDCWD. */
 int zl_open_dir(int dir_fd, const char *path, struct zl_error *err);
 
+/* Makes dir_fd/name, which must not be there yet, with exactly this mode, whatever the umask is (of
+ * a process that embeds us, say); an fd of it. */
+int zl_make_dir(int dir_fd, const char *name, mode_t mode, struct zl_error *err);
 /* mkdir -p of path below dir_fd, each new directory with this mode; an fd of the last one. */
 int zl_mkdir_p(int dir_fd, const char *path, mode_t mode, struct zl_error *err);
 /*
@@ -51,7 +54,12 @@ int zl_write_new(int dir_fd, const char *name, const void *bytes, size_t n, mode
 int zl_write_atomic(int dir_fd, const char *name, const void *bytes, size_t n, mode_t mode,
                     bool durable, struct zl_error *err);
 
-/* A memfd that holds these bytes and that nobody can change any more; `name` is for /proc. */
+/* A memfd that holds these bytes, to be read from its beginning; `name` is for /proc and errors. It
+ * can be sealed. */
+int zl_memory_file(const char *name, const void *bytes, size_t n, struct zl_error *err);
+/* From now on nobody can change the memfd, or seal it otherwise. */
+int zl_seal(int fd, const char *name, struct zl_error *err);
+/* Both. */
 int zl_sealed(const char *name, const void *bytes, size_t n, struct zl_error *err);
 
 /* dup of fd that is close-on-exec and at least min. */

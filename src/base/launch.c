@@ -4,11 +4,43 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/fd.h"
+
+static bool is_program(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
+static bool find_below(const char *dirs, const char *name, char ret[PATH_MAX])
+{
+    for (size_t n; *dirs; dirs += n, dirs += *dirs == ':') {
+        n = strcspn(dirs, ":");
+        int m = snprintf(ret, PATH_MAX, "%.*s/%s", (int)n, dirs, name);
+        if (n && m > 0 && m < PATH_MAX && is_program(ret))
+            return true;
+    }
+    return false;
+}
+
+int zl_find_program(const char *name, char ret[PATH_MAX], struct zl_error *err)
+{
+    const char *dirs = getenv("PATH");
+    if (strchr(name, '/')) {
+        if (snprintf(ret, PATH_MAX, "%s", name) < PATH_MAX && is_program(ret))
+            return 0;
+        return zl_fail(err, ZL_ERR_NOT_FOUND, "there is no program '%s'", name);
+    }
+    if (find_below(dirs ? dirs : "/usr/local/bin:/usr/bin:/bin", name, ret))
+        return 0;
+    return zl_fail(err, ZL_ERR_NOT_FOUND, "there is no program '%s' in $PATH", name);
+}
 
 struct attributes {
     posix_spawn_file_actions_t files;

@@ -6,6 +6,7 @@
 #ifndef ZL_BASE_LAUNCH_H
 #define ZL_BASE_LAUNCH_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -28,6 +29,14 @@ struct zl_child {
     pid_t pid;
     int pidfd; /* the caller's to close; ready to read when the process has ended */
 };
+
+/*
+ * The program that a user means by `name`, as execvp(3) would find it: a name with a slash is its
+ * path, another is looked for in $PATH ("/usr/local/bin:/usr/bin:/bin" when that is not set), empty
+ * elements of which do not count. NOT_FOUND: there is none that we may execute. Programs of our own
+ * are not looked for so: base/helper.h.
+ */
+int zl_find_program(const char *name, char ret[PATH_MAX], struct zl_error *err);
 
 /* The descriptors are borrowed. The child must be waited for (waitid(2) with P_PIDFD). */
 int zl_launch(const struct zl_launch *s, struct zl_child *ret, struct zl_error *err);

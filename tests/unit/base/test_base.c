@@ -13,11 +13,14 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/id.h"
+#include "base/launch.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/msg.h"
+#include "base/passfd.h"
 #include "base/utf8.h"
 
 static int scratch_dir(void)
@@ -462,6 +465,140 @@ static void a_line_of_the_log_is_whole_or_says_that_it_was_cut(void **unused)
     assert_non_null(strstr(line, " ??????????\n"));
 }
 
+/* Removes what it meets; fails at "stop". */
+static int remove_met(void *arg, const struct dirent *entry, struct zl_error *err)
+{
+    if (strcmp(entry->d_name, "stop") == 0)
+        return zl_fail(err, ZL_ERR_CONFLICT, "here");
+    return unlinkat(*(int *)arg, entry->d_name, AT_REMOVEDIR);
+}
+
+static void a_directory_is_walked_from_its_beginning_each_time(void **unused)
+{
+    (void)unused;
+    struct zl_error err;
+    int dir = scratch_dir();
+    assert_int_equal(mkdirat(dir, "a", 0700) + mkdirat(dir, "b", 0700), 0);
+    for (int round = 0; round < 2; round++) { /* of the second nothing is left */
+        DIR *d = zl_dir_open(dir, ".");
+        int n = 0;
+        assert_non_null(d);
+        for (const struct dirent *e = readdir(d); e; e = readdir(d))
+            n += !zl_is_dots(e->d_name);
+        zl_dir_close(d);
+        assert_int_equal(n, round ? 0 : 2);
+        assert_int_equal(zl_dir_each(dir, "it", remove_met, &dir, &err), 0);
+    }
+    assert_int_equal(mkdirat(dir, "stop", 0700), 0);
+    assert_int_equal(zl_dir_each(dir, "it", remove_met, &dir, &err), -1);
+    assert_string_equal(err.msg, "here");
+    assert_int_equal(symlinkat("stop", dir, "link"), 0);
+    assert_null(zl_dir_open(dir, "link"));
+    assert_int_equal(zl_dir_each(-1, "the layers", remove_met, &dir, &err), -1);
+    assert_string_equal(err.msg, "list the layers: Bad file descriptor");
+    drop_dir(dir);
+}
+
+static void a_directory_is_made_with_the_mode_that_was_asked(void **unused)
+{
+    (void)unused;
+    struct zl_error err;
+    struct stat st;
+    int dir = scratch_dir();
+    mode_t mask = umask(077);
+    int made = zl_make_dir(dir, "d", 0751, &err);
+    (void)umask(mask);
+    assert_true(made >= 0 && fstat(made, &st) == 0);
+    assert_int_equal(st.st_mode & 07777, 0751);
+    assert_int_equal(zl_make_dir(dir, "d", 0751, &err), -1);
+    assert_string_equal(err.msg, "create directory 'd': File exists");
+    (void)close(made);
+    drop_dir(dir);
+}
+
+static void a_memory_file_is_read_from_its_beginning_and_can_be_sealed(void **unused)
+{
+    (void)unused;
+    struct zl_error err;
+    char text[8] = "";
+    int fd = zl_memory_file("order", "words", 5, &err);
+    assert_true(fd >= 0);
+    assert_int_equal(read(fd, text, sizeof text), 5);
+    assert_string_equal(text, "words");
+    assert_int_equal(pwrite(fd, "W", 1, 0), 1);
+    assert_int_equal(zl_seal(fd, "order", &err), 0);
+    assert_int_equal(pwrite(fd, "w", 1, 0), -1);
+    assert_int_equal(zl_seal(fd, "order", &err), -1);
+    assert_string_equal(err.msg, "seal 'order' in memory: Operation not permitted");
+    (void)close(fd);
+}
+
+static void one_descriptor_goes_over_a_socket_beside_its_bytes(void **unused)
+{
+    (void)unused;
+    int pair[2];
+    char bytes[16] = "";
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(zl_fd_send(pair[0], pair[1], "/dev/ptmx", 9), 0);
+    int fd = zl_fd_receive(pair[1], MSG_DONTWAIT, bytes, sizeof bytes);
+    struct stat sent, got;
+    assert_true(fd >= 0 && fcntl(fd, F_GETFD) == FD_CLOEXEC);
+    assert_int_equal(fstat(pair[1], &sent) + fstat(fd, &got), 0);
+    assert_int_equal(got.st_ino, sent.st_ino);
+    assert_string_equal(bytes, "/dev/ptmx");
+    (void)close(fd);
+
+    assert_int_equal(zl_fd_receive(pair[1], MSG_DONTWAIT, bytes, sizeof bytes), -1);
+    assert_int_equal(errno, EAGAIN);
+    assert_int_equal(write(pair[0], "x", 1), 1);
+    assert_int_equal(zl_fd_receive(pair[1], 0, bytes, sizeof bytes), -1);
+    assert_int_equal(errno, EBADMSG);
+    (void)close(pair[0]);
+    assert_int_equal(zl_fd_receive(pair[1], 0, bytes, sizeof bytes), -1);
+    assert_int_equal(errno, EPIPE);
+    (void)close(pair[1]);
+}
+
+static void two_descriptors_where_one_is_due_leave_none(void **unused)
+{
+    (void)unused;
+    struct zl_msg m = { .head = { .version = 1 }, .fds = { 0, 1 }, .n_fds = 2 };
+    struct zl_error err;
+    char bytes[64];
+    int pair[2], before = dup(0), after;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(zl_msg_send(pair[0], &m, &err), 0);
+    assert_int_equal(zl_fd_receive(pair[1], 0, bytes, sizeof bytes), -1);
+    assert_int_equal(errno, EBADMSG);
+    (void)close(pair[0]);
+    (void)close(pair[1]);
+    (void)close(before);
+    after = dup(0);
+    assert_int_equal(after, before); /* the lowest that is free is the same as before */
+    (void)close(after);
+}
+
+static void a_program_is_found_as_a_shell_would_find_it(void **unused)
+{
+    (void)unused;
+    struct zl_error err;
+    char found[PATH_MAX], *old = getenv("PATH"), *saved = old ? strdup(old) : NULL;
+    assert_int_equal(setenv("PATH", "::/nowhere:/dev:/bin", 1), 0);
+    assert_int_equal(zl_find_program("sh", found, &err), 0);
+    assert_string_equal(found, "/bin/sh");
+    assert_int_equal(zl_find_program("/bin/sh", found, &err), 0);
+    assert_string_equal(found, "/bin/sh");
+    assert_int_equal(zl_find_program("null", found, &err), -1); /* a device */
+    assert_string_equal(err.msg, "there is no program 'null' in $PATH");
+    assert_int_equal(zl_find_program("/bin", found, &err), -1);
+    assert_string_equal(err.msg, "there is no program '/bin'");
+    assert_int_equal(unsetenv("PATH"), 0);
+    assert_int_equal(zl_find_program("sh", found, &err), 0);
+    if (saved)
+        assert_int_equal(setenv("PATH", saved, 1), 0);
+    free(saved);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -479,6 +616,12 @@ int main(void)
         cmocka_unit_test(removing_a_tree_does_not_follow_symlinks),
         cmocka_unit_test(a_message_carries_its_body_and_its_descriptors),
         cmocka_unit_test(an_empty_packet_leaves_no_descriptor),
+        cmocka_unit_test(a_directory_is_walked_from_its_beginning_each_time),
+        cmocka_unit_test(a_directory_is_made_with_the_mode_that_was_asked),
+        cmocka_unit_test(a_memory_file_is_read_from_its_beginning_and_can_be_sealed),
+        cmocka_unit_test(one_descriptor_goes_over_a_socket_beside_its_bytes),
+        cmocka_unit_test(two_descriptors_where_one_is_due_leave_none),
+        cmocka_unit_test(a_program_is_found_as_a_shell_would_find_it),
         cmocka_unit_test(a_map_finds_each_of_many_and_those_with_the_same_key),
         cmocka_unit_test(what_is_no_text_becomes_text),
         cmocka_unit_test(a_line_of_the_log_is_whole_or_says_that_it_was_cut),
