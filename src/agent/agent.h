@@ -65,8 +65,8 @@ void dispatch_free(struct dispatch *d);
  */
 uint64_t dispatch_event(struct agent *a, struct event *ev, api_done_fn done, void *arg);
 
-/* The answer to a wish that core is not even asked about: done is called on the loop, with why. */
-void dispatch_refuse(struct agent *a, const struct zl_error *why, api_done_fn done, void *arg);
+/* The same of what a client wishes, which is refused where withheld_check() says so. */
+uint64_t dispatch_wish(struct agent *a, const struct event *ev, api_done_fn done, void *arg);
 
 /* ---- recovery.c ---- */
 
@@ -77,8 +77,10 @@ int recover(struct agent *a, struct zl_error *err);
 
 extern const struct api_ops agent_ops;
 
-/* ---- ask.c ---- */
+/* ---- ask.c: what clients ask of the runtime, and what is told of it ---- */
 
+/* As ask of struct api_ops. */
+void agent_ask(struct agent *a, const struct rt_request *rq, rt_done_fn told, void *arg);
 /* An event about a container, "<its name>: <text>"; nothing when core does not know it. */
 void agent_tell_container(struct agent *a, struct inst_id id, const char *type, const char *text);
 
@@ -86,20 +88,20 @@ void agent_tell_container(struct agent *a, struct inst_id id, const char *type, 
 
 int waiters_new(struct agent *a, struct waiters **ret, struct zl_error *err);
 void waiters_free(struct waiters *w);
-/* done is told where the streams of the standalone container are, once it is created. */
-void waiters_run(struct agent *a, struct event *run, api_done_fn done, void *arg);
+/* held is told where the streams of the standalone container are, once it is created. */
+void waiters_run(struct agent *a, const struct event *run, api_held_fn held, void *arg);
 /* Something changed: some may have what they wait for. */
 void waiters_look(struct agent *a);
 /* A request to the runtime for this container failed. */
 void waiters_failed(struct agent *a, struct inst_id id, const struct zl_error *why);
 
-/* ---- import.c ---- */
+/* ---- import.c: image_import, registry_login, image_task, image_push, image_pull of api_ops ----
+ */
 
 int imports_new(struct agent *a, struct imports **ret, struct zl_error *err);
 void imports_free(struct imports *i);
 void import_begin(struct agent *a, const char *source, const char *reference,
                   api_progress_fn progress, api_done_fn done, void *arg);
-/* Whether login opens the registry. */
 void login_begin(struct agent *a, const char *registry, const char *login, api_done_fn done,
                  void *arg);
 void image_task_begin(struct agent *a, const struct api_image_task *task, api_progress_fn progress,

@@ -379,7 +379,7 @@ static void carry_out(struct batch *b)
     for (size_t i = 0; i < b->n; i++)
         traits[b->v[i].kind].carry_out(b, &b->v[i]);
     if (b->done)
-        b->done(b->arg, b->refused.kind == ZL_OK ? NULL : &b->refused, b->given_id, NULL);
+        b->done(b->arg, b->refused.kind == ZL_OK ? NULL : &b->refused, b->given_id);
     batch_free(b);
 }
 
@@ -628,7 +628,8 @@ uint64_t dispatch_event(struct agent *a, struct event *ev, api_done_fn done, voi
     return a->dispatch->out.given_id;
 }
 
-void dispatch_refuse(struct agent *a, const struct zl_error *why, api_done_fn done, void *arg)
+/* core is not even asked. */
+static void refuse(struct agent *a, const struct zl_error *why, api_done_fn done, void *arg)
 {
     struct dispatch *d = a->dispatch;
     struct batch *b = calloc(1, sizeof *b);
@@ -644,6 +645,16 @@ void dispatch_refuse(struct agent *a, const struct zl_error *why, api_done_fn do
     queue_add(&d->queues[STORED], b);
     event_active(d->drain, EV_TIMEOUT, 0);
     flush(d);
+}
+
+uint64_t dispatch_wish(struct agent *a, const struct event *ev, api_done_fn done, void *arg)
+{
+    struct event copy = *ev;
+    struct zl_error why = { 0 };
+    if (withheld_check(&a->withheld, ev, &why) == 0)
+        return dispatch_event(a, &copy, done, arg);
+    refuse(a, &why, done, arg);
+    return 0;
 }
 
 static void on_deadline(int fd, short what, void *arg)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Pruning the image store: which images are needed, by what core knows (services, their earlier
- * versions, jobs, standalone containers) and by the containers that there are.
+ * What may go from the image store: not what a container was made from, and with prune not what
+ * core knows of (services, their earlier versions, jobs, standalone containers) either.
  */
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +10,47 @@
 #include "agent/images.h"
 #include "base/imageref.h"
 #include "core/view.h"
+
+/* int (*in_use) of image/store.h */
+static int layer_in_use(void *arg, uint32_t layer)
+{
+    struct agent *a = arg;
+    return a->rt->ops->uses_layer && a->rt->ops->uses_layer(a->rt, layer);
+}
+
+static bool uses_image(struct runtime *rt, const char *digest)
+{
+    return rt->ops->uses_image && rt->ops->uses_image(rt, digest);
+}
+
+int images_remove(struct agent *a, const char *reference, bool force, struct zl_error *err)
+{
+    autoimage struct image *image = NULL;
+    if (image_find(a->images, reference, &image, err) == 0) {
+        if (!force && uses_image(a->rt, image->digest))
+            return zl_fail(err, ZL_ERR_CONFLICT,
+                           "image '%s' is used by a container: remove that first, or use --force",
+                           reference);
+    } else if (err->kind != ZL_ERR_INVALID) { /* one with missing layers may be removed */
+        return -1;
+    }
+    return image_remove(a->images, reference, layer_in_use, a, err);
+}
+
+int images_inspect(struct agent *a, const char *reference, json_t **ret, struct zl_error *err)
+{
+    return image_inspect(a->images, reference, ret, err);
+}
+
+int images_tag(struct agent *a, const char *reference, const char *name, struct zl_error *err)
+{
+    autoimage struct image *image = NULL;
+    if (image_find(a->images, reference, &image, err) < 0)
+        return -1;
+    return image_tag(a->images, name, image->digest, NULL, err);
+}
+
+/* ---- prune ---------------------------------------------------------------------------------- */
 
 struct prune {
     struct agent *a;
@@ -68,8 +109,7 @@ static bool is_named(const struct prune *p, const char *name, const char *digest
 static bool is_needed(void *arg, const char *name, const char *digest)
 {
     const struct prune *p = arg;
-    struct runtime *rt = p->a->rt;
-    return is_named(p, name, digest) || (rt->ops->uses_image && rt->ops->uses_image(rt, digest));
+    return is_named(p, name, digest) || uses_image(p->a->rt, digest);
 }
 
 static void note_gone(void *arg, const char *name, const char *digest)
@@ -80,11 +120,10 @@ static void note_gone(void *arg, const char *name, const char *digest)
                                 json_pack("{s:s?, s:s}", "reference", name, "digest", digest));
 }
 
-static int layer_in_use(void *arg, uint32_t layer)
+static int prune_layer_in_use(void *arg, uint32_t layer)
 {
     const struct prune *p = arg;
-    struct runtime *rt = p->a->rt;
-    return rt->ops->uses_layer && rt->ops->uses_layer(rt, layer);
+    return layer_in_use(p->a, layer);
 }
 
 int images_prune(struct agent *a, bool all, bool plan, json_t **ret, struct zl_error *err)
@@ -94,7 +133,7 @@ int images_prune(struct agent *a, bool all, bool plan, json_t **ret, struct zl_e
     const struct image_prune how = { .all = all,
                                      .plan = plan,
                                      .needed = is_needed,
-                                     .in_use = layer_in_use,
+                                     .in_use = prune_layer_in_use,
                                      .gone = note_gone,
                                      .arg = &p };
     core_each_image(a->core, add_needed, &p);

@@ -53,7 +53,7 @@ static void finish(struct import *i, const struct zl_error *failed)
     const struct import copy = *i;
     struct zl_error err = failed ? *failed : (struct zl_error){ 0 };
     import_free(i);
-    copy.done(copy.arg, err.kind == ZL_OK ? NULL : &err, 0, NULL);
+    copy.done(copy.arg, err.kind == ZL_OK ? NULL : &err, 0);
 }
 
 static void on_line(void *arg, const char *line)

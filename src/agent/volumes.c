@@ -98,6 +98,11 @@ int volume_inspect(struct agent *a, const char *name, json_t **ret, struct zl_er
     return rc;
 }
 
+int volume_create(struct agent *a, const char *name, const json_t *labels, struct zl_error *err)
+{
+    return volumes_create(a->volumes, name, labels, err);
+}
+
 /* ---- removed ------------------------------------------------------------------------------------
  */
 

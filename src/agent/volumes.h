@@ -15,6 +15,8 @@
  * {"deployment","service"}]. */
 int volume_list(struct agent *a, json_t **ret, struct zl_error *err);
 int volume_inspect(struct agent *a, const char *name, json_t **ret, struct zl_error *err);
+/* labels: an object of texts, or NULL. */
+int volume_create(struct agent *a, const char *name, const json_t *labels, struct zl_error *err);
 /* CONFLICT when it is in use, or when something is in it and force is not said. */
 int volume_remove(struct agent *a, const char *name, bool force, struct zl_error *err);
 /* All that are not in use and, unless by force, empty. plan: only says which. *ret: {"plan",

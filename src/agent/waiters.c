@@ -17,7 +17,7 @@ struct waiter {
     bool stored;            /* so that it may be told of */
     bool asked;             /* RT_ATTACH is under way */
     struct zl_error failed; /* of a request for it; kind ZL_OK: none yet */
-    api_done_fn done;
+    api_held_fn held;
     void *arg;
 };
 
@@ -34,18 +34,18 @@ static void unlink_waiter(struct waiter *w)
         w->next->link = w->link;
 }
 
-static void finish(struct waiter *w, const struct zl_error *failed, const struct api_where *where)
+static void finish(struct waiter *w, const struct zl_error *failed,
+                   const struct rt_stream_where *where)
 {
     unlink_waiter(w);
-    w->done(w->arg, failed, failed ? 0 : w->id.v, where);
+    w->held(w->arg, failed, failed ? 0 : w->id.v, where);
     free(w);
 }
 
 static void on_attach(void *arg, const struct rt_answer *answer)
 {
-    const struct api_where where = { answer->where.socket, answer->where.token };
     const struct zl_error *failed = answer->err.kind == ZL_OK ? NULL : &answer->err;
-    finish(arg, failed, failed ? NULL : &where);
+    finish(arg, failed, failed ? NULL : &answer->where);
 }
 
 static void ask(struct waiter *w)
@@ -100,11 +100,9 @@ void waiters_failed(struct agent *a, struct inst_id id, const struct zl_error *w
             w->failed = *why;
 }
 
-static void on_stored(void *arg, const struct zl_error *failed, uint64_t id,
-                      const struct api_where *where)
+static void on_stored(void *arg, const struct zl_error *failed, uint64_t id)
 {
     struct waiter *w = arg;
-    (void)where;
     if (failed) {
         finish(w, failed, NULL);
         return;
@@ -114,23 +112,22 @@ static void on_stored(void *arg, const struct zl_error *failed, uint64_t id,
     waiters_look(w->a);
 }
 
-void waiters_run(struct agent *a, struct event *run, api_done_fn done, void *arg)
+void waiters_run(struct agent *a, const struct event *run, api_held_fn held, void *arg)
 {
+    struct event copy = *run;
     struct waiter *w = calloc(1, sizeof *w);
-    if (!w) { /* then it starts without its client, who attaches late */
-        (void)dispatch_event(a, run, done, arg);
-        return;
-    }
+    if (!w)
+        return; /* the client's own time-out is all that is left */
     w->a = a;
-    w->done = done;
+    w->held = held;
     w->arg = arg;
     w->next = a->waiters->first;
     w->link = &a->waiters->first;
     if (w->next)
         w->next->link = &w->next;
     a->waiters->first = w;
-    run->run.hold = true;
-    w->id.v = dispatch_event(a, run, on_stored, w); /* it may fail before it is stored */
+    copy.run.hold = true;
+    w->id.v = dispatch_wish(a, &copy, on_stored, w); /* it may fail before it is stored */
 }
 
 int waiters_new(struct agent *a, struct waiters **ret, struct zl_error *err)

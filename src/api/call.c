@@ -158,20 +158,13 @@ int call_decode(struct api_call *c, const struct zl_field *fields, void *out)
 
 /* ---- how handlers go on -------------------------------------------------------------------- */
 
-void call_op_done(void *arg, const struct zl_error *failed, uint64_t id,
-                  const struct api_where *where)
+void call_expect(struct api_call *c, api_then_fn then)
 {
-    struct api_call *c = arg;
-    c->busy = false;
-    if (!c->req)
-        call_free(c);
-    else if (failed)
-        reply_error(c, failed);
-    else
-        c->then(c, id, where);
+    c->then = then;
+    c->busy = true;
 }
 
-void call_told(void *arg, const struct zl_error *failed, const struct fact *fact)
+void call_op_done(void *arg, const struct zl_error *failed, uint64_t id)
 {
     struct api_call *c = arg;
     c->busy = false;
@@ -180,13 +173,53 @@ void call_told(void *arg, const struct zl_error *failed, const struct fact *fact
     else if (failed)
         reply_error(c, failed);
     else
-        c->learn(c, fact);
+        c->then(c, id);
+}
+
+static void told_anyway(void *arg, const struct rt_answer *a)
+{
+    struct api_call *c = arg;
+    c->busy = false;
+    if (!c->req)
+        call_free(c);
+    else
+        c->learn(c, a);
+}
+
+static void learn_error(struct api_call *c, const struct rt_answer *a)
+{
+    reply_error(c, &a->err);
+}
+
+static void told(void *arg, const struct rt_answer *a)
+{
+    struct api_call *c = arg;
+    if (a->err.kind != ZL_OK)
+        c->learn = learn_error;
+    told_anyway(c, a);
+}
+
+static void ask(struct api_call *c, const struct rt_request *rq, api_learn_fn learn,
+                rt_done_fn told_fn)
+{
+    c->learn = learn;
+    c->busy = true;
+    c->server->ops->ask(c->server->agent, rq, told_fn, c);
+}
+
+void call_ask(struct api_call *c, const struct rt_request *rq, api_learn_fn learn)
+{
+    ask(c, rq, learn, told);
+}
+
+void call_ask_anyway(struct api_call *c, const struct rt_request *rq, api_learn_fn learn)
+{
+    ask(c, rq, learn, told_anyway);
 }
 
 void call_submit(struct api_call *c, struct event ev, api_then_fn then)
 {
-    c->then = then;
-    c->busy = true;
+    call_expect(c, then);
     c->server->ops->submit(c->server->agent, &ev, call_op_done, c);
 }
 

@@ -26,9 +26,9 @@ enum {
 
 struct api_call;
 typedef void (*api_handler_fn)(struct api_call *c);
-/* After an operation succeeded: id and where as struct api_ops says. */
-typedef void (*api_then_fn)(struct api_call *c, uint64_t id, const struct api_where *where);
-typedef void (*api_learn_fn)(struct api_call *c, const struct fact *fact);
+/* After an operation succeeded: id as struct api_ops says. */
+typedef void (*api_then_fn)(struct api_call *c, uint64_t id);
+typedef void (*api_learn_fn)(struct api_call *c, const struct rt_answer *a);
 
 struct api_route {
     const char *method, *path; /* "/api/v1/deployments/{d}" */
@@ -50,7 +50,7 @@ struct api_call {
     bool streaming;  /* the head of the answer is sent */
     bool stays_open; /* call_stay_open() */
     api_then_fn then;
-    api_learn_fn learn;               /* the same of operations that tell a fact */
+    api_learn_fn learn;               /* the same of what the runtime is asked */
     bool (*wake)(struct api_call *c); /* waits for a state; true: it has answered */
     void (*on_timeout)(struct api_call *c);
     struct event *closed, *timer;
@@ -65,7 +65,7 @@ struct api_server {
     struct event_base *base;
     struct evhttp *http;
     const struct api_ops *ops;
-    void *agent;
+    struct agent *agent;
     struct api_calls calls;
     struct event *wake; /* made active by api_server_changed */
     struct api_kept_events kept;
@@ -107,11 +107,13 @@ const char *call_log_path(const struct api_call *c, const struct inst_label *lab
 /* ---- call.c: how handlers go on ---- */
 /* Gives ev to core; then is called when it is durable, an error is answered by itself. */
 void call_submit(struct api_call *c, struct event ev, api_then_fn then);
-/* For the other operations: pass it and c, after setting c->then and c->busy. */
-void call_op_done(void *arg, const struct zl_error *failed, uint64_t id,
-                  const struct api_where *where);
-/* The same for those that tell a fact; c->learn instead of c->then. */
-void call_told(void *arg, const struct zl_error *failed, const struct fact *fact);
+/* The same for the other operations: call_expect(), then the operation with call_op_done and c. */
+void call_expect(struct api_call *c, api_then_fn then);
+void call_op_done(void *arg, const struct zl_error *failed, uint64_t id);
+/* Asks the runtime: learn is called with the answer, an error is answered by itself. */
+void call_ask(struct api_call *c, const struct rt_request *rq, api_learn_fn learn);
+/* The same, but learn is called with errors, too. */
+void call_ask_anyway(struct api_call *c, const struct rt_request *rq, api_learn_fn learn);
 /* Calls wake now and after each change, until it answers; after timeout_ms (0: never) on_timeout,
  * which must answer. */
 void call_wait(struct api_call *c, bool (*wake)(struct api_call *c), uint64_t timeout_ms,

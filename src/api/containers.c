@@ -125,6 +125,7 @@ struct run {
     char *text;
     struct spec *spec;
     struct inst_id id;
+    json_t *where; /* of its streams; NULL: nobody waits for them */
 };
 
 static void run_free(void *state)
@@ -132,6 +133,7 @@ static void run_free(void *state)
     struct run *r = state;
     free(r->text);
     spec_unref(r->spec);
+    json_decref(r->where);
     free(r);
 }
 
@@ -177,22 +179,38 @@ static void not_yet_started(struct api_call *c)
     reply_json(c, 201, run_json(c->state));
 }
 
-static void run_accepted(struct api_call *c, uint64_t id, const struct api_where *where)
+static json_t *where_json(const struct rt_stream_where *where)
+{
+    return json_pack("{s:s, s:s}", "socket", where->socket, "token", where->token);
+}
+
+static void run_accepted(struct api_call *c, uint64_t id)
 {
     struct run *r = c->state;
     r->id.v = id;
-    json_t *body = where ? run_json(r) : NULL;
-    if (where) {
-        if (body)
-            (void)json_object_set_new(
-                body, "where",
-                json_pack("{s:s, s:s}", "socket", where->socket, "token", where->token));
-        reply_json(c, 201, body);
-    } else if (call_query_bool(c, "wait")) {
+    if (call_query_bool(c, "wait")) {
         call_wait(c, when_started, call_query_u64(c, "timeout_ms", START_WAIT_MS), not_yet_started);
     } else {
         not_yet_started(c);
     }
+}
+
+static void run_is_held(struct api_call *c, uint64_t id)
+{
+    struct run *r = c->state;
+    r->id.v = id;
+    json_t *body = run_json(r);
+    (void)json_object_set(body, "where", r->where); /* without memory neither is answered */
+    reply_json(c, 201, body);
+}
+
+static void run_held(void *arg, const struct zl_error *failed, uint64_t id,
+                     const struct rt_stream_where *where)
+{
+    struct api_call *c = arg;
+    struct run *r = c->state;
+    r->where = where ? where_json(where) : NULL;
+    call_op_done(c, failed, id);
 }
 
 static const char *run_name(struct run *r)
@@ -234,9 +252,8 @@ static void post_container(struct api_call *c)
         call_submit(c, ev, run_accepted);
         return;
     }
-    c->then = run_accepted;
-    c->busy = true;
-    c->server->ops->run_attached(c->server->agent, &ev, call_op_done, c);
+    call_expect(c, run_is_held);
+    c->server->ops->run_attached(c->server->agent, &ev, run_held, c);
 }
 
 /* ---- stop, wait, remove -------------------------------------------------------------------- */
@@ -287,10 +304,9 @@ static void still_running(struct api_call *c)
         (void)when_ended(c);
 }
 
-static void halt_begun(struct api_call *c, uint64_t id, const struct api_where *where)
+static void halt_begun(struct api_call *c, uint64_t id)
 {
     (void)id;
-    (void)where;
     if (call_query_bool(c, "wait"))
         call_wait(c, when_ended, call_query_u64(c, "timeout_ms", WAIT_DEFAULT_MS), still_running);
     else if (!when_ended(c))
@@ -414,25 +430,16 @@ static void post_wait(struct api_call *c)
 
 /* ---- attach, exec -------------------------------------------------------------------------- */
 
-static void answer_where(struct api_call *c, uint64_t id, const struct api_where *where)
+static void answer_where(struct api_call *c, const struct rt_answer *a)
 {
-    (void)id;
-    if (where)
-        reply_json(
-            c, 200,
-            json_pack("{s:{s:s, s:s}}", "where", "socket", where->socket, "token", where->token));
-    else
-        reply_fail(c, ZL_ERR_UNSUPPORTED, "this runtime offers no stream of its own");
+    reply_json(c, 200, json_pack("{s:o}", "where", where_json(&a->where)));
 }
 
 static void post_attach(struct api_call *c)
 {
     struct view_container v;
-    if (path_instance(c, &v) < 0)
-        return;
-    c->then = answer_where;
-    c->busy = true;
-    c->server->ops->attach(c->server->agent, v.id, call_op_done, c);
+    if (path_instance(c, &v) == 0)
+        call_ask(c, &(struct rt_request){ .kind = RT_ATTACH, .id = v.id }, answer_where);
 }
 
 struct archive_request {
@@ -459,15 +466,15 @@ static void post_archive(struct api_call *c)
     struct archive_request r = { .path = "/" };
     if (call_decode(c, archive_fields, &r) < 0 || path_instance(c, &v) < 0)
         return;
-    const struct api_archive archive = {
-        .op = archive_ops[r.op].name,
-        .path = r.path,
-        .keep_owner = r.keep_owner,
-        .same_types = r.same_types,
+    const struct rt_request rq = {
+        .kind = RT_ARCHIVE,
+        .id = v.id,
+        .archive = { .op = archive_ops[r.op].name,
+                     .path = r.path,
+                     .keep_owner = r.keep_owner,
+                     .same_types = r.same_types },
     };
-    c->then = answer_where;
-    c->busy = true;
-    c->server->ops->archive(c->server->agent, v.id, &archive, call_op_done, c);
+    call_ask(c, &rq, answer_where);
 }
 
 struct exec_request {
@@ -500,19 +507,19 @@ static void post_exec(struct api_call *c)
         reply_fail(c, ZL_ERR_INVALID, "request body: command: there is no command to execute");
         return;
     }
-    struct api_exec exec = {
-        .argv = (const char *const *)x.command.v,
-        .env = x.env.v ? (const char *const *)x.env.v : nothing,
-        .user = x.user,
-        .cwd = x.cwd,
-        .tty = x.tty,
-        .stdin_open = x.stdin_open,
-        .rows = x.rows > UINT16_MAX ? UINT16_MAX : (uint16_t)x.rows,
-        .cols = x.cols > UINT16_MAX ? UINT16_MAX : (uint16_t)x.cols,
+    const struct rt_request rq = {
+        .kind = RT_EXEC,
+        .id = v.id,
+        .exec = { .argv = (const char *const *)x.command.v,
+                  .env = x.env.v ? (const char *const *)x.env.v : nothing,
+                  .user = x.user,
+                  .cwd = x.cwd,
+                  .tty = x.tty,
+                  .stdin_open = x.stdin_open,
+                  .rows = x.rows > UINT16_MAX ? UINT16_MAX : (uint16_t)x.rows,
+                  .cols = x.cols > UINT16_MAX ? UINT16_MAX : (uint16_t)x.cols },
     };
-    c->then = answer_where;
-    c->busy = true;
-    c->server->ops->exec(c->server->agent, v.id, &exec, call_op_done, c);
+    call_ask(c, &rq, answer_where);
 }
 
 /* clang-format off */

@@ -10,10 +10,9 @@
 #include "spec/value/signal.h"
 #include "spec/value/size.h"
 
-static void done_empty(struct api_call *c, uint64_t id, const struct api_where *where)
+static void done_empty(struct api_call *c, const struct rt_answer *a)
 {
-    (void)id;
-    (void)where;
+    (void)a;
     reply_empty(c);
 }
 
@@ -39,31 +38,24 @@ static void post_kill(struct api_call *c)
         reply_fail(c, ZL_ERR_INVALID, "'%s' is not a signal", k.signal);
         return;
     }
-    c->then = done_empty;
-    c->busy = true;
-    c->server->ops->kill(c->server->agent, v.id, signal, call_op_done, c);
+    const struct rt_request rq = { .kind = RT_KILL, .id = v.id, .kill = { .signal = signal } };
+    call_ask(c, &rq, done_empty);
 }
 
 /* ---- pause --------------------------------------------------------------------------------- */
 
-static void pause_or_not(struct api_call *c, bool pause)
-{
-    struct view_container v;
-    if (path_instance(c, &v) < 0)
-        return;
-    c->then = done_empty;
-    c->busy = true;
-    c->server->ops->pause(c->server->agent, v.id, pause, call_op_done, c);
-}
-
 static void post_pause(struct api_call *c)
 {
-    pause_or_not(c, true);
+    struct view_container v;
+    if (path_instance(c, &v) == 0)
+        call_ask(c, &(struct rt_request){ .kind = RT_PAUSE, .id = v.id }, done_empty);
 }
 
 static void post_unpause(struct api_call *c)
 {
-    pause_or_not(c, false);
+    struct view_container v;
+    if (path_instance(c, &v) == 0)
+        call_ask(c, &(struct rt_request){ .kind = RT_UNPAUSE, .id = v.id }, done_empty);
 }
 
 /* ---- limits -------------------------------------------------------------------------------- */
@@ -120,11 +112,11 @@ static void add_lines(json_t *list, const char *lines)
     }
 }
 
-static void updated(struct api_call *c, const struct fact *fact)
+static void updated(struct api_call *c, const struct rt_answer *a)
 {
     const struct update_request *u = c->state;
     json_t *warnings = json_array();
-    add_lines(warnings, fact->warnings);
+    add_lines(warnings, a->fact.warnings);
     if (u->restart_policy)
         add_lines(warnings, "restart_policy: what a document says is changed by deploying it: left "
                             "out");
@@ -142,9 +134,10 @@ static void post_update(struct api_call *c)
     call_keep(c, u, free);
     if (call_decode(c, update_fields, u) < 0 || path_instance(c, &v) < 0)
         return;
-    c->learn = updated;
-    c->busy = true;
-    c->server->ops->update(c->server->agent, v.id, &u->limits, call_told, c);
+    const struct rt_request rq = { .kind = RT_UPDATE,
+                                   .id = v.id,
+                                   .update = { .limits = &u->limits } };
+    call_ask(c, &rq, updated);
 }
 
 /* clang-format off */

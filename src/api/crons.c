@@ -61,9 +61,8 @@ static void get_cron(struct api_call *c)
 
 /* ---- acting ------------------------------------------------------------------------------- */
 
-static void triggered(struct api_call *c, uint64_t id, const struct api_where *where)
+static void triggered(struct api_call *c, uint64_t id)
 {
-    (void)where;
     reply_json(c, 202, json_pack("{s:o}", "execution_id", shape_id(id)));
 }
 
@@ -82,10 +81,9 @@ static void post_trigger(struct api_call *c)
         triggered);
 }
 
-static void is_set(struct api_call *c, uint64_t id, const struct api_where *where)
+static void is_set(struct api_call *c, uint64_t id)
 {
     (void)id;
-    (void)where;
     get_cron(c);
 }
 

@@ -120,12 +120,11 @@ static void deploy_free(void *state)
     free(d);
 }
 
-static void deployed(struct api_call *c, uint64_t id, const struct api_where *where)
+static void deployed(struct api_call *c, uint64_t id)
 {
     const struct deploy *d = c->state;
     struct view_deployment v;
     (void)id;
-    (void)where;
     struct zl_error err = { 0 };
     if (find_deployment(call_core(c), d->spec->deployment, &v, &err) < 0)
         reply_error(c, &err); /* it was removed again meanwhile */
@@ -184,10 +183,9 @@ static void still_there(struct api_call *c)
         reply_json(c, 202, shape_deployment(call_core(c), &v));
 }
 
-static void down_begun(struct api_call *c, uint64_t id, const struct api_where *where)
+static void down_begun(struct api_call *c, uint64_t id)
 {
     (void)id;
-    (void)where;
     if (call_query_bool(c, "wait"))
         call_wait(c, when_removed, call_query_u64(c, "timeout_ms", WAIT_DEFAULT_MS), still_there);
     else if (!when_removed(c))
@@ -263,10 +261,9 @@ static void still_running(struct api_call *c)
     (void)answer_stop(c, true);
 }
 
-static void stop_begun(struct api_call *c, uint64_t id, const struct api_where *where)
+static void stop_begun(struct api_call *c, uint64_t id)
 {
     (void)id;
-    (void)where;
     if (call_query_bool(c, "wait"))
         call_wait(c, when_stopped, call_query_u64(c, "timeout_ms", WAIT_DEFAULT_MS), still_running);
     else
@@ -312,10 +309,9 @@ static const struct zl_field restart_fields[] = {
     { 0 },
 };
 
-static void restart_begun(struct api_call *c, uint64_t id, const struct api_where *where)
+static void restart_begun(struct api_call *c, uint64_t id)
 {
     (void)id;
-    (void)where;
     still_there(c);
 }
 

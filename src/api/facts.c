@@ -76,16 +76,30 @@ static void next_sample(evutil_socket_t fd, short what, void *arg)
     ask_stats(arg);
 }
 
-static void sampled(struct api_call *c, const struct fact *fact)
+/* The end of a stream is the end of what is measured, and no error. */
+static bool is_over(const struct zl_error *why)
+{
+    return why->kind == ZL_ERR_CONFLICT || why->kind == ZL_ERR_NOT_FOUND;
+}
+
+static void sampled(struct api_call *c, const struct rt_answer *a)
 {
     const struct sampling *s = c->state;
     const struct timeval pause = { (time_t)(s->interval_ms / 1000),
                                    (suseconds_t)(s->interval_ms % 1000 * 1000) };
-    if (!s->stream) {
-        reply_json(c, 200, shape_stats(&fact->stats));
+    if (s->stream && is_over(&a->err)) {
+        stream_end(c);
         return;
     }
-    if (!stream_line(c, shape_stats(&fact->stats)))
+    if (a->err.kind != ZL_OK) {
+        reply_error(c, &a->err);
+        return;
+    }
+    if (!s->stream) {
+        reply_json(c, 200, shape_stats(&a->fact.stats));
+        return;
+    }
+    if (!stream_line(c, shape_stats(&a->fact.stats)))
         return;
     if (!c->timer)
         c->timer = evtimer_new(c->server->base, next_sample, c);
@@ -93,26 +107,10 @@ static void sampled(struct api_call *c, const struct fact *fact)
         reply_fail(c, ZL_ERR_SYSTEM, "no memory for the next sample");
 }
 
-/* The end of a stream is the end of what is measured, and no error. */
-static void sample_told(void *arg, const struct zl_error *failed, const struct fact *fact)
-{
-    struct api_call *c = arg;
-    const struct sampling *s = c->state;
-    bool over = failed && (failed->kind == ZL_ERR_CONFLICT || failed->kind == ZL_ERR_NOT_FOUND);
-    if (c->req && over && s->stream) {
-        c->busy = false;
-        stream_end(c);
-        return;
-    }
-    call_told(c, failed, fact);
-}
-
 static void ask_stats(struct api_call *c)
 {
     const struct sampling *s = c->state;
-    c->learn = sampled;
-    c->busy = true;
-    c->server->ops->stats(c->server->agent, s->id, sample_told, c);
+    call_ask_anyway(c, &(struct rt_request){ .kind = RT_STATS, .id = s->id }, sampled);
 }
 
 static void get_stats(struct api_call *c)
@@ -155,9 +153,9 @@ static json_t *row(const char **cell, size_t n)
     return list;
 }
 
-static void listed(struct api_call *c, const struct fact *fact)
+static void listed(struct api_call *c, const struct rt_answer *a)
 {
-    const struct fact_table *t = &fact->table;
+    const struct fact_table *t = &a->fact.table;
     const char *cell = t->cells;
     json_t *titles = row(&cell, t->n_columns), *rows = json_array();
     for (size_t i = 0; i < t->n_rows; i++)
@@ -170,9 +168,10 @@ static void get_top(struct api_call *c)
     struct view_container v;
     if (path_instance(c, &v) < 0)
         return;
-    c->learn = listed;
-    c->busy = true;
-    c->server->ops->top(c->server->agent, v.id, call_query(c, "ps_args"), call_told, c);
+    const struct rt_request rq = { .kind = RT_TOP,
+                                   .id = v.id,
+                                   .top = { .columns = call_query(c, "ps_args") } };
+    call_ask(c, &rq, listed);
 }
 
 /* ---- details ------------------------------------------------------------------------------- */
@@ -218,17 +217,12 @@ static json_t *strings(const struct zl_strs *s)
     return list;
 }
 
-static void described(void *arg, const struct zl_error *failed, const struct fact *fact)
+static void described(struct api_call *c, const struct rt_answer *a)
 {
-    struct api_call *c = arg;
     const struct describing *d = c->state;
-    c->busy = false;
-    if (!c->req) {
-        call_free(c);
-        return;
-    }
-    if (!failed) { /* else it is being removed or not made yet: what core knows is all there is */
-        const struct fact_details *f = &fact->details;
+    if (a->err.kind ==
+        ZL_OK) { /* else it is being removed or not made yet: what core knows is all there is */
+        const struct fact_details *f = &a->fact.details;
         (void)json_object_set_new(d->shape, "image_digest", json_string(f->image_digest));
         (void)json_object_set_new(d->shape, "runtime", json_string(f->runtime));
         (void)json_object_set_new(d->shape, "cgroups", strings(&f->cgroups));
@@ -248,8 +242,7 @@ void reply_details(struct api_call *c, json_t *shape, struct inst_id id)
     }
     d->shape = shape;
     call_keep(c, d, describing_free);
-    c->busy = true;
-    c->server->ops->details(c->server->agent, id, described, c);
+    call_ask_anyway(c, &(struct rt_request){ .kind = RT_DETAILS, .id = id }, described);
 }
 
 /* clang-format off */

@@ -145,10 +145,9 @@ static const struct zl_field verify_fields[] = {
     { 0 },
 };
 
-static void task_done(struct api_call *c, uint64_t id, const struct api_where *where)
+static void task_done(struct api_call *c, uint64_t id)
 {
     (void)id;
-    (void)where;
     if (stream_line(c, json_pack("{s:s}", "event", "done")))
         stream_end(c);
 }
@@ -159,8 +158,7 @@ static void begin_task(struct api_call *c, enum api_image_task_kind kind,
     const struct api_image_task task = {
         .kind = kind, .source = t->source, .images = t->images, .docker = t->docker, .fd = fd
     };
-    c->then = task_done;
-    c->busy = true;
+    call_expect(c, task_done);
     stream_begin(c);
     c->server->ops->image_task(c->server->agent, &task, on_progress, call_op_done, c);
 }
@@ -227,10 +225,9 @@ static void post_save(struct api_call *c)
         begin_task(c, API_IMAGE_SAVE, &t, fd);
 }
 
-static void imported(struct api_call *c, uint64_t id, const struct api_where *where)
+static void imported(struct api_call *c, uint64_t id)
 {
     (void)id;
-    (void)where;
     const struct import *i = c->state;
     if (stream_line(c, json_pack("{s:s, s:s}", "event", "done", "reference", i->reference)))
         stream_end(c);
@@ -246,8 +243,7 @@ static void post_import(struct api_call *c)
     call_keep(c, i, free);
     if (call_decode(c, import_fields, i) < 0)
         return;
-    c->then = imported;
-    c->busy = true;
+    call_expect(c, imported);
     stream_begin(c);
     c->server->ops->image_import(c->server->agent, i->source, i->reference, on_progress,
                                  call_op_done, c);
@@ -288,11 +284,10 @@ static const struct zl_field pull_fields[] = {
     { 0 },
 };
 
-static void pulled(struct api_call *c, uint64_t id, const struct api_where *where)
+static void pulled(struct api_call *c, uint64_t id)
 {
     const struct pull *p = c->state;
     (void)id;
-    (void)where;
     if (stream_line(c, json_pack("{s:s, s:s}", "event", "done", "reference", p->reference)))
         stream_end(c);
 }
@@ -315,8 +310,7 @@ static void post_pull(struct api_call *c)
         .platform = p->platform,
         .login = login,
     };
-    c->then = pulled;
-    c->busy = true;
+    call_expect(c, pulled);
     stream_begin(c);
     c->server->ops->image_pull(c->server->agent, &pull, on_progress, call_op_done, c);
 }
@@ -340,8 +334,7 @@ static void post_push(struct api_call *c)
     if (call_decode(c, push_fields, p) < 0)
         return;
     zl_autofree char *login = p->login ? json_dumps(p->login, JSON_COMPACT) : NULL;
-    c->then = pulled;
-    c->busy = true;
+    call_expect(c, pulled);
     stream_begin(c);
     c->server->ops->image_push(c->server->agent, p->reference, login, on_progress, call_op_done, c);
 }
@@ -359,10 +352,9 @@ static const struct zl_field login_fields[] = {
     { 0 },
 };
 
-static void logged_in(struct api_call *c, uint64_t id, const struct api_where *where)
+static void logged_in(struct api_call *c, uint64_t id)
 {
     (void)id;
-    (void)where;
     reply_empty(c);
 }
 
@@ -376,8 +368,7 @@ static void post_login(struct api_call *c)
         reply_fail(c, ZL_ERR_SYSTEM, "no memory for a login");
         return;
     }
-    c->then = logged_in;
-    c->busy = true;
+    call_expect(c, logged_in);
     call_stay_open(c);
     c->server->ops->registry_login(c->server->agent, l.registry, login, call_op_done, c);
 }

@@ -58,9 +58,8 @@ static void get_jobs(struct api_call *c)
     reply_json(c, 200, l.list);
 }
 
-static void triggered(struct api_call *c, uint64_t id, const struct api_where *where)
+static void triggered(struct api_call *c, uint64_t id)
 {
-    (void)where;
     reply_json(c, 202, json_pack("{s:o}", "execution_id", shape_id(id)));
 }
 

@@ -53,8 +53,8 @@ static int listen_http(struct api_server *s, int listen_fd, struct zl_error *err
     return 0;
 }
 
-int api_server_new(struct event_base *base, int listen_fd, const struct api_ops *ops, void *agent,
-                   struct api_server **ret, struct zl_error *err)
+int api_server_new(struct event_base *base, int listen_fd, const struct api_ops *ops,
+                   struct agent *agent, struct api_server **ret, struct zl_error *err)
 {
     struct api_server *s = calloc(1, sizeof *s);
     if (!s)

@@ -210,7 +210,7 @@ int zlayer_container_kill(zlayer_container *c, int signal, struct zlayer_error *
 
 static int pause_or_not(zlayer_container *c, bool pause, struct zlayer_error *err)
 {
-    struct rt_request rq = { .kind = RT_PAUSE, .pause = { .pause = pause } };
+    struct rt_request rq = { .kind = pause ? RT_PAUSE : RT_UNPAUSE };
     return ask_plainly(c, &rq, err);
 }
 

@@ -249,8 +249,7 @@ static void composite_free(struct runtime *rt)
 
 static const struct runtime_ops composite_ops = {
     .name = "auto",
-    .can = RT_CAN(RT_KINDS) - 1, /* a target refuses what it cannot do */
-    .submit = composite_submit,
+    .submit = composite_submit, /* a target refuses what it cannot do */
     .cancel = composite_cancel,
     .watch = composite_watch,
     .has = composite_has,

@@ -207,6 +207,11 @@ static int (*const handlers[RT_KINDS])(struct twin *, const struct rt_request *,
     [RT_PROBE] = do_probe, [RT_EXEC] = do_where,    [RT_ATTACH] = do_where,
 };
 
+static bool twin_can(enum rt_kind kind)
+{
+    return handlers[kind] != NULL;
+}
+
 /* What the script has for this kind, taken out of it; NULL: nothing. */
 static struct script *next_line(struct twin *t, enum rt_kind kind)
 {
@@ -280,7 +285,7 @@ static void twin_free(struct runtime *rt)
 
 static const struct runtime_ops double_ops = {
     .name = "double",
-    .can = RT_CAN(RT_STATS) - 1, /* what stands before it */
+    .can = twin_can,
     .submit = twin_submit,
     .cancel = twin_cancel,
     .watch = twin_watch,

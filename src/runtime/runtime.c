@@ -8,30 +8,6 @@
 #include "runtime/call.h"
 #include "runtime/environment.h"
 
-static const char *const verbs[RT_KINDS] = {
-    [RT_PULL] = "pull",
-    [RT_CREATE] = "create",
-    [RT_START] = "start",
-    [RT_STOP] = "stop",
-    [RT_KILL] = "kill",
-    [RT_REMOVE] = "remove",
-    [RT_PROBE] = "probe",
-    [RT_EXEC] = "exec in",
-    [RT_ATTACH] = "attach to",
-    [RT_STATS] = "measure",
-    [RT_TOP] = "list the processes of",
-    [RT_DETAILS] = "describe",
-    [RT_ARCHIVE] = "copy files of",
-    [RT_PAUSE] = "pause",
-    [RT_UPDATE] = "update",
-    [RT_STDIN] = "write to",
-};
-
-const char *rt_kind_verb(enum rt_kind k)
-{
-    return (unsigned)k < RT_KINDS ? verbs[k] : "do that to";
-}
-
 void runtime_init(struct runtime *rt, const struct runtime_ops *ops, struct event_base *base)
 {
     *rt = (struct runtime){ .ops = ops, .base = base };
@@ -161,7 +137,7 @@ struct rt_call *runtime_submit(struct runtime *rt, const struct rt_request *rq, 
                                void *arg)
 {
     struct zl_error err = { 0 };
-    bool can = (unsigned)rq->kind < RT_KINDS && (rt->ops->can & RT_CAN(rq->kind));
+    bool can = (unsigned)rq->kind < RT_KINDS && (!rt->ops->can || rt->ops->can(rq->kind));
     if (can && rq->kind == RT_CREATE && !rq->create.env)
         return submit_create(rt, rq, done, arg);
     if (can)

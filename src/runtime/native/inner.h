@@ -94,6 +94,8 @@ int native_begin(const struct native_config *cfg, const struct runtime_ops *ops,
                  struct native **ret, struct zl_error *err);
 void native_end(struct runtime *rt);
 /* The functions of runtime_ops that do not depend on where monitors come from. */
+struct rt_call *native_submit(struct runtime *rt, const struct rt_request *rq, rt_done_fn done,
+                              void *arg);
 void native_cancel(struct rt_call *c);
 int native_watch(struct runtime *rt, rt_event_fn on_event, void *arg, struct zl_error *err);
 bool native_has(struct runtime *rt, struct inst_id id);
@@ -174,26 +176,13 @@ void native_calls_cut(struct container *c, uint64_t op);
 /* A reply without content means that it is done. */
 void reply_done(struct native_call *k, const struct mon_message *m);
 
-/* ---- the operations: one handler each, the types of native_ops.submit ---- */
+/* ---- the operations: native_pull() and so on, one handler for each kind ---- */
 
-typedef struct rt_call *(*native_fn)(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                                     void *arg);
-struct rt_call *native_pull(struct native *, const struct rt_request *, rt_done_fn, void *);
-struct rt_call *native_create(struct native *, const struct rt_request *, rt_done_fn, void *);
-struct rt_call *native_start(struct native *, const struct rt_request *, rt_done_fn, void *);
-struct rt_call *native_stop(struct native *, const struct rt_request *, rt_done_fn, void *);
-struct rt_call *native_kill(struct native *, const struct rt_request *, rt_done_fn, void *);
-struct rt_call *native_remove(struct native *, const struct rt_request *, rt_done_fn, void *);
-struct rt_call *native_probe(struct native *, const struct rt_request *, rt_done_fn, void *);
-struct rt_call *native_exec(struct native *, const struct rt_request *, rt_done_fn, void *);
-struct rt_call *native_attach(struct native *, const struct rt_request *, rt_done_fn, void *);
-struct rt_call *native_stats(struct native *, const struct rt_request *, rt_done_fn, void *);
-struct rt_call *native_top(struct native *, const struct rt_request *, rt_done_fn, void *);
-struct rt_call *native_details(struct native *, const struct rt_request *, rt_done_fn, void *);
-struct rt_call *native_archive(struct native *, const struct rt_request *, rt_done_fn, void *);
-struct rt_call *native_stdin(struct native *, const struct rt_request *, rt_done_fn, void *);
-struct rt_call *native_pause(struct native *, const struct rt_request *, rt_done_fn, void *);
-struct rt_call *native_update(struct native *, const struct rt_request *, rt_done_fn, void *);
+typedef struct rt_call *native_fn(struct native *n, const struct rt_request *rq, rt_done_fn done,
+                                  void *arg);
+#define RT_HANDLER(kind, name, verb, event) native_fn native_##name;
+RT_EACH_KIND(RT_HANDLER)
+#undef RT_HANDLER
 
 /* stats.c: what RT_STATS answers. CONFLICT: it does not run; NOT_FOUND: c is NULL. */
 struct fact_stats;

@@ -12,17 +12,12 @@
 #include "runtime/volumes.h"
 #include "sandbox/plan.h"
 
-static const native_fn handlers[RT_KINDS] = {
-    [RT_PULL] = native_pull,       [RT_CREATE] = native_create, [RT_START] = native_start,
-    [RT_STOP] = native_stop,       [RT_KILL] = native_kill,     [RT_REMOVE] = native_remove,
-    [RT_PROBE] = native_probe,     [RT_EXEC] = native_exec,     [RT_ATTACH] = native_attach,
-    [RT_STATS] = native_stats,     [RT_TOP] = native_top,       [RT_DETAILS] = native_details,
-    [RT_ARCHIVE] = native_archive, [RT_PAUSE] = native_pause,   [RT_UPDATE] = native_update,
-    [RT_STDIN] = native_stdin,
-};
+#define HANDLER(kind, name, verb, event) [kind] = native_##name,
+static native_fn *const handlers[RT_KINDS] = { RT_EACH_KIND(HANDLER) };
+#undef HANDLER
 
-static struct rt_call *native_submit(struct runtime *rt, const struct rt_request *rq,
-                                     rt_done_fn done, void *arg)
+struct rt_call *native_submit(struct runtime *rt, const struct rt_request *rq, rt_done_fn done,
+                              void *arg)
 {
     return handlers[rq->kind](native_of(rt), rq, done, arg);
 }
@@ -69,7 +64,6 @@ void native_end(struct runtime *rt)
 
 static const struct runtime_ops native_ops = {
     .name = "native",
-    .can = RT_CAN(RT_KINDS) - 1, /* all of them */
     .submit = native_submit,
     .cancel = native_cancel,
     .watch = native_watch,

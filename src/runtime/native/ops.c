@@ -138,8 +138,15 @@ struct rt_call *native_pause(struct native *n, const struct rt_request *rq, rt_d
     struct native_call *k = native_call_begin(n, rq, done, arg, &refused);
     if (!k)
         return refused;
-    uint64_t op = native_call_expect(k, rq->pause.pause ? on_paused : on_unpaused);
-    return native_call_sent(k, mon_client_send_pause(k->c->mon, op, rq->pause.pause, &err), &err);
+    const bool pause = rq->kind == RT_PAUSE;
+    uint64_t op = native_call_expect(k, pause ? on_paused : on_unpaused);
+    return native_call_sent(k, mon_client_send_pause(k->c->mon, op, pause, &err), &err);
+}
+
+struct rt_call *native_unpause(struct native *n, const struct rt_request *rq, rt_done_fn done,
+                               void *arg)
+{
+    return native_pause(n, rq, done, arg);
 }
 
 /* ---- stdin --------------------------------------------------------------------------------- */

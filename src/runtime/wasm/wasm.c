@@ -30,19 +30,17 @@ static struct rt_call *refuse_archive(struct native *n, const struct rt_request 
                   "as its storage says, and files are copied there");
 }
 
-static const native_fn handlers[RT_KINDS] = {
-    [RT_PULL] = wasm_pull,     [RT_CREATE] = wasm_create,     [RT_START] = native_start,
-    [RT_STOP] = native_stop,   [RT_KILL] = native_kill,       [RT_REMOVE] = native_remove,
-    [RT_PROBE] = native_probe, [RT_ATTACH] = native_attach,   [RT_STATS] = wasm_stats,
-    [RT_TOP] = native_top,     [RT_DETAILS] = native_details, [RT_ARCHIVE] = refuse_archive,
-    [RT_EXEC] = refuse_exec,   [RT_PAUSE] = native_pause,     [RT_UPDATE] = native_update,
-    [RT_STDIN] = native_stdin,
+/* What a guest does otherwise than a container. */
+static native_fn *const handlers[RT_KINDS] = {
+    [RT_PULL] = wasm_pull,   [RT_CREATE] = wasm_create,     [RT_STATS] = wasm_stats,
+    [RT_EXEC] = refuse_exec, [RT_ARCHIVE] = refuse_archive,
 };
 
 static struct rt_call *wasm_submit(struct runtime *rt, const struct rt_request *rq, rt_done_fn done,
                                    void *arg)
 {
-    return handlers[rq->kind](native_of(rt), rq, done, arg);
+    native_fn *own = handlers[rq->kind];
+    return own ? own(native_of(rt), rq, done, arg) : native_submit(rt, rq, done, arg);
 }
 
 static void wasm_part_free(struct wasm_part *w)
@@ -64,10 +62,6 @@ static void wasm_free(struct runtime *rt)
 
 static const struct runtime_ops wasm_ops = {
     .name = "wasm",
-    .can = RT_CAN(RT_PULL) | RT_CAN(RT_CREATE) | RT_CAN(RT_START) | RT_CAN(RT_STOP) |
-           RT_CAN(RT_KILL) | RT_CAN(RT_REMOVE) | RT_CAN(RT_PROBE) | RT_CAN(RT_ATTACH) |
-           RT_CAN(RT_STATS) | RT_CAN(RT_EXEC) | RT_CAN(RT_TOP) | RT_CAN(RT_DETAILS) |
-           RT_CAN(RT_ARCHIVE) | RT_CAN(RT_PAUSE) | RT_CAN(RT_UPDATE) | RT_CAN(RT_STDIN),
     .submit = wasm_submit,
     .cancel = native_cancel,
     .watch = native_watch,

@@ -26,12 +26,12 @@ struct later {
     TAILQ_ENTRY(later) link;
     struct event ev; /* kind EV_KINDS: none, then done is called */
     struct zl_error err;
-    api_done_fn done;
-    api_told_fn told; /* instead of done */
-    struct fact fact;
+    api_done_fn done; /* one of the three */
+    api_held_fn held;
+    rt_done_fn told;
+    struct rt_answer answer; /* of told */
     void *arg;
     uint64_t id;
-    bool where;
 };
 
 struct agent {
@@ -44,7 +44,7 @@ struct agent {
     TAILQ_HEAD(laters, later) queue;
 };
 
-static const char *const *variables(void *agent)
+static const char *const *variables(struct agent *agent)
 {
     static const char *const list[] = { "REGION=north", "NOTHING=", NULL };
     (void)agent;
@@ -140,17 +140,20 @@ static void step(struct agent *a, struct event *ev)
 static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
     struct agent *a = arg;
-    static const struct api_where where = { "/fake/ctl", "0123456789abcdef0123456789abcdef" };
+    static const struct rt_stream_where where = { "/fake/ctl", "0123456789abcdef0123456789abcdef" };
     struct event time = { .kind = EV_TIME };
     (void)fd;
     (void)what;
     struct later *l;
     while ((l = TAILQ_FIRST(&a->queue))) {
         TAILQ_REMOVE(&a->queue, l, link);
+        const struct zl_error *failed = l->err.kind ? &l->err : NULL;
         if (l->told)
-            l->told(l->arg, l->err.kind ? &l->err : NULL, &l->fact);
+            l->told(l->arg, &l->answer);
+        else if (l->held)
+            l->held(l->arg, failed, l->id, failed ? NULL : &where);
         else if (l->done)
-            l->done(l->arg, l->err.kind ? &l->err : NULL, l->id, l->where ? &where : NULL);
+            l->done(l->arg, failed, l->id);
         else
             step(a, &l->ev);
         free(l);
@@ -163,24 +166,24 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 
 /* ---- what the server may ask --------------------------------------------------------------- */
 
-static const struct core *op_core(void *agent)
+static const struct core *op_core(struct agent *agent)
 {
-    return ((struct agent *)agent)->core;
+    return agent->core;
 }
 
-static void op_info(void *agent, struct api_info *ret)
+static void op_info(struct agent *agent, struct api_info *ret)
 {
     *ret = (struct api_info){ .version = "9.9.9",
                               .runtime = "fake",
                               .root_dir = "/root-dir",
                               .runtime_dir = "/runtime-dir",
-                              .socket = ((struct agent *)agent)->socket,
+                              .socket = agent->socket,
                               .pid = (int)getpid(),
                               .started_wall_ms = 1000,
                               .ready = true };
 }
 
-static struct later *done_later(void *agent, api_done_fn done, void *arg)
+static struct later *done_later(struct agent *agent, api_done_fn done, void *arg)
 {
     struct later *l = later(agent);
     l->done = done;
@@ -188,131 +191,123 @@ static struct later *done_later(void *agent, api_done_fn done, void *arg)
     return l;
 }
 
-static void op_submit(void *agent, const struct event *ev, api_done_fn done, void *arg)
+static struct later *submit_later(struct agent *a, const struct event *ev, void *arg)
 {
-    struct agent *a = agent;
     struct event copy = *ev;
-    struct later *l = done_later(a, done, arg);
+    struct later *l = later(a);
+    l->arg = arg;
     step(a, &copy);
     l->err = a->effects.refused;
     l->id = a->effects.given_id;
+    return l;
 }
 
-static void op_run_attached(void *agent, const struct event *ev, api_done_fn done, void *arg)
+static void op_submit(struct agent *a, const struct event *ev, api_done_fn done, void *arg)
 {
-    op_submit(agent, ev, done, arg);
-    struct agent *a = agent;
-    struct later *l;
-    TAILQ_FOREACH (l, &a->queue, link)
-        l->where = l->where || l->arg == arg;
+    submit_later(a, ev, arg)->done = done;
 }
 
-static void op_attach(void *agent, struct inst_id id, api_done_fn done, void *arg)
+static void op_run_attached(struct agent *a, const struct event *ev, api_held_fn held, void *arg)
 {
-    (void)id;
-    done_later(agent, done, arg)->where = true;
+    submit_later(a, ev, arg)->held = held;
 }
 
-static void op_exec(void *agent, struct inst_id id, const struct api_exec *x, api_done_fn done,
-                    void *arg)
+static bool op_is_paused(struct agent *a, struct inst_id id)
 {
-    (void)id;
-    struct later *l = done_later(agent, done, arg);
-    l->where = true;
-    if (strcmp(x->argv[0], "env") == 0 && x->env[0] && strcmp(x->env[0], "A=b") != 0)
-        (void)zl_fail(&l->err, ZL_ERR_INVALID, "the environment is %s", x->env[0]);
-}
-
-static void op_archive(void *agent, struct inst_id id, const struct api_archive *x,
-                       api_done_fn done, void *arg)
-{
-    struct later *l = done_later(agent, done, arg);
-    (void)id;
-    l->where = true;
-    if (strcmp(x->op, "get") == 0 && strcmp(x->path, "/etc") != 0)
-        (void)zl_fail(&l->err, ZL_ERR_INVALID, "not the path that was sent");
-}
-
-static void op_kill(void *agent, struct inst_id id, int signo, api_done_fn done, void *arg)
-{
-    end(agent, id, 128 + signo, signo);
-    (void)done_later(agent, done, arg);
-}
-
-static void op_pause(void *agent, struct inst_id id, bool pause, api_done_fn done, void *arg)
-{
-    struct later *l = done_later(agent, done, arg);
-    (void)id;
-    if (!pause)
-        (void)zl_fail(&l->err, ZL_ERR_CONFLICT, "unpause: it is not paused");
-}
-
-static bool op_is_paused(void *agent, struct inst_id id)
-{
-    (void)agent;
+    (void)a;
     (void)id;
     return false;
 }
 
-static void tell(struct agent *a, const struct fact *fact, api_told_fn told, void *arg)
+/* ---- what it may ask of a runtime ---------------------------------------------------------- */
+
+static void answer_where(const struct rt_request *rq, struct rt_answer *ret)
 {
-    struct later *l = later(a);
-    l->told = told;
-    l->arg = arg;
-    l->fact = *fact;
+    (void)rq;
+    ret->where = (struct rt_stream_where){ "/fake/ctl", "0123456789abcdef0123456789abcdef" };
+}
+
+static void answer_exec(const struct rt_request *rq, struct rt_answer *ret)
+{
+    const struct rt_exec *x = &rq->exec;
+    answer_where(rq, ret);
+    if (strcmp(x->argv[0], "env") == 0 && x->env[0] && strcmp(x->env[0], "A=b") != 0)
+        (void)zl_fail(&ret->err, ZL_ERR_INVALID, "the environment is %s", x->env[0]);
+}
+
+static void answer_archive(const struct rt_request *rq, struct rt_answer *ret)
+{
+    answer_where(rq, ret);
+    if (strcmp(rq->archive.op, "get") == 0 && strcmp(rq->archive.path, "/etc") != 0)
+        (void)zl_fail(&ret->err, ZL_ERR_INVALID, "not the path that was sent");
+}
+
+static void answer_unpause(const struct rt_request *rq, struct rt_answer *ret)
+{
+    (void)rq;
+    (void)zl_fail(&ret->err, ZL_ERR_CONFLICT, "unpause: it is not paused");
 }
 
 /* The third look finds that it has ended. */
-static void op_stats(void *agent, struct inst_id id, api_told_fn told, void *arg)
+static void answer_stats(const struct rt_request *rq, struct rt_answer *ret)
 {
     static unsigned looks;
-    const struct fact fact = { .stats = { .cpu_usage_ns = 1000 * ++looks,
-                                          .memory_limit = 0,
-                                          .memory_pressure = { .there = true } } };
-    (void)id;
-    tell(agent, &fact, told, arg);
+    (void)rq;
+    ret->fact.stats = (struct fact_stats){ .cpu_usage_ns = 1000 * ++looks,
+                                           .memory_limit = 0,
+                                           .memory_pressure = { .there = true } };
     if (looks == 3)
-        (void)zl_fail(&TAILQ_LAST(&((struct agent *)agent)->queue, laters)->err, ZL_ERR_CONFLICT,
-                      "it has ended");
+        (void)zl_fail(&ret->err, ZL_ERR_CONFLICT, "it has ended");
 }
 
-static void op_top(void *agent, struct inst_id id, const char *columns, api_told_fn told, void *arg)
+static void answer_top(const struct rt_request *rq, struct rt_answer *ret)
 {
-    static const struct fact fact = { .table = { .n_columns = 2,
-                                                 .n_rows = 1,
-                                                 .cells = "PID\0CMD\0"
-                                                          "7\0sh\xff"
-                                                          "\0" } };
-    (void)id;
-    (void)columns;
-    tell(agent, &fact, told, arg);
+    (void)rq;
+    ret->fact.table = (struct fact_table){ .n_columns = 2,
+                                           .n_rows = 1,
+                                           .cells = "PID\0CMD\0"
+                                                    "7\0sh\xff"
+                                                    "\0" };
 }
 
-static void op_details(void *agent, struct inst_id id, api_told_fn told, void *arg)
+static void answer_details(const struct rt_request *rq, struct rt_answer *ret)
 {
-    static const struct fact fact = {
-        .details = { .image_digest = "sha256:1",
-                     .runtime = "native",
-                     .config = "{\"process\": {\"env\": [\"KEY=secret\", \"B\"]}}" }
+    (void)rq;
+    ret->fact.details = (struct fact_details){
+        .image_digest = "sha256:1",
+        .runtime = "native",
+        .config = "{\"process\": {\"env\": [\"KEY=secret\", \"B\"]}}",
     };
-    (void)id;
-    tell(agent, &fact, told, arg);
 }
 
-static void op_update(void *agent, struct inst_id id, const struct fact_limits *limits,
-                      api_told_fn told, void *arg)
+static void answer_update(const struct rt_request *rq, struct rt_answer *ret)
 {
-    static const struct fact fact = { .warnings = "one\ntwo\n" };
-    struct later *l = later(agent);
-    (void)id;
+    ret->fact.warnings = "one\ntwo\n";
+    if (rq->update.limits->memory.v != 64 << 20)
+        (void)zl_fail(&ret->err, ZL_ERR_INVALID, "not the memory that was sent");
+}
+
+static void (*const answers[RT_KINDS])(const struct rt_request *, struct rt_answer *) = {
+    [RT_ATTACH] = answer_where,  [RT_EXEC] = answer_exec,       [RT_ARCHIVE] = answer_archive,
+    [RT_STATS] = answer_stats,   [RT_TOP] = answer_top,         [RT_DETAILS] = answer_details,
+    [RT_UPDATE] = answer_update, [RT_UNPAUSE] = answer_unpause,
+};
+
+static void op_ask(struct agent *a, const struct rt_request *rq, rt_done_fn told, void *arg)
+{
+    if (rq->kind == RT_KILL)
+        end(a, rq->id, 128 + rq->kill.signal, rq->kill.signal);
+    struct later *l = later(a);
     l->told = told;
     l->arg = arg;
-    l->fact = fact;
-    if (limits->memory.v != 64 << 20)
-        (void)zl_fail(&l->err, ZL_ERR_INVALID, "not the memory that was sent");
+    l->answer.kind = rq->kind;
+    if (answers[rq->kind])
+        answers[rq->kind](rq, &l->answer);
 }
 
-static bool op_log_path(void *agent, const struct inst_label *label, struct inst_id id,
+/* ---- images, volumes, logs ------------------------------------------------------------------ */
+
+static bool op_log_path(struct agent *agent, const struct inst_label *label, struct inst_id id,
                         struct zl_buf *ret)
 {
     (void)agent;
@@ -321,7 +316,7 @@ static bool op_log_path(void *agent, const struct inst_label *label, struct inst
     return true;
 }
 
-static struct image_store *op_images(void *agent)
+static struct image_store *op_images(struct agent *agent)
 {
     (void)agent;
     return NULL;
@@ -339,7 +334,8 @@ int image_each(struct image_store *s, image_fn fn, void *arg, struct zl_error *e
     return fn(arg, &i);
 }
 
-static int op_image_remove(void *agent, const char *reference, bool force, struct zl_error *err)
+static int op_image_remove(struct agent *agent, const char *reference, bool force,
+                           struct zl_error *err)
 {
     (void)agent;
     (void)force;
@@ -348,7 +344,7 @@ static int op_image_remove(void *agent, const char *reference, bool force, struc
     return zl_fail(err, ZL_ERR_NOT_FOUND, "there is no image '%s'", reference);
 }
 
-static void op_image_import(void *agent, const char *source, const char *reference,
+static void op_image_import(struct agent *agent, const char *source, const char *reference,
                             api_progress_fn progress, api_done_fn done, void *arg)
 {
     (void)reference;
@@ -358,7 +354,8 @@ static void op_image_import(void *agent, const char *source, const char *referen
         (void)zl_fail(&l->err, ZL_ERR_INVALID, "'%s' is not a tar", source);
 }
 
-static int op_volume_inspect(void *agent, const char *name, json_t **ret, struct zl_error *err)
+static int op_volume_inspect(struct agent *agent, const char *name, json_t **ret,
+                             struct zl_error *err)
 {
     (void)agent;
     if (strcmp(name, "db") != 0)
@@ -367,7 +364,7 @@ static int op_volume_inspect(void *agent, const char *name, json_t **ret, struct
     return 0;
 }
 
-static int op_volume_list(void *agent, json_t **ret, struct zl_error *err)
+static int op_volume_list(struct agent *agent, json_t **ret, struct zl_error *err)
 {
     json_t *one = NULL;
     (void)op_volume_inspect(agent, "db", &one, err);
@@ -375,7 +372,7 @@ static int op_volume_list(void *agent, json_t **ret, struct zl_error *err)
     return 0;
 }
 
-static int op_volume_create(void *agent, const char *name, const json_t *labels,
+static int op_volume_create(struct agent *agent, const char *name, const json_t *labels,
                             struct zl_error *err)
 {
     (void)agent;
@@ -386,7 +383,7 @@ static int op_volume_create(void *agent, const char *name, const json_t *labels,
                : 0;
 }
 
-static int op_volume_remove(void *agent, const char *name, bool force, struct zl_error *err)
+static int op_volume_remove(struct agent *agent, const char *name, bool force, struct zl_error *err)
 {
     (void)agent;
     if (strcmp(name, "full") == 0 && force)
@@ -394,7 +391,8 @@ static int op_volume_remove(void *agent, const char *name, bool force, struct zl
     return zl_fail(err, ZL_ERR_CONFLICT, "the volume '%s' is in use: container web-rep-1", name);
 }
 
-static int op_volume_prune(void *agent, bool force, bool plan, json_t **ret, struct zl_error *err)
+static int op_volume_prune(struct agent *agent, bool force, bool plan, json_t **ret,
+                           struct zl_error *err)
 {
     (void)agent;
     (void)err;
@@ -402,10 +400,10 @@ static int op_volume_prune(void *agent, bool force, bool plan, json_t **ret, str
     return 0;
 }
 
-static void op_shutdown(void *agent)
+static void op_shutdown(struct agent *agent)
 {
     struct timeval soon = { .tv_usec = 20000 }; /* after the answer has gone out */
-    (void)event_base_loopexit(((struct agent *)agent)->base, &soon);
+    (void)event_base_loopexit(agent->base, &soon);
 }
 
 static const struct api_ops ops = {
@@ -414,16 +412,8 @@ static const struct api_ops ops = {
     .variables = variables,
     .submit = op_submit,
     .run_attached = op_run_attached,
-    .attach = op_attach,
-    .exec = op_exec,
-    .archive = op_archive,
-    .kill = op_kill,
-    .pause = op_pause,
     .is_paused = op_is_paused,
-    .stats = op_stats,
-    .top = op_top,
-    .details = op_details,
-    .update = op_update,
+    .ask = op_ask,
     .log_path = op_log_path,
     .images = op_images,
     .image_remove = op_image_remove,
