@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "sandbox/plan/limits.h"
+#include "sandbox/plan/limits/limits.h"
 
 enum { FOLDERS_MAX = 16 };
 
@@ -111,6 +111,11 @@ static struct folder *find_folder(struct gathered *g, const char *name)
     return f;
 }
 
+static int gather_from(limits_fn write, struct limits *l)
+{
+    return write ? write(l) : 0;
+}
+
 /* v1 does not have it: fine when nothing is asked of it, or when v2 beside v1 has it. */
 static int gather_elsewhere(struct gathered *g, const struct controller *c)
 {
@@ -118,20 +123,21 @@ static int gather_elsewhere(struct gathered *g, const struct controller *c)
     int rc;
 
     zl_buf_init(&asked.rows, PLAN_MAX);
-    rc = c->write_v1(&asked);
+    rc = gather_from(c->write_v1, &asked);
     bool nothing = !asked.rows.len;
     zl_buf_done(&asked.rows);
     if (rc < 0 || nothing)
         return rc;
     if (c->v2 && cgroup_layout_v2_has(g->b->layout, c->v2))
-        return c->write_v2(&g->v2);
+        return gather_from(c->write_v2, &g->v2);
     return zl_fail(g->b->err, ZL_ERR_CONFIGURATION,
                    "linux.resources: this host has no cgroup controller '%s'", c->v1);
 }
 
 static int gather_v1(struct gathered *g)
 {
-    for (const struct controller *c = controllers; c->v1; c++) {
+    for (size_t i = 0; controllers[i]; i++) {
+        const struct controller *c = controllers[i];
         const char *name = cgroup_layout_folder(g->b->layout, c->v1);
         struct folder *f = name ? find_folder(g, name) : NULL;
         if (!f) {
@@ -139,7 +145,7 @@ static int gather_v1(struct gathered *g)
                 return -1;
             continue;
         }
-        if (c->write_v1(&f->limits) < 0)
+        if (gather_from(c->write_v1, &f->limits) < 0)
             return -1;
         f->joined |= f->limits.rows.len || (c->counts && g->b->options->join_all);
     }
@@ -148,8 +154,8 @@ static int gather_v1(struct gathered *g)
 
 static int gather_v2(struct gathered *g)
 {
-    for (const struct controller *c = controllers; c->v1; c++)
-        if (c->write_v2(&g->v2) < 0)
+    for (size_t i = 0; controllers[i]; i++)
+        if (gather_from(controllers[i]->write_v2, &g->v2) < 0)
             return -1;
     return 0;
 }
@@ -209,14 +215,14 @@ static void add_v1(struct gathered *g, struct folder *f, struct zl_buf *rows)
  * for all, and those that the files are of. */
 static plan_str controllers_wanted(struct gathered *g)
 {
-    static const char *const always[] = { "memory", "pids", "cpu" };
     const struct plan_file *f = (const struct plan_file *)(const void *)g->v2.rows.data;
     zl_autobuf struct zl_buf text = ZL_BUF(PLAN_MAX);
 
-    for (size_t i = 0; i < ZL_ARRAY_LEN(always); i++)
-        zl_buf_addf(&text, "%s+%s", i ? " " : "", always[i]);
-    if (g->b->options->join_all)
-        zl_buf_adds(&text, " +io");
+    for (size_t i = 0; controllers[i]; i++) {
+        const struct controller *c = controllers[i];
+        if (c->v2 && (c->always || (c->counts && g->b->options->join_all)))
+            zl_buf_addf(&text, "%s+%s", text.len ? " " : "", c->v2);
+    }
     for (size_t i = 0; i < g->v2.rows.len / sizeof *f; i++) {
         char word[80];
         const char *file = g->b->w.out->data + f[i].path;
@@ -227,7 +233,7 @@ static plan_str controllers_wanted(struct gathered *g)
     return writer_text(&g->b->w, text.data);
 }
 
-static int add_v2(struct gathered *g, struct zl_buf *rows)
+static void add_v2(struct gathered *g, struct zl_buf *rows)
 {
     bool pure = g->b->layout->mode == CGROUP_V2;
     struct plan_cgroup c = { .kind = PLAN_CGROUP_V2,
@@ -240,14 +246,13 @@ static int add_v2(struct gathered *g, struct zl_buf *rows)
     c.controller = writer_text(w, "");
     c.enable = controllers_wanted(g);
     c.files = writer_rows(w, &g->v2.rows, sizeof(struct plan_file));
-    if (pure && build_device_bpf(g->b, g->r, &c.device_bpf) < 0)
-        return -1;
+    if (pure)
+        build_device_bpf(g->b, g->r, &c.device_bpf);
     zl_buf_add(rows, &c, sizeof c);
-    return 0;
 }
 
 /* Where systemd looks for a unit's processes: it ends a scope without any. */
-static int add_tracking(struct gathered *g, struct zl_buf *rows)
+static void add_tracking(struct gathered *g, struct zl_buf *rows)
 {
     const struct cgroup_layout *l = g->b->layout;
     struct folder named = { .name = "systemd", .joined = true };
@@ -260,7 +265,8 @@ static int add_tracking(struct gathered *g, struct zl_buf *rows)
         unified |= strcmp(l->v[i].name, "unified") == 0;
     }
     zl_buf_done(&named.limits.rows);
-    return unified ? add_v2(g, rows) : 0;
+    if (unified)
+        add_v2(g, rows);
 }
 
 /* What systemd made for us is ours. */
@@ -312,7 +318,8 @@ static int add_rows_v2(struct gathered *g, struct zl_buf *rows)
     if (must_be_delegated(g) &&
         !delegation_allows(mount_of_v2(g->b, mount), true, g->b->cgroup_path))
         return g->v2.rows.len ? refuse_undelegated(g, mount) : 0;
-    return add_v2(g, rows);
+    add_v2(g, rows);
+    return 0;
 }
 
 static int add_rows_v1(struct gathered *g, struct zl_buf *rows)
@@ -332,8 +339,10 @@ static int add_rows_v1(struct gathered *g, struct zl_buf *rows)
         for (size_t i = 0; i < g->n_v1; i++)
             if (g->v1[i].joined != late)
                 add_v1(g, &g->v1[i], rows);
-    if (given_flag(g))
-        return add_tracking(g, rows);
+    if (given_flag(g)) {
+        add_tracking(g, rows);
+        return 0;
+    }
     return g->v2.rows.len ? add_rows_v2(g, rows) : 0;
 }
 
@@ -412,14 +421,15 @@ int build_cgroups(struct build *b, struct plan *p)
 
 /* ---- new limits for a container that is there ---- */
 
-static int add_changes(struct gathered *g, struct zl_buf *rows)
+static void add_changes(struct gathered *g, struct zl_buf *rows)
 {
-    if (g->b->layout->mode == CGROUP_V2)
-        return g->v2.rows.len || g->r->devices.n ? add_v2(g, rows) : 0;
+    bool pure = g->b->layout->mode == CGROUP_V2;
+
     for (size_t i = 0; i < g->n_v1; i++)
         if (g->v1[i].limits.rows.len)
             add_v1(g, &g->v1[i], rows);
-    return g->v2.rows.len ? add_v2(g, rows) : 0;
+    if (g->v2.rows.len || (pure && g->r->devices.n))
+        add_v2(g, rows);
 }
 
 int plan_update_build(const struct oci_resources *r, struct zl_buf *notes, struct zl_buf *out,
@@ -439,8 +449,9 @@ int plan_update_build(const struct oci_resources *r, struct zl_buf *notes, struc
         return zl_fail(err, ZL_ERR_CONFIGURATION, "linux.resources: no cgroups are mounted at '%s'",
                        layout.root);
     writer_begin(&b.w, out, sizeof u);
-    if (gather(&g) < 0 || add_changes(&g, &rows) < 0)
+    if (gather(&g) < 0)
         return -1;
+    add_changes(&g, &rows);
     u.cgroups = writer_rows(&b.w, &rows, sizeof(struct plan_cgroup));
     return writer_finish(&b.w, &u, sizeof u, err);
 }

@@ -57,11 +57,5 @@ int build_seccomp(struct build *b, struct plan_process *p);
 bool delegation_allows(const char *mount, bool v2, const char *path);
 /* Where on v2 the container of an ordinary user belongs, without a leading '/'. -1: too long. */
 int delegation_path(const char *mount, const char *id, char *out, size_t size);
-/* device_rules.c: rules of v1's devices.allow and devices.deny, as struct plan_file rows. */
-int build_device_rules(struct build *b, const struct oci_resources *r, struct zl_buf *rows);
-/* The same as a BPF program of v2; empty: everything is allowed. */
-int build_device_bpf(struct build *b, const struct oci_resources *r, struct plan_tab *ret);
-/* -1: a rule that no kernel could keep, named. */
-int check_device_rules(struct build *b, const struct oci_resources *r);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "sandbox/plan/limits.h"
+#include "sandbox/plan/limits/limits.h"
 
 static const struct cgroup_layout v1 = {
     .mode = CGROUP_V1,

@@ -5,9 +5,9 @@
  * prevail, and the first that fits answers.
  */
 #include <linux/bpf.h>
-#include <string.h>
+#include <stdlib.h>
 
-#include "sandbox/plan/parts.h"
+#include "sandbox/plan/limits/limits.h"
 
 struct rule {
     bool allow, all_types;
@@ -97,37 +97,41 @@ static struct rule read_rule(const struct oci_device_rule *d)
     };
 }
 
-/* The same devices as device_rules.c allows in v1, whatever the rules say. */
-static const struct {
-    int32_t type;
-    int16_t major, minor;
-    int32_t access;
-} always[] = {
-    { BPF_DEVCG_DEV_CHAR, -1, -1, BPF_DEVCG_ACC_MKNOD },
-    { BPF_DEVCG_DEV_BLOCK, -1, -1, BPF_DEVCG_ACC_MKNOD },
-    { BPF_DEVCG_DEV_CHAR, 1, 3, 7 },
-    { BPF_DEVCG_DEV_CHAR, 1, 5, 7 },
-    { BPF_DEVCG_DEV_CHAR, 1, 7, 7 },
-    { BPF_DEVCG_DEV_CHAR, 1, 8, 7 },
-    { BPF_DEVCG_DEV_CHAR, 1, 9, 7 },
-    { BPF_DEVCG_DEV_CHAR, 5, 0, 7 },
-    { BPF_DEVCG_DEV_CHAR, 5, 2, 7 },
-    { BPF_DEVCG_DEV_CHAR, 136, -1, 7 },
-};
+/* "136" or "*", and what is behind it. */
+static int64_t number_at(const char **at)
+{
+    char *end;
+    int64_t n = **at == '*' ? -1 : strtoll(*at, &end, 10);
 
-int build_device_bpf(struct build *b, const struct oci_resources *r, struct plan_tab *ret)
+    *at = n < 0 ? *at + 1 : end;
+    return n;
+}
+
+/* "c 136:* rwm" */
+static struct rule rule_of_text(const char *text)
+{
+    struct rule r = { .allow = true,
+                      .type = text[0] == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR };
+    const char *at = text + 2;
+
+    r.major = number_at(&at);
+    at++;
+    r.minor = number_at(&at);
+    r.access = access_bits(at + 1);
+    return r;
+}
+
+void build_device_bpf(struct build *b, const struct oci_resources *r, struct plan_tab *ret)
 {
     zl_autobuf struct zl_buf rows = ZL_BUF(PLAN_MAX);
 
     if (!r->devices.n)
-        return 0;
+        return;
     prologue(&rows);
-    for (size_t i = 0; i < ZL_ARRAY_LEN(always); i++)
-        add_rule(&rows, &(struct rule){ .allow = true,
-                                        .type = always[i].type,
-                                        .major = always[i].major,
-                                        .minor = always[i].minor,
-                                        .access = always[i].access });
+    for (size_t i = 0; devices_always[i]; i++) {
+        struct rule rule = rule_of_text(devices_always[i]);
+        add_rule(&rows, &rule);
+    }
     bool ended = false;
     for (size_t i = r->devices.n; i-- > 0 && !ended;) {
         struct rule rule = read_rule(&r->devices.v[i]);
@@ -137,5 +141,4 @@ int build_device_bpf(struct build *b, const struct oci_resources *r, struct plan
     if (!ended)
         answer(&rows, true); /* v1's begin: everything is allowed */
     *ret = writer_rows(&b->w, &rows, sizeof(struct bpf_insn));
-    return 0;
 }

@@ -2,12 +2,12 @@
 /* Who may use which devices: linux.resources.devices → devices.allow and devices.deny of v1. */
 #include <string.h>
 
-#include "sandbox/plan/parts.h"
+#include "sandbox/plan/limits/limits.h"
 
-/* What every container may use, whatever its rules say: making nodes, the default devices, ptys. */
-static const char *const always[] = {
-    "c *:* m",   "b *:* m",   "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm",
-    "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm", "c 5:2 rwm", "c 136:* rwm",
+/* Making nodes, the default devices, ptys. */
+const char *const devices_always[] = {
+    "c *:* m",   "b *:* m",   "c 1:3 rwm", "c 1:5 rwm",   "c 1:7 rwm", "c 1:8 rwm",
+    "c 1:9 rwm", "c 5:0 rwm", "c 5:2 rwm", "c 136:* rwm", NULL,
 };
 
 int check_device_rules(struct build *b, const struct oci_resources *r)
@@ -74,7 +74,7 @@ static void add_one(struct build *b, struct zl_buf *rows, const struct oci_devic
 
 /* "a" in v1 replaces all rules before it, so rules in order do what the spec says. It ignores the
  * numbers and letters behind it: both types at one number, or read only, take two rules. */
-int build_device_rules(struct build *b, const struct oci_resources *r, struct zl_buf *rows)
+void build_device_rules(struct build *b, const struct oci_resources *r, struct zl_buf *rows)
 {
     bool denied = false;
 
@@ -91,7 +91,6 @@ int build_device_rules(struct build *b, const struct oci_resources *r, struct zl
         if (is_every_type(d) || d->type[0] == 'b')
             add_one(b, rows, d, 'b');
     }
-    for (size_t i = 0; denied && i < ZL_ARRAY_LEN(always); i++)
-        add_rule(b, rows, true, always[i]);
-    return 0;
+    for (size_t i = 0; denied && devices_always[i]; i++)
+        add_rule(b, rows, true, devices_always[i]);
 }
