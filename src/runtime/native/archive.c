@@ -166,9 +166,10 @@ static void end_helper(const struct archive *a)
         ;
 }
 
-static int begin(struct native *n, const struct container *c, const struct rt_request *rq,
+static int begin(const struct container *c, const struct rt_request *rq,
                  struct rt_stream_where *ret, struct zl_error *err)
 {
+    struct native *n = c->n;
     size_t many = 0;
     for (const struct archive *i = n->archives; i; i = i->next)
         many++;
@@ -205,21 +206,11 @@ static int begin(struct native *n, const struct container *c, const struct rt_re
     return 0;
 }
 
-struct rt_call *native_archive(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                               void *arg)
+int native_archive(struct native_call *k, const struct rt_request *rq, struct zl_error *err)
 {
-    struct zl_error err = { 0 };
     struct rt_answer a = { 0 };
-    struct container *c = container_find(n, rq->id);
-    struct native_call *k = native_call_new(n, c, rq, done, arg);
-    if (!k)
-        return NULL;
-    if (!c) {
-        (void)zl_fail(&err, ZL_ERR_NOT_FOUND, "copy files: no such container");
-        return native_call_refuse(k, &err);
-    }
-    if (begin(n, c, rq, &a.where, &err) < 0)
-        return native_call_refuse(k, &err);
+    if (native_call_container(k, err) < 0 || begin(k->c, rq, &a.where, err) < 0)
+        return -1;
     rt_call_answer_soon(&k->call, &a);
-    return &k->call;
+    return 0;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A request to the native runtime while it waits for the monitor's replies. */
+/* A request to the native runtime, from the door until it has its answer. */
 #include <event2/event.h>
 
+#include "base/id.h"
 #include "runtime/native/inner.h"
 
 static void release(struct rt_call *call)
@@ -13,17 +14,6 @@ static void release(struct rt_call *call)
         k->release(k);
     else
         free(k->more);
-}
-
-struct native_call *native_call_new(struct native *n, struct container *c,
-                                    const struct rt_request *rq, rt_done_fn done, void *arg)
-{
-    struct native_call *k = rt_call_new(sizeof *k, &n->rt, rq, done, arg);
-    if (!k)
-        return NULL;
-    k->call.release = release;
-    k->c = c;
-    return k;
 }
 
 uint64_t native_call_expect(struct native_call *k,
@@ -72,14 +62,6 @@ void native_call_limit(struct native_call *k, uint64_t ms)
         k->timer = evtimer_new(k->call.rt->base, too_late, k);
     if (k->timer)
         (void)evtimer_add(k->timer, &tv); /* without memory there is no limit: core has its own */
-}
-
-struct rt_call *native_call_refuse(struct native_call *k, struct zl_error *why)
-{
-    wrap(k, why);
-    k->op = 0;
-    rt_call_fail_soon(&k->call, why);
-    return &k->call;
 }
 
 /* The calls of other backends never come here: each runtime has its own list. */
@@ -144,30 +126,43 @@ void reply_done(struct native_call *k, const struct mon_message *m)
     rt_call_succeed(&k->call);
 }
 
-struct native_call *native_call_begin(struct native *n, const struct rt_request *rq,
-                                      rt_done_fn done, void *arg, struct rt_call **ret_refused)
+/* ---- the door ------------------------------------------------------------------------------ */
+
+struct rt_call *native_call_submit(native_fn *begin, struct runtime *rt,
+                                   const struct rt_request *rq, rt_done_fn done, void *arg)
 {
     struct zl_error err = { 0 };
-    struct container *c = container_find(n, rq->id);
-    struct native_call *k = native_call_new(n, c, rq, done, arg);
-    *ret_refused = NULL;
+    struct native_call *k = rt_call_new(sizeof *k, rt, rq, done, arg);
     if (!k)
         return NULL;
-    if (c && c->mon) {
-        native_call_limit(k, NATIVE_ANSWER_MS);
-        return k;
+    k->call.release = release;
+    k->c = container_find(native_of(rt), rq->id);
+    if (begin(k, rq, &err) < 0) {
+        wrap(k, &err);
+        k->op = 0;
+        rt_call_fail_soon(&k->call, &err);
     }
-    if (c && c->silent)
-        (void)zl_fail(&err, ZL_ERR_TIMEOUT, "its monitor does not answer");
-    else if (c)
-        (void)zl_fail(&err, ZL_ERR_CONFLICT, "it has ended");
-    else
-        (void)zl_fail(&err, ZL_ERR_NOT_FOUND, "%s: no such container", rt_kind_verb(rq->kind));
-    *ret_refused = native_call_refuse(k, &err);
-    return NULL;
+    return &k->call;
 }
 
-struct rt_call *native_call_sent(struct native_call *k, int rc, struct zl_error *err)
+int native_call_container(const struct native_call *k, struct zl_error *err)
 {
-    return rc == 0 ? &k->call : native_call_refuse(k, err);
+    char id[ZL_ID_LEN + 1];
+    if (k->c)
+        return 0;
+    zl_id_format(k->call.id.v, id);
+    return zl_fail(err, ZL_ERR_NOT_FOUND, "%s '%s': there is no such container",
+                   rt_kind_verb(k->call.kind), id);
+}
+
+int native_call_monitor(struct native_call *k, struct zl_error *err)
+{
+    if (native_call_container(k, err) < 0)
+        return -1;
+    if (!k->c->mon && k->c->silent)
+        return zl_fail(err, ZL_ERR_TIMEOUT, "its monitor does not answer");
+    if (!k->c->mon)
+        return zl_fail(err, ZL_ERR_CONFLICT, "it has ended");
+    native_call_limit(k, NATIVE_ANSWER_MS);
+    return 0;
 }

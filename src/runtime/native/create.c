@@ -15,9 +15,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "oci/config.h"
-#include "runtime/fetch.h"
 #include "runtime/native/making.h"
-#include "runtime/volumes.h"
 #include "spec/value/signal.h"
 
 enum { CREATE_LIMIT_MS = 30000, NOTES_MAX = 4096 };
@@ -33,7 +31,6 @@ static void making_done(struct making *m)
         zl_closep(&m->fds[i]);
     json_decref(m->config);
     storage_done(&m->storage);
-    storage_fill_cancel(m->n, m->fill);
     zl_buf_done(&m->plan);
     zl_buf_done(&m->notes);
     free(m);
@@ -295,7 +292,9 @@ static int make_all(struct making *m, struct zl_error *err)
     return 0;
 }
 
-void container_undo(struct container *c)
+/* Nothing that was made of a container stays: the monitor, if there is one, ends by the closed
+ * connection. */
+static void undo(struct container *c)
 {
     struct native *n = c->n;
     container_disconnect(c);
@@ -306,14 +305,33 @@ void container_undo(struct container *c)
     container_free(c);
 }
 
-void container_create_failed(struct native_call *k, struct zl_error *why)
+struct container *container_create(const struct native_call *k, const struct rt_request *rq,
+                                   struct zl_error *err)
+{
+    if (k->c) {
+        (void)zl_fail(err, ZL_ERR_EXISTS, "this container exists already");
+        return NULL;
+    }
+    struct container *c = container_new(native_of(k->call.rt), rq->id, err);
+    if (c)
+        record_name(rq->create.label, c->name, sizeof c->name);
+    return c;
+}
+
+int container_create_undone(struct native_call *k, struct zl_error *why)
 {
     struct container *c = k->c;
     if (c) {
         (void)zl_wrap(why, "%s '%s'", rt_kind_verb(k->call.kind), c->name);
         k->c = NULL;
-        container_undo(c);
+        undo(c);
     }
+    return -1;
+}
+
+void container_create_failed(struct native_call *k, struct zl_error *why)
+{
+    (void)container_create_undone(k, why);
     rt_call_fail(&k->call, why);
 }
 
@@ -336,23 +354,6 @@ static int ask(struct native_call *k, struct zl_error *err)
     return rc;
 }
 
-static void on_filled(void *arg, const struct zl_error *failed, const struct fetch_end *end)
-{
-    struct native_call *k = arg;
-    struct making *m = k->more;
-    struct zl_error err = failed ? *failed : (struct zl_error){ 0 };
-    (void)end;
-    m->fill = NULL;
-    if (failed)
-        volumes_sweep(m->n->volumes); /* it may have been killed */
-    if (k->call.is_late)              /* cancelled: core removes what there is */
-        return;
-    if (!failed && !k->c)
-        (void)zl_fail(&err, ZL_ERR_CANCELLED, "it was removed meanwhile");
-    if (err.kind != ZL_OK || ask(k, &err) < 0)
-        k->on_failed(k, &err);
-}
-
 /* Makes them; then the monitor is asked, or what fills them first. */
 static int mount_volumes(struct native_call *k, struct zl_error *err)
 {
@@ -362,7 +363,7 @@ static int mount_volumes(struct native_call *k, struct zl_error *err)
     if (storage_make(&m->storage, m->n, m->state_fd, k->c->id_text, m->image, root, &order, err) <
         0)
         return -1;
-    return order ? storage_fill(m->n, order, &m->fill, on_filled, k, err) : ask(k, err);
+    return order ? storage_fill(&m->storage, k, order, ask, err) : ask(k, err);
 }
 
 /* ---- the operation ------------------------------------------------------------------------ */
@@ -384,36 +385,20 @@ static struct making *making_new(struct native *n, const struct rt_request *rq)
     return m;
 }
 
-struct rt_call *native_create(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                              void *arg)
+int native_create(struct native_call *k, const struct rt_request *rq, struct zl_error *err)
 {
-    struct zl_error err = { 0 };
-    struct native_call *k = native_call_new(n, NULL, rq, done, arg);
-    if (!k)
-        return NULL;
-    if (container_find(n, rq->id)) {
-        (void)zl_fail(&err, ZL_ERR_EXISTS, "create: this container exists already");
-        return native_call_refuse(k, &err);
-    }
-    struct making *m = making_new(n, rq);
-    if (!m) {
-        (void)zl_fail_errno(&err, "create");
-        return native_call_refuse(k, &err);
-    }
+    struct making *m = making_new(native_of(k->call.rt), rq);
+    if (!m)
+        return zl_fail_errno(err, "create");
     k->more = m;
     k->release = release_making;
-    m->c = container_new(n, rq->id, &err);
+    m->c = container_create(k, rq, err);
     if (!m->c)
-        return native_call_refuse(k, &err);
-    struct container *c = m->c;
-    record_name(m->label, c->name, sizeof c->name);
+        return -1;
     k->on_failed = container_create_failed;
-    int rc = make_all(m, &err);
-    k->c = c; /* from here on, what happens to it is told to k */
-    if (rc == 0 && mount_volumes(k, &err) == 0)
-        return &k->call;
-    struct rt_call *refused = native_call_refuse(k, &err);
-    k->c = NULL;
-    container_undo(c);
-    return refused;
+    int rc = make_all(m, err);
+    k->c = m->c; /* from here on, what happens to it is told to k */
+    if (rc == 0 && mount_volumes(k, err) == 0)
+        return 0;
+    return container_create_undone(k, err);
 }

@@ -17,26 +17,19 @@ static char *read_config(const struct container *c)
     return zl_buf_steal(&text);
 }
 
-struct rt_call *native_details(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                               void *arg)
+int native_details(struct native_call *k, const struct rt_request *rq, struct zl_error *err)
 {
-    struct zl_error err = { 0 };
-    struct rt_answer a = { 0 };
-    const struct container *c = container_find(n, rq->id);
-    struct native_call *k = native_call_new(n, container_find(n, rq->id), rq, done, arg);
-    if (!k)
-        return NULL;
-    if (!c) {
-        (void)zl_fail(&err, ZL_ERR_NOT_FOUND, "describe: no such container");
-        return native_call_refuse(k, &err);
-    }
-    a.owned = read_config(c);
+    const struct container *c = k->c;
+    (void)rq;
+    if (native_call_container(k, err) < 0)
+        return -1;
+    struct rt_answer a = { .owned = read_config(c) };
     a.fact.details = (struct fact_details){
         .image_digest = c->record.image,
-        .runtime = n->rt.ops->name,
+        .runtime = c->n->rt.ops->name,
         .cgroups = c->record.cgroups,
         .config = a.owned,
     };
     rt_call_answer_soon(&k->call, &a);
-    return &k->call;
+    return 0;
 }

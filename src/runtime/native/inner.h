@@ -106,10 +106,12 @@ bool native_is_paused(struct runtime *rt, struct inst_id id);
 
 /* ---- create.c ---- */
 
-/* Nothing that was made of a container stays: the monitor, if there is one, ends by the closed
- * connection. */
-void container_undo(struct container *c);
-/* on_failed of a create: undoes the container, unless it was removed meanwhile, and answers. */
+/* Of what a create asks for: named and found from now on, with nothing made yet. NULL: EXISTS. */
+struct container *container_create(const struct native_call *k, const struct rt_request *rq,
+                                   struct zl_error *err);
+/* Undoes the container of the create k, unless it was removed meanwhile, and wraps why. -1. */
+int container_create_undone(struct native_call *k, struct zl_error *why);
+/* on_failed of a create: the same, and answers. */
 void container_create_failed(struct native_call *k, struct zl_error *why);
 
 /* ---- container.c: the connection to one monitor ---- */
@@ -148,15 +150,21 @@ struct inst_exit exit_of(const struct mon_exit *e);
 
 /* ---- call.c: requests under way ---- */
 
-/* A call on a container that exists and has a monitor, with a time limit; else NULL and the refused
- * one, or NULL without memory. */
-struct native_call *native_call_begin(struct native *n, const struct rt_request *rq,
-                                      rt_done_fn done, void *arg, struct rt_call **ret_refused);
-/* What submit returns after a message: rc of sending it. */
-struct rt_call *native_call_sent(struct native_call *k, int rc, struct zl_error *err);
-/* A call on the container; NULL: no memory. */
-struct native_call *native_call_new(struct native *n, struct container *c,
-                                    const struct rt_request *rq, rt_done_fn done, void *arg);
+/*
+ * Begins an operation; k->c is the container that it is about, NULL when there is none. 0: it is
+ * under way, or answered already by rt_call_answer_soon(). -1: it is refused, and nothing is left
+ * of it but the call, which whoever called answers with err, wrapped as by native_call_fail().
+ */
+typedef int native_fn(struct native_call *k, const struct rt_request *rq, struct zl_error *err);
+
+/* runtime_ops.submit of what begin begins. */
+struct rt_call *native_call_submit(native_fn *begin, struct runtime *rt,
+                                   const struct rt_request *rq, rt_done_fn done, void *arg);
+/* What an operation asks for first. NOT_FOUND: there is no such container. */
+int native_call_container(const struct native_call *k, struct zl_error *err);
+/* That, and CONFLICT: it has ended; TIMEOUT: its monitor is silent. From now on k may take
+ * NATIVE_ANSWER_MS. */
+int native_call_monitor(struct native_call *k, struct zl_error *err);
 /* The next message of k will carry this op, and its reply goes to on_reply. */
 uint64_t native_call_expect(struct native_call *k,
                             void (*on_reply)(struct native_call *, const struct mon_message *));
@@ -165,8 +173,6 @@ void native_call_limit(struct native_call *k, uint64_t ms);
 void native_call_unlimit(struct native_call *k);
 /* "<verb> '<name>': <why>" */
 void native_call_fail(struct native_call *k, struct zl_error *why);
-/* The same from inside submit. */
-struct rt_call *native_call_refuse(struct native_call *k, struct zl_error *why);
 /* Hands a reply to the call that waits for it. */
 void native_reply(struct container *c, const struct mon_message *m);
 /* Ends every call on the container whose monitor is gone. */
@@ -178,13 +184,11 @@ void reply_done(struct native_call *k, const struct mon_message *m);
 
 /* ---- the operations: native_pull() and so on, one handler for each kind ---- */
 
-typedef struct rt_call *native_fn(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                                  void *arg);
 #define RT_HANDLER(kind, name, verb, event) native_fn native_##name;
 RT_EACH_KIND(RT_HANDLER)
 #undef RT_HANDLER
 
-/* stats.c: what RT_STATS answers. CONFLICT: it does not run; NOT_FOUND: c is NULL. */
+/* stats.c: what RT_STATS answers. CONFLICT: it does not run. */
 struct fact_stats;
 int native_measure(const struct container *c, struct fact_stats *ret, struct zl_error *err);
 

@@ -37,9 +37,8 @@ struct making {
     uint32_t gpus[MAKING_GPUS];
     size_t n_gpus;
     struct storage storage;
-    struct fetch *fill; /* fills volumes from the image; NULL: it does not run */
-    unsigned flags;     /* of the monitor: MON_CREATE_… */
-    json_t *config;     /* the document of config.json */
+    unsigned flags; /* of the monitor: MON_CREATE_… */
+    json_t *config; /* the document of config.json */
     struct zl_buf plan;
     struct zl_buf notes; /* what is done otherwise than it was asked, a line each */
 };

@@ -19,7 +19,7 @@ static native_fn *const handlers[RT_KINDS] = { RT_EACH_KIND(HANDLER) };
 struct rt_call *native_submit(struct runtime *rt, const struct rt_request *rq, rt_done_fn done,
                               void *arg)
 {
-    return handlers[rq->kind](native_of(rt), rq, done, arg);
+    return native_call_submit(handlers[rq->kind], rt, rq, done, arg);
 }
 
 /* What a monitor was asked cannot be taken back: the asker is told, the reply is dropped. A create

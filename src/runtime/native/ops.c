@@ -12,25 +12,20 @@ enum { START_LIMIT_MS = 60000 }; /* a start may wait 30 s for its first attach c
 
 /* ---- pull --------------------------------------------------------------------------------- */
 
-struct rt_call *native_pull(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                            void *arg)
+int native_pull(struct native_call *k, const struct rt_request *rq, struct zl_error *err)
 {
-    struct zl_error err = { 0 };
     struct rt_answer a = { 0 };
     autoimage struct image *image = NULL;
-    struct native_call *k = native_call_new(n, NULL, rq, done, arg);
-    if (!k)
-        return NULL;
     const char *wanted = rq->pull.digest ? rq->pull.digest : rq->pull.image;
-    if (image_find(n->images, wanted, &image, &err) == 0) {
+    if (image_find(native_of(k->call.rt)->images, wanted, &image, err) == 0) {
         (void)snprintf(a.pull.digest, sizeof a.pull.digest, "%s", image->digest);
         rt_call_answer_soon(&k->call, &a);
-        return &k->call;
+        return 0;
     }
-    if (err.kind == ZL_ERR_NOT_FOUND)
-        (void)zl_fail(&err, ZL_ERR_NOT_FOUND, "image '%s' is not in the local store",
+    if (err->kind == ZL_ERR_NOT_FOUND)
+        (void)zl_fail(err, ZL_ERR_NOT_FOUND, "image '%s' is not in the local store",
                       rq->pull.image);
-    return native_call_refuse(k, &err);
+    return -1;
 }
 
 /* ---- start, stop, kill -------------------------------------------------------------------- */
@@ -50,19 +45,15 @@ static void start_failed(struct native_call *k, struct zl_error *why)
     native_call_fail(k, why);
 }
 
-struct rt_call *native_start(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                             void *arg)
+int native_start(struct native_call *k, const struct rt_request *rq, struct zl_error *err)
 {
-    struct zl_error err = { 0 };
-    struct rt_call *refused;
-    struct native_call *k = native_call_begin(n, rq, done, arg, &refused);
-    if (!k)
-        return refused;
+    (void)rq;
+    if (native_call_monitor(k, err) < 0)
+        return -1;
     k->on_failed = start_failed;
     k->c->started = true; /* from now on a lost monitor may mean a lost process */
     native_call_limit(k, START_LIMIT_MS);
-    int rc = mon_client_send_start(k->c->mon, native_call_expect(k, on_started), &err);
-    return native_call_sent(k, rc, &err);
+    return mon_client_send_start(k->c->mon, native_call_expect(k, on_started), err);
 }
 
 /* Whatever ended it, it is ended: by itself, or with its monitor. */
@@ -74,44 +65,31 @@ static void stop_failed(struct native_call *k, struct zl_error *why)
         native_call_fail(k, why);
 }
 
-struct rt_call *native_stop(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                            void *arg)
+int native_stop(struct native_call *k, const struct rt_request *rq, struct zl_error *err)
 {
-    struct zl_error err = { 0 };
-    struct container *c = container_find(n, rq->id);
-    struct native_call *k = native_call_new(n, c, rq, done, arg);
-    if (!k)
-        return NULL;
-    if (c && c->silent && !c->mon) {
-        (void)zl_fail(&err, ZL_ERR_TIMEOUT, "its monitor does not answer");
-        return native_call_refuse(k, &err);
-    }
+    struct container *c = k->c;
+    if (c && c->silent && !c->mon)
+        return zl_fail(err, ZL_ERR_TIMEOUT, "its monitor does not answer");
     if (!c || !c->mon) { /* nothing runs without a monitor */
         rt_call_answer_soon(&k->call, &(struct rt_answer){ 0 });
-        return &k->call;
+        return 0;
     }
     c->paused = false; /* it goes on to be stopped */
     k->on_failed = stop_failed;
     native_call_limit(k, rq->stop.grace_ms + NATIVE_ANSWER_MS);
-    int rc = mon_client_send_stop(c->mon, native_call_expect(k, reply_done), rq->stop.signal,
-                                  rq->stop.grace_ms, &err);
-    return native_call_sent(k, rc, &err);
+    return mon_client_send_stop(c->mon, native_call_expect(k, reply_done), rq->stop.signal,
+                                rq->stop.grace_ms, err);
 }
 
-struct rt_call *native_kill(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                            void *arg)
+int native_kill(struct native_call *k, const struct rt_request *rq, struct zl_error *err)
 {
-    struct zl_error err = { 0 };
-    struct rt_call *refused;
-    struct native_call *k = native_call_begin(n, rq, done, arg, &refused);
-    if (!k)
-        return refused;
+    if (native_call_monitor(k, err) < 0)
+        return -1;
     uint64_t op = native_call_expect(k, reply_done);
-    k->c->paused = k->c->paused && rq->kill.signal != SIGKILL; /* it goes on to die */
-    int rc = rq->kill.signal == SIGKILL
-                 ? mon_client_send_kill_all(k->c->mon, op, &err)
-                 : mon_client_send_signal(k->c->mon, op, 0, rq->kill.signal, &err);
-    return native_call_sent(k, rc, &err);
+    if (rq->kill.signal != SIGKILL)
+        return mon_client_send_signal(k->c->mon, op, 0, rq->kill.signal, err);
+    k->c->paused = false; /* it goes on to die */
+    return mon_client_send_kill_all(k->c->mon, op, err);
 }
 
 /* ---- pause --------------------------------------------------------------------------------- */
@@ -130,23 +108,18 @@ static void on_unpaused(struct native_call *k, const struct mon_message *m)
     rt_call_succeed(&k->call);
 }
 
-struct rt_call *native_pause(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                             void *arg)
+int native_pause(struct native_call *k, const struct rt_request *rq, struct zl_error *err)
 {
-    struct zl_error err = { 0 };
-    struct rt_call *refused;
-    struct native_call *k = native_call_begin(n, rq, done, arg, &refused);
-    if (!k)
-        return refused;
+    if (native_call_monitor(k, err) < 0)
+        return -1;
     const bool pause = rq->kind == RT_PAUSE;
     uint64_t op = native_call_expect(k, pause ? on_paused : on_unpaused);
-    return native_call_sent(k, mon_client_send_pause(k->c->mon, op, pause, &err), &err);
+    return mon_client_send_pause(k->c->mon, op, pause, err);
 }
 
-struct rt_call *native_unpause(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                               void *arg)
+int native_unpause(struct native_call *k, const struct rt_request *rq, struct zl_error *err)
 {
-    return native_pause(n, rq, done, arg);
+    return native_pause(k, rq, err);
 }
 
 /* ---- stdin --------------------------------------------------------------------------------- */
@@ -157,19 +130,13 @@ static void on_taken(struct native_call *k, const struct mon_message *m)
     rt_call_answer(&k->call, &a);
 }
 
-struct rt_call *native_stdin(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                             void *arg)
+int native_stdin(struct native_call *k, const struct rt_request *rq, struct zl_error *err)
 {
-    struct zl_error err = { 0 };
-    struct rt_call *refused;
-    struct native_call *k = native_call_begin(n, rq, done, arg, &refused);
-    if (!k)
-        return refused;
+    if (native_call_monitor(k, err) < 0)
+        return -1;
     uint64_t op = native_call_expect(k, on_taken);
-    return native_call_sent(
-        k,
-        mon_client_send_stdin(k->c->mon, op, 0, rq->input.bytes, rq->input.n, rq->input.end, &err),
-        &err);
+    return mon_client_send_stdin(k->c->mon, op, 0, rq->input.bytes, rq->input.n, rq->input.end,
+                                 err);
 }
 
 /* ---- attach and exec: a token, and where to go with it ------------------------------------ */
@@ -204,15 +171,12 @@ static int send_grant(struct native_call *k, uint32_t what, uint64_t exec_id, st
     return mon_client_send_grant(k->c->mon, native_call_expect(k, on_granted), &grant, err);
 }
 
-struct rt_call *native_attach(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                              void *arg)
+int native_attach(struct native_call *k, const struct rt_request *rq, struct zl_error *err)
 {
-    struct zl_error err = { 0 };
-    struct rt_call *refused;
-    struct native_call *k = native_call_begin(n, rq, done, arg, &refused);
-    if (!k)
-        return refused;
-    return native_call_sent(k, send_grant(k, MON_GRANT_ATTACH, 0, &err), &err);
+    (void)rq;
+    if (native_call_monitor(k, err) < 0)
+        return -1;
+    return send_grant(k, MON_GRANT_ATTACH, 0, err);
 }
 
 static void on_exec_made(struct native_call *k, const struct mon_message *m)
@@ -222,13 +186,9 @@ static void on_exec_made(struct native_call *k, const struct mon_message *m)
         native_call_fail(k, &err);
 }
 
-struct rt_call *native_exec(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                            void *arg)
+int native_exec(struct native_call *k, const struct rt_request *rq, struct zl_error *err)
 {
-    struct zl_error err = { 0 };
-    struct rt_call *refused;
-    struct native_call *k = native_call_begin(n, rq, done, arg, &refused);
-    if (!k)
-        return refused;
-    return native_call_sent(k, exec_send(k, &rq->exec, false, 0, on_exec_made, &err), &err);
+    if (native_call_monitor(k, err) < 0)
+        return -1;
+    return exec_send(k, &rq->exec, false, 0, on_exec_made, err);
 }

@@ -281,28 +281,20 @@ static int (*const begin[])(struct native_call *, const struct spec_service *,
     [SPEC_CHECK_COMMAND] = begin_command,
 };
 
-struct rt_call *native_probe(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                             void *arg)
+static int check_running(const struct container *c, struct zl_error *err)
 {
-    const struct spec_service *s = rq->probe.service;
-    struct zl_error err = { 0 };
-    struct container *c = container_find(n, rq->id);
-    struct native_call *k = native_call_new(n, c, rq, done, arg);
-    struct probe *p = k ? calloc(1, sizeof *p) : NULL;
-    if (!k)
-        return NULL;
-    if (p && c && c->paused) {
-        free(p);
-        (void)zl_fail(&err, ZL_ERR_CANCELLED, "the container is paused");
-        rt_call_fail_soon(&k->call, &err);
-        return &k->call;
-    }
-    if (!p || !c || !c->mon) {
-        free(p);
-        (void)zl_fail(&err, ZL_ERR_NOT_FOUND, "the container does not run");
-        rt_call_fail_soon(&k->call, &err);
-        return &k->call;
-    }
+    if (c && c->paused)
+        return zl_fail(err, ZL_ERR_CANCELLED, "the container is paused");
+    return c && c->mon ? 0 : zl_fail(err, ZL_ERR_NOT_FOUND, "the container does not run");
+}
+
+static int begin_probe(struct native_call *k, const struct spec_service *s, struct zl_error *err)
+{
+    if (check_running(k->c, err) < 0)
+        return -1;
+    struct probe *p = calloc(1, sizeof *p);
+    if (!p)
+        return zl_fail_errno(err, "prepare the check");
     k->more = p;
     k->release = release;
     k->on_failed = not_passed;
@@ -310,9 +302,14 @@ struct rt_call *native_probe(struct native *n, const struct rt_request *rq, rt_d
     p->timeout_ms = s->health.timeout_ms ? s->health.timeout_ms : DEFAULT_TIMEOUT_MS;
     (void)snprintf(p->address, sizeof p->address, "127.0.0.1");
     zl_buf_init(&p->request, REQUEST_MAX);
-    if (begin[s->health.check](k, s, &err) < 0) {
+    return begin[s->health.check](k, s, err);
+}
+
+int native_probe(struct native_call *k, const struct rt_request *rq, struct zl_error *err)
+{
+    if (begin_probe(k, rq->probe.service, err) < 0) {
         k->op = 0;
-        rt_call_fail_soon(&k->call, &err);
+        rt_call_fail_soon(&k->call, err); /* without its name, as not_passed() */
     }
-    return &k->call;
+    return 0;
 }

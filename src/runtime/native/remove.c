@@ -101,42 +101,27 @@ static void on_forgotten(struct native_call *k, const struct mon_message *m)
         rt_call_succeed(&k->call);
 }
 
-/* What nobody knows is gone: left-overs of an earlier agent were found at our start. */
-static struct rt_call *remove_unknown(struct native *n, const struct rt_request *rq,
-                                      rt_done_fn done, void *arg)
+int native_remove(struct native_call *k, const struct rt_request *rq, struct zl_error *err)
 {
-    struct native_call *k = native_call_new(n, NULL, rq, done, arg);
-    if (k)
+    (void)rq;
+    if (!k->c) { /* what nobody knows is gone: left-overs of an earlier agent were found at start */
         rt_call_answer_soon(&k->call, &(struct rt_answer){ 0 });
-    return k ? &k->call : NULL;
-}
-
-struct rt_call *native_remove(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                              void *arg)
-{
-    struct zl_error err = { 0 };
-    struct container *c = container_find(n, rq->id);
-    if (!c)
-        return remove_unknown(n, rq, done, arg);
-    struct native_call *k = native_call_new(n, c, rq, done, arg);
-    struct removal *r = calloc(1, sizeof *r);
-    if (!k) {
-        free(r);
-        return NULL;
+        return 0;
     }
+    struct removal *r = calloc(1, sizeof *r);
     k->more = r;
-    if (!r || !(r->retry = evtimer_new(n->rt.base, remove_cgroups, k))) {
+    if (!r || !(r->retry = evtimer_new(k->call.rt->base, remove_cgroups, k))) {
         errno = ENOMEM;
-        (void)zl_fail_errno(&err, "prepare the removal");
-        return native_call_refuse(k, &err);
+        return zl_fail_errno(err, "prepare the removal");
     }
     k->release = release;
     k->on_failed = forget_failed;
-    c->has_exit = true; /* an end that was asked for is not told as an exit */
+    k->c->has_exit = true; /* an end that was asked for is not told as an exit */
     native_call_limit(k, FORGET_LIMIT_MS);
-    if (!c->mon || mon_client_send_forget(c->mon, native_call_expect(k, on_forgotten), &err) < 0) {
+    if (!k->c->mon ||
+        mon_client_send_forget(k->c->mon, native_call_expect(k, on_forgotten), err) < 0) {
         k->op = 0;
         without_monitor(k);
     }
-    return &k->call;
+    return 0;
 }

@@ -115,8 +115,6 @@ static void take_host(struct fact_stats *ret)
 int native_measure(const struct container *c, struct fact_stats *ret, struct zl_error *err)
 {
     struct cgroup_stats stats;
-    if (!c)
-        return zl_fail(err, ZL_ERR_NOT_FOUND, "measure: no such container");
     if (c->has_exit || !c->started)
         return zl_fail(err, ZL_ERR_CONFLICT, "it does not run");
     if (cgroup_stats_read(c->record.cgroups.v, c->record.cgroups.n, &stats, err) < 0)
@@ -128,17 +126,12 @@ int native_measure(const struct container *c, struct fact_stats *ret, struct zl_
     return 0;
 }
 
-struct rt_call *native_stats(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                             void *arg)
+int native_stats(struct native_call *k, const struct rt_request *rq, struct zl_error *err)
 {
-    struct zl_error err = { 0 };
     struct rt_answer a = { 0 };
-    struct container *c = container_find(n, rq->id);
-    struct native_call *k = native_call_new(n, c, rq, done, arg);
-    if (!k)
-        return NULL;
-    if (native_measure(c, &a.fact.stats, &err) < 0)
-        return native_call_refuse(k, &err);
+    (void)rq;
+    if (native_call_container(k, err) < 0 || native_measure(k->c, &a.fact.stats, err) < 0)
+        return -1;
     rt_call_answer_soon(&k->call, &a);
-    return &k->call;
+    return 0;
 }

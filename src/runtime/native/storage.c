@@ -63,6 +63,10 @@ void storage_done(struct storage *s)
         free(s->sources[i]);
     free(s->sources);
     free(s->names);
+    if (s->fill) {
+        fetch_cancel(s->fill);
+        volumes_sweep(native_of(s->filled_for->call.rt)->volumes);
+    }
     *s = (struct storage){ 0 };
 }
 
@@ -168,26 +172,37 @@ static void on_fill_line(void *arg, const char *line)
     (void)line; /* it has nothing to say but how it ended */
 }
 
-int storage_fill(struct native *n, const char *order, struct fetch **ret,
-                 void (*on_end)(void *, const struct zl_error *, const struct fetch_end *),
-                 void *arg, struct zl_error *err)
+static void on_fill_end(void *arg, const struct zl_error *failed, const struct fetch_end *end)
 {
+    struct storage *s = arg;
+    struct native_call *k = s->filled_for;
+    struct zl_error err = failed ? *failed : (struct zl_error){ 0 };
+    (void)end;
+    s->fill = NULL;
+    if (failed)
+        volumes_sweep(native_of(k->call.rt)->volumes); /* it may have been killed */
+    if (k->call.is_late)                               /* cancelled: core removes what there is */
+        return;
+    if (!failed && !k->c)
+        (void)zl_fail(&err, ZL_ERR_CANCELLED, "it was removed meanwhile");
+    if (err.kind != ZL_OK || s->on_full(k, &err) < 0)
+        k->on_failed(k, &err);
+}
+
+int storage_fill(struct storage *s, struct native_call *k, const char *order,
+                 storage_full_fn on_full, struct zl_error *err)
+{
+    const struct native *n = native_of(k->call.rt);
     const struct fetch_task task = {
         .base = n->rt.base,
         .root_dir = n->root_dir,
         .command = "fill",
         .order = order,
         .on_line = on_fill_line,
-        .on_end = on_end,
-        .arg = arg,
+        .on_end = on_fill_end,
+        .arg = s,
     };
-    return fetch_begin(&task, ret, err);
-}
-
-void storage_fill_cancel(struct native *n, struct fetch *f)
-{
-    if (!f)
-        return;
-    fetch_cancel(f);
-    volumes_sweep(n->volumes);
+    s->filled_for = k;
+    s->on_full = on_full;
+    return fetch_begin(&task, &s->fill, err);
 }

@@ -9,15 +9,24 @@
 #include "image/store.h"
 #include "runtime/native/inner.h"
 
+/* What a create goes on with when its volumes are full. -1: err, and it has failed. */
+typedef int (*storage_full_fn)(struct native_call *k, struct zl_error *err);
+
+struct fetch;
+
 struct storage {
-    const struct spec_service *service; /* borrowed; may be gone by storage_done() */
+    const struct spec_service *service; /* borrowed: until storage_make() has returned */
     char **sources; /* as many as service->storage has: what is mounted; NULL: no volume */
     size_t n_sources;
     const char **names; /* of the named ones, each once; borrowed from service */
     size_t n_names;
+    struct native_call *filled_for; /* while zlayer-fetch fills them */
+    struct fetch *fill;             /* NULL: it does not run */
+    storage_full_fn on_full;
 };
 
-/* What will be mounted; nothing is made. Done with storage_done(), also after a failure. */
+/* What will be mounted; nothing is made. Done with storage_done(), also after a failure: who fills
+ * is ended, and the call hears no more of it. */
 int storage_plan(const struct native *n, const char *id_text, const struct spec_service *service,
                  struct storage *ret, struct zl_error *err);
 void storage_done(struct storage *s);
@@ -34,14 +43,9 @@ int storage_make(const struct storage *s, struct native *n, int state_fd, const 
                  const struct image *image, struct storage_owner owner, char **ret_order,
                  struct zl_error *err);
 
-struct fetch;
-struct fetch_end;
-/* Has the order carried out by zlayer-fetch; on_end as in runtime/fetch.h. */
-int storage_fill(struct native *n, const char *order, struct fetch **ret,
-                 void (*on_end)(void *arg, const struct zl_error *failed,
-                                const struct fetch_end *end),
-                 void *arg, struct zl_error *err);
-/* Ends it; on_end does not come. NULL is fine. */
-void storage_fill_cancel(struct native *n, struct fetch *f);
+/* Has the order carried out by zlayer-fetch. Then on_full(k), or k->on_failed: unless k was
+ * cancelled meanwhile. s stays where it is until then; who is called may be done with it. */
+int storage_fill(struct storage *s, struct native_call *k, const char *order,
+                 storage_full_fn on_full, struct zl_error *err);
 
 #endif

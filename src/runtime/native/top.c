@@ -304,28 +304,21 @@ static int make_table(const struct container *c, const struct chosen *ch, struct
     return zl_buf_check(out, "the list of its processes", err);
 }
 
-struct rt_call *native_top(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                           void *arg)
+int native_top(struct native_call *k, const struct rt_request *rq, struct zl_error *err)
 {
-    struct zl_error err = { 0 };
     struct rt_answer a = { 0 };
     struct chosen ch = { .n = 0 };
     zl_autobuf struct zl_buf table = ZL_BUF(TABLE_MAX);
-    struct container *c = container_find(n, rq->id);
-    struct native_call *k = native_call_new(n, c, rq, done, arg);
-    if (!k)
-        return NULL;
-    if (!c || c->has_exit || c->record.cgroups.n == 0) {
-        (void)(c ? zl_fail(&err, ZL_ERR_CONFLICT, "it does not run")
-                 : zl_fail(&err, ZL_ERR_NOT_FOUND, "list the processes: no such container"));
-        return native_call_refuse(k, &err);
-    }
-    if (choose(rq->top.columns, &ch, &err) < 0 ||
-        make_table(c, &ch, &table, &a.fact.table.n_rows, &err) < 0)
-        return native_call_refuse(k, &err);
+    if (native_call_container(k, err) < 0)
+        return -1;
+    if (k->c->has_exit || k->c->record.cgroups.n == 0)
+        return zl_fail(err, ZL_ERR_CONFLICT, "it does not run");
+    if (choose(rq->top.columns, &ch, err) < 0 ||
+        make_table(k->c, &ch, &table, &a.fact.table.n_rows, err) < 0)
+        return -1;
     a.owned = zl_buf_steal(&table);
     a.fact.table.n_columns = ch.n;
     a.fact.table.cells = a.owned;
     rt_call_answer_soon(&k->call, &a);
-    return &k->call;
+    return 0;
 }

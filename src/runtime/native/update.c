@@ -51,42 +51,27 @@ static void on_updated(struct native_call *k, const struct mon_message *m)
     rt_call_answer(&k->call, &a);
 }
 
-/* 0: there is nothing to send. */
-static int send_update(struct native_call *k, const struct fact_limits *l, struct zl_error *err)
+int native_update(struct native_call *k, const struct rt_request *rq, struct zl_error *err)
 {
     zl_autobuf struct zl_buf notes = ZL_BUF(NOTES_MAX), plan = ZL_BUF(PLAN_MAX);
     struct oci_resources r = { 0 };
-    fill(&r, l, &notes);
+    if (native_call_monitor(k, err) < 0)
+        return -1;
+    fill(&r, rq->update.limits, &notes);
     bool empty = is_empty(&r);
     if (!empty && plan_update_build(&r, &notes, &plan, err) < 0)
         return -1;
     k->more = strdup(notes.data ? notes.data : "");
     if (!k->more)
         return zl_fail_errno(err, "update");
-    if (empty)
+    if (empty) { /* there is nothing to send */
+        struct rt_answer a = { .owned = zl_take_ptr(k->more) };
+        a.fact.warnings = a.owned;
+        rt_call_answer_soon(&k->call, &a);
         return 0;
+    }
     zl_autoclose int fd = zl_sealed("limits", plan.data, plan.len, err);
     if (fd < 0)
         return -1;
-    uint64_t op = native_call_expect(k, on_updated);
-    return mon_client_send_update(k->c->mon, op, fd, err) < 0 ? -1 : 1;
-}
-
-struct rt_call *native_update(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                              void *arg)
-{
-    struct zl_error err = { 0 };
-    struct rt_call *refused;
-    struct native_call *k = native_call_begin(n, rq, done, arg, &refused);
-    if (!k)
-        return refused;
-    int rc = send_update(k, rq->update.limits, &err);
-    if (rc == 0) {
-        struct rt_answer a = { .owned = k->more };
-        k->more = NULL;
-        a.fact.warnings = a.owned;
-        rt_call_answer_soon(&k->call, &a);
-        return &k->call;
-    }
-    return native_call_sent(k, rc < 0 ? -1 : 0, &err);
+    return mon_client_send_update(k->c->mon, native_call_expect(k, on_updated), fd, err);
 }

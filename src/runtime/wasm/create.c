@@ -13,9 +13,8 @@
 #include "base/fd.h"
 #include "oci/bundle.h"
 #include "oci/config.h"
-#include "runtime/fetch.h"
+#include "runtime/native/making.h"
 #include "runtime/native/storage.h"
-#include "runtime/volumes.h"
 #include "runtime/wasm/inner.h"
 #include "sandbox/plan.h"
 
@@ -36,7 +35,6 @@ struct guest_making {
     struct image *made_of; /* while volumes are looked after */
     struct storage storage;
     struct storage_owner owner; /* of new volumes: who the guest runs as */
-    struct fetch *fill;
 };
 
 static struct guest_making *making_of(const struct native_call *k)
@@ -50,18 +48,20 @@ static void release(struct native_call *k)
     wasm_host_drop(m->question);
     for (size_t i = 0; i < FDS; i++)
         zl_closep(&m->fds[i]);
-    storage_fill_cancel(m->n, m->fill);
     storage_done(&m->storage);
     image_free(m->made_of);
     free(m->image);
     free(m);
 }
 
-static struct guest_making *making_new(struct native_call *k, struct native *n)
+static struct guest_making *making_new(struct native_call *k, struct native *n,
+                                       struct zl_error *err)
 {
     struct guest_making *m = calloc(1, sizeof *m);
-    if (!m)
+    if (!m) {
+        (void)zl_fail_errno(err, "make ready the module");
         return NULL;
+    }
     m->n = n;
     for (size_t i = 0; i < FDS; i++)
         m->fds[i] = -1;
@@ -144,43 +144,28 @@ static void pulled(void *arg, const struct mon_message *message, struct zl_error
     rt_call_answer(&k->call, &a);
 }
 
-struct rt_call *wasm_pull(struct native *n, const struct rt_request *rq, rt_done_fn done, void *arg)
+int wasm_pull(struct native_call *k, const struct rt_request *rq, struct zl_error *err)
 {
-    struct zl_error err = { 0 };
     autoimage struct image *image = NULL;
-    struct native_call *k = native_call_new(n, NULL, rq, done, arg);
-    struct guest_making *m = k ? making_new(k, n) : NULL;
-    if (!m) {
-        (void)zl_fail_errno(&err, "pull");
-        return k ? native_call_refuse(k, &err) : NULL;
-    }
-    if (find_module(n, rq->pull.image, rq->pull.digest, &image, &err) < 0)
-        return native_call_refuse(k, &err);
+    struct native *n = native_of(k->call.rt);
+    struct guest_making *m = making_new(k, n, err);
+    if (!m || find_module(n, rq->pull.image, rq->pull.digest, &image, err) < 0)
+        return -1;
     /* With the settings that most services have; another variant is compiled at create. */
     unsigned variant = n->wasm->config.disable_epochs ? 0 : WASM_VARIANT_TIMED;
-    if (name_module(m, rq->pull.image, image, variant, &err) < 0 ||
-        prepare(k, image, pulled, &err) < 0)
-        return native_call_refuse(k, &err);
+    if (name_module(m, rq->pull.image, image, variant, err) < 0 ||
+        prepare(k, image, pulled, err) < 0)
+        return -1;
     native_call_limit(k, COMPILE_LIMIT_MS);
-    return &k->call;
+    return 0;
 }
 
 /* ---- create: documents and directories ---------------------------------------------------- */
 
-static int make_dir(int parent, const char *name, mode_t mode, struct zl_error *err)
-{
-    if (mkdirat(parent, name, mode) < 0)
-        return zl_fail_errno(err, "create directory '%s'", name);
-    zl_autoclose int fd = zl_open_dir(parent, name, err);
-    if (fd >= 0 && fchmod(fd, mode) < 0) /* whatever the umask of the process that embeds us is */
-        return zl_fail_errno(err, "set the mode of '%s'", name);
-    return zl_take_fd(&fd);
-}
-
 static int make_directories(struct guest_making *m, const struct container *c, struct zl_error *err)
 {
-    m->fds[FD_STATE] = make_dir(m->n->containers_fd, c->id_text, 0700, err);
-    m->fds[FD_RUN] = m->fds[FD_STATE] < 0 ? -1 : make_dir(m->n->run_fd, c->id_text, 0711, err);
+    m->fds[FD_STATE] = make_dir_at(m->n->containers_fd, c->id_text, 0700, err);
+    m->fds[FD_RUN] = m->fds[FD_STATE] < 0 ? -1 : make_dir_at(m->n->run_fd, c->id_text, 0711, err);
     return m->fds[FD_RUN] < 0 ? -1 : 0;
 }
 
@@ -445,19 +430,9 @@ static void prepared(void *arg, const struct mon_message *message, struct zl_err
         fail(k, &err);
 }
 
-static void on_filled(void *arg, const struct zl_error *failed, const struct fetch_end *end)
+static int go_on(struct native_call *k, struct zl_error *err)
 {
-    struct native_call *k = arg;
-    struct guest_making *m = making_of(k);
-    struct zl_error err = failed ? *failed : (struct zl_error){ 0 };
-    (void)end;
-    m->fill = NULL;
-    if (failed)
-        volumes_sweep(m->n->volumes); /* it may have been killed */
-    if (k->call.is_late)              /* cancelled: core removes what there is */
-        return;
-    if (failed || check_wanted(k, &err) < 0 || prepare(k, m->made_of, prepared, &err) < 0)
-        fail(k, &err);
+    return prepare(k, making_of(k)->made_of, prepared, err);
 }
 
 /* There is nothing in a module to be copied, but a copy for a container may be half done. */
@@ -471,45 +446,39 @@ static int mount_volumes(struct native_call *k, struct image **image, struct zl_
     if (!order)
         return prepare(k, *image, prepared, err);
     m->made_of = zl_take_ptr(*image);
-    return storage_fill(m->n, order, &m->fill, on_filled, k, err);
+    return storage_fill(&m->storage, k, order, go_on, err);
 }
 
-static struct rt_call *refuse_and_undo(struct native_call *k, struct zl_error *err)
+static int begin_create(struct native_call *k, const struct rt_request *rq, struct image **image,
+                        struct zl_error *err)
 {
-    struct container *c = k->c;
-    struct rt_call *refused = native_call_refuse(k, err);
-    k->c = NULL;
-    container_undo(c);
-    return refused;
-}
-
-struct rt_call *wasm_create(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                            void *arg)
-{
-    struct zl_error err = { 0 };
-    autoimage struct image *image = NULL;
-    struct native_call *k = native_call_new(n, NULL, rq, done, arg);
-    struct guest_making *m = k ? making_new(k, n) : NULL;
-    if (!m) {
-        (void)zl_fail_errno(&err, "create");
-        return k ? native_call_refuse(k, &err) : NULL;
-    }
-    if (container_find(n, rq->id))
-        (void)zl_fail(&err, ZL_ERR_EXISTS, "create: this container exists already");
-    else if (find_module(n, rq->create.service->image.name, rq->create.image_digest, &image,
-                         &err) == 0)
-        k->c = container_new(n, rq->id, &err);
-    if (!k->c || !image)
-        return native_call_refuse(k, &err);
-    record_name(rq->create.label, k->c->name, sizeof k->c->name);
-    k->on_failed = container_create_failed;
-    unsigned variant = wasm_variant(&n->wasm->config, rq->create.service);
-    note_names(m, rq->create.service);
-    m->fds[FD_GUEST] = wasm_settings_make(rq->create.service, k->c->name, &err);
+    struct guest_making *m = making_of(k);
+    const struct spec_service *s = rq->create.service;
+    note_names(m, s);
+    m->fds[FD_GUEST] = wasm_settings_make(s, k->c->name, err);
     if (m->fds[FD_GUEST] < 0 ||
-        name_module(m, rq->create.service->image.name, image, variant, &err) < 0 ||
-        make_all(m, k->c, rq, image, &err) < 0 || mount_volumes(k, &image, &err) < 0)
-        return refuse_and_undo(k, &err);
+        name_module(m, s->image.name, *image, wasm_variant(&m->n->wasm->config, s), err) < 0 ||
+        make_all(m, k->c, rq, *image, err) < 0)
+        return -1;
+    return mount_volumes(k, image, err);
+}
+
+int wasm_create(struct native_call *k, const struct rt_request *rq, struct zl_error *err)
+{
+    autoimage struct image *image = NULL;
+    struct native *n = native_of(k->call.rt);
+    struct guest_making *m = making_new(k, n, err);
+    if (!m)
+        return -1;
+    if (find_module(n, rq->create.service->image.name, rq->create.image_digest, &image, err) < 0)
+        return -1;
+    struct container *c = container_create(k, rq, err);
+    if (!c)
+        return -1;
+    k->c = c;
+    k->on_failed = container_create_failed;
+    if (begin_create(k, rq, &image, err) < 0)
+        return container_create_undone(k, err);
     native_call_limit(k, COMPILE_LIMIT_MS);
-    return &k->call;
+    return 0;
 }

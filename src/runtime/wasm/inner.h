@@ -41,9 +41,7 @@ bool wasm_needs_network(const struct spec_service *s);
 int wasm_config_strip(json_t *config, const struct spec_service *s, struct zl_error *err);
 
 /* create.c */
-struct rt_call *wasm_pull(struct native *, const struct rt_request *, rt_done_fn, void *);
-struct rt_call *wasm_create(struct native *, const struct rt_request *, rt_done_fn, void *);
-struct rt_call *wasm_stats(struct native *, const struct rt_request *, rt_done_fn, void *);
+native_fn wasm_pull, wasm_create, wasm_stats;
 
 struct wasm_part { /* what a struct native of this runtime has on top */
     struct wasm_config config;

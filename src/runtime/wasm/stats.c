@@ -15,14 +15,10 @@ static void told(struct native_call *k, const struct mon_message *m)
     rt_call_answer(&k->call, &a);
 }
 
-struct rt_call *wasm_stats(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                           void *arg)
+int wasm_stats(struct native_call *k, const struct rt_request *rq, struct zl_error *err)
 {
-    struct zl_error err = { 0 };
-    struct rt_call *refused;
-    struct native_call *k = native_call_begin(n, rq, done, arg, &refused);
-    if (!k)
-        return refused;
-    uint64_t op = native_call_expect(k, told);
-    return native_call_sent(k, mon_client_send_state(k->c->mon, op, &err), &err);
+    (void)rq;
+    if (native_call_monitor(k, err) < 0)
+        return -1;
+    return mon_client_send_state(k->c->mon, native_call_expect(k, told), err);
 }

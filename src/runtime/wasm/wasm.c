@@ -5,29 +5,22 @@
 
 #include "runtime/wasm/inner.h"
 
-static struct rt_call *refuse(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                              void *arg, const char *why)
+static int refuse_exec(struct native_call *k, const struct rt_request *rq, struct zl_error *err)
 {
-    struct zl_error err = { 0 };
-    struct native_call *k = native_call_new(n, NULL, rq, done, arg);
-    (void)zl_fail(&err, ZL_ERR_UNSUPPORTED, "%s", why);
-    return k ? native_call_refuse(k, &err) : NULL;
+    (void)k;
+    (void)rq;
+    return zl_fail(err, ZL_ERR_UNSUPPORTED,
+                   "a WebAssembly guest is one module, in which no other command can be executed: "
+                   "run the module again with other arguments, or ask the guest by its endpoint");
 }
 
-static struct rt_call *refuse_exec(struct native *n, const struct rt_request *rq, rt_done_fn done,
-                                   void *arg)
+static int refuse_archive(struct native_call *k, const struct rt_request *rq, struct zl_error *err)
 {
-    return refuse(n, rq, done, arg,
-                  "a WebAssembly guest is one module, in which no other command can be executed: "
-                  "run the module again with other arguments, or ask the guest by its endpoint");
-}
-
-static struct rt_call *refuse_archive(struct native *n, const struct rt_request *rq,
-                                      rt_done_fn done, void *arg)
-{
-    return refuse(n, rq, done, arg,
-                  "a WebAssembly guest has no file system of its own: its folders are the host's, "
-                  "as its storage says, and files are copied there");
+    (void)k;
+    (void)rq;
+    return zl_fail(err, ZL_ERR_UNSUPPORTED,
+                   "a WebAssembly guest has no file system of its own: its folders are the "
+                   "host's, as its storage says, and files are copied there");
 }
 
 /* What a guest does otherwise than a container. */
@@ -40,7 +33,7 @@ static struct rt_call *wasm_submit(struct runtime *rt, const struct rt_request *
                                    void *arg)
 {
     native_fn *own = handlers[rq->kind];
-    return own ? own(native_of(rt), rq, done, arg) : native_submit(rt, rq, done, arg);
+    return own ? native_call_submit(own, rt, rq, done, arg) : native_submit(rt, rq, done, arg);
 }
 
 static void wasm_part_free(struct wasm_part *w)
