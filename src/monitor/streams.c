@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/passfd.h"
 #include "monitor/attach.h"
 
 enum {
@@ -397,21 +398,12 @@ void streams_child_ends(const struct streams *s, int ret_stdio[3], int *ret_cons
 /* The master that the process made in its own devpts. It was sent before exec, so it is there. */
 static int receive_master(struct streams *s, struct zl_error *err)
 {
-    union {
-        char space[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control;
-    char byte[64]; /* the sender may add the terminal's name, as runc's protocol does */
-    struct iovec iov = { byte, sizeof byte };
-    struct msghdr mh = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
-    };
+    char name[64]; /* the sender may add the terminal's name, as runc's protocol does */
+    int master = zl_fd_receive(s->console[0], MSG_DONTWAIT, name, sizeof name);
 
-    ssize_t n = recvmsg(s->console[0], &mh, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    struct cmsghdr *c = n >= 0 ? CMSG_FIRSTHDR(&mh) : NULL;
-    if (!c || c->cmsg_type != SCM_RIGHTS)
+    if (master < 0)
         return zl_fail(err, ZL_ERR_PROTOCOL, "the terminal's master did not arrive");
-    memcpy(&s->out[LOG_STDOUT].fd, CMSG_DATA(c), sizeof(int));
+    s->out[LOG_STDOUT].fd = master;
     if (fcntl(s->out[LOG_STDOUT].fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
         return zl_fail_errno(err, "make the terminal's master non-blocking");
     s->stdin_fd = s->opts.stdin_open ? s->out[LOG_STDOUT].fd : -1;

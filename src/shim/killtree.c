@@ -8,13 +8,13 @@
  * pid is never trusted: the pidfd is opened first and the entry read after it, so a signal cannot
  * hit a process that got the number later.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "base/dir.h"
 #include "base/fd.h"
 #include "shim/shim.h"
 
@@ -89,7 +89,7 @@ static bool kill_round(struct tree *t, DIR *proc)
 void kill_tree(pid_t pid)
 {
     struct tree *t = calloc(1, sizeof *t);
-    DIR *proc = opendir("/proc");
+    zl_autodir DIR *proc = zl_dir_open(AT_FDCWD, "/proc");
 
     if (t && proc) {
         t->root = pid;
@@ -97,7 +97,5 @@ void kill_tree(pid_t pid)
             ;
     }
     (void)kill(pid, SIGKILL); /* whatever else; not reaped yet, so it is that process */
-    if (proc)
-        (void)closedir(proc);
     free(t);
 }

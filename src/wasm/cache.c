@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wasm/cache.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/hash.h"
 #include "wasm/engine.h"
@@ -221,16 +221,13 @@ static bool is_abandoned(const char *name, const struct stat *st)
 
 static int list_entries(int cache_fd, struct entries *e)
 {
-    int copy = openat(cache_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+    zl_autodir DIR *dir = zl_dir_open(cache_fd, ".");
     const struct dirent *d;
     struct stat st;
     int rc = 0;
 
-    if (!dir) {
-        zl_closep(&copy);
+    if (!dir)
         return -1;
-    }
     while (rc == 0 && (d = readdir(dir))) {
         if (fstatat(cache_fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
             continue;
@@ -239,7 +236,6 @@ static int list_entries(int cache_fd, struct entries *e)
         else
             rc = add_entry(e, d->d_name, &st);
     }
-    (void)closedir(dir);
     return rc;
 }
 

@@ -97,11 +97,9 @@ static int print_binary(const void *bytes, size_t n, struct zl_error *err)
 
 static int print_text(const struct wasm_file *f, struct zl_error *err)
 {
-    zl_autoclose int fd = memfd_create("module", MFD_CLOEXEC);
+    zl_autoclose int fd = zl_memory_file("module", NULL, 0, err);
     struct stat st;
-    if (fd < 0)
-        return zl_fail_errno(err, "hold the module in memory");
-    if (compile_assemble(f->bytes, f->n, fd, err) < 0)
+    if (fd < 0 || compile_assemble(f->bytes, f->n, fd, err) < 0)
         return -1;
     if (fstat(fd, &st) < 0)
         return zl_fail_errno(err, "hold the module in memory");

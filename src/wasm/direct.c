@@ -105,11 +105,9 @@ static int compile_here(const struct direct *d, unsigned variant, struct cache_e
                         struct zl_error *err)
 {
     struct wasm_file f = { 0 };
-    zl_autoclose int fd = memfd_create("module", MFD_CLOEXEC);
+    zl_autoclose int fd = zl_memory_file("module", NULL, 0, err);
 
-    if (fd < 0)
-        return zl_fail_errno(err, "hold the code in memory");
-    if (wasm_file_open(d->file, &f, err) < 0)
+    if (fd < 0 || wasm_file_open(d->file, &f, err) < 0)
         return -1;
     int rc = compile_into(f.bytes, f.n, variant, fd, err);
     if (rc == 0)

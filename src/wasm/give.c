@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/msg.h"
+#include "base/passfd.h"
 #include "sandbox/kernel.h"
 
 enum { SAFE_ATTRS = K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, BACKLOG = 1024 };
@@ -160,15 +161,7 @@ void given_close(struct given *g)
 int give_terminal(int console, int ret_stdio[3])
 {
     const int unlocked = 0;
-    char byte = 0;
-    struct iovec v = { &byte, 1 };
-    union {
-        struct cmsghdr head;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control = { 0 };
-    struct msghdr m = {
-        .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
-    };
+    const char byte = 0; /* a message has at least one */
     zl_autoclose int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
 
     if (master < 0 || ioctl(master, TIOCSPTLCK, &unlocked) < 0)
@@ -176,12 +169,8 @@ int give_terminal(int console, int ret_stdio[3])
     int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (slave < 0)
         return -1;
-    control.head = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof master),
-                                     .cmsg_level = SOL_SOCKET,
-                                     .cmsg_type = SCM_RIGHTS };
-    memcpy(CMSG_DATA(&control.head), &master, sizeof master);
     (void)setsid(); /* fails only for a leader, which is as good */
-    if (ioctl(slave, TIOCSCTTY, 0) < 0 || sendmsg(console, &m, 0) < 0)
+    if (ioctl(slave, TIOCSCTTY, 0) < 0 || zl_fd_send(console, master, &byte, 1) < 0)
         return -1;
     ret_stdio[0] = ret_stdio[1] = ret_stdio[2] = slave;
     return 0;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wasm/host.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/dir.h"
 #include "base/fd.h"
 #include "monitor/server.h"
 #include "monitor/wasm.h"
@@ -492,7 +492,7 @@ static void join_one(int mount_fd, const char *parent)
 /* Best effort: a host that lives elsewhere works as well. */
 static void belong_to_monitors(const char *parent)
 {
-    DIR *mounts = opendir("/sys/fs/cgroup");
+    zl_autodir DIR *mounts = zl_dir_open(AT_FDCWD, "/sys/fs/cgroup");
     const struct dirent *d;
 
     if (!mounts)
@@ -506,7 +506,6 @@ static void belong_to_monitors(const char *parent)
         if (fd >= 0 && faccessat(dirfd(mounts), "cgroup.procs", F_OK, 0) < 0)
             join_one(fd, parent);
     }
-    (void)closedir(mounts);
 }
 
 /* So far that it can say what else went wrong. */

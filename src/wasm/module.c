@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wasm/module.h"
 
-#include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/dir.h"
 #include "wasm/component.h"
 #include "wasm/error.h"
 #include "wasm/wasi/wasi.h"
@@ -150,7 +151,7 @@ static int load_component(struct module *m, const char *path, struct zl_error *e
 enum { FDS_SEEN = 1 << 16 };
 static int list_fds(uint8_t *bits, struct zl_error *err)
 {
-    DIR *dir = opendir("/proc/self/fd");
+    zl_autodir DIR *dir = zl_dir_open(AT_FDCWD, "/proc/self/fd");
     const struct dirent *d;
 
     if (!dir)
@@ -160,7 +161,6 @@ static int list_fds(uint8_t *bits, struct zl_error *err)
         if (fd < FDS_SEEN && fd != dirfd(dir))
             bits[fd / 8] |= (uint8_t)(1 << fd % 8);
     }
-    (void)closedir(dir);
     return 0;
 }
 

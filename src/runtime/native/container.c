@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/id.h"
+#include "core/names.h"
 #include "runtime/native/inner.h"
 
 struct container *container_new(struct native *n, struct inst_id id, struct zl_error *err)
@@ -46,7 +47,7 @@ void container_set_record(struct container *c, struct record *r)
     record_done(&c->record);
     c->record = *r;
     *r = (struct record){ 0 };
-    record_name(&c->record.label, c->name, sizeof c->name);
+    core_name_format(&c->record.label, c->name, sizeof c->name);
 }
 
 void container_disconnect(struct container *c)

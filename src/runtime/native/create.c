@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "core/names.h"
 #include "oci/config.h"
 #include "runtime/native/making.h"
 #include "spec/value/signal.h"
@@ -50,32 +51,20 @@ static int find_image(struct making *m, struct zl_error *err)
     return 0;
 }
 
-int make_dir_at(int parent_fd, const char *name, mode_t mode, struct zl_error *err)
-{
-    if (mkdirat(parent_fd, name, mode) < 0)
-        return zl_fail_errno(err, "create directory '%s'", name);
-    zl_autoclose int fd = zl_open_dir(parent_fd, name, err);
-    if (fd < 0)
-        return -1;
-    if (fchmod(fd, mode) < 0) /* whatever the umask of the process that embeds us is */
-        return zl_fail_errno(err, "set the mode of '%s'", name);
-    return zl_take_fd(&fd);
-}
-
 static int make_directories(struct making *m, struct zl_error *err)
 {
     const char *id = m->c->id_text;
     /* upper is in it, which is the container's "/" and has its modes: a program that a container
      * made set-uid must not be in reach of the host's users. */
-    m->state_fd = make_dir_at(m->n->containers_fd, id, 0700, err);
+    m->state_fd = zl_make_dir(m->n->containers_fd, id, 0700, err);
     if (m->state_fd < 0)
         return zl_wrap(err, "the state directory");
     /* ctl is in it: whoever has a token may come, for root only is what is in it for root only. */
-    m->run_fd = make_dir_at(m->n->run_fd, id, 0711, err);
+    m->run_fd = zl_make_dir(m->n->run_fd, id, 0711, err);
     if (m->run_fd < 0)
         return zl_wrap(err, "the run directory");
     /* Where the overlay is mounted, in the container's own mount namespace only. */
-    zl_autoclose int rootfs = make_dir_at(m->state_fd, "rootfs", 0755, err);
+    zl_autoclose int rootfs = zl_make_dir(m->state_fd, "rootfs", 0755, err);
     if (rootfs < 0)
         return zl_wrap(err, "the state directory");
     return 0;
@@ -91,7 +80,7 @@ static int open_layers(struct making *m, struct zl_error *err)
     }
     static const char *const writable[] = { "upper", "work" };
     for (size_t i = 0; i < ZL_ARRAY_LEN(writable); i++) {
-        int fd = make_dir_at(m->state_fd, writable[i], 0755, err);
+        int fd = zl_make_dir(m->state_fd, writable[i], 0755, err);
         if (fd < 0)
             return -1;
         m->fds[m->n_fds++] = fd;
@@ -314,7 +303,7 @@ struct container *container_create(const struct native_call *k, const struct rt_
     }
     struct container *c = container_new(native_of(k->call.rt), rq->id, err);
     if (c)
-        record_name(rq->create.label, c->name, sizeof c->name);
+        core_name_format(rq->create.label, c->name, sizeof c->name);
     return c;
 }
 

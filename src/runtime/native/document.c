@@ -195,7 +195,7 @@ static int make_shm(struct making *m, char *out, size_t size, const char **ret,
     *ret = out;
     if (m->ipc_of)
         return 0;
-    zl_autoclose int dir = make_dir_at(m->run_fd, "shm", 01777, err);
+    zl_autoclose int dir = zl_make_dir(m->run_fd, "shm", 01777, err);
     return dir < 0 ? -1 : 0;
 }
 

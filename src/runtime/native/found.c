@@ -6,12 +6,12 @@
  * later (silent.c), and its container left alone. Runs once, before the agent serves, and may wait
  * for monitors: all are asked first, then each is waited for.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/id.h"
 #include "monitor/exitrec.h"
@@ -62,13 +62,10 @@ static bool is_young(int dir_fd)
            (st.st_ctim.tv_sec <= now && now - st.st_ctim.tv_sec < HALF_MADE_SECONDS);
 }
 
-static void adopt(struct native *n, const char *name)
+static void adopt(struct native *n, const char *name, struct inst_id id)
 {
-    struct inst_id id;
     autorecord struct record record = { 0 };
     struct zl_error err = { 0 };
-    if (!zl_id_parse(name, &id.v))
-        return; /* not ours */
     zl_autoclose int dir = zl_open_dir(n->containers_fd, name, NULL);
     if (dir < 0)
         return;
@@ -186,36 +183,33 @@ static void tell(struct container *c, uint64_t deadline_ms)
     n->on_event(n->on_event_arg, &ev);
 }
 
-static int each_name(int dir_fd, struct native *n, void (*fn)(struct native *, const char *),
-                     struct zl_error *err)
+/* zl_entry_fn, of containers/ */
+static int meet_state_dir(void *native, const struct dirent *entry, struct zl_error *err)
 {
-    int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
-    const struct dirent *d;
-    if (!dir) {
-        zl_closep(&copy);
-        return zl_fail_errno(err, "list the containers");
-    }
-    while ((errno = 0, d = readdir(dir)))
-        fn(n, d->d_name);
-    int rc = errno ? zl_fail_errno(err, "list the containers") : 0;
-    (void)closedir(dir);
-    return rc;
+    struct inst_id id;
+    (void)err;
+    if (zl_id_parse(entry->d_name, &id.v)) /* else it is not ours */
+        adopt(native, entry->d_name, id);
+    return 0;
 }
 
-/* A run directory without a state directory: its container was removed but for that. */
-static void drop_stale_run_dir(struct native *n, const char *name)
+/* zl_entry_fn: a run directory without a state directory: its container was removed but for that.
+ */
+static int drop_stale_run_dir(void *native, const struct dirent *entry, struct zl_error *err)
 {
+    const struct native *n = native;
+    const char *name = entry->d_name;
     uint64_t id;
-    if (!zl_id_parse(name, &id) || faccessat(n->containers_fd, name, F_OK, 0) == 0)
-        return;
-    (void)zl_remove_tree(n->run_fd, name, NULL); /* met again next time */
+    (void)err;
+    if (zl_id_parse(name, &id) && faccessat(n->containers_fd, name, F_OK, 0) < 0)
+        (void)zl_remove_tree(n->run_fd, name, NULL); /* met again next time */
+    return 0;
 }
 
 int native_find_all(struct native *n, struct zl_error *err)
 {
-    if (each_name(n->containers_fd, n, adopt, err) < 0 ||
-        each_name(n->run_fd, n, drop_stale_run_dir, err) < 0)
+    if (zl_dir_each(n->containers_fd, "the containers", meet_state_dir, n, err) < 0 ||
+        zl_dir_each(n->run_fd, "the run directories", drop_stale_run_dir, n, err) < 0)
         return -1;
     uint64_t deadline = zl_mono_ms() + ANSWER_MS;
     for (struct container *c = n->containers, *next; c; c = next) {

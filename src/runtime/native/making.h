@@ -58,6 +58,4 @@ static inline bool making_is_shareable(const struct spec_service *s)
     return s->ipc_mode && strcmp(s->ipc_mode, "shareable") == 0;
 }
 
-int make_dir_at(int parent_fd, const char *name, mode_t mode, struct zl_error *err);
-
 #endif

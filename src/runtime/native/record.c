@@ -208,33 +208,3 @@ void record_done(struct record *r)
     zl_json_done(&r->document);
     *r = (struct record){ 0 };
 }
-
-static void replica_name(const struct inst_label *l, char *out, size_t size)
-{
-    if (strcmp(l->role, "default") == 0)
-        (void)snprintf(out, size, "%s-rep-%" PRIu32, l->service, l->index);
-    else
-        (void)snprintf(out, size, "%s-%s-%" PRIu32 "-on-0", l->service, l->role, l->index);
-}
-
-static void execution_name(const struct inst_label *l, char *out, size_t size)
-{
-    char id[ZL_ID_LEN + 1];
-    zl_id_format(l->execution, id);
-    (void)snprintf(out, size, "%s-%s", l->service, id);
-}
-
-static void standalone_name(const struct inst_label *l, char *out, size_t size)
-{
-    (void)snprintf(out, size, "%s", l->service);
-}
-
-void record_name(const struct inst_label *label, char *out, size_t size)
-{
-    static void (*const name[])(const struct inst_label *, char *, size_t) = {
-        [OWNER_REPLICA] = replica_name,
-        [OWNER_EXECUTION] = execution_name,
-        [OWNER_STANDALONE] = standalone_name,
-    };
-    name[label->owner](label, out, size);
-}

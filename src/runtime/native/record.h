@@ -48,7 +48,4 @@ static inline void record_donep(struct record *r)
 }
 #define autorecord ZL_CLEANUP(record_donep)
 
-/* What people call a container of this label: "web-rep-1"; into out, cut to size. */
-void record_name(const struct inst_label *label, char *out, size_t size);
-
 #endif

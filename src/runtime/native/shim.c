@@ -112,14 +112,11 @@ static int load_program(const char *name, struct zl_error *err)
     zl_autoclose int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return zl_fail_errno(err, "open '%s'", path);
-    zl_autoclose int memory = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (memory < 0)
-        return zl_fail_errno(err, "hold '%s' in memory", path);
-    if (copy_into(memory, file, path, err) < 0)
+    zl_autoclose int memory = zl_memory_file(name, NULL, 0, err);
+    if (memory < 0 || copy_into(memory, file, path, err) < 0)
         return -1;
-    if (!zl_weaken(MONITOR) &&
-        fcntl(memory, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-        return zl_fail_errno(err, "seal '%s' in memory", path);
+    if (!zl_weaken(MONITOR) && zl_seal(memory, name, err) < 0)
+        return -1;
     return zl_take_fd(&memory);
 }
 

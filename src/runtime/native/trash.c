@@ -4,11 +4,11 @@
  * must not wait for their removal. A directory is renamed in here at once; a timer removes a few
  * entries at a time. What a killed agent left is taken up by the next.
  */
-#include <dirent.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <string.h>
 
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/id.h"
 #include "runtime/native/inner.h"
@@ -21,11 +21,6 @@ struct trash {
     unsigned entries; /* of this turn: more than those that cannot be removed and come first */
     unsigned removed; /* in this turn */
 };
-
-static bool is_dot(const char *name)
-{
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-}
 
 /* Under a name of our own: those of containers may be taken. */
 static int move_in(struct trash *t, int dir_fd, const char *name)
@@ -63,22 +58,17 @@ static bool remove_one(struct trash *t, int dir_fd, const char *name, unsigned *
 /* Whether dir_fd is empty now; false when the budget is used up or something cannot be removed. */
 static bool remove_some(struct trash *t, int dir_fd, unsigned *budget, unsigned depth)
 {
-    int copy = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
-    DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+    zl_autodir DIR *dir = zl_dir_open(dir_fd, ".");
     bool empty = true;
     const struct dirent *d;
-    if (!dir) {
-        zl_closep(&copy);
+    if (!dir)
         return false;
-    }
-    rewinddir(dir); /* the copy shares its position with dir_fd */
     while (*budget > 0 && (d = readdir(dir))) {
-        if (is_dot(d->d_name))
+        if (zl_is_dots(d->d_name))
             continue;
         --*budget;
         empty = remove_one(t, dir_fd, d->d_name, budget, depth) && empty;
     }
-    (void)closedir(dir);
     return empty && *budget > 0;
 }
 

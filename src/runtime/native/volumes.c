@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/volumes.h"
 
-#include <dirent.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "runtime/native/inner.h"
@@ -35,19 +35,10 @@ static bool is_abandoned(int dir_fd, const char *name)
     return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
 }
 
-static DIR *open_list(int dir_fd)
-{
-    int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
-    if (!dir)
-        zl_closep(&copy);
-    return dir;
-}
-
 /* Whether somebody works on one. */
 static bool drop_abandoned(struct volumes *v)
 {
-    DIR *dir = open_list(v->dir_fd);
+    zl_autodir DIR *dir = zl_dir_open(v->dir_fd, ".");
     const struct dirent *d;
     bool busy = false;
     while (dir && (d = readdir(dir))) {
@@ -58,8 +49,6 @@ static bool drop_abandoned(struct volumes *v)
         else
             busy = true;
     }
-    if (dir)
-        (void)closedir(dir);
     return busy;
 }
 
@@ -187,13 +176,11 @@ static json_t *read_meta(const struct volumes *v, const char *name)
 
 bool volumes_is_empty(int fd)
 {
-    DIR *dir = open_list(fd);
+    zl_autodir DIR *dir = zl_dir_open(fd, ".");
     const struct dirent *d;
     bool empty = dir;
     while (empty && (d = readdir(dir)))
-        empty = strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0;
-    if (dir)
-        (void)closedir(dir);
+        empty = zl_is_dots(d->d_name);
     return empty;
 }
 
@@ -244,7 +231,7 @@ static int by_name(const void *a, const void *b)
 /* The names, allocated each; freed by free_names(). */
 static int list_names(const struct volumes *v, char ***ret, size_t *ret_n, struct zl_error *err)
 {
-    DIR *dir = open_list(v->dir_fd);
+    zl_autodir DIR *dir = zl_dir_open(v->dir_fd, ".");
     const struct dirent *d;
     char **names = NULL;
     size_t n = 0, room = 0;
@@ -267,8 +254,6 @@ static int list_names(const struct volumes *v, char ***ret, size_t *ret_n, struc
     }
     if (rc == 0 && errno)
         rc = zl_fail_errno(err, "list the volumes");
-    if (dir)
-        (void)closedir(dir);
     if (n)
         qsort(names, n, sizeof *names, by_name);
     *ret = names;
@@ -319,7 +304,7 @@ static int make_folder(struct volumes *v, const char *name, struct zl_error *err
     char full[NAME_SIZE];
     full_name(name, full);
     return trash_take(v->trash, v->dir_fd, full, err) < 0 ? -1
-                                                          : make_dir_at(v->dir_fd, name, 0755, err);
+                                                          : zl_make_dir(v->dir_fd, name, 0755, err);
 }
 
 int volumes_ensure(struct volumes *v, const char *name, struct zl_error *err)

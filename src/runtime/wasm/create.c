@@ -13,7 +13,6 @@
 #include "base/fd.h"
 #include "oci/bundle.h"
 #include "oci/config.h"
-#include "runtime/native/making.h"
 #include "runtime/native/storage.h"
 #include "runtime/wasm/inner.h"
 #include "sandbox/plan.h"
@@ -164,8 +163,8 @@ int wasm_pull(struct native_call *k, const struct rt_request *rq, struct zl_erro
 
 static int make_directories(struct guest_making *m, const struct container *c, struct zl_error *err)
 {
-    m->fds[FD_STATE] = make_dir_at(m->n->containers_fd, c->id_text, 0700, err);
-    m->fds[FD_RUN] = m->fds[FD_STATE] < 0 ? -1 : make_dir_at(m->n->run_fd, c->id_text, 0711, err);
+    m->fds[FD_STATE] = zl_make_dir(m->n->containers_fd, c->id_text, 0700, err);
+    m->fds[FD_RUN] = m->fds[FD_STATE] < 0 ? -1 : zl_make_dir(m->n->run_fd, c->id_text, 0711, err);
     return m->fds[FD_RUN] < 0 ? -1 : 0;
 }
 

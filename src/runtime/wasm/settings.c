@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/fd.h"
 #include "oci/bundle.h"
@@ -162,10 +161,7 @@ int wasm_settings_make(const struct spec_service *s, const char *name, struct zl
     g.max_tables = g.max_memory / WASM_TABLE_ELEMENT; /* they are outside of the linear memory */
     if (add_all(s, name, &g, &text, err) < 0)
         return -1;
-    zl_autoclose int fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0)
-        return zl_fail_errno(err, "hold the guest's settings in memory");
-    return zl_write_all(fd, text.data, text.len, "guest", err) < 0 ? -1 : zl_take_fd(&fd);
+    return zl_memory_file("guest", text.data, text.len, err);
 }
 
 int wasm_settings_finish(int fd, const struct wasm_config *c, const struct inst_label *label,
@@ -175,9 +171,7 @@ int wasm_settings_finish(int fd, const struct wasm_config *c, const struct inst_
     if (pwrite(fd, &limit, sizeof limit, offsetof(struct wasm_guest, time_ms)) !=
         (ssize_t)sizeof limit)
         return zl_fail_errno(err, "write the guest's settings");
-    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-        return zl_fail_errno(err, "seal the guest's settings");
-    return 0;
+    return zl_seal(fd, "guest", err);
 }
 
 /* ---- config.json -------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/fd.h"
+#include "core/names.h"
 #include "runtime/double.h"
 #include "runtime/environment.h"
 #include "runtime/native.h"
@@ -314,7 +315,7 @@ static void names_and_logs_follow_the_label(void **state)
     for (size_t i = 0; i < ZL_ARRAY_LEN(rows); i++) {
         char name[128];
         zl_autobuf struct zl_buf log = ZL_BUF(256);
-        record_name(&rows[i].label, name, sizeof name);
+        core_name_format(&rows[i].label, name, sizeof name);
         native_log_path("/r", &rows[i].label, &log);
         assert_string_equal(name, rows[i].name);
         assert_string_equal(log.data, rows[i].log);
