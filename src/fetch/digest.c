@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fetch/input.h"
+
 struct digest {
     EVP_MD_CTX *ctx;
 };
@@ -69,6 +71,19 @@ int digest_of(const void *bytes, size_t n, char out[DIGEST_SIZE], struct zl_erro
     if (!d || digest_add(d, bytes, n, err) < 0)
         return -1;
     return digest_end(d, out, err);
+}
+
+int digest_of_input(const struct input *in, char out[DIGEST_SIZE], struct zl_error *err)
+{
+    autodigest struct digest *d = digest_new(err);
+    const void *bytes;
+    ssize_t n;
+    if (!d)
+        return -1;
+    while ((n = in->read(in->arg, &bytes, err)) > 0)
+        if (digest_add(d, bytes, (size_t)n, err) < 0)
+            return -1;
+    return n < 0 ? -1 : digest_end(d, out, err);
 }
 
 int digest_fits(const void *bytes, size_t n, const char *wanted, struct zl_error *err)

@@ -20,6 +20,9 @@ int digest_add(struct digest *d, const void *bytes, size_t n, struct zl_error *e
 int digest_end(struct digest *d, char out[DIGEST_SIZE], struct zl_error *err);
 /* All three for one piece. */
 int digest_of(const void *bytes, size_t n, char out[DIGEST_SIZE], struct zl_error *err);
+/* Of what the input gives, which is read to its end. */
+struct input;
+int digest_of_input(const struct input *in, char out[DIGEST_SIZE], struct zl_error *err);
 /* Whether the bytes have this digest, of any algorithm that zl_digest_valid() knows: 1 or 0. -1: it
  * is of another one, or cannot be computed. */
 int digest_fits(const void *bytes, size_t n, const char *wanted, struct zl_error *err);

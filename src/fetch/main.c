@@ -34,7 +34,7 @@ __attribute__((visibility("default"))) int __lsan_is_turned_off(void)
 }
 #endif
 
-enum { EXIT_USAGE = 2, ARCHIVE_FD = 3 };
+enum { EXIT_USAGE = 2, ARCHIVE_FD = 3 }; /* of `save`: the agent gives it */
 
 static const char usage[] =
     "usage: zlayer-fetch import --root DIR --reference NAME SOURCE [< ORDER]\n"
@@ -102,16 +102,6 @@ struct outcome {                /* of a command; "": not of this one */
     char resolved[DIGEST_SIZE]; /* of a pull: what the reference means */
 };
 
-/* import_fn: the only image. */
-static int keep_digest(void *arg, const char *digest, const char *const *names,
-                       struct zl_error *err)
-{
-    (void)names;
-    (void)err;
-    memcpy(arg, digest, DIGEST_SIZE);
-    return 0;
-}
-
 /* Leaves the host's files, opens the work folder, and gives up what this process, the keeper, does
  * not need any more. */
 static int open_work(const char *root, const struct crew *crew, struct work *ret,
@@ -136,8 +126,9 @@ static int import_order(struct zl_json *doc, struct order *ret, struct zl_error 
     return order_parse("", 0, doc, ret, err);
 }
 
-static int import(const struct options *o, const char *source_text, struct outcome *ret,
-                  struct zl_error *err)
+/* What lies on this host: one image, or all with the names that they bring. */
+static int bring(const struct options *o, const char *source_text, bool all, import_fn done,
+                 struct outcome *ret, struct zl_error *err)
 {
     zl_autojson struct zl_json doc = { 0 };
     struct order order;
@@ -148,9 +139,49 @@ static int import(const struct options *o, const char *source_text, struct outco
         source_open(source_text, &source, err) < 0 || open_work(o->root, &crew, &work, err) < 0)
         return -1;
     source.keys = order.keys;
-    return import_source(&work, &source, false, keep_digest, ret->digest, err) < 0
-               ? work_fail(&work, err)
-               : 0;
+    return import_source(&work, &source, all, done, ret->digest, err) < 0 ? work_fail(&work, err)
+                                                                          : 0;
+}
+
+/* import_fn: the only image. */
+static int keep_digest(void *arg, const char *digest, const char *const *names,
+                       struct zl_error *err)
+{
+    (void)names;
+    (void)err;
+    memcpy(arg, digest, DIGEST_SIZE);
+    return 0;
+}
+
+static int import(const struct options *o, const char *source_text, struct outcome *ret,
+                  struct zl_error *err)
+{
+    return bring(o, source_text, false, keep_digest, ret, err);
+}
+
+/* import_fn: one of several; arg takes the last one's digest. */
+static int tell_image(void *arg, const char *digest, const char *const *names, struct zl_error *err)
+{
+    char name[ZL_IMAGEREF_MAX];
+    const char *why;
+    size_t told = 0;
+    (void)err;
+    memcpy(arg, digest, DIGEST_SIZE);
+    for (; *names; names++) {
+        if (zl_imageref_normalize(*names, name, &why) == 0) {
+            progress_image(digest, name);
+            told++;
+        }
+    }
+    if (!told)
+        progress_image(digest, NULL);
+    return 0;
+}
+
+static int load(const struct options *o, const char *source_text, struct outcome *ret,
+                struct zl_error *err)
+{
+    return bring(o, source_text, true, tell_image, ret, err);
 }
 
 /* A registry, by way of who talks with it. */
@@ -242,83 +273,56 @@ static int login(const struct options *o, const char *unused, struct outcome *re
     return talk_check(&c.talk, err);
 }
 
-/* import_fn: one of several; arg takes the last one's digest. */
-static int tell_image(void *arg, const char *digest, const char *const *names, struct zl_error *err)
-{
-    char name[ZL_IMAGEREF_MAX];
-    const char *why;
-    size_t told = 0;
-    (void)err;
-    memcpy(arg, digest, DIGEST_SIZE);
-    for (; *names; names++) {
-        if (zl_imageref_normalize(*names, name, &why) == 0) {
-            progress_image(digest, name);
-            told++;
-        }
-    }
-    if (!told)
-        progress_image(digest, NULL);
-    return 0;
-}
-
-/* All images of an archive, which brings their names. */
-static int load(const struct options *o, const char *source_text, struct outcome *ret,
-                struct zl_error *err)
+/* Of images of the store, which the order names. */
+static int on_ordered(const struct options *o,
+                      int (*fn)(struct work *w, const struct ordered *order, struct zl_error *err),
+                      struct zl_error *err)
 {
     zl_autojson struct zl_json doc = { 0 };
-    struct order order;
     ZL_CLEANUP(crew_end) struct crew crew = CREW_NONE;
-    ZL_CLEANUP(source_close) struct source source = SOURCE_CLOSED;
     ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
-    if (crew_start(&crew, err) < 0 || import_order(&doc, &order, err) < 0 ||
-        source_open(source_text, &source, err) < 0 || open_work(o->root, &crew, &work, err) < 0)
+    struct ordered order;
+    if (crew_start(&crew, err) < 0 || open_work(o->root, &crew, &work, err) < 0 ||
+        ordered_read(STDIN_FILENO, &doc, &order, err) < 0)
         return -1;
-    source.keys = order.keys;
-    return import_source(&work, &source, true, tell_image, ret->digest, err) < 0
-               ? work_fail(&work, err)
-               : 0;
+    return fn(&work, &order, err);
 }
 
-/* The archive goes to descriptor 3, which the agent gave. */
+static int save_ordered(struct work *w, const struct ordered *order, struct zl_error *err)
+{
+    return save_images(w, order, ARCHIVE_FD, err);
+}
+
 static int save(const struct options *o, const char *unused, struct outcome *ret,
                 struct zl_error *err)
 {
-    zl_autojson struct zl_json doc = { 0 };
-    ZL_CLEANUP(crew_end) struct crew crew = CREW_NONE;
-    ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
-    struct ordered order;
     (void)unused;
     (void)ret;
-    if (crew_start(&crew, err) < 0 || open_work(o->root, &crew, &work, err) < 0 ||
-        ordered_read(STDIN_FILENO, &doc, &order, err) < 0)
-        return -1;
-    return save_images(&work, &order, ARCHIVE_FD, err);
+    return on_ordered(o, save_ordered, err);
 }
 
 /* Says of each image whether it is whole; one that is not does not stop the others. */
-static int verify(const struct options *o, const char *unused, struct outcome *ret,
-                  struct zl_error *err)
+static int verify_ordered(struct work *w, const struct ordered *order, struct zl_error *err)
 {
-    zl_autojson struct zl_json doc = { 0 };
-    ZL_CLEANUP(crew_end) struct crew crew = CREW_NONE;
-    ZL_CLEANUP(work_close) struct work work = WORK_CLOSED;
-    struct ordered order;
     size_t bad = 0;
-    (void)unused;
-    (void)ret;
-    if (crew_start(&crew, err) < 0 || open_work(o->root, &crew, &work, err) < 0 ||
-        ordered_read(STDIN_FILENO, &doc, &order, err) < 0)
-        return -1;
-    for (size_t i = 0; i < order.images.n; i++) {
-        const struct ordered_image *image = &order.images.v[i];
+    for (size_t i = 0; i < order->images.n; i++) {
+        const struct ordered_image *image = &order->images.v[i];
         struct zl_error why;
-        bool is_whole = verify_image(&work, image->digest, &why) == 0;
+        bool is_whole = verify_image(w, image->digest, &why) == 0;
         progress_verified(image->digest, image->names.n ? image->names.v[0] : NULL,
                           is_whole ? NULL : why.msg);
         bad += !is_whole;
     }
-    return bad ? zl_fail(err, ZL_ERR_INVALID, "%zu of %zu images are damaged", bad, order.images.n)
+    return bad ? zl_fail(err, ZL_ERR_INVALID, "%zu of %zu images are damaged", bad, order->images.n)
                : 0;
+}
+
+static int verify(const struct options *o, const char *unused, struct outcome *ret,
+                  struct zl_error *err)
+{
+    (void)unused;
+    (void)ret;
+    return on_ordered(o, verify_ordered, err);
 }
 
 static int fill(const struct options *o, const char *unused, struct outcome *ret,

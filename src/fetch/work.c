@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fetch/work.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/id.h"
 #include "fetch/registry/partials.h"
@@ -32,8 +32,12 @@ static int await_crew(int dir, struct zl_error *err)
 }
 
 /* Removes the folders of a run that is dead: nobody holds its lock. */
-static int remove_leftover(const struct layout *store, const char *name, struct zl_error *err)
+static int remove_leftover(void *arg, const struct dirent *entry, struct zl_error *err)
 {
+    const struct layout *store = arg;
+    const char *name = entry->d_name;
+    if (!layout_is_tmp(name))
+        return 0;
     zl_autoclose int fd =
         openat(store->layers, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
@@ -43,26 +47,6 @@ static int remove_leftover(const struct layout *store, const char *name, struct 
     if (await_crew(fd, err) < 0 || zl_remove_tree(store->partial, name, err) < 0)
         return -1;
     return zl_remove_tree(store->layers, name, err);
-}
-
-static int remove_leftovers(const struct layout *store, struct zl_error *err)
-{
-    int fd = openat(store->layers, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    if (!dir) {
-        zl_closep(&fd);
-        return zl_fail_errno(err, "list the layers");
-    }
-    int rc = 0;
-    struct dirent *d;
-    while (rc == 0 && (errno = 0, d = readdir(dir))) {
-        if (strncmp(d->d_name, LAYOUT_TMP, strlen(LAYOUT_TMP)) == 0)
-            rc = remove_leftover(store, d->d_name, err);
-    }
-    if (rc == 0 && errno)
-        rc = zl_fail_errno(err, "list the layers");
-    (void)closedir(dir); /* it was only read */
-    return rc;
 }
 
 /* What the foreman holds as long as there may be hands: beside its own lock the one against garbage
@@ -81,7 +65,8 @@ static int make_folder(struct work *w, struct zl_error *err)
 {
     char id[ZL_ID_LEN + 1];
     zl_autoclose int lock = layout_lock(&w->store, LAYOUT_LOCK, LOCK_EX, err);
-    if (lock < 0 || remove_leftovers(&w->store, err) < 0 ||
+    if (lock < 0 ||
+        zl_dir_each(w->store.layers, "the layers", remove_leftover, &w->store, err) < 0 ||
         partials_tidy(&w->store, zl_wall_ns() / 1000000000, partials_max_bytes(&w->store), err) < 0)
         return -1;
     zl_id_format(zl_id_random(), id);

@@ -4,13 +4,13 @@
  * way leaves some, which the next collection takes. Layers go by way of a temporary name, so that
  * half a layer is never taken for one.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "base/dir.h"
 #include "base/fd.h"
 #include "image/internal.h"
 
@@ -105,49 +105,59 @@ struct sweep {
     struct image_freed *freed;
 };
 
-/* Calls fn for each name in a folder until it answers other than 0. */
-static int each_name(int dir_fd, int (*fn)(struct sweep *w, const char *name, struct zl_error *err),
-                     struct sweep *w, struct zl_error *err)
+/* Of the name in the folder dir_fd. */
+typedef int (*sweep_fn)(struct sweep *w, int dir_fd, const char *name, struct zl_error *err);
+
+struct folder {
+    struct sweep *w;
+    int fd;
+    sweep_fn fn;
+};
+
+static int sweep_entry(void *arg, const struct dirent *entry, struct zl_error *err)
 {
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    if (!dir) {
-        zl_closep(&fd);
-        return zl_fail_errno(err, "collect garbage");
-    }
-    int rc = 0;
-    struct dirent *d;
-    while (rc == 0 && (errno = 0, d = readdir(dir))) {
-        if (d->d_type != DT_DIR || strncmp(d->d_name, LAYOUT_TMP, strlen(LAYOUT_TMP)) == 0)
-            rc = fn(w, d->d_name, err);
-    }
-    if (rc == 0 && errno)
-        rc = zl_fail_errno(err, "collect garbage");
-    (void)closedir(dir); /* it was only read */
-    return rc;
+    const struct folder *f = arg;
+    if (entry->d_type == DT_DIR && !layout_is_tmp(entry->d_name))
+        return 0;
+    return f->fn(f->w, f->fd, entry->d_name, err);
 }
 
-static int remove_file(struct sweep *w, int dir_fd, const char *name, struct zl_error *err)
+static int sweep_folder(struct sweep *w, int dir_fd, const char *what, sweep_fn fn,
+                        struct zl_error *err)
 {
-    if (w->how->plan || unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)
+    struct folder f = { w, dir_fd, fn };
+    return zl_dir_each(dir_fd, what, sweep_entry, &f, err);
+}
+
+/* Named as the manifest or blob that it is, or is about. */
+static int sweep_file(struct sweep *w, int dir_fd, const char *name, struct zl_error *err)
+{
+    if (is_needed_blob(w->needed, name) || w->how->plan || unlinkat(dir_fd, name, 0) == 0 ||
+        errno == ENOENT)
         return 0;
     return zl_fail_errno(err, "remove '%s'", name);
 }
 
-static int sweep_list(struct sweep *w, const char *name, struct zl_error *err)
+static int sweep_blob(struct sweep *w, int dir_fd, const char *name, struct zl_error *err)
 {
-    return is_needed_blob(w->needed, name) ? 0 : remove_file(w, w->s->layout.of, name, err);
-}
-
-static int sweep_note(struct sweep *w, const char *name, struct zl_error *err)
-{
-    int rc = 0;
     if (is_needed_blob(w->needed, name))
         return 0;
-    zl_autoclose int dir = zl_mkdir_p(w->s->layout.images, LAYOUT_SIGNED, 0700, err);
-    if (dir >= 0)
-        rc = remove_file(w, dir, name, err);
-    return dir < 0 ? -1 : rc;
+    w->freed->bytes += layout_tree_bytes(dir_fd, name);
+    w->freed->blobs++;
+    return sweep_file(w, dir_fd, name, err);
+}
+
+/* Beginnings of blobs, which a later pull would have gone on with. */
+static int sweep_tree(struct sweep *w, int dir_fd, const char *name, struct zl_error *err)
+{
+    w->freed->bytes += layout_tree_bytes(dir_fd, name);
+    return w->how->plan ? 0 : zl_remove_tree(dir_fd, name, err);
+}
+
+/* What no pull would go on with: of dead runs, and layers on their way out; nobody is fetching. */
+static int sweep_tmp(struct sweep *w, int dir_fd, const char *name, struct zl_error *err)
+{
+    return layout_is_tmp(name) ? sweep_tree(w, dir_fd, name, err) : 0;
 }
 
 /* Notes of who signed what; there is no folder where nothing has to be signed. */
@@ -157,38 +167,7 @@ static int sweep_notes(struct sweep *w, struct zl_error *err)
         openat(w->s->layout.images, LAYOUT_SIGNED, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
         return errno == ENOENT ? 0 : zl_fail_errno(err, "open images/" LAYOUT_SIGNED);
-    return each_name(dir, sweep_note, w, err);
-}
-
-static int sweep_blob(struct sweep *w, const char *name, struct zl_error *err)
-{
-    if (is_needed_blob(w->needed, name))
-        return 0;
-    w->freed->bytes += layout_tree_bytes(w->s->layout.blobs, name);
-    w->freed->blobs++;
-    return remove_file(w, w->s->layout.blobs, name, err);
-}
-
-/* The beginning of a blob, which a later pull would have gone on with. */
-static int sweep_partial(struct sweep *w, const char *name, struct zl_error *err)
-{
-    w->freed->bytes += layout_tree_bytes(w->s->layout.partial, name);
-    return w->how->plan ? 0 : zl_remove_tree(w->s->layout.partial, name, err);
-}
-
-/* What no pull would go on with: of dead runs, nobody is fetching. */
-static int sweep_left_partial(struct sweep *w, const char *name, struct zl_error *err)
-{
-    return strncmp(name, LAYOUT_TMP, strlen(LAYOUT_TMP)) == 0 ? sweep_partial(w, name, err) : 0;
-}
-
-/* Work folders of dead runs, and layers that were on their way out: nobody is fetching. */
-static int sweep_leftover(struct sweep *w, const char *name, struct zl_error *err)
-{
-    if (strncmp(name, LAYOUT_TMP, strlen(LAYOUT_TMP)) != 0)
-        return 0;
-    w->freed->bytes += layout_tree_bytes(w->s->layout.layers, name);
-    return w->how->plan ? 0 : zl_remove_tree(w->s->layout.layers, name, err);
+    return sweep_folder(w, dir, "images/" LAYOUT_SIGNED, sweep_file, err);
 }
 
 static int sweep_layer(void *arg, uint32_t layer, struct zl_error *err)
@@ -241,12 +220,14 @@ int image_collect(struct image_store *s, const struct oci_index *index,
         return zl_fail(err, busy.kind, "%s", busy.msg);
     if (find_needed(s, index, &needed, err) < 0)
         return zl_wrap(err, "collect garbage");
+    const struct layout *l = &s->layout;
     struct sweep w = { s, &needed, how, freed };
-    if (each_name(s->layout.of, sweep_list, &w, err) < 0 || sweep_notes(&w, err) < 0 ||
-        layout_each_layer(&s->layout, sweep_layer, &w, err) < 0 ||
-        each_name(s->layout.layers, sweep_leftover, &w, err) < 0 ||
-        each_name(s->layout.partial, how->partial ? sweep_partial : sweep_left_partial, &w, err) <
-            0)
-        return -1;
-    return each_name(s->layout.blobs, sweep_blob, &w, err);
+    if (sweep_folder(&w, l->of, "layers/" LAYOUT_OF, sweep_file, err) < 0 ||
+        sweep_notes(&w, err) < 0 || layout_each_layer(l, sweep_layer, &w, err) < 0 ||
+        sweep_folder(&w, l->layers, LAYOUT_LAYERS, sweep_tmp, err) < 0 ||
+        sweep_folder(&w, l->partial, "images/" LAYOUT_PARTIAL,
+                     how->partial ? sweep_tree : sweep_tmp, err) < 0 ||
+        sweep_folder(&w, l->blobs, "images/" LAYOUT_BLOBS, sweep_blob, err) < 0)
+        return zl_wrap(err, "collect garbage");
+    return 0;
 }

@@ -11,10 +11,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
-#include <sys/xattr.h>
 
 #include "image/internal.h"
+#include "image/overlay.h"
 
 enum { MAX_LINKS = 40, MAX_PARTS = 256 }; /* as path_resolution(7) has it; far beyond real images */
 
@@ -55,17 +54,11 @@ static int open_in_layer(struct walk *w, size_t i, const char *path, int flags)
     return open_in(w->s, w->image->layers[i], path, flags);
 }
 
-static bool is_whiteout(const struct stat *st)
-{
-    return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
-}
-
 /* Whether the directory hides those of the layers below. */
 static bool is_opaque(struct walk *w, size_t layer)
 {
-    char value = '\0';
     zl_autoclose int fd = open_in_layer(w, layer, w->path, O_RDONLY | O_DIRECTORY);
-    return fd >= 0 && fgetxattr(fd, "user.overlay.opaque", &value, 1) == 1 && value == 'y';
+    return fd >= 0 && overlay_is_opaque(fd);
 }
 
 /* What w->path is in layer i. False: nothing. */
@@ -81,7 +74,7 @@ static bool topmost(struct walk *w, struct stat *st, size_t *layer)
     for (size_t i = w->image->n_layers; i > w->floor; i--) {
         if (stat_in_layer(w, i - 1, st)) {
             *layer = i - 1;
-            return !is_whiteout(st);
+            return !overlay_is_whiteout(st);
         }
     }
     return false;

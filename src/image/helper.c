@@ -2,11 +2,11 @@
 #include "image/helper.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -15,25 +15,6 @@
 #include "base/launch.h"
 
 enum { LIMIT_MS = 30000 };
-
-/* A program of $PATH; NULL: none. A name with a slash would be a path, and is refused. */
-static char *find_program(const char *name)
-{
-    const char *path = getenv("PATH");
-    zl_autofree char *dirs = strdup(path ? path : "/usr/local/bin:/usr/bin:/bin");
-    char *rest = NULL, *found = NULL;
-    if (!dirs || strchr(name, '/'))
-        return NULL;
-    for (char *dir = strtok_r(dirs, ":", &rest); dir && !found; dir = strtok_r(NULL, ":", &rest)) {
-        if (asprintf(&found, "%s/docker-credential-%s", dir, name) < 0)
-            return NULL;
-        if (access(found, X_OK) < 0) {
-            free(found);
-            found = NULL;
-        }
-    }
-    return found;
-}
 
 static int read_answer(int fd, struct zl_buf *out, struct zl_error *err)
 {
@@ -60,16 +41,6 @@ static int read_answer(int fd, struct zl_buf *out, struct zl_error *err)
     }
 }
 
-static int input_fd(const char *input, struct zl_error *err)
-{
-    zl_autoclose int fd = memfd_create("credentials", MFD_CLOEXEC);
-    if (fd < 0)
-        return zl_fail_errno(err, "hold the input in memory");
-    if (zl_write_all(fd, input, strlen(input), "input", err) < 0)
-        return -1;
-    return lseek(fd, 0, SEEK_SET) < 0 ? zl_fail_errno(err, "rewind the input") : zl_take_fd(&fd);
-}
-
 static int run(char *program, const char *verb, const char *input, struct zl_buf *out, int *code,
                struct zl_error *err)
 {
@@ -78,7 +49,7 @@ static int run(char *program, const char *verb, const char *input, struct zl_buf
     struct zl_child child;
     zl_autofree char *word = strdup(verb);
     char *const argv[] = { program, word, NULL };
-    zl_autoclose int in = input_fd(input, err);
+    zl_autoclose int in = zl_memory_file("input", input, strlen(input), err);
     if (in < 0 || !word)
         return -1;
     if (pipe2(pair, O_CLOEXEC) < 0)
@@ -104,11 +75,15 @@ static int run(char *program, const char *verb, const char *input, struct zl_buf
 int credential_helper(const char *name, const char *verb, const char *input, struct zl_buf *out,
                       struct zl_error *err)
 {
-    zl_autofree char *program = find_program(name);
+    char wanted[NAME_MAX + 1], program[PATH_MAX];
     int code = 0;
-    if (!program)
-        return zl_fail(err, ZL_ERR_CONFIGURATION,
-                       "there is no credential helper 'docker-credential-%s' in $PATH", name);
+    if (strchr(name, '/') ||
+        snprintf(wanted, sizeof wanted, "docker-credential-%s", name) >= (int)sizeof wanted)
+        return zl_fail(err, ZL_ERR_CONFIGURATION, "'%.100s' is no name of a credential helper",
+                       name);
+    if (zl_find_program(wanted, program, NULL) < 0)
+        return zl_fail(err, ZL_ERR_CONFIGURATION, "there is no credential helper '%s' in $PATH",
+                       wanted);
     if (run(program, verb, input, out, &code, err) < 0)
         return zl_wrap(err, "credential helper '%s'", program);
     if (code == 0)

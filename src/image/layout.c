@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image/layout.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "base/dir.h"
 #include "base/fd.h"
 
 static int write_if_missing(int dir_fd, const char *name, const char *text, struct zl_error *err)
@@ -85,6 +85,11 @@ int layout_read_blob(const struct layout *l, const char *digest, struct zl_buf *
     return 0;
 }
 
+bool layout_is_tmp(const char *name)
+{
+    return strncmp(name, LAYOUT_TMP, strlen(LAYOUT_TMP)) == 0;
+}
+
 bool layout_parse_number(const char *name, uint32_t *ret)
 {
     size_t n = strspn(name, "0123456789");
@@ -125,25 +130,22 @@ int layout_write_layers(const struct layout *l, const char *digest, const uint32
     return zl_write_atomic(l->of, layout_hex(digest), text.data, text.len, 0600, true, err);
 }
 
+struct layer_walk {
+    layout_layer_fn fn;
+    void *arg;
+};
+
+static int visit_layer(void *arg, const struct dirent *entry, struct zl_error *err)
+{
+    const struct layer_walk *w = arg;
+    uint32_t n;
+    return layout_parse_number(entry->d_name, &n) ? w->fn(w->arg, n, err) : 0;
+}
+
 int layout_each_layer(const struct layout *l, layout_layer_fn fn, void *arg, struct zl_error *err)
 {
-    int fd = openat(l->layers, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* its own read offset */
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    if (!dir) {
-        zl_closep(&fd);
-        return zl_fail_errno(err, "list the layers");
-    }
-    int rc = 0;
-    struct dirent *d;
-    while (rc == 0 && (errno = 0, d = readdir(dir))) {
-        uint32_t n;
-        if (layout_parse_number(d->d_name, &n))
-            rc = fn(arg, n, err);
-    }
-    if (rc == 0 && errno)
-        rc = zl_fail_errno(err, "list the layers");
-    (void)closedir(dir); /* it was only read */
-    return rc;
+    struct layer_walk w = { fn, arg };
+    return zl_dir_each(l->layers, "the layers", visit_layer, &w, err);
 }
 
 uint64_t layout_tree_bytes(int dir_fd, const char *name)
@@ -155,16 +157,10 @@ uint64_t layout_tree_bytes(int dir_fd, const char *name)
     if (!S_ISDIR(st.st_mode))
         return (uint64_t)st.st_blocks * 512 / (st.st_nlink ? st.st_nlink : 1);
     bytes = (uint64_t)st.st_blocks * 512;
-    int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    if (!dir) {
-        zl_closep(&fd);
-        return bytes;
+    zl_autodir DIR *dir = zl_dir_open(dir_fd, name);
+    for (const struct dirent *d = dir ? readdir(dir) : NULL; d; d = readdir(dir)) {
+        if (!zl_is_dots(d->d_name))
+            bytes += layout_tree_bytes(dirfd(dir), d->d_name);
     }
-    for (const struct dirent *d = readdir(dir); d; d = readdir(dir)) {
-        if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
-            bytes += layout_tree_bytes(fd, d->d_name);
-    }
-    (void)closedir(dir); /* it was only read */
     return bytes;
 }

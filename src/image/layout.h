@@ -67,9 +67,11 @@ int layout_read_layers(const struct layout *l, const char *digest, uint32_t *ret
 int layout_write_layers(const struct layout *l, const char *digest, const uint32_t *layers,
                         size_t n, struct zl_error *err);
 
-/* Calls fn for each layer number there is, in no order; stops when it answers other than 0. */
+/* Calls fn for each layer number there is, in no order; -1 from it ends that. */
 typedef int (*layout_layer_fn)(void *arg, uint32_t layer, struct zl_error *err);
 int layout_each_layer(const struct layout *l, layout_layer_fn fn, void *arg, struct zl_error *err);
+/* Whether it is on its way into the store, or out of it. */
+bool layout_is_tmp(const char *name);
 /* "12" is 12; anything else but a number as we write it is refused. */
 bool layout_parse_number(const char *name, uint32_t *ret);
 

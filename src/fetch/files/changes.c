@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fetch/files/changes.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 
 #include "base/buf.h"
-#include "base/fd.h"
+#include "base/dir.h"
 #include "fetch/tar/tree.h"
+#include "image/overlay.h"
 
 enum { PATH_BYTES = 64 * 1024, DEPTH_MAX = 250 };
 
@@ -73,49 +72,31 @@ static void ascend(struct walk *w, size_t n)
     w->path.data[n] = '\0';
 }
 
-static DIR *open_folder(int dir_fd, const char *name)
+/* What the layer below shows in an opaque folder that does not have it is gone. */
+static int tell_hidden_of(struct walk *w, int upper, int below, struct zl_error *err)
 {
-    int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-    if (!d)
-        zl_closep(&fd);
-    return d;
+    zl_autodir DIR *d = zl_dir_open(below, w->path.data + 1);
+    const struct dirent *e;
+    int rc = 0;
+    while (d && rc == 0 && (errno = 0, e = readdir(d))) {
+        struct stat st;
+        if (zl_is_dots(e->d_name) || fstatat(upper, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+            continue;
+        size_t n = descend(w, e->d_name);
+        /* told once, by the layer that shows it */
+        if (tree_find_below(w->below, w->n_below, w->path.data + 1, &st) == below)
+            rc = tell(w, CHANGE_DELETED, err);
+        ascend(w, n);
+    }
+    return d && rc == 0 && errno ? zl_fail_errno(err, "list '%s'", w->path.data) : rc;
 }
 
-static bool is_dot(const char *name)
-{
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-}
-
-/* An opaque folder: whatever the layers below show there and it does not have is gone. */
 static int tell_hidden(struct walk *w, int upper, struct zl_error *err)
 {
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < w->n_below; i++) {
-        DIR *d = open_folder(w->below[i], w->path.data + 1);
-        const struct dirent *e;
-        while (d && rc == 0 && (errno = 0, e = readdir(d))) {
-            struct stat st;
-            if (is_dot(e->d_name) || fstatat(upper, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-                continue;
-            size_t n = descend(w, e->d_name);
-            /* told once, by the layer that shows it */
-            if (tree_find_below(w->below, w->n_below, w->path.data + 1, &st) == w->below[i])
-                rc = tell(w, CHANGE_DELETED, err);
-            ascend(w, n);
-        }
-        if (d && rc == 0 && errno)
-            rc = zl_fail_errno(err, "list '%s'", w->path.data);
-        if (d)
-            (void)closedir(d);
-    }
-    return rc;
-}
-
-static bool is_opaque(int fd)
-{
-    char value[4];
-    return fgetxattr(fd, "user.overlay.opaque", value, sizeof value) > 0;
+    for (size_t i = 0; i < w->n_below; i++)
+        if (tell_hidden_of(w, upper, w->below[i], err) < 0)
+            return -1;
+    return 0;
 }
 
 static int walk_folder(struct walk *w, int dir_fd, const char *name, unsigned depth,
@@ -148,7 +129,7 @@ static int walk_entry(struct walk *w, int dir_fd, const char *name, unsigned dep
     if (fstatat(dir_fd, name, &now, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : zl_fail_errno(err, "look at '%s'", w->path.data);
     bool known = tree_find_below(w->below, w->n_below, w->path.data + 1, &was) >= 0;
-    if (tree_is_whiteout(&now))
+    if (overlay_is_whiteout(&now))
         return known ? tell(w, CHANGE_DELETED, err) : 0;
     if (is_mount(w))
         return 0;
@@ -160,27 +141,25 @@ static int walk_entry(struct walk *w, int dir_fd, const char *name, unsigned dep
 static int walk_folder(struct walk *w, int dir_fd, const char *name, unsigned depth,
                        struct zl_error *err)
 {
-    DIR *d = open_folder(dir_fd, name);
+    zl_autodir DIR *d = zl_dir_open(dir_fd, name);
     const struct dirent *e;
-    int rc = 0;
     if (!d)
         return errno == ENOENT ? 0 : zl_fail_errno(err, "list '%s'", w->path.data);
     if (depth == DEPTH_MAX)
-        rc = zl_fail(err, ZL_ERR_UNSUPPORTED, "'%s': more than %d levels of folders", w->path.data,
-                     DEPTH_MAX);
-    while (rc == 0 && (errno = 0, e = readdir(d))) {
-        if (is_dot(e->d_name))
+        return zl_fail(err, ZL_ERR_UNSUPPORTED, "'%s': more than %d levels of folders",
+                       w->path.data, DEPTH_MAX);
+    while ((errno = 0, e = readdir(d))) {
+        if (zl_is_dots(e->d_name))
             continue;
         size_t n = descend(w, e->d_name);
-        rc = walk_entry(w, dirfd(d), e->d_name, depth + 1, err);
+        int rc = walk_entry(w, dirfd(d), e->d_name, depth + 1, err);
         ascend(w, n);
+        if (rc < 0)
+            return -1;
     }
-    if (rc == 0 && errno)
-        rc = zl_fail_errno(err, "list '%s'", w->path.data);
-    if (rc == 0 && is_opaque(dirfd(d)))
-        rc = tell_hidden(w, dirfd(d), err);
-    (void)closedir(d);
-    return rc;
+    if (errno)
+        return zl_fail_errno(err, "list '%s'", w->path.data);
+    return overlay_is_opaque(dirfd(d)) ? tell_hidden(w, dirfd(d), err) : 0;
 }
 
 int changes_walk(int upper, const int *below, size_t n_below, const char *const *mounts,

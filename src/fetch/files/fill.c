@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fetch/files/fill.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
@@ -14,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/id.h"
 #include "base/json.h"
@@ -253,33 +253,11 @@ static int copy_look(int from, int to, struct zl_error *err)
     return 0;
 }
 
-/* ---- volumes with a name ----------------------------------------------------------------------
- */
+/* ---- volumes with a name -------------------------------------------------------------------- */
 
-/* Calls fn for each entry; its -1 ends it. */
-static int each_entry(int dir_fd, int (*fn)(void *arg, const char *name, struct zl_error *err),
-                      void *arg, struct zl_error *err)
+static int is_there(void *arg, const struct dirent *entry, struct zl_error *err)
 {
-    int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
-    const struct dirent *d;
-    int rc = 0;
-    if (!dir) {
-        zl_closep(&copy);
-        return zl_fail_errno(err, "list a volume");
-    }
-    while (rc == 0 && (errno = 0, d = readdir(dir)))
-        if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
-            rc = fn(arg, d->d_name, err);
-    if (rc == 0 && errno)
-        rc = zl_fail_errno(err, "list a volume");
-    (void)closedir(dir);
-    return rc;
-}
-
-static int is_there(void *arg, const char *name, struct zl_error *err)
-{
-    (void)name;
+    (void)entry;
     (void)err;
     *(bool *)arg = true;
     return 0;
@@ -288,7 +266,7 @@ static int is_there(void *arg, const char *name, struct zl_error *err)
 static int look_whether_empty(int dir_fd, bool *ret, struct zl_error *err)
 {
     bool any = false;
-    int rc = each_entry(dir_fd, is_there, &any, err);
+    int rc = zl_dir_each(dir_fd, "a volume", is_there, &any, err);
     *ret = !any;
     return rc;
 }
@@ -299,9 +277,10 @@ struct moving {
 };
 
 /* What is there already is somebody's who was faster, and stays. */
-static int move_entry(void *arg, const char *name, struct zl_error *err)
+static int move_entry(void *arg, const struct dirent *entry, struct zl_error *err)
 {
     struct moving *m = arg;
+    const char *name = entry->d_name;
     if (renameat2(m->from, name, m->to, name, RENAME_NOREPLACE) == 0)
         m->moved++;
     else if (errno != ENOENT && errno != EEXIST)
@@ -320,7 +299,7 @@ static int settle(const struct filling *f, const char *name, int volume, struct 
         return err->errnum == ENOENT ? 0 : -1;
     do { /* a list that changes while it is read may leave some out */
         m.moved = 0;
-        if (each_entry(from, move_entry, &m, err) < 0)
+        if (zl_dir_each(from, "a volume", move_entry, &m, err) < 0)
             return -1;
     } while (m.moved);
     if (copy_look(from, volume, err) < 0)

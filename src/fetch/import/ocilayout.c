@@ -136,9 +136,8 @@ static int copy_blob(struct work *w, const struct source *s, const struct oci_de
 {
     char path[PATH_MAX], name[LAYOUT_PATH], found[DIGEST_SIZE];
     autopart struct part part = { .fd = -1 };
-    autodigest struct digest *sum = digest_new(err);
     blob_path(s, d->digest, path);
-    if (!sum || source_part(s, path, &part, err) < 0)
+    if (source_part(s, path, &part, err) < 0)
         return -1;
     (void)snprintf(name, sizeof name, "blob-%zu", i);
     zl_autoclose int copy =
@@ -150,13 +149,7 @@ static int copy_blob(struct work *w, const struct source *s, const struct oci_de
     file.left = part.size;
     file.copy_fd = copy;
     const struct input in = file_input(&file);
-    const void *bytes;
-    ssize_t n;
-    while ((n = in.read(in.arg, &bytes, err)) > 0) {
-        if (digest_add(sum, bytes, (size_t)n, err) < 0)
-            return -1;
-    }
-    if (n < 0 || digest_end(sum, found, err) < 0)
+    if (digest_of_input(&in, found, err) < 0)
         return -1;
     if (strcmp(found, d->digest) != 0)
         return zl_fail(err, ZL_ERR_INVALID, "the file of %s has the digest %s", d->digest, found);

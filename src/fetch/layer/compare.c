@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fetch/layer/compare.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/limits.h>
@@ -10,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+
+#include "base/dir.h"
 
 enum { PIECE = 64 * 1024 };
 
@@ -119,29 +120,14 @@ static int compare_pair(struct compare *c, int dir_a, int dir_b, const char *nam
                                  : compare_content(c, a, b, st_a.st_size);
 }
 
-static bool is_dots(const char *name)
-{
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-}
-
-static DIR *open_list(int fd)
-{
-    int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* its own read offset */
-    DIR *dir = own >= 0 ? fdopendir(own) : NULL;
-    if (!dir)
-        zl_closep(&own);
-    return dir;
-}
-
 static long count_names(int fd)
 {
     long n = 0;
-    DIR *dir = open_list(fd);
+    zl_autodir DIR *dir = zl_dir_open(fd, ".");
     if (!dir)
         return -1;
     while (readdir(dir))
         n++;
-    (void)closedir(dir); /* it was only read */
     return n;
 }
 
@@ -150,22 +136,19 @@ static int compare_folders(struct compare *c, int a, int b)
     size_t len = strlen(c->path);
     if (count_names(a) != count_names(b))
         return differ(c, "list of names");
-    DIR *dir = open_list(a);
+    zl_autodir DIR *dir = zl_dir_open(a, ".");
     if (!dir)
         return zl_fail_errno(c->err, "open '%s'", c->path);
     int rc = 0;
     const struct dirent *d;
     while (rc == 0 && (errno = 0, d = readdir(dir))) {
-        if (is_dots(d->d_name))
+        if (zl_is_dots(d->d_name))
             continue;
         (void)snprintf(c->path + len, sizeof c->path - len, "/%s", d->d_name); /* for messages */
         rc = compare_pair(c, a, b, d->d_name);
         c->path[len] = '\0';
     }
-    if (rc == 0 && errno)
-        rc = zl_fail_errno(c->err, "list '%s'", c->path);
-    (void)closedir(dir);
-    return rc;
+    return rc == 0 && errno ? zl_fail_errno(c->err, "list '%s'", c->path) : rc;
 }
 
 int compare_trees(int found_fd, int wanted_fd, struct zl_error *err)

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "fetch/tar/attributes.h"
+#include "image/overlay.h"
 
 enum { MEMORY = 128 << 20 }; /* twice that, and a window of zstd, fit into what a hand may have */
 
@@ -258,7 +259,7 @@ int settle_link_here(struct tree *t, const struct tree_path *target, const struc
     zl_autoclose int from = tree_open(t->root, &folder, O_RDONLY | O_DIRECTORY, NULL);
     if (from < 0 || fstatat(from, target->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return 1;
-    if (S_ISDIR(st.st_mode) || tree_is_whiteout(&st))
+    if (S_ISDIR(st.st_mode) || overlay_is_whiteout(&st))
         return link_is_wrong(target, "no file", err);
     int parent = tree_parent(t, path, err);
     if (parent < 0)

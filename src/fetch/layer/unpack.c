@@ -7,9 +7,11 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
+#include "base/dir.h"
 #include "fetch/layer/settle.h"
 #include "fetch/tar/attributes.h"
 #include "fetch/tar/tree.h"
+#include "image/overlay.h"
 
 #define WHITEOUT ".wh."
 #define OPAQUE_MARK ".wh..wh..opq"
@@ -29,7 +31,7 @@ struct unpack {
 
 static int make_opaque(int dir_fd, struct zl_error *err)
 {
-    if (fsetxattr(dir_fd, "user.overlay.opaque", "y", 1, 0) < 0)
+    if (fsetxattr(dir_fd, OVERLAY_OPAQUE, "y", 1, 0) < 0)
         return zl_fail_errno(err, "mark the folder as opaque (are user.* attributes supported?)");
     return 0;
 }
@@ -40,7 +42,7 @@ static int delete_below(struct unpack *u, int parent, struct zl_error *err)
 {
     const char *name = u->path.name + strlen(WHITEOUT);
     struct stat st;
-    if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+    if (!*name || zl_is_dots(name))
         return zl_fail(err, ZL_ERR_INVALID, "it deletes nothing that has a name");
     if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
         if (mknodat(parent, name, S_IFCHR, makedev(0, 0)) < 0)
@@ -219,7 +221,7 @@ static int make_room(struct unpack *u, int parent, bool *hidden, struct zl_error
     struct stat st;
     if (fstatat(parent, u->path.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return zl_fail_errno(err, "look at it");
-    *hidden = tree_is_whiteout(&st);
+    *hidden = overlay_is_whiteout(&st);
     return tree_clear(&u->tree, &u->path, err);
 }
 

@@ -45,18 +45,11 @@ static int verify_blob(const struct work *w, const struct oci_descriptor *d, str
 {
     char found[DIGEST_SIZE];
     zl_autoclose int fd = open_blob(w, d->digest, err);
-    autodigest struct digest *sum = fd >= 0 ? digest_new(err) : NULL;
-    if (!sum)
+    if (fd < 0)
         return -1;
     ZL_CLEANUP(file_input_done) struct file_input file = FILE_INPUT(fd);
     const struct input in = file_input(&file);
-    const void *bytes;
-    ssize_t n;
-    while ((n = in.read(in.arg, &bytes, err)) > 0) {
-        if (digest_add(sum, bytes, (size_t)n, err) < 0)
-            return -1;
-    }
-    if (n < 0 || digest_end(sum, found, err) < 0)
+    if (digest_of_input(&in, found, err) < 0)
         return -1;
     if (strcmp(found, d->digest) != 0)
         return zl_fail(err, ZL_ERR_INVALID, "blob %s is damaged: its digest is %s", d->digest,

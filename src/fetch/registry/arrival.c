@@ -212,7 +212,7 @@ void arrival_close(struct arrival *a)
 {
     digest_free(a->sum);
     a->sum = NULL;
-    bool nobodys = strncmp(a->name, LAYOUT_TMP, strlen(LAYOUT_TMP)) == 0;
+    bool nobodys = layout_is_tmp(a->name);
     bool full = a->state == ARRIVAL_FAILED && (a->err.errnum == ENOSPC || a->err.errnum == EDQUOT);
     if (a->fd >= 0 && a->state != ARRIVAL_COMPLETE && (nobodys || full || !a->have))
         (void)unlinkat(a->work->store.partial, a->name, 0); /* of no use, or in the way */

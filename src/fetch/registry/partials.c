@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fetch/registry/partials.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +8,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include "base/fd.h"
+#include "base/dir.h"
 
 enum { PARTIALS_MAX = 100000 };
 
@@ -20,6 +19,7 @@ struct partial {
 };
 
 struct partials {
+    int dir;
     struct partial *v;
     size_t n, cap;
 };
@@ -29,10 +29,12 @@ static void partials_done(struct partials *p)
     free(p->v);
 }
 
-static int add(struct partials *p, int dir, const char *name, struct zl_error *err)
+static int add(void *arg, const struct dirent *entry, struct zl_error *err)
 {
+    struct partials *p = arg;
+    const char *name = entry->d_name;
     struct stat st;
-    if (strlen(name) >= LAYOUT_PATH || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+    if (strlen(name) >= LAYOUT_PATH || fstatat(p->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
         !S_ISREG(st.st_mode) || p->n == PARTIALS_MAX)
         return 0; /* gone meanwhile, a work folder, or none of ours */
     if (p->n == p->cap) {
@@ -50,22 +52,9 @@ static int add(struct partials *p, int dir, const char *name, struct zl_error *e
     return 0;
 }
 
-static int list(const struct layout *l, struct partials *ret, struct zl_error *err)
+static int list(struct partials *p, struct zl_error *err)
 {
-    int fd = openat(l->partial, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    if (!dir) {
-        zl_closep(&fd);
-        return zl_fail_errno(err, "list images/partial");
-    }
-    int rc = 0;
-    const struct dirent *d;
-    while (rc == 0 && (errno = 0, d = readdir(dir)))
-        rc = add(ret, l->partial, d->d_name, err);
-    if (rc == 0 && errno)
-        rc = zl_fail_errno(err, "list images/partial");
-    (void)closedir(dir); /* it was only read */
-    return rc;
+    return zl_dir_each(p->dir, "images/partial", add, p, err);
 }
 
 /* Who had the lock before us may have made a blob of it, and another may have begun one with the
@@ -93,14 +82,14 @@ static int by_time(const void *a, const void *b)
 
 static bool is_nobodys(const struct partial *p)
 {
-    return strncmp(p->name, LAYOUT_TMP, strlen(LAYOUT_TMP)) == 0;
+    return layout_is_tmp(p->name);
 }
 
 int partials_tidy(const struct layout *l, int64_t now_s, uint64_t max_bytes, struct zl_error *err)
 {
-    ZL_CLEANUP(partials_done) struct partials p = { NULL, 0, 0 };
+    ZL_CLEANUP(partials_done) struct partials p = { .dir = l->partial };
     uint64_t all = 0;
-    if (list(l, &p, err) < 0)
+    if (list(&p, err) < 0)
         return -1;
     if (p.n)
         qsort(p.v, p.n, sizeof *p.v, by_time);
@@ -125,9 +114,9 @@ uint64_t partials_max_bytes(const struct layout *l)
 
 uint64_t partials_drop(const struct layout *l)
 {
-    ZL_CLEANUP(partials_done) struct partials p = { NULL, 0, 0 };
+    ZL_CLEANUP(partials_done) struct partials p = { .dir = l->partial };
     uint64_t bytes = 0;
-    if (list(l, &p, NULL) < 0)
+    if (list(&p, NULL) < 0)
         return 0;
     for (size_t i = 0; i < p.n; i++)
         bytes += drop(l, p.v[i].name) ? p.v[i].bytes : 0;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fetch/tar/pack.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
@@ -13,6 +12,7 @@
 #include <sys/xattr.h>
 
 #include "base/buf.h"
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/hash.h"
 
@@ -320,17 +320,16 @@ static int pack_named(struct pack *p, int dir_fd, const char *name, unsigned dep
 
 static int pack_content(struct pack *p, int fd, unsigned depth, struct zl_error *err)
 {
-    int copy = reopen(p, fd, O_RDONLY | O_DIRECTORY);
-    DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+    zl_autoclose int copy = reopen(p, fd, O_RDONLY | O_DIRECTORY);
+    zl_autodir DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
     const struct dirent *d;
     size_t n = p->path.len;
     int rc = 0;
-    if (!dir) {
-        zl_closep(&copy);
+    if (!dir)
         return zl_fail_errno(err, "list '%s'", p->path.data);
-    }
+    (void)zl_take_fd(&copy); /* dir's now */
     while (rc == 0 && (errno = 0, d = readdir(dir))) {
-        if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+        if (zl_is_dots(d->d_name))
             continue;
         if (n > 0 && p->path.data[n - 1] != '/')
             zl_buf_addc(&p->path, '/');
@@ -341,10 +340,7 @@ static int pack_content(struct pack *p, int fd, unsigned depth, struct zl_error 
             p->path.data[n] = '\0';
         }
     }
-    if (rc == 0 && errno)
-        rc = zl_fail_errno(err, "list '%s'", p->path.data);
-    (void)closedir(dir);
-    return rc;
+    return rc == 0 && errno ? zl_fail_errno(err, "list '%s'", p->path.data) : rc;
 }
 
 static int pack_folder(struct pack *p, int fd, const struct stat *st, unsigned depth,

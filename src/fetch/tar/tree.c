@@ -5,11 +5,10 @@
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
-#include <sys/xattr.h>
 
 #include "base/fd.h"
 #include "base/weaken.h"
+#include "image/overlay.h"
 
 int tree_path_parse(const char *path, struct tree_path *ret, struct zl_error *err)
 {
@@ -123,16 +122,10 @@ void tree_done(struct tree *t)
 /* ---- as overlay sees layers -------------------------------------------------------------------
  */
 
-bool tree_is_whiteout(const struct stat *st)
-{
-    return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
-}
-
 static bool is_opaque(int root, const char *path)
 {
-    char value = '\0';
     zl_autoclose int fd = open_strict(root, path, O_RDONLY | O_DIRECTORY);
-    return fd >= 0 && fgetxattr(fd, "user.overlay.opaque", &value, 1) == 1 && value == 'y';
+    return fd >= 0 && overlay_is_opaque(fd);
 }
 
 bool tree_hides(int root, const char *path)
@@ -156,7 +149,7 @@ int tree_find_below(const int *below, size_t n_below, const char *path, struct s
     for (size_t i = n_below; i > 0; i--) {
         zl_autoclose int fd = open_strict(below[i - 1], path, O_PATH | O_NOFOLLOW);
         if (fd >= 0 && fstat(fd, st) == 0)
-            return tree_is_whiteout(st) ? -1 : below[i - 1];
+            return overlay_is_whiteout(st) ? -1 : below[i - 1];
         if (tree_hides(below[i - 1], path))
             return -1;
     }

@@ -47,7 +47,6 @@ int tree_clear(struct tree *t, const struct tree_path *p, struct zl_error *err);
 /* ---- as overlay sees layers: whiteouts and opaque folders hide ---------------------------------
  */
 
-bool tree_is_whiteout(const struct stat *st);
 /* What path is in the highest of the layers that shows it: that layer's root, or -1: nothing. */
 int tree_find_below(const int *below, size_t n_below, const char *path, struct stat *st);
 /* Whether the layer lets nothing of path in the layers below be seen, though it has no such entry.

@@ -5,8 +5,7 @@
 
 #include "tarball.h"
 
-#include <dirent.h>
-
+#include "base/dir.h"
 #include "fetch/digest.h"
 #include "fetch/import/import.h"
 #include "image/store.h"
@@ -75,14 +74,11 @@ static inline void shelf_add(struct shelf *s, const char *name, const char *refe
 /* How many entries a folder of the store has, "." and ".." apart. */
 static inline int shelf_count(struct shelf *s, const char *folder)
 {
-    struct zl_error err;
     int n = 0;
-    int fd = zl_open_dir(s->root, folder, &err);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    zl_autodir DIR *dir = zl_dir_open(s->root, folder);
     assert_non_null(dir);
     for (struct dirent *d = readdir(dir); d; d = readdir(dir))
-        n += strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0;
-    (void)closedir(dir);
+        n += !zl_is_dots(d->d_name);
     return n;
 }
 
