@@ -2,7 +2,9 @@
 #include "base/fd.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -11,6 +13,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
+#include "base/clock.h"
 #include "base/dir.h"
 
 static int open_resolved(int dir_fd, const char *path, int flags, mode_t mode, uint64_t resolve)
@@ -130,7 +133,23 @@ int zl_remove_tree(int dir_fd, const char *name, struct zl_error *err)
     return remove_entry(dir_fd, name, st.st_dev, err);
 }
 
-int zl_read_fd(int fd, struct zl_buf *out, const char *name, struct zl_error *err)
+int zl_await(int fd, short events, uint64_t until_ms, struct zl_error *err)
+{
+    struct pollfd p = { .fd = fd, .events = events };
+    for (;;) {
+        uint64_t now = zl_mono_ms(), left = until_ms > now ? until_ms - now : 0;
+        int n = poll(&p, 1, left < INT_MAX ? (int)left : INT_MAX);
+        if (n > 0)
+            return 0;
+        if (n < 0 && errno != EINTR)
+            return zl_fail_errno(err, "poll");
+        if (n == 0 && left < INT_MAX)
+            return zl_fail(err, ZL_ERR_TIMEOUT, "it took too long");
+    }
+}
+
+int zl_read_until(int fd, struct zl_buf *out, uint64_t until_ms, const char *name,
+                  struct zl_error *err)
 {
     for (;;) {
         size_t left = out->max - out->len;
@@ -139,6 +158,8 @@ int zl_read_fd(int fd, struct zl_buf *out, const char *name, struct zl_error *er
         char *room = want ? zl_buf_reserve(out, want) : &probe; /* full: only end-of-file is fine */
         if (!room)
             return zl_buf_check(out, name, err);
+        if (until_ms != UINT64_MAX && zl_await(fd, POLLIN, until_ms, err) < 0)
+            return zl_wrap(err, "wait for the end of '%s'", name);
         ssize_t n = read(fd, room, want ? want : 1);
         if (n < 0 && errno == EINTR)
             continue;
@@ -151,6 +172,11 @@ int zl_read_fd(int fd, struct zl_buf *out, const char *name, struct zl_error *er
         out->len += (size_t)n;
         out->data[out->len] = '\0';
     }
+}
+
+int zl_read_fd(int fd, struct zl_buf *out, const char *name, struct zl_error *err)
+{
+    return zl_read_until(fd, out, UINT64_MAX, name, err);
 }
 
 int zl_read_file(int dir_fd, const char *path, struct zl_buf *out, struct zl_error *err)

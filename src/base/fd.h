@@ -34,8 +34,13 @@ int zl_mkdir_p(int dir_fd, const char *path, mode_t mode, struct zl_error *err);
  */
 int zl_remove_tree(int dir_fd, const char *name, struct zl_error *err);
 
+/* Waits for one of poll(2)'s events; TIMEOUT: none came before zl_mono_ms() is until_ms. */
+int zl_await(int fd, short events, uint64_t until_ms, struct zl_error *err);
 /* The whole file appended to out, at most out->max bytes. */
 int zl_read_fd(int fd, struct zl_buf *out, const char *name, struct zl_error *err);
+/* The same of a pipe or socket, whose end has to come before until_ms (UINT64_MAX: some day). */
+int zl_read_until(int fd, struct zl_buf *out, uint64_t until_ms, const char *name,
+                  struct zl_error *err);
 int zl_read_file(int dir_fd, const char *path, struct zl_buf *out, struct zl_error *err);
 /* All n bytes, whatever signals and short writes come between. */
 int zl_write_all(int fd, const void *bytes, size_t n, const char *name, struct zl_error *err);

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,31 +14,6 @@
 #include "base/launch.h"
 
 enum { LIMIT_MS = 30000 };
-
-static int read_answer(int fd, struct zl_buf *out, struct zl_error *err)
-{
-    uint64_t until = zl_mono_ms() + LIMIT_MS;
-    for (;;) {
-        struct pollfd p = { fd, POLLIN, 0 };
-        uint64_t now = zl_mono_ms();
-        if (now >= until)
-            return zl_fail(err, ZL_ERR_TIMEOUT, "it does not answer");
-        if (poll(&p, 1, (int)(until - now)) <= 0)
-            continue; /* a signal, or the time is up */
-        char *room = zl_buf_reserve(out, 4096);
-        ssize_t n = room ? read(fd, room, 4096) : -1;
-        if (!room)
-            return zl_fail(err, ZL_ERR_PROTOCOL, "it says too much");
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return zl_fail_errno(err, "read its answer");
-        if (n == 0)
-            return 0;
-        out->len += (size_t)n;
-        out->data[out->len] = '\0';
-    }
-}
 
 static int run(char *program, const char *verb, const char *input, struct zl_buf *out, int *code,
                struct zl_error *err)
@@ -63,7 +37,7 @@ static int run(char *program, const char *verb, const char *input, struct zl_buf
     zl_autoclose int pidfd = child.pidfd;
     zl_closep(&theirs);
     theirs = -1;
-    int rc = read_answer(ours, out, err);
+    int rc = zl_read_until(ours, out, zl_mono_ms() + LIMIT_MS, "its answer", err);
     if (rc < 0)
         (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0); /* it may have ended */
     if (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0)

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <limits.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/msg.h"
 #include "base/weaken.h"
@@ -33,7 +35,9 @@ int crew_start(struct crew *ret, struct zl_error *err)
     long pid = syscall(SYS_clone3, &how, sizeof how);
     if (pid == 0)
         hand_foreman(pair[1]);
-    *ret = (struct crew){ pair[0], (int)pid };
+    *ret = (struct crew)CREW_NONE;
+    ret->foreman = pair[0];
+    ret->pid = (int)pid;
     zl_closep(&pair[1]);
     if (pid >= 0)
         return 0;
@@ -68,13 +72,22 @@ int crew_hold(const struct crew *c, const int *fds, size_t n, struct zl_error *e
 
 /* ---- one hand -------------------------------------------------------------------------------- */
 
+/* From now on it says nothing any more, or takes nothing. */
+static uint64_t give_up_at(const struct crew_job *j)
+{
+    uint64_t silent = zl_mono_ms() + j->silence_ms;
+    return silent < j->until_ms ? silent : j->until_ms;
+}
+
 /* The hand's word, and its end: it holds the socket as long as it lives. */
-static int hear(int answer, struct hand_answer *ret, struct zl_error *err)
+static int hear(int answer, uint64_t until_ms, struct hand_answer *ret, struct zl_error *err)
 {
     struct hand_answer last;
     bool any = false;
     ssize_t n;
     do {
+        if (zl_await(answer, POLLIN, until_ms, err) < 0)
+            return zl_wrap(err, "wait for the process that does it");
         n = read(answer, &last, sizeof last);
         if (n == (ssize_t)sizeof last) {
             *ret = last;
@@ -119,9 +132,11 @@ static int begin_job(const struct crew *c, enum hand_order order, const char *bo
     int pair[2];
     if (pipe2(pair, O_CLOEXEC) < 0)
         return zl_fail_errno(err, "make a pipe");
-    (void)fcntl(pair[1], F_SETPIPE_SZ, PIPE_SIZE); /* a smaller one takes longer, no more */
+    (void)fcntl(pair[1], F_SETPIPE_SZ, PIPE_SIZE);        /* a smaller one takes longer, no more */
+    (void)fcntl(pair[1], F_SETFL, O_WRONLY | O_NONBLOCK); /* cannot fail for a pipe */
     fds[n_fds - 1] = pair[0];
-    *ret = (struct crew_job){ .pipe = pair[1] };
+    *ret =
+        (struct crew_job){ .pipe = pair[1], .silence_ms = c->silence_ms, .until_ms = UINT64_MAX };
     ret->answer = begin(c, order, body, fds, n_fds, err);
     (void)close(pair[0]);
     if (ret->answer >= 0)
@@ -149,16 +164,37 @@ int crew_list(const struct crew *c, int archive, int list, struct zl_error *err)
     struct hand_answer a;
     int fds[] = { -1, list, archive };
     zl_autoclose int answer = begin(c, HAND_LIST, NULL, fds, ZL_ARRAY_LEN(fds), err);
-    return answer < 0 ? -1 : hear(answer, &a, err);
+    return answer < 0 ? -1 : hear(answer, zl_mono_ms() + c->silence_ms, &a, err);
+}
+
+int crew_feed(struct crew_job *j, const void *bytes, size_t n, struct zl_error *err)
+{
+    const char *at = bytes;
+    while (n > 0) {
+        ssize_t w = write(j->pipe, at, n);
+        if (w > 0) {
+            at += w;
+            n -= (size_t)w;
+        } else if (errno == EPIPE) {
+            return 0;
+        } else if (errno != EAGAIN && errno != EINTR) {
+            return zl_fail_errno(err, "write to the process that does it");
+        } else if (zl_await(j->pipe, POLLOUT, give_up_at(j), err) < 0) {
+            j->until_ms = 0;
+            return zl_wrap(err, "wait for the process that does it");
+        }
+    }
+    return 1;
 }
 
 int crew_finish(struct crew_job *j, struct crew_layer *ret, struct zl_error *err)
 {
     struct hand_answer a;
+    uint64_t until_ms = give_up_at(j);
     zl_closep(&j->pipe);
     zl_autoclose int answer = j->answer;
     *j = (struct crew_job)CREW_NO_JOB;
-    if (hear(answer, &a, err) < 0)
+    if (hear(answer, until_ms, &a, err) < 0)
         return -1;
     if (a.layer.packing > PACKED_ZSTD)
         return zl_fail(err, ZL_ERR_PROTOCOL, "the process that unpacks talks nonsense");
@@ -176,6 +212,7 @@ static int begin_reading(const struct crew *c, enum reading_kind kind, const cha
     int rc =
         begin_job(c, (enum hand_order)(HAND_INDEX + kind), what, fds, ZL_ARRAY_LEN(fds), job, err);
     (void)close(pair[1]);
+    job->until_ms = zl_mono_ms() + c->document_ms;
     if (rc == 0)
         return pair[0];
     (void)close(pair[0]);
@@ -186,12 +223,11 @@ static int begin_reading(const struct crew *c, enum reading_kind kind, const cha
 static int exchange(struct crew_job *job, int found_fd, const struct zl_buf *text,
                     struct zl_buf *found, struct zl_error *err)
 {
-    if (zl_write_all(job->pipe, text->data, text->len, "to the process that reads it", err) < 0 &&
-        errno != EPIPE)
+    if (crew_feed(job, text->data, text->len, err) < 0)
         return -1;
     zl_closep(&job->pipe);
     zl_buf_reset(found);
-    return zl_read_fd(found_fd, found, "what was read", err);
+    return zl_read_until(found_fd, found, job->until_ms, "what was read", err);
 }
 
 int crew_read(const struct crew *c, enum reading_kind kind, const struct zl_buf *text,
@@ -202,7 +238,7 @@ int crew_read(const struct crew *c, enum reading_kind kind, const struct zl_buf 
     zl_autoclose int found_fd = begin_reading(c, kind, what, &job, err);
     int rc = found_fd < 0 ? -1 : exchange(&job, found_fd, text, found, err);
     if (rc == 0) /* else it says more than there can be, and nobody waits for its end */
-        rc = hear(job.answer, &a, err);
+        rc = hear(job.answer, job.until_ms, &a, err);
     zl_closep(&job.pipe);
     zl_closep(&job.answer);
     return rc < 0 && a.kind == ZL_OK ? zl_wrap(err, "%s", what) : rc; /* it names it itself */
@@ -218,7 +254,7 @@ int crew_settle(const struct crew *c, int root, int notes, const int *below, siz
     if (n_below)
         memcpy(fds + 3, below, n_below * sizeof *below);
     zl_autoclose int answer = begin(c, HAND_SETTLE, NULL, fds, 3 + n_below, err);
-    return answer < 0 ? -1 : hear(answer, &a, err);
+    return answer < 0 ? -1 : hear(answer, zl_mono_ms() + c->silence_ms, &a, err);
 }
 
 static int on_tree(const struct crew *c, enum hand_order order, int dir_fd, const char *name,
@@ -228,7 +264,7 @@ static int on_tree(const struct crew *c, enum hand_order order, int dir_fd, cons
     if (faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
         return 0;
     zl_autoclose int answer = begin(c, order, name, fds, ZL_ARRAY_LEN(fds), err);
-    return answer < 0 ? -1 : hear(answer, a, err);
+    return answer < 0 ? -1 : hear(answer, zl_mono_ms() + c->silence_ms, a, err);
 }
 
 int crew_remove(const struct crew *c, int dir_fd, const char *name, uint64_t *bytes,

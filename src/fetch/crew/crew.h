@@ -32,13 +32,21 @@
 #include "fetch/digest.h"
 #include "fetch/tar/decompress.h"
 
+/*
+ * How long a hand may take, since it may be somebody else's by now and never say anything: all of a
+ * document, of 4 MiB at most; else, without taking a byte, what it has left to do when it has all.
+ * Then it is TIMEOUT, and the hand is left to the foreman's end.
+ */
+enum { CREW_DOCUMENT_MS = 60 * 1000, CREW_SILENCE_MS = 15 * 60 * 1000 };
+
 struct crew {
     int foreman; /* a socket */
     int pid;     /* its */
+    uint64_t document_ms, silence_ms;
 };
 #define CREW_NONE                                                                                  \
     {                                                                                              \
-        -1, -1                                                                                     \
+        -1, -1, CREW_DOCUMENT_MS, CREW_SILENCE_MS                                                  \
     }
 /* Forks and confines the foreman, of a process with one thread that has read nothing of value.
  * From here on SIGPIPE is ignored. */
@@ -57,13 +65,16 @@ struct crew_layer {
 };
 
 struct crew_job {
-    int pipe, answer;
+    int pipe; /* non-blocking */
+    int answer;
+    uint64_t silence_ms;
+    uint64_t until_ms; /* then it is too late in any case */
 };
 #define CREW_NO_JOB                                                                                \
     {                                                                                              \
-        -1, -1                                                                                     \
+        -1, -1, 0, 0                                                                               \
     }
-/* Begins to unpack into the folder root, which is empty, what is written into ret->pipe; notes: a
+/* Begins to unpack into the folder root, which is empty, what crew_feed() gives it; notes: a
  * file for unpack_tar(). All are thread-safe from here on. */
 int crew_unpack(const struct crew *c, int root, int notes, struct crew_job *ret,
                 struct zl_error *err);
@@ -75,7 +86,10 @@ int crew_read(const struct crew *c, enum reading_kind kind, const struct zl_buf 
               const char *what, struct zl_buf *found, struct zl_error *err);
 /* Has members_list() done, of the archive into the file list. */
 int crew_list(const struct crew *c, int archive, int list, struct zl_error *err);
-/* The end of the pipe, and the hand's answer, when it has ended. Always to be called. */
+/* Gives it n bytes. 0: it does not want more, and crew_finish() tells why; 1: it will look at them.
+ */
+int crew_feed(struct crew_job *j, const void *bytes, size_t n, struct zl_error *err);
+/* The end of what it is given, and the hand's answer, when it has ended. Always to be called. */
 int crew_finish(struct crew_job *j, struct crew_layer *ret, struct zl_error *err);
 
 /* unpack_settle() of a layer, by its notes. */

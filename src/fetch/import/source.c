@@ -107,15 +107,16 @@ void source_close(struct source *s)
 /* ---- archives -------------------------------------------------------------------------------- */
 
 /* All bytes of the source to who decompresses, who may not want them to the end. */
-static int send_source(int fd, int pipe, struct zl_error *err)
+static int send_source(int fd, struct crew_job *job, struct zl_error *err)
 {
     ZL_CLEANUP(file_input_done) struct file_input file = FILE_INPUT(fd);
     const struct input raw = file_input(&file);
     const void *bytes;
     ssize_t n;
     while ((n = raw.read(raw.arg, &bytes, err)) > 0) {
-        if (zl_write_all(pipe, bytes, (size_t)n, "to the process that decompresses", err) < 0)
-            return errno == EPIPE ? 0 : -1;
+        int rc = crew_feed(job, bytes, (size_t)n, err);
+        if (rc <= 0)
+            return rc;
     }
     return (int)n;
 }
@@ -144,7 +145,7 @@ static int unpack_whole(struct source *s, const struct work *w, struct zl_error 
     zl_autoclose int fd = scratch_file(w, err);
     if (fd < 0 || crew_decompress(w->crew, fd, &job, err) < 0)
         return -1;
-    int sent = send_source(s->fd, job.pipe, err);
+    int sent = send_source(s->fd, &job, err);
     int rc = crew_finish(&job, &found, &why);
     if (sent < 0)
         return -1;

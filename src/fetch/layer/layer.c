@@ -143,13 +143,14 @@ static ssize_t take_piece(struct pump *p, const struct work *w, const void **byt
 }
 
 /* 0 also when the hand does not want more: it says why. */
-static int pump(struct pump *p, const struct work *w, int pipe, struct zl_error *err)
+static int pump(struct pump *p, const struct work *w, struct crew_job *job, struct zl_error *err)
 {
     const void *bytes;
     ssize_t n;
     while ((n = take_piece(p, w, &bytes, err)) > 0) {
-        if (zl_write_all(pipe, bytes, (size_t)n, "to the process that unpacks", err) < 0)
-            return errno == EPIPE ? 0 : -1;
+        int rc = crew_feed(job, bytes, (size_t)n, err);
+        if (rc <= 0)
+            return rc;
     }
     return (int)n;
 }
@@ -194,7 +195,7 @@ static int unpack_by_hand(struct work *w, const struct input *in, struct layer *
     struct pump p = { .in = in, .sum = sum };
     if ((!sum && !in->is_summed) || crew_unpack(w->crew, l->root, l->notes, &job, err) < 0)
         return -1;
-    int sent = pump(&p, w, job.pipe, err);
+    int sent = pump(&p, w, &job, err);
     int rc = crew_finish(&job, &found, &why);
     if (sent < 0) /* and what the hand says about its end is no news */
         return -1;

@@ -11,10 +11,12 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/msg.h"
 #include "fetch/crew/crew.h"
 
 #define A16 "aaaaaaaaaaaaaaaa"
@@ -324,6 +326,95 @@ static void a_hand_that_is_killed_anywhere_is_told(void **unused)
     (void)close(ready[1]);
 }
 
+/* A crew of which nobody does anything: what is asked lies in its socket, with the pipes. */
+static struct crew idle_crew(int *ret_foreman)
+{
+    struct crew crew = CREW_NONE;
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    crew.foreman = pair[0];
+    crew.document_ms = crew.silence_ms = 20;
+    *ret_foreman = pair[1];
+    return crew;
+}
+
+static void a_hand_that_does_not_read_its_document_is_given_up(void **unused)
+{
+    zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
+    struct zl_error err;
+    int foreman;
+    ZL_CLEANUP(crew_end) struct crew crew = idle_crew(&foreman);
+    (void)unused;
+    fill(&text, MANIFEST);
+    for (int large = 0; large < 2; large++) { /* and one that is larger than the pipe */
+        autoreading struct reading r = READING;
+        struct oci_manifest m;
+        assert_int_equal(reading_manifest(&crew, &text, "the manifest", &r, &m, &err), -1);
+        assert_int_equal(err.kind, ZL_ERR_TIMEOUT);
+        assert_string_equal(err.msg,
+                            large ? "the manifest: wait for the process that does it: it took too "
+                                    "long"
+                                  : "the manifest: wait for the end of 'what was read': it took "
+                                    "too long");
+        while (text.len < 3 << 20)
+            zl_buf_addc(&text, ' ');
+    }
+    (void)close(foreman);
+}
+
+/* One that reads, says what it found, and does not end; and one that says it byte by byte. */
+static void a_hand_that_does_not_end_is_given_up(void **unused)
+{
+    static char buf[ZL_MSG_MAX];
+    zl_autobuf struct zl_buf text = ZL_BUF(OCI_DOCUMENT_MAX);
+    struct zl_error err;
+    int foreman;
+    ZL_CLEANUP(crew_end) struct crew crew = idle_crew(&foreman);
+    (void)unused;
+    fill(&text, MANIFEST);
+    for (int drips = 0; drips < 2; drips++) {
+        autoreading struct reading r = READING;
+        struct oci_manifest m;
+        struct zl_msg order;
+        pid_t hand = fork();
+        if (hand == 0) {
+            (void)close(crew.foreman);
+            if (zl_msg_recv(foreman, buf, sizeof buf, &order, &err) != 1)
+                _exit(1);
+            if (!drips)
+                (void)close(order.fds[1]);
+            while (write(drips ? order.fds[1] : order.fds[0], "x", 1) == 1)
+                (void)usleep(1000);
+            _exit(0);
+        }
+        assert_int_equal(reading_manifest(&crew, &text, "the manifest", &r, &m, &err), -1);
+        assert_int_equal(err.kind, ZL_ERR_TIMEOUT);
+        assert_int_equal(kill(hand, SIGKILL), 0);
+        assert_int_equal(waitpid(hand, NULL, 0), hand);
+    }
+    (void)close(foreman);
+}
+
+static void a_hand_that_takes_nothing_more_of_a_layer_is_given_up(void **unused)
+{
+    static char piece[3 << 20]; /* more than the pipe holds */
+    struct crew_job job = CREW_NO_JOB;
+    struct crew_layer layer;
+    struct zl_error err;
+    int foreman;
+    ZL_CLEANUP(crew_end) struct crew crew = idle_crew(&foreman);
+    (void)unused;
+    assert_int_equal(crew_unpack(&crew, foreman, foreman, &job, &err), 0);
+    assert_int_equal(crew_feed(&job, piece, sizeof piece, &err), -1);
+    assert_int_equal(err.kind, ZL_ERR_TIMEOUT);
+    assert_int_equal(crew_finish(&job, &layer, &err), -1);
+    assert_int_equal(err.kind, ZL_ERR_TIMEOUT);
+    assert_int_equal(crew_list(&crew, foreman, foreman, &err), -1);
+    assert_int_equal(err.kind, ZL_ERR_TIMEOUT);
+    assert_string_equal(err.msg, "wait for the process that does it: it took too long");
+    (void)close(foreman);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -337,6 +428,9 @@ int main(void)
         cmocka_unit_test(a_hand_says_what_is_wrong_with_a_document),
         cmocka_unit_test(a_document_as_large_as_there_may_be_is_read),
         cmocka_unit_test(a_hand_that_is_killed_anywhere_is_told),
+        cmocka_unit_test(a_hand_that_does_not_read_its_document_is_given_up),
+        cmocka_unit_test(a_hand_that_does_not_end_is_given_up),
+        cmocka_unit_test(a_hand_that_takes_nothing_more_of_a_layer_is_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
