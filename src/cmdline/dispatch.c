@@ -127,7 +127,7 @@ int cli_main(struct cli *cli, int argc, char **argv)
 {
     struct zl_error err = { 0 };
     bool help = false;
-    static char version[] = "version";
+    char version[] = "version";
 
     if (argc > 1 && strcmp(argv[1], "--version") == 0) /* as every program has it */
         argv[1] = version;

@@ -166,7 +166,7 @@ static void ready_heap(void)
 
 int main(int argc, char **argv)
 {
-    static char version[] = "version";
+    char version[] = "version";
     struct cli cli = { 0 };
     struct zl_error err = { 0 };
     int rc;

@@ -164,7 +164,7 @@ static int print_ours(const struct pids *p, const char *text, struct zl_error *e
 
 static int run_ps(char **arguments, struct zl_buf *out, struct zl_error *err)
 {
-    static char name[] = "ps";
+    char name[] = "ps";
     char *argv[64] = { name };
     int pipe_fds[2], status = 0;
     struct zl_child child;

@@ -71,7 +71,7 @@ struct birth {
 static void be_criu(void *arg, int failed)
 {
     extern char **environ;
-    static char name[] = "criu", verb[] = "swrk", fd[] = "3";
+    char name[] = "criu", verb[] = "swrk", fd[] = "3";
     char *const argv[] = { name, verb, fd, NULL };
     const struct birth *b = arg;
     sigset_t none;
@@ -88,7 +88,7 @@ static void be_criu(void *arg, int failed)
 
 static int start_beside(const char *program, int sock, struct carry_proc *ret, struct zl_error *err)
 {
-    static char name[] = "criu", verb[] = "swrk", fd[] = "3";
+    char name[] = "criu", verb[] = "swrk", fd[] = "3";
     char *argv[] = { name, verb, fd, NULL };
     struct zl_launch how = {
         .program = program, .argv = argv, .fds = { 0, 1, 2, sock }, .n_fds = SOCKET_AT + 1

@@ -282,21 +282,21 @@ struct first {
     int report[2]; /* read by us; written by it, when the command cannot be executed */
 };
 
-/* "zlayer-init -- COMMAND…" */
+/* "zlayer-init -- COMMAND…"; the first two words stand behind the pointers. */
 static char **first_argv(char *const *command, struct zl_error *err)
 {
-    static char name[] = "zlayer-init", end[] = "--";
+    static const char name[] = "zlayer-init", end[] = "--";
     size_t n = 0;
 
     while (command[n])
         n++;
-    char **argv = calloc(n + 3, sizeof *argv);
+    char **argv = calloc(1, (n + 3) * sizeof *argv + sizeof name + sizeof end);
     if (!argv) {
         (void)zl_fail_errno(err, "start a process");
         return NULL;
     }
-    argv[0] = name;
-    argv[1] = end;
+    argv[0] = memcpy(argv + n + 3, name, sizeof name);
+    argv[1] = memcpy(argv[0] + sizeof name, end, sizeof end);
     memcpy(argv + 2, command, n * sizeof *argv);
     return argv;
 }
