@@ -9,7 +9,6 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -20,6 +19,7 @@ from ocibundle import Oci, unpack
 
 FULL = os.environ.get("ZLAYER_FAULTS") == "full"
 FAILCALL = SHIPPED / "tests/faults/failcall"
+STANDIN_SD = SHIPPED / "tests/faults/sd_standin"  # zlayer-sd where there is no systemd
 # The n-th call of a process, and the k-th of that name: by who, name and k failcall is told which is meant.
 Call = collections.namedtuple("Call", "who n name k path")
 
@@ -92,37 +92,6 @@ ERRNOS = {name: tuple(getattr(errno, e) for e in errors.split()) for names, erro
     "keyctl": "EDQUOT ENOMEM",
     "unlinkat": "EBUSY EROFS",
 }.items() for name in names.split()}
-
-
-# zlayer-sd's commands where there is no systemd: a scope is a folder of the hierarchy that systemd would have, and goes
-# when nobody is in it any more, as systemd sees to it: also one that is made when delete has looked already, for who was
-# killed asked for it, and hears the answer no more.
-# One process, as the real one is: a command of a shell would go on when the shell is killed.
-STANDIN_SD = """#!/usr/bin/python3 -SIE
-import contextlib, os, signal, sys
-folder = "/sys/fs/cgroup/systemd/{below}/" + sys.argv[2]
-if sys.argv[1] == "scope":
-    os.makedirs(folder, exist_ok=True)
-    with open(folder + "/cgroup.procs", "w") as procs:
-        procs.write("0")
-    with contextlib.suppress(BrokenPipeError):
-        os.write(1, b"/{below}/" + os.fsencode(sys.argv[2]) + b"\\n")
-        os.read(0, 1)
-    with contextlib.suppress(OSError), open("/sys/fs/cgroup/systemd/cgroup.procs", "w") as procs:
-        procs.write("0")
-        procs.flush()
-        os.rmdir(folder)
-if sys.argv[1] == "set":
-    with open("{libexec}/told", "a") as told:
-        print(*sys.argv[3:], sep="\\n", file=told)
-while sys.argv[1] == "stop" and os.path.isdir(folder):
-    try:
-        os.rmdir(folder)
-    except OSError:
-        with contextlib.suppress(OSError), open(folder + "/cgroup.procs") as procs:
-            for pid in procs.read().split():
-                os.kill(int(pid), signal.SIGKILL)
-"""
 
 
 class Terminals:
@@ -258,8 +227,8 @@ class Faults(Oci):
         c["linux"]["cgroupsPath"] = "faults.slice:t:c"
         libexec = self.folder / "libexec"
         libexec.mkdir(exist_ok=True)
-        (libexec / "zlayer-sd").write_text(STANDIN_SD.format(below=self.cgroup.strip("/"), libexec=libexec))
-        (libexec / "zlayer-sd").chmod(0o755)
+        shutil.copy(STANDIN_SD, libexec / "zlayer-sd")
+        (libexec / "parent").write_text(self.cgroup)
         self.env["ZLAYER_LIBEXEC"] = str(libexec)
         self.general = ["--systemd-cgroup"]
         return c
