@@ -108,7 +108,7 @@ class Engine:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             return not rest
-        until(gone, "the end of the engine's processes", timeout=60)
+        until(gone, "the end of the engine's processes")
         left = self.cgroups()
         top, name = pathlib.Path("/sys/fs/cgroup"), self.cgroup.strip("/")
         for d in [top / name, *top.glob(f"*/{name}")]:
@@ -140,7 +140,7 @@ class DockerLike(Engine):
 
     def remove(self, *names):
         """podman's own clean-up after a container's end may be at it still: then it says "busy"."""
-        until(lambda: self.cli("rm", "--force", *self.at_once, *names, code=None).returncode == 0, f"{names} are removed", timeout=60)
+        until(lambda: self.cli("rm", "--force", *self.at_once, *names, code=None).returncode == 0, f"{names} are removed")
 
 
 class Docker(DockerLike):
@@ -224,6 +224,6 @@ class Containerd(Engine):
     def remove(self, name):
         if self.status(name) == "RUNNING":
             self.cli("task", "kill", "-s", "KILL", name)
-            until(lambda: self.status(name) == "STOPPED", f"{name} is stopped", timeout=60)
+            until(lambda: self.status(name) == "STOPPED", f"{name} is stopped")
         self.cli("task", "rm", name, code=None)
         self.cli("container", "rm", name)

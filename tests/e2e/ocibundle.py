@@ -12,13 +12,15 @@ import subprocess
 import tarfile
 import tempfile
 
-from world import BUILD, folders_below, until
+from world import BUILD, folders_below, remove_cgroups, until
 
 OCI = BUILD / "src/ocicli/zlayer-oci"
 
 
 class Oci:
     """zlayer-oci with its own --root below folder; close() ends what it started."""
+
+    spec_options = []
 
     def __init__(self, folder, tree, program=OCI):
         self.folder, self.tree, self.program = pathlib.Path(folder), pathlib.Path(tree), pathlib.Path(program)
@@ -34,7 +36,7 @@ class Oci:
         """A config.json as `spec` writes it, without terminal, of this command."""
         folder = self.folder / f"spec{self.made}"
         folder.mkdir()
-        self.run("spec", "--bundle", folder)
+        self.run("spec", *self.spec_options, "--bundle", folder)
         c = json.loads((folder / "config.json").read_text())
         shutil.rmtree(folder)
         c["process"].update({"terminal": False, "args": list(map(str, args))}, **process)
@@ -42,10 +44,13 @@ class Oci:
         return c
 
     def bundle(self, config):
+        config["linux"].setdefault("cgroupsPath", f"{self.cgroup}/b{self.made + 1}")
+        return self.write_bundle(config)
+
+    def write_bundle(self, config):
         self.made += 1
         folder = self.folder / f"bundle{self.made}"
         folder.mkdir()
-        config["linux"].setdefault("cgroupsPath", f"{self.cgroup}/b{self.made}")
         (folder / "config.json").write_text(json.dumps(config))
         return folder
 
@@ -92,15 +97,8 @@ class Oci:
                     for pid in (d / "cgroup.procs").read_text().split():
                         with contextlib.suppress(ProcessLookupError):
                             os.kill(int(pid), signal.SIGKILL)
-            for d in folders_below(cg):
-                until(lambda: self.gone(d), f"the end of {d}")
+        remove_cgroups(self.cgroups())
         return "\n".join(p.read_text(errors="replace") for p in sorted(self.reports.iterdir()))
-
-    @staticmethod
-    def gone(folder):
-        with contextlib.suppress(OSError):
-            folder.rmdir()
-        return not folder.exists()
 
 
 def unpack(tar, folder):

@@ -7,7 +7,6 @@ import contextlib
 import gzip
 import hashlib
 import http.client
-import http.server
 import io
 import json
 import pathlib
@@ -17,10 +16,10 @@ import socket
 import ssl
 import subprocess
 import tarfile
-import threading
 import time
 import urllib.parse
 
+from loopback import Handler, Server, free_port
 from world import until
 
 OCI = "application/vnd.oci.image."
@@ -30,12 +29,6 @@ ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.
 
 def digest_of(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
-
-
-def free_port(address="127.0.0.1"):
-    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as s:
-        s.bind((address, 0))
-        return s.getsockname()[1]
 
 
 def tar_of(files):
@@ -124,7 +117,7 @@ http:
             with contextlib.suppress(OSError):
                 socket.create_connection((self.address, self.port), 1).close()
                 return True
-        until(listens, f"a registry on {self.host}", timeout=60)
+        until(listens, f"a registry on {self.host}")
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
@@ -212,50 +205,38 @@ def base64url(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-class TokenServer:
+class TokenHandler(Handler):
+    def give(self, scopes, service, allowed):
+        self.owner.asked.append(scopes)
+        if not allowed:
+            self.send(401)
+            return
+        body = json.dumps({"token": self.owner.token(scopes, service)}).encode()
+        self.send(200, body, {"Content-Type": "application/json"})
+
+    def do_GET(self):
+        query = urllib.parse.parse_qs(urllib.parse.urlparse(self.path).query)
+        said = self.headers.get("Authorization", "")
+        self.give(query.get("scope", []), query["service"][0],
+                  said == "Basic " + base64.b64encode(b"me:secret").decode())
+
+    def do_POST(self):
+        form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        self.give(form.get("scope", []), form["service"][0],
+                  self.owner.refresh is not None and form.get("refresh_token") == [self.owner.refresh])
+
+
+class TokenServer(Server):
     """Gives me:secret (and nobody else) tokens that live for `life` seconds; counts what it was asked."""
 
     def __init__(self, folder, life=300):
         self.authority = Authority(folder)
         self.life, self.asked, self.refresh = life, [], None
-        server = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def log_message(self, *_):
-                pass
-
-            def give(self, scopes, service, allowed):
-                server.asked.append(scopes)
-                if not allowed:
-                    self.send_response(401)
-                    self.send_header("Content-Length", "0")
-                    self.end_headers()
-                    return
-                body = json.dumps({"token": server.token(scopes, service)}).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def do_GET(self):
-                query = urllib.parse.parse_qs(urllib.parse.urlparse(self.path).query)
-                said = self.headers.get("Authorization", "")
-                self.give(query.get("scope", []), query["service"][0],
-                          said == "Basic " + base64.b64encode(b"me:secret").decode())
-
-            def do_POST(self):
-                form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-                self.give(form.get("scope", []), form["service"][0],
-                          server.refresh is not None and form.get("refresh_token") == [server.refresh])
-
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.http.serve_forever, daemon=True)
-        self.thread.start()
+        super().__init__(TokenHandler)
 
     @property
     def settings(self):
-        return (f"auth: {{token: {{realm: 'http://127.0.0.1:{self.http.server_port}/token', service: tests, "
+        return (f"auth: {{token: {{realm: 'http://{self.host}/token', service: tests, "
                 f"issuer: tests, rootcertbundle: {self.authority.cert}}}}}")
 
     def token(self, scopes, service):
@@ -270,7 +251,3 @@ class TokenServer:
                   "jti": str(len(self.asked)), "access": access}
         text = f"{base64url(json.dumps(head).encode())}.{base64url(json.dumps(claims).encode())}"
         return f"{text}.{base64url(openssl('dgst', '-sha256', '-sign', self.authority.key, input=text.encode()))}"
-
-    def close(self):
-        self.http.shutdown()
-        self.http.server_close()

@@ -147,4 +147,4 @@ def test_a_command_that_process_one_cannot_start_is_named(shared):
 
 
 def test_nothing_of_all_that_is_left(shared):
-    until(lambda: not shared.leftovers(), "nothing left", timeout=10)
+    shared.until_clear()

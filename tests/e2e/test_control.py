@@ -50,9 +50,7 @@ class Terminal:
 @pytest.fixture
 def host(shared_host):
     yield shared_host
-    for c in shared_host.json("container", "ls"):
-        shared_host.zlayer("container", "rm", "-f", c["id"], code=None)
-    until(lambda: not shared_host.leftovers(), "nothing left")
+    shared_host.clear()
 
 
 def run(host, name, *args):
@@ -263,7 +261,7 @@ def test_wait_answers_before_during_and_after_the_end(host):
     waiting = host.popen("wait", "later")
     assert host.zlayer("wait", "--timeout", "1s", "later", code=5).stdout == ""
     host.zlayer("attach", "later", input="x\n", code=6)
-    assert waiting.communicate(timeout=20)[0] == "6\n"
+    assert waiting.communicate(timeout=60)[0] == "6\n"
     assert host.zlayer("wait", "later").stdout == "6\n"
     gone = ask(host, "later", "removed=1")
     host.zlayer("container", "rm", "later")
@@ -389,7 +387,7 @@ def test_a_stream_of_stats_ends_with_its_container(host):
     lines = [json.loads(p.stdout.readline()) for _ in range(3)]
     assert lines[2]["mono_ns"] > lines[1]["mono_ns"] > lines[0]["mono_ns"]
     host.zlayer("kill", "box")
-    rest = p.communicate(timeout=20)[0]
+    rest = p.communicate(timeout=60)[0]
     assert p.returncode == 0 and "error" not in rest
     assert "does not run" in host.zlayer("stats", "--no-stream", "box", code=None).stderr or stats(host, "box") == {}
 
@@ -467,7 +465,7 @@ def test_lines_of_both_streams_are_in_the_order_they_were_written(host):
             p.stdin.write(f"{number}\n")
             assert stream.readline() == f"{number}\n"
     p.stdin.close()
-    assert p.wait(20) == 0
+    assert p.wait(60) == 0
     rows = [json.loads(line) for line in host.zlayer("logs", "-n", "all", "order", "--format", "json").stdout.splitlines()]
     assert [(r["stream"], int(r["message"])) for r in rows] == [("stderr" if n % 2 else "stdout", n) for n in range(1000)]
     times = [r["timestamp"] for r in rows]
@@ -479,7 +477,7 @@ def test_following_a_log_ends_with_its_container(host):
     p = host.popen("logs", "-f", "later")
     assert p.stdout.readline() == "[stdout] first\n"
     host.zlayer("attach", "later", input="\n")
-    assert p.communicate(timeout=20)[0].rstrip("\n") == "[stdout] last"
+    assert p.communicate(timeout=60)[0].rstrip("\n") == "[stdout] last"
 
 
 def kept_logs(host):
@@ -536,7 +534,7 @@ def test_a_share_of_a_cpu_is_that_of_each_period(host):
     run(host, "share", "--cpus", "0.1", "busybox", "sh", "-c", "while :; do :; done & while :; do :; done")
     def cpu():
         return stats(host, "share")["share"]["stats"]["cpu"]
-    seen = until(lambda: (c := cpu())["throttled_periods"] >= 10 and c, "ten periods that were too short for it", timeout=60)
+    seen = until(lambda: (c := cpu())["throttled_periods"] >= 10 and c, "ten periods that were too short for it")
     assert 0.9 * 10e6 * seen["throttled_periods"] <= seen["usage_ns"] <= 1.5 * 10e6 * (seen["periods"] + 2)
 
 
@@ -551,7 +549,7 @@ def test_fifty_lives_at_a_time_leave_nothing(host):
     before = len(list(agent.iterdir()))
     with concurrent.futures.ThreadPoolExecutor(10) as pool:
         list(pool.map(live, range(50)))
-    until(lambda: not host.leftovers(), "nothing left")
+    host.until_clear()
     until(lambda: len(list(agent.iterdir())) <= before, f"the agent's {before} descriptors of before")
 
 

@@ -216,7 +216,7 @@ def test_names_that_are_wrong_are_told_with_what_is_right(host):
 def test_a_crash_loop_is_shown_where_it_waits(host):
     path = host.spec(document(service("a", "exit 1")))
     host.zlayer("deploy", path, "-t", "1s", code=5)
-    until(lambda: "crash_loop" in host.zlayer("ps", "-c").stdout, "crash_loop", timeout=40)
+    until(lambda: "crash_loop" in host.zlayer("ps", "-c").stdout, "crash_loop")
     host.zlayer("down")
 
 
@@ -226,12 +226,12 @@ STUBBORN = "trap '' TERM; " + FOREVER
 def test_a_grace_of_zero_kills_at_once(host):
     path = host.spec(document(service("a", STUBBORN)).replace("500ms", "10m"))
     host.zlayer("deploy", path)
-    host.zlayer("stop", "a", "-t", "0", timeout=30)
+    host.zlayer("stop", "a", "-t", "0")
     assert not host.leftovers()
     host.zlayer("deploy", path)
-    host.zlayer("down", "-t", "0", timeout=30)
+    host.zlayer("down", "-t", "0")
     host.zlayer("run", "-d", "--stop-timeout", "10m", "--name", "box", "busybox", "sh", "-c", STUBBORN)
-    host.zlayer("container", "stop", "-t", "0", "box", timeout=30)
+    host.zlayer("container", "stop", "-t", "0", "box")
     host.zlayer("container", "rm", "box")
 
 
@@ -241,10 +241,10 @@ def test_who_loses_the_agent_is_told_that_it_goes_on(host):
     until(lambda: host.containers()[0]["state"] == "stopping", "the stop")
     agent = host.agent_pid()
     os.kill(agent, signal.SIGKILL)
-    assert "run the command again" in down.communicate(timeout=20)[1]
+    assert "run the command again" in down.communicate(timeout=60)[1]
     assert down.returncode == 4
     until(lambda: not alive(agent), "the agent's end")  # its connections close before the socket at which it listens does
-    host.zlayer("down", "-f", timeout=30)
+    host.zlayer("down", "-f")
 
 
 def test_a_job_gives_its_code_and_its_output_and_runs_once(host):
@@ -271,7 +271,7 @@ def test_logs_follow_and_count_lines(host):
 
 
 def test_two_agents_never_run_at_once(host):
-    r = host.zlayer("serve", code=1, timeout=20)
+    r = host.zlayer("serve", code=1)
     assert str(host.agent_pid()) in r.stderr
 
 

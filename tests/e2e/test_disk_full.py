@@ -54,7 +54,7 @@ class SmallDisk:
 
     def close(self):
         self.holder.terminate()
-        self.holder.wait(10)
+        self.holder.wait(60)
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_what_is_decided_on_a_full_disk_is_stored(disk):
         # dd ends with an error, since there is no room left: that is what it is for; free() is looked at below
         disk.sh(f"dd if=/dev/zero of={world.root}/others-{size} bs={size} 2>/dev/null || true")
     assert disk.free() == 0
-    world.zlayer("down", "full", timeout=30)
+    world.zlayer("down", "full")
     pid = world.agent_pid()
     os.kill(pid, signal.SIGKILL)
     until(lambda: not w.alive(pid), "the agent's end")

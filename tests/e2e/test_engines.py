@@ -1,14 +1,13 @@
 """zlayer-oci as the runtime of dockerd, podman and containerd, with the real programs."""
 import os
 import pathlib
-import pty
 import subprocess
 import tempfile
 
 import pytest
 
 from engines import Containerd, Docker, Podman
-from world import until
+from world import on_terminal, until
 
 HOG = "x=0123456789abcdef; while :; do x=$x$x; done"
 # Ends with 7 when it is asked to, and whether it heeds that already: before, a first process does not hear of the signal.
@@ -35,21 +34,6 @@ def engine(request, busybox_tar):
 @pytest.fixture(scope="module")
 def containerd(busybox_tar):
     yield from make(Containerd, busybox_tar)
-
-
-def on_terminal(popen):
-    """All that a command shows on a terminal of its own, and its exit code."""
-    master, slave = pty.openpty()
-    p = popen(slave)
-    os.close(slave)
-    out = b""
-    try:
-        while chunk := os.read(master, 4096):
-            out += chunk
-    except OSError:
-        pass
-    os.close(master)
-    return out.decode(), p.wait(120)
 
 
 # ---- docker and podman ---------------------------------------------------------------------------
@@ -156,16 +140,16 @@ def read_limit(pid, controller, v1, v2):
 def test_a_published_port_answers(engine):
     engine.start("page", "-p", "127.0.0.1:8088:80", engine.image, "sh", "-c", "echo hello > /tmp/index.html; exec httpd -f -p 80 -h /tmp")
     fetch = engine.inside("python3", "-c", "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8088/', timeout=2).read().decode(), end='')")
-    until(lambda: subprocess.run(fetch, capture_output=True, text=True, timeout=10).stdout == "hello\n", "the page", timeout=60)
+    until(lambda: subprocess.run(fetch, capture_output=True, text=True, timeout=10).stdout == "hello\n", "the page")
     engine.remove("page")
 
 
 def test_a_health_check_sees_what_is(engine):
     engine.start("sick", "--health-cmd", "test -e /tmp/ok", "--health-interval", "1s" if engine.name == "docker" else "disable",
                  "--health-retries", "1", engine.image, "sleep", "1000")
-    until(lambda: engine.health("sick") == "unhealthy", "it is unhealthy", timeout=60)
+    until(lambda: engine.health("sick") == "unhealthy", "it is unhealthy")
     engine.cli("exec", "sick", "touch", "/tmp/ok")
-    until(lambda: engine.health("sick") == "healthy", "it is healthy", timeout=60)
+    until(lambda: engine.health("sick") == "healthy", "it is healthy")
     engine.remove("sick")
 
 
@@ -193,7 +177,7 @@ def test_ctr_detached_then_exec_then_kill(containerd):
     containerd.cli("task", "resume", "web")
     assert "memory" in containerd.cli("task", "metrics", "web").stdout
     containerd.cli("task", "kill", "web")
-    until(lambda: containerd.status("web") == "STOPPED", "web is stopped", timeout=60)
+    until(lambda: containerd.status("web") == "STOPPED", "web is stopped")
     assert "exit code 7" in containerd.cli("task", "rm", "web").stderr
     containerd.cli("container", "rm", "web")
 
@@ -218,8 +202,8 @@ def test_ctr_logs(containerd, tmp_path):
     log = tmp_path / "log"
     containerd.cli("run", "--detach", *containerd.options("chat"), "--log-uri", f"file://{log}", containerd.image, "chat",
                    "sh", "-c", "trap 'exit 0' TERM; echo one; echo two >&2; while :; do sleep 0.05; done")
-    until(lambda: sorted(log.read_text().split()) == ["one", "two"], "both lines are in the log", timeout=60)
+    until(lambda: sorted(log.read_text().split()) == ["one", "two"], "both lines are in the log")
     containerd.cli("task", "kill", "chat")
-    until(lambda: containerd.status("chat") == "STOPPED", "chat has ended", timeout=60)
+    until(lambda: containerd.status("chat") == "STOPPED", "chat has ended")
     assert sorted(log.read_text().split()) == ["one", "two"]
     containerd.remove("chat")

@@ -3,7 +3,6 @@ import datetime
 import json
 import os
 import pathlib
-import pty
 import re
 import shutil
 import signal
@@ -14,7 +13,7 @@ import pytest
 
 import wasmtool
 from conftest import make_world
-from world import alive, down_ms, kill, parent, until
+from world import alive, down_ms, kill, on_terminal, parent, until
 
 pytestmark = wasmtool.needs_wasm
 
@@ -69,10 +68,7 @@ def kind(request, artifacts):
 @pytest.fixture(autouse=True)
 def clean(kind):
     yield
-    kind.host.zlayer("down", "test", "-f", code=None)
-    for c in kind.host.json("container", "ls"):
-        kind.host.zlayer("container", "rm", "-f", c["name"], code=None)
-    until(lambda: not kind.host.leftovers(), f"nothing left: {kind.host.leftovers()}")
+    kind.host.clear("test")
 
 
 def document(*services):
@@ -112,17 +108,8 @@ def test_much_output_comes_through_whole(kind):
 
 
 def test_a_terminal_is_one(kind):
-    master, slave = pty.openpty()
-    p = kind.popen("tty", options=["--rm", "-t", "-i"], stdin=slave, stdout=slave, stderr=slave)
-    os.close(slave)
-    out = b""
-    try:
-        while chunk := os.read(master, 4096):
-            out += chunk
-    except OSError:
-        pass
-    os.close(master)
-    assert p.wait(20) == 0 and b"1 1" in out, out
+    out, code = on_terminal(lambda tty: kind.popen("tty", options=["--rm", "-t", "-i"], stdin=tty, stdout=tty, stderr=tty))
+    assert code == 0 and "1 1" in out, out
     assert kind.run("tty", options=["--rm"]).stdout == "0 0\n"
 
 
@@ -143,7 +130,7 @@ def test_killed_and_stopped_are_told_apart(kind):
     p = kind.popen("nap", 100000, options=["--name", "victim"])
     pid = until(lambda: [c["pid"] for c in kind.host.containers() if c["service"] == "victim" and c["pid"]], "a pid")[0]
     os.kill(pid, signal.SIGKILL)
-    assert p.wait(20) == 137
+    assert p.wait(60) == 137
     found = kind.host.json("container", "inspect", "victim")
     assert found["exit"]["code"] == 137 and found["exit"]["signal"] == 9 and found["exit"]["reason"] == "signal"
 

@@ -385,7 +385,7 @@ def test_exec_does_not_join_who_got_the_number_of_a_dead_container(arena):
     trace = arena.folder / "trace"
     held = subprocess.Popen(["strace", "-o", trace, "-e", "trace=pidfd_open", "-e", "inject=pidfd_open:delay_enter=5s", arena.program, "--root", arena.root,
                              "exec", "c", "/bin/sh", "-c", f"echo here > {arena.outside}/file"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    until(lambda: trace.exists() and f"pidfd_open({pid}" in trace.read_text(), "exec's look", timeout=60)
+    until(lambda: trace.exists() and f"pidfd_open({pid}" in trace.read_text(), "exec's look")
     os.kill(pid, signal.SIGKILL)
     until(lambda: not pathlib.Path(f"/proc/{pid}").exists(), "the end of the container")
     decoy = born_as(pid)

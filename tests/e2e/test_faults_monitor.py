@@ -2,7 +2,6 @@
 import collections
 import errno
 import os
-import pathlib
 import re
 import shutil
 import subprocess
@@ -11,8 +10,7 @@ import pytest
 
 from escapes import SHIPPED
 from faults import FAILCALL, NAMES_A_STEP, OF_LIBC, Faults, Sweep, attempts, in_a_folder, read_log
-from world import until
-
+from world import remove_cgroups
 
 MONITOR_HARMLESS = {
     ("P", "close"): "nothing is written through what is closed",
@@ -57,8 +55,7 @@ class Monitor(Faults):
         return super().leftovers() + [f"file {p}" for p in (self.driven / "run").rglob("*") if p.name != "c"]
 
     def clean(self):
-        for d in (x.split(" ", 1)[1] for x in self.leftovers() if x.startswith("cgroup")):
-            until(lambda: self.gone(pathlib.Path(d)), f"the end of {d}")
+        remove_cgroups(x.split(" ", 1)[1] for x in self.leftovers() if x.startswith("cgroup"))
 
     def harmless(self, call, error, text):
         ahead = call.name == "openat" and call.path == "/proc/self/ns/net"  # as its unshare

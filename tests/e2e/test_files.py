@@ -9,15 +9,11 @@ import tarfile
 
 import pytest
 
-from world import until
-
 
 @pytest.fixture
 def host(shared_host):
     yield shared_host
-    for c in shared_host.json("container", "ls"):
-        shared_host.zlayer("container", "rm", "-f", c["id"], code=None)
-    until(lambda: not shared_host.leftovers(), "nothing left")
+    shared_host.clear()
 
 
 def run(host, name, *args):
@@ -272,5 +268,5 @@ def test_an_export_becomes_an_image_again(host, tmp_path):
 
 def test_pipes_and_devices_are_not_opened(box, tmp_path):
     sh(box, "box", "mkdir /odd; mkfifo /odd/p 2>/dev/null || mknod /odd/p p; echo z > /odd/z")
-    box.zlayer("cp", "box:/odd", tmp_path / "odd", timeout=20)
+    box.zlayer("cp", "box:/odd", tmp_path / "odd")
     assert stat.S_ISFIFO((tmp_path / "odd/p").stat().st_mode) and (tmp_path / "odd/z").read_text() == "z\n"

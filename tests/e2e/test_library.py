@@ -47,7 +47,7 @@ def test_the_agent_leaves_the_containers_of_a_library_alone(host):
         host.zlayer("run", "--rm", "busybox", "true")  # an agent is there
         host.zlayer("daemon", "stop")
         host.zlayer("run", "--rm", "busybox", "true")  # and another one
-        assert p.communicate(timeout=30)[0] == "exit code 4\n"
+        assert p.communicate(timeout=60)[0] == "exit code 4\n"
         assert p.returncode == 4
 
 

@@ -161,7 +161,7 @@ def test_a_restore_in_the_foreground_gives_the_exit_code(saved):
     assert p.stdout.readline() == "restored\n"
     saved.until_status("c", "running")
     p.terminate()
-    assert p.wait(30) == 7
+    assert p.wait(60) == 7
     p.communicate()
     assert saved.run("list", "-q").stdout == ""
 

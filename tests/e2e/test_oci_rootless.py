@@ -1,16 +1,15 @@
 """zlayer-oci as an ordinary user: uid 1000, without any capability, with and without what hosts grant to users."""
-import json
 import os
 import pathlib
 import shutil
 import subprocess
-import tempfile
 
 import pytest
 
+from conftest import with_oci
 from ocibundle import OCI, Oci
 from test_oci_seccomp import MKDIR, Listener, profile, says_no
-from world import alive, until
+from world import alive, on_terminal, until
 
 UID = 1000
 CGROUP = pathlib.Path("/sys/fs/cgroup")
@@ -20,8 +19,11 @@ AS_USER = ["setpriv", "--reuid", str(UID), "--regid", str(UID), "--clear-groups"
 class UserOci(Oci):
     """zlayer-oci, run by uid 1000; `before` is what is run by root before, in front of it."""
 
+    spec_options = ["--rootless"]
+
     def __init__(self, folder, tree):
         self.before, self.as_user, self.owner = [], AS_USER, UID
+        os.chmod(folder, 0o755)
         super().__init__(folder, tree)
         self.program = shutil.copy(OCI, self.folder / "zlayer-oci")
         self.tree = shutil.copytree(tree, self.folder / "rootfs", symlinks=True)
@@ -39,39 +41,13 @@ class UserOci(Oci):
         command = [*self.before, *self.as_user, self.program, "--root", self.root, *map(str, args)]
         return subprocess.Popen(command, env=self.env, cwd=self.folder, **kw)
 
-    def config(self, *args, **process):
-        self.made += 1
-        folder = self.folder / f"spec{self.made}"
-        folder.mkdir()
-        self.run("spec", "--rootless", "--bundle", folder)
-        c = json.loads((folder / "config.json").read_text())
-        c["process"].update({"terminal": False, "args": list(map(str, args))}, **process)
-        c["root"]["path"] = str(self.tree)
-        return c
-
     def bundle(self, config):
-        self.made += 1
-        folder = self.folder / f"bundle{self.made}"
-        folder.mkdir()
-        (folder / "config.json").write_text(json.dumps(config))
-        return folder
+        return self.write_bundle(config)  # without a cgroup of ours, which a user could not make
 
 
 @pytest.fixture
 def oci(tree):
-    if os.geteuid() != 0:
-        pytest.fail("run this as root: it becomes uid 1000 itself")
-    folder = tempfile.mkdtemp(prefix="zlayer-user.")
-    os.chmod(folder, 0o755)
-    it = UserOci(folder, tree)
-    try:
-        yield it
-    finally:
-        reports, left = it.close(), it.leftovers()
-        if not left:
-            shutil.rmtree(folder)
-    assert not reports, reports
-    assert not left, left
+    yield from with_oci("zlayer-user.", lambda folder: UserOci(folder, tree))
 
 
 def run(oci, config, code=0, name="c"):
@@ -127,14 +103,13 @@ def test_states_lie_in_his_runtime_folder(oci):
 
 
 def test_a_terminal_of_his(oci):
-    import pty
-    master, slave = pty.openpty()
-    os.fchown(slave, UID, UID)
-    p = oci.popen("run", "-b", oci.bundle(oci.config("stat", "-c", "%u", "/dev/console", terminal=True)), "c", stdin=slave, stdout=slave, stderr=slave)
-    os.close(slave)
-    assert p.wait(60) == 0
-    assert os.read(master, 4096).split()[-1] == b"0"
-    os.close(master)
+    bundle = oci.bundle(oci.config("stat", "-c", "%u", "/dev/console", terminal=True))
+
+    def begin(tty):
+        os.fchown(tty, UID, UID)
+        return oci.popen("run", "-b", bundle, "c", stdin=tty, stdout=tty, stderr=tty)
+    out, code = on_terminal(begin)
+    assert code == 0 and out.split()[-1] == "0"
 
 
 def set_limit(config):

@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from world import on_terminal
+
 MAP = [{"containerID": 0, "hostID": 100000, "size": 65536}]
 
 
@@ -139,14 +141,9 @@ def test_create_and_start_with_hooks(oci):
 
 
 def test_a_terminal_belongs_to_its_user(oci):
-    import pty
-    master, slave = pty.openpty()
     config = user(oci, "stat", "-c", "%u %n", "/dev/pts/0", terminal=True, user={"uid": 5, "gid": 5})
-    p = oci.popen("run", "-b", oci.bundle(config), "c", stdin=slave, stdout=slave, stderr=slave)
-    os.close(slave)
-    assert p.wait(60) == 0
-    assert os.read(master, 4096).split() == [b"5", b"/dev/pts/0"]
-    os.close(master)
+    out, code = on_terminal(lambda tty: oci.popen("run", "-b", oci.bundle(config), "c", stdin=tty, stdout=tty, stderr=tty))
+    assert code == 0 and out.split() == ["5", "/dev/pts/0"]
 
 
 @pytest.mark.parametrize("change, message", [

@@ -1,79 +1,59 @@
 """Pulls through a proxy: $http_proxy, $https_proxy and $no_proxy of the agent."""
 import contextlib
 import http.client
-import http.server
 import select
 import socket
-import threading
 import urllib.parse
 
 import pytest
 
-from registry import Authority, Image, Registry, tar_of
+from loopback import Handler, Server
+from registry import Authority
 from test_pull_auth import configure, made, opened, shelf  # noqa: F401 (fixtures)
 from test_pull_auth import IMAGE, NAME
 
 NOBODY = "http://127.0.0.1:9"  # discard: nobody listens there
 
 
-class Proxy:
+class ProxyHandler(Handler):
+    def note(self, host):
+        self.owner.asked.append((self.command, host))
+        if self.owner.refuses:
+            self.send(self.owner.refuses)
+        return not self.owner.refuses
+
+    def do_GET(self):
+        url = urllib.parse.urlparse(self.path)
+        if not self.note(url.netloc):
+            return
+        c = http.client.HTTPConnection(url.netloc, timeout=60)
+        c.request(self.command, url.path + (f"?{url.query}" if url.query else ""), headers=dict(self.headers))
+        r = c.getresponse()
+        body = r.read()
+        kept = {k: v for k, v in r.getheaders() if k.lower() not in ("transfer-encoding", "content-length", "connection")}
+        self.send(r.status, body, kept)
+        c.close()
+
+    do_HEAD = do_GET
+
+    def do_CONNECT(self):
+        if not self.note(self.path):
+            return
+        host, port = self.path.rsplit(":", 1)
+        with socket.create_connection((host, int(port)), 60) as there:
+            self.send_response(200)
+            self.end_headers()
+            carry(self.connection, there)
+        self.close_connection = True
+
+
+class Proxy(Server):
     """For plain requests and for tunnels; writes down which hosts it was asked for."""
 
     def __init__(self, refuses=0):
-        self.asked = []
-        server = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
-            def note(self, host):
-                server.asked.append((self.command, host))
-                if refuses:
-                    self.send_response(refuses)
-                    self.send_header("Content-Length", "0")
-                    self.end_headers()
-                return not refuses
-
-            def do_GET(self):
-                url = urllib.parse.urlparse(self.path)
-                if not self.note(url.netloc):
-                    return
-                c = http.client.HTTPConnection(url.netloc, timeout=60)
-                c.request(self.command, url.path + (f"?{url.query}" if url.query else ""), headers=dict(self.headers))
-                r = c.getresponse()
-                body = r.read()
-                self.send_response(r.status)
-                for key, value in r.getheaders():
-                    if key.lower() not in ("transfer-encoding", "content-length", "connection"):
-                        self.send_header(key, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-                c.close()
-
-            do_HEAD = do_GET
-
-            def do_CONNECT(self):
-                if not self.note(self.path):
-                    return
-                host, port = self.path.rsplit(":", 1)
-                with socket.create_connection((host, int(port)), 10) as there:
-                    self.send_response(200)
-                    self.end_headers()
-                    carry(self.connection, there)
-                self.close_connection = True
-
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.http.shutdown()
-        self.http.server_close()
+        self.asked, self.refuses = [], refuses
+        super().__init__(ProxyHandler)
+        self.url = f"http://{self.host}"
 
 
 def carry(a, b):

@@ -2,8 +2,6 @@
 import fcntl
 import hashlib
 import json
-import os
-import pty
 import re
 import struct
 import termios
@@ -11,8 +9,8 @@ import termios
 import pytest
 
 from registry import ARCH, Image, Registry, basic_auth, tar_of
-from test_pull_faults import IMAGE, send, serve  # noqa: F401 (serve is a fixture)
-from world import BUSYBOX
+from test_pull_faults import IMAGE, serve  # noqa: F401 (serve is a fixture)
+from world import BUSYBOX, on_terminal
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +127,7 @@ def test_newer_works_where_digests_are_not_told(world, serve):  # noqa: F811
     server = serve(tag="latest")
     honest = server.answer
     def silent(handler):
-        send(handler, 405, b"") if handler.command == "HEAD" else honest(handler)
+        handler.send(405, b"") if handler.command == "HEAD" else honest(handler)
     server.answer = silent
     for image in (IMAGE, IMAGE, Image([tar_of({"newer": b"2"})])):
         server.image = image
@@ -170,22 +168,12 @@ def test_a_registry_by_its_ipv6_address(world, tmp_path):
 
 def on_a_terminal(world, *args):
     """What `zlayer ARGS` writes to a terminal of 24 rows."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    p = world.popen(*args, stdout=theirs, text=False)
-    os.close(theirs)
-    text = b""
-    while True:
-        try:
-            some = os.read(ours, 65536)
-        except OSError:  # EIO: the other side is closed
-            some = b""
-        if not some:
-            break
-        text += some
-    os.close(ours)
-    assert p.wait(60) == 0, p.stderr.read()
-    return text.decode()
+    def begin(tty):
+        fcntl.ioctl(tty, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        return world.popen(*args, stdout=tty)
+    shown, code = on_terminal(begin)
+    assert code == 0, shown
+    return shown
 
 
 def test_on_a_terminal_there_is_a_bar_a_layer_and_a_total(world, registry):

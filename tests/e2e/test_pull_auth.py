@@ -104,7 +104,7 @@ def test_a_terminal_shows_again_when_the_password_is_interrupted(world):
         shows = lambda: bool(termios.tcgetattr(slave)[3] & termios.ECHO)
         until(lambda: not shows(), "the question")
         p.send_signal(signal.SIGINT)
-        assert p.wait(20) == -signal.SIGINT
+        assert p.wait(60) == -signal.SIGINT
         assert shows()
     finally:
         os.close(slave)
@@ -230,6 +230,6 @@ def test_agent_yml_says_where_it_is_wrong(world):
     path = world.folder / "agent.yml"
     path.write_text("version: v1\nregistries:\n  - {insecure: true}\npull_streams: 100\n")
     p = world.popen("serve", "--", "--config", path)
-    assert p.wait(20) != 0
+    assert p.wait(60) != 0
     text = p.stderr.read() + world.agent_log()
     assert "agent.yml:3:" in text and "agent.yml:4:" in text

@@ -1,17 +1,16 @@
 """Servers that lie, stall, cut off and refuse; clients and registries that are killed: always the right image or a clear
 error, and a store in which nothing is half there."""
 import hashlib
-import http.server
 import json
 import os
 import pathlib
 import random
 import signal
-import threading
 import time
 
 import pytest
 
+from loopback import Handler, Server
 from registry import Image, Registry, tar_of
 from test_pull_auth import configure
 from world import alive, until
@@ -22,7 +21,16 @@ IMAGE = Image([tar_of({"small": b"1"}), tar_of({"noise": NOISE})])
 BLOB = IMAGE.layers[1]
 
 
-class Faulty:
+class FaultyHandler(Handler):
+    def do_GET(self):
+        self.owner.asked.append((self.path, dict(self.headers)))
+        self.owner.methods.append(self.command)
+        self.owner.answer(self)
+
+    do_HEAD = do_GET
+
+
+class Faulty(Server):
     """A registry with one image, which answers requests for its large layer as it is told.
 
     answers: functions of (handler, bytes from the asked offset, offset), for the first requests of the blob; the
@@ -32,36 +40,18 @@ class Faulty:
         self.image, self.answers, self.tag = image, list(answers), tag
         self.asked = []  # (path, headers)
         self.methods = []  # of each
-        server = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
-            def do_GET(self):
-                server.asked.append((self.path, dict(self.headers)))
-                server.methods.append(self.command)
-                server.answer(self)
-
-            do_HEAD = do_GET
-
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        self.host = f"127.0.0.1:{self.http.server_port}"
+        super().__init__(FaultyHandler)
         self.name = f"{self.host}/team/app:{tag}"
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
 
     def answer(self, handler):
         what = handler.path.split("/v2/team/app/", 1)[-1]
         if what in (f"manifests/{self.tag}", f"manifests/{self.image.digest}"):
             told = {"Docker-Content-Digest": self.image.digest} if handler.command == "HEAD" else {}
-            send(handler, 200, self.image.manifest, {"Content-Type": self.image.type, **told})
+            handler.send(200, self.image.manifest, {"Content-Type": self.image.type, **told})
             return
         data = self.image.blobs.get(what.removeprefix("blobs/"))
         if data is None:
-            send(handler, 404, b'{"errors":[{"code":"BLOB_UNKNOWN","message":"blob unknown"}]}')
+            handler.send(404, b'{"errors":[{"code":"BLOB_UNKNOWN","message":"blob unknown"}]}')
             return
         offset = int(handler.headers.get("Range", "bytes=0-")[6:-1])
         act = whole
@@ -69,31 +59,17 @@ class Faulty:
             act = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         act(handler, data[offset:], offset)
 
-    def close(self):
-        self.http.shutdown()
-        self.http.server_close()
-
-
-def send(handler, status, data, headers=None, length=None):
-    handler.send_response(status)
-    for key, value in (headers or {}).items():
-        handler.send_header(key, value)
-    handler.send_header("Content-Length", str(len(data) if length is None else length))
-    handler.end_headers()
-    if handler.command != "HEAD":
-        handler.wfile.write(data)
-
 
 def partial(offset, data):
     return {"Content-Range": f"bytes {offset}-{offset + len(data) - 1}/{offset + len(data)}"} if offset else {}
 
 
 def whole(h, data, offset):
-    send(h, 206 if offset else 200, data, partial(offset, data))
+    h.send(206 if offset else 200, data, partial(offset, data))
 
 
 def cut(h, data, offset):
-    send(h, 206 if offset else 200, data[:len(data) // 2], partial(offset, data), length=len(data))
+    h.send(206 if offset else 200, data[:len(data) // 2], partial(offset, data), length=len(data))
     h.close_connection = True
 
 
@@ -103,32 +79,32 @@ def cut_at_once(h, data, offset):
 
 
 def shorter(h, data, offset):
-    send(h, 206 if offset else 200, data[:-10], partial(offset, data[:-10]))
+    h.send(206 if offset else 200, data[:-10], partial(offset, data[:-10]))
 
 
 def longer(h, data, offset):
-    send(h, 206 if offset else 200, data + b"more")
+    h.send(206 if offset else 200, data + b"more")
 
 
 def other(h, data, offset):
-    send(h, 206 if offset else 200, bytes(len(data)), partial(offset, data))
+    h.send(206 if offset else 200, bytes(len(data)), partial(offset, data))
 
 
 def stalled(h, data, offset):
-    send(h, 206 if offset else 200, data[:1000], partial(offset, data), length=len(data))
+    h.send(206 if offset else 200, data[:1000], partial(offset, data), length=len(data))
     time.sleep(20)  # is what this server does: the client must not wait for it
 
 
 def no_ranges(h, data, offset):
-    send(h, 200, BLOB)
+    h.send(200, BLOB)
 
 
 def another_range(h, data, offset):
-    send(h, 206, data[1:], partial(offset + 1, data[1:]))
+    h.send(206, data[1:], partial(offset + 1, data[1:]))
 
 
 def status(code, headers=None):
-    return lambda h, data, offset: send(h, code, b'{"errors":[{"code":"X","message":"not now"}]}', headers)
+    return lambda h, data, offset: h.send(code, b'{"errors":[{"code":"X","message":"not now"}]}', headers)
 
 
 def garbage(h, data, offset):
@@ -287,14 +263,14 @@ def test_documents_that_are_not_what_they_should_be_are_refused(world, serve):
 def test_a_redirect_is_followed_without_our_credentials(world, serve):
     store = serve()
     def moved(h, data, offset):
-        send(h, 307, b"", {"Location": f"http://{store.host}{h.path}"})
+        h.send(307, b"", {"Location": f"http://{store.host}{h.path}"})
     front = serve(answers=[moved])
     world.env["ZLAYER_REGISTRY"] = front.host
     world.env["ZLAYER_REGISTRY_USERNAME"], world.env["ZLAYER_REGISTRY_PASSWORD"] = "me", "secret"
     honest, front.answer = front.answer, None
     def guarded(h):
         if not h.headers.get("Authorization"):
-            send(h, 401, b"", {"WWW-Authenticate": 'Basic realm="x"'})
+            h.send(401, b"", {"WWW-Authenticate": 'Basic realm="x"'})
         else:
             honest(h)
     front.answer = guarded
@@ -303,7 +279,7 @@ def test_a_redirect_is_followed_without_our_credentials(world, serve):
     assert store.asked and all("Authorization" not in h for _, h in store.asked)
 
     def around(h, data, offset):
-        send(h, 307, b"", {"Location": h.path})
+        h.send(307, b"", {"Location": h.path})
     loop = serve(Image([tar_of({"around": b"1"})]), answers=[around])
     assert "redirects" in world.zlayer("pull", loop.name, code=1).stderr
 

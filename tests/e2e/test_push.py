@@ -1,7 +1,7 @@
 """`zlayer push` into Debian's docker-registry on loopback, open and guarded; what comes back is what was sent."""
 import pytest
 
-from registry import Image, Registry, TokenServer, basic_auth, tar_of
+from registry import Image, TokenServer, basic_auth, tar_of
 from test_pull_auth import made, opened  # noqa: F401 (made is a fixture)
 
 

@@ -1,7 +1,6 @@
 """Pushes to registries that refuse, stall, cut off, forget and lie, and kills in the middle: the registry has the whole
 image, or does not show it, and who pushed knows which."""
 import contextlib
-import http.server
 import json
 import random
 import threading
@@ -10,6 +9,7 @@ import urllib.parse
 
 import pytest
 
+from loopback import Handler, Server
 from registry import Registry, digest_of, tar_of
 from test_pull_auth import configure
 from test_pull_faults import ROUNDS, fetchers, kill, seeded
@@ -18,7 +18,15 @@ from world import alive, until
 NOISE = random.Random(5).randbytes(9_000_000)  # more than a piece of 8 MiB
 
 
-class Receiver:
+class ReceiverHandler(Handler):
+    def any(self):
+        with contextlib.suppress(OSError):
+            self.owner.take(self)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = any
+
+
+class Receiver(Server):
     """A registry that takes images; faults: {what: [function of (handler, go on), …]}, one a request."""
 
     def __init__(self, faults=None, token_uses=None):
@@ -27,38 +35,11 @@ class Receiver:
         self.token_uses, self.uses, self.tokens = token_uses, 0, 0
         self.count = 0
         self.over = threading.Event()
-        server = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
-            def any(self):
-                with contextlib.suppress(OSError):
-                    server.take(self)
-
-            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = any
-
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        self.host = f"127.0.0.1:{self.http.server_port}"
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        super().__init__(ReceiverHandler)
 
     def close(self):
         self.over.set()
-        self.http.shutdown()
-        self.http.server_close()
-
-    def answer(self, h, status, headers=None, body=b""):
-        h.send_response(status)
-        for key, value in (headers or {}).items():
-            h.send_header(key, value)
-        h.send_header("Content-Length", str(len(body)))
-        h.end_headers()
-        if h.command != "HEAD":
-            h.wfile.write(body)
+        super().close()
 
     def body(self, h):
         return h.rfile.read(int(h.headers.get("Content-Length") or 0))
@@ -68,14 +49,14 @@ class Receiver:
             return True
         if h.path.startswith("/token"):
             self.tokens, self.uses = self.tokens + 1, 0
-            self.answer(h, 200, {"Content-Type": "application/json"}, json.dumps({"token": f"t{self.tokens}"}).encode())
+            h.send(200, json.dumps({"token": f"t{self.tokens}"}).encode(), {"Content-Type": "application/json"})
             return False
         self.uses += 1
         if h.headers.get("Authorization") == f"Bearer t{self.tokens}" and self.uses <= self.token_uses:
             return True
         self.body(h)
-        self.answer(h, 401, {"WWW-Authenticate":
-                             f'Bearer realm="http://{self.host}/token",service="x",scope="repository:team/app:pull,push"'})
+        realm = f'realm="http://{self.host}/token",service="x",scope="repository:team/app:pull,push"'
+        h.send(401, headers={"WWW-Authenticate": f"Bearer {realm}"})
         return False
 
     def take(self, h):
@@ -90,12 +71,12 @@ class Receiver:
     def honest(self, h, path):
         kind, last = path.path.split("/")[4], path.path.rsplit("/", 1)[1]
         if kind == "blobs" and h.command == "HEAD":
-            self.answer(h, 200 if last in self.blobs else 404)
+            h.send(200 if last in self.blobs else 404)
         elif h.command == "POST":
             self.body(h)
             self.count += 1
             self.uploads[str(self.count)] = bytearray()
-            self.answer(h, 202, {"Location": f"/v2/team/app/uploads/{self.count}"})
+            h.send(202, headers={"Location": f"/v2/team/app/uploads/{self.count}"})
         elif kind == "uploads":
             self.upload(h, path, last)
         else:
@@ -103,31 +84,31 @@ class Receiver:
             needs = json.loads(data)
             assert all(d["digest"] in self.blobs for d in [needs["config"], *needs["layers"]])
             self.manifests[last] = data
-            self.answer(h, 201, {"Docker-Content-Digest": digest_of(data)})
+            h.send(201, headers={"Docker-Content-Digest": digest_of(data)})
 
     def upload(self, h, path, number):
         data = self.body(h)
         there = self.uploads.get(number)
         if there is None:
-            self.answer(h, 404, body=b'{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN","message":"upload unknown"}]}')
+            h.send(404, b'{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN","message":"upload unknown"}]}')
             return
         where = {"Location": f"/v2/team/app/uploads/{number}", "Range": f"0-{max(len(there) - 1, 0)}"}
         if h.command == "GET":
-            self.answer(h, 204, where)
+            h.send(204, headers=where)
         elif h.command == "PATCH":
             if int(h.headers["Content-Range"].split("-")[0]) != len(there):
-                self.answer(h, 416, where)
+                h.send(416, headers=where)
                 return
             there += data
-            self.answer(h, 202, {**where, "Range": f"0-{len(there) - 1}"})
+            h.send(202, headers={**where, "Range": f"0-{len(there) - 1}"})
         else:
             there += data
             digest = urllib.parse.parse_qs(path.query)["digest"][0]
             if digest_of(bytes(there)) != digest:
-                self.answer(h, 400, body=b'{"errors":[{"code":"DIGEST_INVALID","message":"digest invalid"}]}')
+                h.send(400, b'{"errors":[{"code":"DIGEST_INVALID","message":"digest invalid"}]}')
                 return
             self.blobs[digest] = bytes(self.uploads.pop(number))
-            self.answer(h, 201, {"Docker-Content-Digest": digest})
+            h.send(201, headers={"Docker-Content-Digest": digest})
 
 
 def status(code, headers=None):
@@ -164,8 +145,7 @@ def cut_after_all(h, go_on):
 
 
 def stalled(h, go_on):
-    server = [c.cell_contents for c in go_on.__closure__ if isinstance(c.cell_contents, Receiver)][0]
-    server.over.wait(60)  # is what this server does: the client must not wait for it
+    h.owner.over.wait(60)  # is what this server does: the client must not wait for it
     h.close_connection = True
 
 

@@ -320,7 +320,7 @@ def test_agent_yml_says_where_a_rule_is_wrong(world, rule, said):
     path = world.folder / "agent.yml"
     path.write_text(f"version: v1\nsignatures:\n  - {rule}\n")
     p = world.popen("serve", "--", "--config", path)
-    assert p.wait(20) != 0
+    assert p.wait(60) != 0
     text = p.stderr.read() + world.agent_log()
     assert said in text, text
 

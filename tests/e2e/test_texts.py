@@ -7,10 +7,7 @@ from world import until
 @pytest.fixture
 def host(shared_host):
     yield shared_host
-    for c in shared_host.json("container", "ls"):
-        shared_host.zlayer("container", "rm", "-f", c["id"], code=None)
-    shared_host.zlayer("down", code=None)
-    until(lambda: not shared_host.leftovers(), "nothing left")
+    shared_host.clear("words")
 
 
 def test_a_health_command_that_prints_no_utf8_hides_no_container(host):

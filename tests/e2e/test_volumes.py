@@ -75,11 +75,8 @@ def both(busybox_tar, content_tar):
 @pytest.fixture
 def host(both):
     yield both
-    both.zlayer("down", "shop", code=None)
-    for c in both.json("container", "ls"):
-        both.zlayer("container", "rm", "-f", c["name"])
+    both.clear("shop")
     both.zlayer("volume", "prune", "--force")
-    until(lambda: not both.leftovers(), f"nothing left: {both.leftovers()}")
     assert names(both) == []
 
 

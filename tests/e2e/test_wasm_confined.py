@@ -64,7 +64,7 @@ def test_a_guest_that_cannot_be_confined_does_not_run(host, call, says):
     r = host.zlayer("run", "--rm", "hello", code=125)
     assert r.stdout == "" and f"{says}: Operation not permitted" in r.stderr, r.stderr
     until(lambda: host.json("container", "ls") == [], "that its row goes as well")
-    until(lambda: not host.leftovers(), f"nothing left: {host.leftovers()}")
+    host.until_clear()
 
 
 def test_a_limit_that_cannot_be_set_refuses_it(host):
@@ -72,7 +72,7 @@ def test_a_limit_that_cannot_be_set_refuses_it(host):
     r = host.zlayer("deploy", "-t", "2s", host.spec(document("hello", LIMITED)), code=None)
     assert r.returncode != 0 and "set its limits: Operation not permitted" in r.stdout + r.stderr
     host.zlayer("down", "test", "-f")
-    until(lambda: not host.leftovers(), f"nothing left: {host.leftovers()}")
+    host.until_clear()
 
 
 @pytest.mark.parametrize("call", ["fsmount", "mount_setattr", "move_mount", "chroot"])
@@ -82,7 +82,7 @@ def test_names_that_cannot_be_given_refuse_a_component(host, call):
     assert r.returncode != 0 and "Operation not permitted" in r.stdout + r.stderr
     assert "give it /etc/hosts and /etc/resolv.conf" in r.stdout + r.stderr
     host.zlayer("down", "test", "-f")
-    until(lambda: not host.leftovers(), f"nothing left: {host.leftovers()}")
+    host.until_clear()
 
 
 def test_when_nothing_is_refused_any_more_it_runs(host):

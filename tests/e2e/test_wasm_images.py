@@ -6,7 +6,6 @@ import pytest
 
 import wasmtool
 from registry import Registry, digest_of, tar_of
-from world import until
 
 pytestmark = wasmtool.needs_wasm
 MANIFEST, INDEX = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"
@@ -126,7 +125,7 @@ def test_every_form_comes_from_everywhere_and_runs(world, registry, module, tmp_
         assert world.zlayer("run", "--rm", name, form).stdout == form + "\n"
     assert all(i["wasm"] for i in world.json("image", "ls"))
     world.zlayer("image", "verify")
-    until(lambda: not world.leftovers(), f"nothing left: {world.leftovers()}")
+    world.until_clear()
 
 
 def test_a_module_is_pushed_as_it_is(world, registry, module, tmp_path):

@@ -1,18 +1,15 @@
 """Components that go out: wasi:http and its allowed hosts, wasi:sockets, and how names are looked up."""
-import http.server
 import pathlib
-import socket
 import subprocess
 import sys
-import threading
 import urllib.request
 
 import pytest
 
 import wasmtool
 from conftest import make_world
+from loopback import Handler, Server, free_port
 from wasmtool import SOURCES, wat
-from world import until
 
 pytestmark = wasmtool.needs_wasm
 
@@ -35,31 +32,19 @@ def net(host):
 @pytest.fixture(autouse=True)
 def clean(host):
     yield
-    host.zlayer("down", "test", "-f", code=None)
-    until(lambda: not host.leftovers(), f"nothing left: {host.leftovers()}")
+    host.clear("test")
 
 
 @pytest.fixture(scope="module")
 def server():
     """The port of an HTTP server of the host, on 127.0.0.1."""
-    class Answer(http.server.BaseHTTPRequestHandler):
+    class Answer(Handler):
         def do_GET(self):
-            self.send_response(200)
-            self.end_headers()
+            self.send(200)
 
-        def log_message(self, *args):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as it:
-        threading.Thread(target=it.serve_forever, daemon=True).start()
-        yield it.server_port
-        it.shutdown()
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    it = Server(Answer)
+    yield it.port
+    it.close()
 
 
 def deploy(host, wasm, port, extra=""):
@@ -79,7 +64,7 @@ services:
 
 def ask(port, what):
     """(code, address) as net.wat answers them."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/{what}", timeout=20) as r:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/{what}", timeout=60) as r:
         return tuple(r.read().decode().split())
 
 
@@ -147,7 +132,7 @@ threading.Thread(target=dns, daemon=True).start()
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 8080), Answer)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 for what in sys.argv[1:]:
-    with urllib.request.urlopen(f"http://127.0.0.1/{what}", timeout=20) as r:
+    with urllib.request.urlopen(f"http://127.0.0.1/{what}", timeout=60) as r:
         print(r.read().decode().strip())
 '''
 

@@ -8,6 +8,7 @@ import datetime
 import json
 import os
 import pathlib
+import pty
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,7 @@ BUSYBOX = "/bin/busybox"  # static, of Debian's busybox-static
 APPLETS = "sh true false cat echo sleep date hostname httpd nc ls id env mkdir kill ps head tail yes dd wc seq mount grep tr touch rm pwd sync stat cut printf test readlink".split()
 
 
-def until(condition, what, timeout=20.0, interval=0.02):
+def until(condition, what, timeout=60.0, interval=0.02):
     """The first true value of condition(), else an AssertionError that tells the last false one."""
     end = time.monotonic() + timeout
     while True:
@@ -46,6 +47,20 @@ def make_rootfs_tar(path):
         tar.add(stage, arcname=".")
     shutil.rmtree(stage)
     return path
+
+
+def on_terminal(popen, typed=b""):
+    """What popen(tty) shows on a terminal of its own, in which that is typed, and its exit code."""
+    master, slave = pty.openpty()
+    p = popen(slave)
+    os.close(slave)
+    os.write(master, typed)
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO: nobody has the other end any more
+        while piece := os.read(master, 4096):
+            shown += piece
+    os.close(master)
+    return shown.decode(), p.wait(60)
 
 
 def alive(pid):
@@ -79,6 +94,17 @@ def down_ms(container):
 def folders_below(top):
     """top and all folders below it, the deepest first. Other than rglob(), it bears that some go meanwhile, as cgroups do."""
     return [pathlib.Path(folder) for folder, _, _ in os.walk(top, topdown=False)]
+
+
+def remove_cgroups(tops):
+    """These with all below them; who ends in one holds it for a moment."""
+    def gone(folder):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        return not folder.exists()
+    for top in tops:
+        for folder in folders_below(top):
+            until(lambda: gone(folder), f"the end of {folder}")
 
 
 def start_time(pid):
@@ -214,6 +240,17 @@ class World:
         left += [f"state directory {d}" for d in (self.root / "containers").glob("*")]
         return left
 
+    def clear(self, *deployments):
+        """Removes these deployments and all containers; returns when nothing of them is left."""
+        for name in deployments:
+            self.zlayer("down", name, "-f", code=None)
+        for c in self.json("container", "ls"):
+            self.zlayer("container", "rm", "-f", c["id"], code=None)
+        self.until_clear()
+
+    def until_clear(self):
+        until(lambda: not self.leftovers(), "nothing left")
+
     def sanitizer_reports(self):
         return "\n".join(p.read_text(errors="replace") for p in sorted(self.reports.iterdir()))
 
@@ -223,7 +260,8 @@ class World:
                 p.kill()
                 p.communicate()
         with contextlib.suppress(AssertionError):
-            self.zlayer("daemon", "stop", code=None, timeout=20)
+            self.zlayer("daemon", "stop", code=None)
+
         def gone():
             rest = self.processes()
             for pid in rest:
@@ -231,6 +269,4 @@ class World:
                     os.kill(pid, signal.SIGKILL)
             return not rest
         until(gone, f"the end of {self.processes()}")
-        for cg in self.cgroups():
-            for d in folders_below(cg):
-                d.rmdir()
+        remove_cgroups(self.cgroups())
