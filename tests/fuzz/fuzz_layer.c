@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
-#include "fetch/layer/unpack.h"
 #include "fetch/tar/decompress.h"
+#include "fetch/unpack/unpack.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

@@ -187,7 +187,7 @@ int crew_feed(struct crew_job *j, const void *bytes, size_t n, struct zl_error *
     return 1;
 }
 
-int crew_finish(struct crew_job *j, struct crew_layer *ret, struct zl_error *err)
+int crew_finish(struct crew_job *j, struct unpacked *ret, struct zl_error *err)
 {
     struct hand_answer a;
     uint64_t until_ms = give_up_at(j);

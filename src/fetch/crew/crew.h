@@ -29,8 +29,7 @@
 
 #include "base/error.h"
 #include "fetch/crew/reading.h"
-#include "fetch/digest.h"
-#include "fetch/tar/decompress.h"
+#include "fetch/unpack/pipeline.h"
 
 /*
  * How long a hand may take, since it may be somebody else's by now and never say anything: all of a
@@ -55,14 +54,6 @@ void crew_end(struct crew *c); /* waits for all of them: it holds no lock any mo
 
 /* The foreman holds these descriptors as long as there may be hands. They stay the caller's. */
 int crew_hold(const struct crew *c, const int *fds, size_t n, struct zl_error *err);
-
-/* What a hand says of a layer. It may lie about all of it, if the layer took it over. */
-struct crew_layer {
-    char diff_id[DIGEST_SIZE]; /* of what came out; "": that is what went in */
-    uint64_t diff_size;
-    enum packing packing;
-    bool unsettled; /* notes were written: crew_settle() is needed */
-};
 
 struct crew_job {
     int pipe; /* non-blocking */
@@ -89,8 +80,9 @@ int crew_list(const struct crew *c, int archive, int list, struct zl_error *err)
 /* Gives it n bytes. 0: it does not want more, and crew_finish() tells why; 1: it will look at them.
  */
 int crew_feed(struct crew_job *j, const void *bytes, size_t n, struct zl_error *err);
-/* The end of what it is given, and the hand's answer, when it has ended. Always to be called. */
-int crew_finish(struct crew_job *j, struct crew_layer *ret, struct zl_error *err);
+/* The end of what it is given, and the hand's answer, when it has ended. Always to be called. It
+ * may lie about all of it, if the layer took it over. */
+int crew_finish(struct crew_job *j, struct unpacked *ret, struct zl_error *err);
 
 /* unpack_settle() of a layer, by its notes. */
 int crew_settle(const struct crew *c, int root, int notes, const int *below, size_t n_below,

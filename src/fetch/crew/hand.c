@@ -16,10 +16,10 @@
 #include "base/weaken.h"
 #include "fetch/crew/confine.h"
 #include "fetch/crew/reading.h"
-#include "fetch/layer/pipeline.h"
-#include "fetch/layer/unpack.h"
 #include "fetch/room.h"
 #include "fetch/tar/members.h"
+#include "fetch/unpack/pipeline.h"
+#include "fetch/unpack/unpack.h"
 #include "image/layout.h"
 
 enum { ANSWER, FOLDER, NOTES, PIPE, BELOW = PIPE };

@@ -28,7 +28,7 @@ struct hand_answer {
     int32_t errnum;
     char msg[1024];
     uint64_t bytes;
-    struct crew_layer layer;
+    struct unpacked layer;
 };
 
 /* The child's part of crew_start(): serves until the other end of the socket is closed. */

@@ -12,7 +12,7 @@
 #define ZL_FETCH_CREW_READING_H
 
 #include "base/arena.h"
-#include "fetch/import/dockerlist.h"
+#include "fetch/crew/dockerlist.h"
 #include "image/document.h"
 
 enum reading_kind {

@@ -6,30 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 
 #include "fetch/import/wasmfile.h"
 #include "fetch/parallel.h"
+#include "fetch/registry/platform.h"
 #include "image/wasm.h"
-
-const char *import_architecture(void)
-{
-    static const struct {
-        const char *machine, *name;
-    } known[] = {
-        { "x86_64", "amd64" },    { "aarch64", "arm64" }, { "riscv64", "riscv64" },
-        { "ppc64le", "ppc64le" }, { "s390x", "s390x" },   { "armv7l", "arm" },
-        { "i686", "386" },
-    };
-    struct utsname host;
-    if (uname(&host) < 0)
-        return "unknown";
-    for (size_t i = 0; i < ZL_ARRAY_LEN(known); i++) {
-        if (strcmp(known[i].machine, host.machine) == 0)
-            return known[i].name;
-    }
-    return "unknown";
-}
 
 int import_check_platform(const struct oci_image_config *c, struct zl_error *err)
 {
@@ -37,9 +18,9 @@ int import_check_platform(const struct oci_image_config *c, struct zl_error *err
         return 0; /* runs anywhere */
     if (c->os && strcmp(c->os, "linux") != 0)
         return zl_fail(err, ZL_ERR_UNSUPPORTED, "the image is for '%s', not for linux", c->os);
-    if (c->architecture && strcmp(c->architecture, import_architecture()) != 0)
+    if (c->architecture && strcmp(c->architecture, platform_architecture()) != 0)
         return zl_fail(err, ZL_ERR_UNSUPPORTED, "the image is for '%s', this machine is '%s'",
-                       c->architecture, import_architecture());
+                       c->architecture, platform_architecture());
     return 0;
 }
 

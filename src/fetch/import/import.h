@@ -47,8 +47,6 @@ int import_put_manifest(struct work *w, const char *config, uint64_t config_size
 int import_commit(struct work *w, const char *digest, struct layer *layers, size_t n,
                   struct zl_error *err);
 
-/* "amd64", "arm64", …: this machine, as image configs call it. */
-const char *import_architecture(void);
 int import_check_platform(const struct oci_image_config *c, struct zl_error *err);
 
 #endif

@@ -88,7 +88,7 @@ static const struct oci_descriptor *choose(const struct oci_index *index, const 
     }
     if (!found)
         (void)zl_fail(err, ZL_ERR_NOT_FOUND, "the layout holds no image for linux/%s%s%s",
-                      import_architecture(), tag ? " with the tag " : "", tag ? tag : "");
+                      platform_architecture(), tag ? " with the tag " : "", tag ? tag : "");
     return found;
 }
 

@@ -6,13 +6,14 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "fetch/import/import.h"
+#include "fetch/registry/platform.h"
 
 static json_t *make_config(const struct layer *l)
 {
     char created[ZL_RFC3339_SIZE];
     (void)zl_format_rfc3339(zl_wall_ns(), 0, created);
     return json_pack("{s:s, s:s, s:s, s:{s:[s]}, s:{s:s, s:[s]}}", "created", created,
-                     "architecture", import_architecture(), "os", "linux", "config", "Cmd",
+                     "architecture", platform_architecture(), "os", "linux", "config", "Cmd",
                      "/bin/sh", "rootfs", "type", "layers", "diff_ids", l->diff_id);
 }
 

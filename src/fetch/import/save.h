@@ -8,7 +8,7 @@
 #define ZL_FETCH_IMPORT_SAVE_H
 
 #include "fetch/ordered.h"
-#include "fetch/work.h"
+#include "fetch/store/work.h"
 
 /* Writes the archive to fd, which may be a pipe. */
 int save_images(const struct work *w, const struct ordered *o, int fd, struct zl_error *err);

@@ -140,7 +140,7 @@ static int find_members(struct source *s, const struct work *w, struct zl_error 
 static int unpack_whole(struct source *s, const struct work *w, struct zl_error *err)
 {
     struct crew_job job;
-    struct crew_layer found = { 0 };
+    struct unpacked found = { 0 };
     struct zl_error why = { 0 };
     zl_autoclose int fd = scratch_file(w, err);
     if (fd < 0 || crew_decompress(w->crew, fd, &job, err) < 0)

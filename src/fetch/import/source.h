@@ -10,8 +10,8 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "fetch/store/work.h"
 #include "fetch/tar/members.h"
-#include "fetch/work.h"
 
 enum source_kind {
     SOURCE_ROOTFS,         /* /abs/rootfs.tar[.gz|.zst], /abs/module.wasm */

@@ -8,8 +8,8 @@
 
 #include "base/fd.h"
 #include "fetch/layer/compare.h"
-#include "fetch/layer/unpack.h"
 #include "fetch/room.h"
+#include "fetch/unpack/unpack.h"
 
 struct layer *layers_new(size_t n, struct zl_error *err)
 {
@@ -166,7 +166,7 @@ static int open_notes(const struct work *w, size_t i, struct zl_error *err)
     return zl_take_fd(&fd);
 }
 
-static int take_result(struct layer *l, struct pump *p, const struct crew_layer *found,
+static int take_result(struct layer *l, struct pump *p, const struct unpacked *found,
                        struct zl_error *err)
 {
     char digest[DIGEST_SIZE];
@@ -189,7 +189,7 @@ static int unpack_by_hand(struct work *w, const struct input *in, struct layer *
                           struct zl_error *err)
 {
     struct crew_job job;
-    struct crew_layer found = { 0 };
+    struct unpacked found = { 0 };
     struct zl_error why = { 0 };
     autodigest struct digest *sum = in->is_summed ? NULL : digest_new(err);
     struct pump p = { .in = in, .sum = sum };

@@ -12,7 +12,7 @@
 #define ZL_FETCH_LAYER_LAYER_H
 
 #include "fetch/input.h"
-#include "fetch/work.h"
+#include "fetch/store/work.h"
 
 struct layer {
     char digest[DIGEST_SIZE];  /* of the blob; given when it is known before, else "" */

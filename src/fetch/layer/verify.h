@@ -7,7 +7,7 @@
 #ifndef ZL_FETCH_LAYER_VERIFY_H
 #define ZL_FETCH_LAYER_VERIFY_H
 
-#include "fetch/work.h"
+#include "fetch/store/work.h"
 
 /* -1 INVALID says what is wrong. */
 int verify_image(struct work *w, const char *digest, struct zl_error *err);

@@ -13,7 +13,7 @@
 #define ZL_FETCH_REGISTRY_ARRIVAL_H
 
 #include "fetch/registry/talk.h"
-#include "fetch/work.h"
+#include "fetch/store/work.h"
 
 enum arrival_state {
     ARRIVAL_WANTED, /* arrival_ask() is to be called */

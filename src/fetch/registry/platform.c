@@ -2,8 +2,7 @@
 #include "fetch/registry/platform.h"
 
 #include <string.h>
-
-#include "fetch/import/import.h"
+#include <sys/utsname.h>
 
 /* clang-format off */
 static const struct family {
@@ -52,9 +51,28 @@ static unsigned x86_level(void)
 }
 #endif
 
+const char *platform_architecture(void)
+{
+    static const struct {
+        const char *machine, *name;
+    } known[] = {
+        { "x86_64", "amd64" },    { "aarch64", "arm64" }, { "riscv64", "riscv64" },
+        { "ppc64le", "ppc64le" }, { "s390x", "s390x" },   { "armv7l", "arm" },
+        { "i686", "386" },
+    };
+    struct utsname host;
+    if (uname(&host) < 0)
+        return "unknown";
+    for (size_t i = 0; i < ZL_ARRAY_LEN(known); i++) {
+        if (strcmp(known[i].machine, host.machine) == 0)
+            return known[i].name;
+    }
+    return "unknown";
+}
+
 struct platform platform_here(void)
 {
-    struct platform p = { .architecture = import_architecture() };
+    struct platform p = { .architecture = platform_architecture() };
     const struct family *f = family_of(p.architecture);
     p.level = f ? f->plain : 0;
 #ifdef __x86_64__

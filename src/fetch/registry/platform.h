@@ -15,6 +15,8 @@ struct platform {
     unsigned level;           /* of it; 0 for architectures that have none */
 };
 
+/* "amd64", "arm64", …: this machine, as image configs call it. */
+const char *platform_architecture(void);
 /* Of this machine. */
 struct platform platform_here(void);
 /* "linux/arm/v7", "linux/arm64", "arm64". The text is borrowed for the time of the result. INVALID

@@ -5,7 +5,7 @@
 
 #include "fetch/order.h"
 #include "fetch/registry/talk.h"
-#include "fetch/work.h"
+#include "fetch/store/work.h"
 
 struct pulled {
     char digest[DIGEST_SIZE];   /* of the manifest that is in the store now */

@@ -8,7 +8,7 @@
 
 #include "fetch/registry/registry.h"
 #include "fetch/registry/talk.h"
-#include "fetch/work.h"
+#include "fetch/store/work.h"
 
 struct push_parts {
     char digest[DIGEST_SIZE]; /* of the manifest */

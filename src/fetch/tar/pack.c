@@ -169,7 +169,7 @@ static int put_header(struct pack *p, const struct stat *st, char type, const ch
     return put_pax(p, err) < 0 ? -1 : put(p, &h, sizeof h, err);
 }
 
-/* Those that unpacking keeps (fetch/layer/unpack.h). */
+/* Those that unpacking keeps (fetch/unpack/unpack.h). */
 static bool is_kept(const char *name)
 {
     return strcmp(name, "security.capability") == 0 ||

@@ -8,6 +8,7 @@
 #include "base/dir.h"
 #include "fetch/digest.h"
 #include "fetch/import/import.h"
+#include "fetch/registry/platform.h"
 #include "image/store.h"
 
 struct shelf {

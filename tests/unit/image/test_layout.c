@@ -31,9 +31,9 @@ static void a_tag_chooses_among_several_images(void **unused)
     struct zl_error err;
     struct maker m = maker_open(&s, "l");
     one_layer(&m, "one");
-    maker_name(&m, maker_manifest(&m, import_architecture()), "one");
+    maker_name(&m, maker_manifest(&m, platform_architecture()), "one");
     one_layer(&m, "two");
-    maker_name(&m, maker_manifest(&m, import_architecture()), "example.net/app:two");
+    maker_name(&m, maker_manifest(&m, platform_architecture()), "example.net/app:two");
     maker_close(&m);
     assert_refused(&s, "oci:l", "several images");
     assert_refused(&s, "oci:l:three", "no image for linux/");
@@ -52,7 +52,7 @@ static void importing_twice_changes_nothing(void **unused)
     struct maker m = maker_open(&s, "l");
     one_layer(&m, "one");
     one_layer(&m, "two");
-    maker_name(&m, maker_manifest(&m, import_architecture()), NULL);
+    maker_name(&m, maker_manifest(&m, platform_architecture()), NULL);
     maker_close(&m);
     assert_int_equal(shelf_import(&s, "oci:l", digest, &err), 0);
     int blobs = shelf_count(&s, "images/blobs/sha256"), layers = shelf_count(&s, "layers");
@@ -71,12 +71,12 @@ static void an_index_below_the_index_is_followed_to_this_machine(void **unused)
     struct zl_error err;
     struct maker m = maker_open(&s, "l");
     one_layer(&m, "ours");
-    json_t *ours = maker_manifest(&m, import_architecture());
+    json_t *ours = maker_manifest(&m, platform_architecture());
     one_layer(&m, "theirs");
     json_t *theirs = maker_manifest(&m, "sparc");
     (void)json_object_set_new(
         ours, "platform",
-        json_pack("{s:s, s:s}", "os", "linux", "architecture", import_architecture()));
+        json_pack("{s:s, s:s}", "os", "linux", "architecture", platform_architecture()));
     (void)json_object_set_new(theirs, "platform",
                               json_pack("{s:s, s:s}", "os", "linux", "architecture", "sparc"));
     char wanted[DIGEST_SIZE];
@@ -125,7 +125,7 @@ static void bytes_that_do_not_have_their_digest_are_refused(void **unused)
         struct tarball t;
         one_layer(&m, "x");
         json_t *layer = json_incref(json_array_get(m.layers, 0));
-        json_t *manifest = maker_manifest(&m, import_architecture());
+        json_t *manifest = maker_manifest(&m, platform_architecture());
         maker_name(&m, json_incref(manifest), NULL);
         maker_close(&m);
         tar_begin(&t, TAR_PLAIN);
@@ -152,7 +152,7 @@ static void a_diff_id_that_is_not_the_layers_is_refused(void **unused)
     (void)json_array_set_new(
         m.diff_ids, 0,
         json_string("sha256:0000000000000000000000000000000000000000000000000000000000000000"));
-    maker_name(&m, maker_manifest(&m, import_architecture()), NULL);
+    maker_name(&m, maker_manifest(&m, platform_architecture()), NULL);
     maker_close(&m);
     assert_refused(&s, "oci:l", "the diff id of the layer is");
     shelf_close(&s);
@@ -166,7 +166,7 @@ static void digests_that_are_paths_and_blobs_that_are_links_lead_nowhere(void **
     struct maker m = maker_open(&s, "l");
     one_layer(&m, "x");
     json_t *layer = json_incref(json_array_get(m.layers, 0));
-    maker_name(&m, maker_manifest(&m, import_architecture()), NULL);
+    maker_name(&m, maker_manifest(&m, platform_architecture()), NULL);
     maker_close(&m);
     char path[200];
     (void)snprintf(path, sizeof path, "l/blobs/sha256/%s",

@@ -5,7 +5,7 @@
 #include <sys/file.h>
 #include <sys/wait.h>
 
-#include "fetch/registry/partials.h"
+#include "fetch/store/partials.h"
 
 enum { NOW = 1000000000, DAY = 24 * 3600, BLOCK = 4096, ROUNDS = 3000 };
 

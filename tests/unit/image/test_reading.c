@@ -399,7 +399,7 @@ static void a_hand_that_takes_nothing_more_of_a_layer_is_given_up(void **unused)
 {
     static char piece[3 << 20]; /* more than the pipe holds */
     struct crew_job job = CREW_NO_JOB;
-    struct crew_layer layer;
+    struct unpacked layer;
     struct zl_error err;
     int foreman;
     ZL_CLEANUP(crew_end) struct crew crew = idle_crew(&foreman);

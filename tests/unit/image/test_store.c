@@ -409,7 +409,7 @@ static void make_stack(struct shelf *s)
     tar_file(&t, "etc/passwd", "high");
     tar_file(&t, "new/name", "from above");
     maker_layer(&m, &t);
-    maker_name(&m, maker_manifest(&m, import_architecture()), "stack");
+    maker_name(&m, maker_manifest(&m, platform_architecture()), "stack");
     maker_close(&m);
 }
 

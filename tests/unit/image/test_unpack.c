@@ -7,8 +7,8 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
-#include "fetch/layer/unpack.h"
 #include "fetch/tar/tree.h"
+#include "fetch/unpack/unpack.h"
 #include "memory.h"
 
 struct box { /* a layer's folder, and beside it what must stay as it is */

@@ -5,7 +5,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 
-#include "fetch/work.h"
+#include "fetch/store/work.h"
 
 /* The real one is called, too; kept: of which file systems, and what was not in its place yet. */
 static struct {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fetch/registry/partials.h"
+#include "fetch/store/partials.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -12,8 +12,8 @@
  * archive uses but does not list, and the other name of a hard link that leads to them. What the
  * second step is to do is noted in a file, since another process does it.
  */
-#ifndef ZL_FETCH_LAYER_UNPACK_H
-#define ZL_FETCH_LAYER_UNPACK_H
+#ifndef ZL_FETCH_UNPACK_UNPACK_H
+#define ZL_FETCH_UNPACK_UNPACK_H
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* manifest.json of an archive of `docker save`: its images (moby, image/spec/v1.2.md). */
-#ifndef ZL_FETCH_IMPORT_DOCKERLIST_H
-#define ZL_FETCH_IMPORT_DOCKERLIST_H
+#ifndef ZL_FETCH_CREW_DOCKERLIST_H
+#define ZL_FETCH_CREW_DOCKERLIST_H
 
 #include "base/json.h"
 

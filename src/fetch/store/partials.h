@@ -3,8 +3,8 @@
  * Beginnings of blobs in images/partial, which the next pull goes on with. Some are never gone on
  * with: the tag has moved, nobody asks again. They go by age and by size, when a fetch begins.
  */
-#ifndef ZL_FETCH_REGISTRY_PARTIALS_H
-#define ZL_FETCH_REGISTRY_PARTIALS_H
+#ifndef ZL_FETCH_STORE_PARTIALS_H
+#define ZL_FETCH_STORE_PARTIALS_H
 
 #include "image/layout.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fetch/layer/unpack.h"
+#include "fetch/unpack/unpack.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -8,9 +8,9 @@
 #include <sys/xattr.h>
 
 #include "base/dir.h"
-#include "fetch/layer/settle.h"
 #include "fetch/tar/attributes.h"
 #include "fetch/tar/tree.h"
+#include "fetch/unpack/settle.h"
 #include "image/overlay.h"
 
 #define WHITEOUT ".wh."

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fetch/layer/pipeline.h"
+#include "fetch/unpack/pipeline.h"
 
-#include "fetch/layer/unpack.h"
 #include "fetch/room.h"
 #include "fetch/tar/decompress.h"
+#include "fetch/unpack/unpack.h"
 
 /* An input that counts and sums what passes. */
 struct summed {
@@ -46,7 +46,7 @@ static int drain(const struct input *in, struct zl_error *err)
     return (int)n;
 }
 
-int pipeline_unpack(const struct input *in, int root, int notes, struct crew_layer *ret,
+int pipeline_unpack(const struct input *in, int root, int notes, struct unpacked *ret,
                     struct zl_error *err)
 {
     autodecompress struct decompress *d = NULL;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fetch/work.h"
+#include "fetch/store/work.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "base/dir.h"
 #include "base/fd.h"
 #include "base/id.h"
-#include "fetch/registry/partials.h"
+#include "fetch/store/partials.h"
 
 /* ---- the folder ------------------------------------------------------------------------------ */
 

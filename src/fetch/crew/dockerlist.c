@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fetch/import/dockerlist.h"
+#include "fetch/crew/dockerlist.h"
 
 #include "image/document.h"
 

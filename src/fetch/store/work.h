@@ -9,8 +9,8 @@
  * the folders that got them; the index is the agent's and comes last. So what is in the index is on
  * the disk, and a power cut before leaves nothing of it.
  */
-#ifndef ZL_FETCH_WORK_H
-#define ZL_FETCH_WORK_H
+#ifndef ZL_FETCH_STORE_WORK_H
+#define ZL_FETCH_STORE_WORK_H
 
 #include "fetch/crew/crew.h"
 #include "fetch/digest.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fetch/layer/settle.h"
+#include "fetch/unpack/settle.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -4,8 +4,8 @@
  * folder changes its time; folders that were used but not listed, which are to be as in the layers
  * below; hard links to files of the layers below, which are copied up first, as overlay would.
  */
-#ifndef ZL_FETCH_LAYER_SETTLE_H
-#define ZL_FETCH_LAYER_SETTLE_H
+#ifndef ZL_FETCH_UNPACK_SETTLE_H
+#define ZL_FETCH_UNPACK_SETTLE_H
 
 #include <time.h>
 
