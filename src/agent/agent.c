@@ -5,6 +5,7 @@
  * behind.
  */
 #include "agent/agent.h"
+#include "agent/effects.h"
 
 #include <event2/event.h>
 #include <fcntl.h>
@@ -60,7 +61,7 @@ static int make_parts(struct agent *a, struct zl_error *err)
     if (!a->core)
         return zl_fail(err, ZL_ERR_SYSTEM, "make the core: out of memory");
     if (waiters_new(a, &a->waiters, err) < 0 || imports_new(a, &a->imports, err) < 0 ||
-        dispatch_new(a, &a->dispatch, err) < 0)
+        requests_new(&a->requests, err) < 0 || steps_new(a, &a->steps, err) < 0)
         return -1;
     zl_autofree char *order = agent_config_order(&a->cfg);
     if (!order)
@@ -118,7 +119,8 @@ void agent_stop(struct agent *a)
     runtime_free(a->rt);
     puller_free(a->puller);
     store_free(a->store);
-    dispatch_free(a->dispatch);
+    steps_free(a->steps);
+    requests_free(a->requests);
     core_free(a->core);
     image_store_free(a->images);
     volumes_free(a->volumes);

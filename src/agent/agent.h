@@ -16,7 +16,9 @@
 #include "runtime/runtime.h"
 
 struct event_base;
-struct dispatch;
+struct steps;
+struct requests;
+struct waiter;
 struct waiters;
 struct imports;
 struct puller;
@@ -35,7 +37,8 @@ struct agent {
     struct volumes *volumes;
     struct runtime *rt;
     struct api_server *api; /* NULL until everything was found again */
-    struct dispatch *dispatch;
+    struct steps *steps;
+    struct requests *requests;
     struct waiters *waiters;
     struct imports *imports;
     struct puller *puller;
@@ -54,19 +57,23 @@ int agent_start(struct agent *a, struct zl_error *err);
 /* Lets go of everything; containers go on. */
 void agent_stop(struct agent *a);
 
-/* ---- dispatch.c: events in, effects out ---- */
+/* ---- steps.c: events in, effects out, in order ---- */
 
-int dispatch_new(struct agent *a, struct dispatch **ret, struct zl_error *err);
-void dispatch_free(struct dispatch *d);
+int steps_new(struct agent *a, struct steps **ret, struct zl_error *err);
+void steps_free(struct steps *d);
 /*
  * Gives the event to core (its seed is set here) and queues what follows from it. done (or NULL) is
  * called on the loop when that is durable, with what core refused or with the id it gave, which is
  * also returned at once (0: none).
  */
-uint64_t dispatch_event(struct agent *a, struct event *ev, api_done_fn done, void *arg);
+uint64_t step_event(struct agent *a, struct event *ev, api_done_fn done, void *arg);
 
-/* The same of what a client wishes, which is refused where withheld_check() says so. */
-uint64_t dispatch_wish(struct agent *a, const struct event *ev, api_done_fn done, void *arg);
+/* Whether all that was decided before is told: events, and clients answered. after: how many
+ * transactions there were then. */
+bool steps_are_told(const struct agent *a, uint64_t after);
+/* The same as step_event() of what a client wishes, which is refused where withheld_check() says
+ * so. */
+uint64_t step_wish(struct agent *a, const struct event *ev, api_done_fn done, void *arg);
 
 /* ---- recovery.c ---- */
 
@@ -88,8 +95,13 @@ void agent_tell_container(struct agent *a, struct inst_id id, const char *type, 
 
 int waiters_new(struct agent *a, struct waiters **ret, struct zl_error *err);
 void waiters_free(struct waiters *w);
-/* held is told where the streams of the standalone container are, once it is created. */
-void waiters_run(struct agent *a, const struct event *run, api_held_fn held, void *arg);
+/* held is told where the streams of the standalone container are, once it is created. NULL: no
+ * memory. */
+struct waiter *waiter_new(struct agent *a, api_held_fn held, void *arg);
+/* The id that core gave: requests for it may fail before it is stored. */
+void waiter_expect(struct waiter *w, struct inst_id id);
+/* An api_done_fn: its EV_RUN is durable, or was refused, which ends the waiter. */
+void waiter_stored(void *waiter, const struct zl_error *failed, uint64_t id);
 /* Something changed: some may have what they wait for. */
 void waiters_look(struct agent *a);
 /* A request to the runtime for this container failed. */

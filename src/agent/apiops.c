@@ -38,7 +38,14 @@ static const char *const *variables(struct agent *a)
 
 static void submit(struct agent *a, const struct event *ev, api_done_fn done, void *arg)
 {
-    (void)dispatch_wish(a, ev, done, arg); /* done gets the id, too */
+    (void)step_wish(a, ev, done, arg); /* done gets the id, too */
+}
+
+static void run_attached(struct agent *a, const struct event *ev, api_held_fn held, void *arg)
+{
+    struct waiter *w = waiter_new(a, held, arg);
+    if (w) /* else the client's own time-out is all that is left */
+        waiter_expect(w, (struct inst_id){ step_wish(a, ev, waiter_stored, w) });
 }
 
 static bool log_path(struct agent *a, const struct inst_label *label, struct inst_id id,
@@ -86,7 +93,7 @@ const struct api_ops agent_ops = {
     .info = info,
     .variables = variables,
     .submit = submit,
-    .run_attached = waiters_run,
+    .run_attached = run_attached,
     .ask = agent_ask,
     .is_paused = is_paused,
     .log_path = log_path,

@@ -109,7 +109,7 @@ static void on_exit_event(struct agent *a, const struct rt_event *ev)
     struct event e = { .kind = EV_EXIT };
     e.exit.id = ev->id;
     e.exit.exit = ev->exit;
-    (void)dispatch_event(a, &e, NULL, NULL);
+    (void)step_event(a, &e, NULL, NULL);
 }
 
 static void on_found(struct agent *a, const struct rt_event *ev)
@@ -118,7 +118,7 @@ static void on_found(struct agent *a, const struct rt_event *ev)
     const struct inst_label *l = &e.found.label;
     if (!withheld_has(&a->withheld, l->deployment,
                       l->owner == OWNER_STANDALONE ? l->service : NULL))
-        (void)dispatch_event(a, &e, NULL, NULL);
+        (void)step_event(a, &e, NULL, NULL);
 }
 
 static void on_found_end(struct agent *a, const struct rt_event *ev)
@@ -126,7 +126,7 @@ static void on_found_end(struct agent *a, const struct rt_event *ev)
     struct event e = { .kind = EV_FOUND_END };
     (void)ev;
     e.found_end.rebooted = a->rebooted;
-    (void)dispatch_event(a, &e, NULL, NULL);
+    (void)step_event(a, &e, NULL, NULL);
 }
 
 static void on_oom(struct agent *a, const struct rt_event *ev)

@@ -100,24 +100,11 @@ void waiters_failed(struct agent *a, struct inst_id id, const struct zl_error *w
             w->failed = *why;
 }
 
-static void on_stored(void *arg, const struct zl_error *failed, uint64_t id)
+struct waiter *waiter_new(struct agent *a, api_held_fn held, void *arg)
 {
-    struct waiter *w = arg;
-    if (failed) {
-        finish(w, failed, NULL);
-        return;
-    }
-    w->id.v = id;
-    w->stored = true;
-    waiters_look(w->a);
-}
-
-void waiters_run(struct agent *a, const struct event *run, api_held_fn held, void *arg)
-{
-    struct event copy = *run;
     struct waiter *w = calloc(1, sizeof *w);
     if (!w)
-        return; /* the client's own time-out is all that is left */
+        return NULL;
     w->a = a;
     w->held = held;
     w->arg = arg;
@@ -126,8 +113,24 @@ void waiters_run(struct agent *a, const struct event *run, api_held_fn held, voi
     if (w->next)
         w->next->link = &w->next;
     a->waiters->first = w;
-    copy.run.hold = true;
-    w->id.v = dispatch_wish(a, &copy, on_stored, w); /* it may fail before it is stored */
+    return w;
+}
+
+void waiter_expect(struct waiter *w, struct inst_id id)
+{
+    w->id = id;
+}
+
+void waiter_stored(void *waiter, const struct zl_error *failed, uint64_t id)
+{
+    struct waiter *w = waiter;
+    if (failed) {
+        finish(w, failed, NULL);
+        return;
+    }
+    w->id.v = id;
+    w->stored = true;
+    waiters_look(w->a);
 }
 
 int waiters_new(struct agent *a, struct waiters **ret, struct zl_error *err)
