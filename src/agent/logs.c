@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/logs.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/dir.h"
 #include "base/fd.h"
 #include "runtime/native.h"
 
@@ -22,17 +22,11 @@ static bool belongs(const char *file, const char *name)
 
 static void remove_files(int dir_fd, const char *name)
 {
-    int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+    zl_autodir DIR *dir = zl_dir_open(dir_fd, ".");
     const struct dirent *d;
-    if (!dir) {
-        zl_closep(&copy);
-        return;
-    }
-    while ((d = readdir(dir)))
+    while (dir && (d = readdir(dir)))
         if (belongs(d->d_name, name))
             (void)unlinkat(dir_fd, d->d_name, 0); /* it stays, as the header says */
-    (void)closedir(dir);
 }
 
 void logs_remove(int root_fd, const struct inst_label *label)
@@ -76,14 +70,11 @@ struct kept {
 
 static int look(int dir_fd, struct kept *ret)
 {
-    int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+    zl_autodir DIR *dir = zl_dir_open(dir_fd, ".");
     const struct dirent *d;
     *ret = (struct kept){ .until = UINT64_MAX };
-    if (!dir) {
-        zl_closep(&copy);
+    if (!dir)
         return -1;
-    }
     while ((d = readdir(dir))) {
         uint64_t until = until_of(d->d_name);
         if (until == UINT64_MAX)
@@ -94,7 +85,6 @@ static int look(int dir_fd, struct kept *ret)
         ret->until = until;
         (void)snprintf(ret->first, sizeof ret->first, "%s", d->d_name);
     }
-    (void)closedir(dir);
     return 0;
 }
 

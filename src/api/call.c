@@ -9,7 +9,6 @@
  */
 #include "api/call.h"
 
-#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <string.h>
@@ -79,12 +78,27 @@ static void on_connection_closed(struct evhttp_connection *conn, void *arg)
 static void on_client_gone(evutil_socket_t fd, short what, void *arg)
 {
     struct api_call *c = arg;
+    const bool streaming = c->streaming;
+    struct evhttp_request *req = call_finish(c);
     (void)fd;
     (void)what;
-    if (c->streaming)
-        stream_end(c);
-    else
-        reply_fail(c, ZL_ERR_CANCELLED, "the client has gone");
+    if (req && streaming)
+        evhttp_send_reply_end(req);
+    else if (req)
+        evhttp_send_error(req, HTTP_INTERNAL, NULL); /* nobody reads it */
+}
+
+struct api_call *call_new(struct api_server *s, struct evhttp_request *req)
+{
+    struct api_call *c = calloc(1, sizeof *c);
+    if (!c)
+        return NULL;
+    c->server = s;
+    c->req = req;
+    TAILQ_INIT(&c->query);
+    TAILQ_INSERT_TAIL(&s->calls, c, link);
+    evhttp_connection_set_closecb(evhttp_request_get_connection(req), on_connection_closed, c);
+    return c;
 }
 
 void call_stay_open(struct api_call *c)
@@ -144,187 +158,4 @@ const char *call_log_path(const struct api_call *c, const struct inst_label *lab
 {
     const struct api_server *s = c->server;
     return s->ops->log_path(s->agent, label, id, out) && !out->failed ? out->data : NULL;
-}
-
-int call_decode(struct api_call *c, const struct zl_field *fields, void *out)
-{
-    struct zl_error err = { 0 };
-    c->body.strict = true;
-    if (zl_json_decode(&c->body, fields, out, &err) == 0)
-        return 0;
-    reply_error(c, &err);
-    return -1;
-}
-
-/* ---- how handlers go on -------------------------------------------------------------------- */
-
-void call_expect(struct api_call *c, api_then_fn then)
-{
-    c->then = then;
-    c->busy = true;
-}
-
-void call_op_done(void *arg, const struct zl_error *failed, uint64_t id)
-{
-    struct api_call *c = arg;
-    c->busy = false;
-    if (!c->req)
-        call_free(c);
-    else if (failed)
-        reply_error(c, failed);
-    else
-        c->then(c, id);
-}
-
-static void told_anyway(void *arg, const struct rt_answer *a)
-{
-    struct api_call *c = arg;
-    c->busy = false;
-    if (!c->req)
-        call_free(c);
-    else
-        c->learn(c, a);
-}
-
-static void learn_error(struct api_call *c, const struct rt_answer *a)
-{
-    reply_error(c, &a->err);
-}
-
-static void told(void *arg, const struct rt_answer *a)
-{
-    struct api_call *c = arg;
-    if (a->err.kind != ZL_OK)
-        c->learn = learn_error;
-    told_anyway(c, a);
-}
-
-static void ask(struct api_call *c, const struct rt_request *rq, api_learn_fn learn,
-                rt_done_fn told_fn)
-{
-    c->learn = learn;
-    c->busy = true;
-    c->server->ops->ask(c->server->agent, rq, told_fn, c);
-}
-
-void call_ask(struct api_call *c, const struct rt_request *rq, api_learn_fn learn)
-{
-    ask(c, rq, learn, told);
-}
-
-void call_ask_anyway(struct api_call *c, const struct rt_request *rq, api_learn_fn learn)
-{
-    ask(c, rq, learn, told_anyway);
-}
-
-void call_submit(struct api_call *c, struct event ev, api_then_fn then)
-{
-    call_expect(c, then);
-    c->server->ops->submit(c->server->agent, &ev, call_op_done, c);
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-    struct api_call *c = arg;
-    (void)fd;
-    (void)what;
-    c->wake = NULL;
-    c->on_timeout(c);
-}
-
-void call_wait(struct api_call *c, bool (*wake)(struct api_call *c), uint64_t timeout_ms,
-               void (*on_timeout)(struct api_call *c))
-{
-    if (wake(c))
-        return;
-    c->wake = wake;
-    call_stay_open(c);
-    if (timeout_ms == 0 || !on_timeout)
-        return;
-    struct timeval tv = { .tv_sec = (time_t)(timeout_ms / 1000),
-                          .tv_usec = (suseconds_t)(timeout_ms % 1000 * 1000) };
-    c->on_timeout = on_timeout;
-    c->timer = event_new(c->server->base, -1, 0, on_timer, c);
-    if (!c->timer || event_add(c->timer, &tv) < 0)
-        on_timeout(c); /* no memory for a timer: the answer of a late one is the honest one */
-}
-
-/* ---- dispatch ------------------------------------------------------------------------------ */
-
-/* clang-format off */
-static const struct { enum evhttp_cmd_type type; const char *name; } methods[] = {
-    { EVHTTP_REQ_GET, "GET" },       { EVHTTP_REQ_POST, "POST" },       { EVHTTP_REQ_PUT, "PUT" },
-    { EVHTTP_REQ_DELETE, "DELETE" }, { EVHTTP_REQ_HEAD, "HEAD" },       { EVHTTP_REQ_PATCH, "PATCH" },
-    { EVHTTP_REQ_TRACE, "TRACE" },   { EVHTTP_REQ_OPTIONS, "OPTIONS" }, { EVHTTP_REQ_CONNECT, "CONNECT" },
-};
-/* clang-format on */
-
-static const char *method_name(enum evhttp_cmd_type type)
-{
-    for (size_t i = 0; i < ZL_ARRAY_LEN(methods); i++)
-        if (methods[i].type == type)
-            return methods[i].name;
-    return "this method";
-}
-
-static int parse_query(struct api_call *c, const struct evhttp_uri *uri, struct zl_error *err)
-{
-    const char *query = evhttp_uri_get_query(uri);
-    if (!query || !*query)
-        return 0;
-    if (evhttp_parse_query_str(query, &c->query) < 0)
-        return zl_fail(err, ZL_ERR_INVALID, "the query '%s' is malformed", query);
-    if (strstr(query, "%00"))
-        return zl_fail(err, ZL_ERR_INVALID, "the query has a NUL byte in it");
-    return query_check(c->route, &c->query, err);
-}
-
-static int parse_body(struct api_call *c, struct zl_error *err)
-{
-    struct evbuffer *in = evhttp_request_get_input_buffer(c->req);
-    size_t n = evbuffer_get_length(in);
-    if (n == 0) {
-        c->body.what = "request body";
-        c->body.root = json_object();
-        return c->body.root ? 0 : zl_fail_errno(err, "read the request body");
-    }
-    const char *bytes = (const char *)evbuffer_pullup(in, -1);
-    if (!bytes)
-        return zl_fail_errno(err, "read the request body");
-    return zl_json_parse(&c->body, bytes, n, "request body", err);
-}
-
-static int prepare(struct api_call *c, struct zl_buf *allow, struct zl_error *err)
-{
-    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(c->req);
-    const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
-    if (!path)
-        return zl_fail(err, ZL_ERR_INVALID, "the request has no path");
-    if (api_route_find(c, method_name(evhttp_request_get_command(c->req)), path, allow, err) < 0)
-        return -1;
-    return parse_query(c, uri, err) < 0 || parse_body(c, err) < 0 ? -1 : 0;
-}
-
-void call_dispatch(struct evhttp_request *req, void *server)
-{
-    struct api_call *c = calloc(1, sizeof *c);
-    if (!c) {
-        evhttp_send_error(req, HTTP_INTERNAL, NULL);
-        return;
-    }
-    c->server = server;
-    c->req = req;
-    TAILQ_INIT(&c->query);
-    TAILQ_INSERT_TAIL(&c->server->calls, c, link);
-    evhttp_connection_set_closecb(evhttp_request_get_connection(req), on_connection_closed, c);
-
-    zl_autobuf struct zl_buf allow = ZL_BUF(256);
-    struct zl_error err = { 0 };
-    if (prepare(c, &allow, &err) == 0) {
-        c->route->handle(c);
-        return;
-    }
-    if (allow.len > 0)
-        (void)evhttp_add_header(evhttp_request_get_output_headers(req), "Allow", allow.data);
-    reply_error(c, &err);
 }

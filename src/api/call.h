@@ -95,8 +95,6 @@ bool call_check_spec(struct api_call *c, const struct spec *spec, struct spec_di
 /* Absent, "0" and "false" are false. */
 bool call_query_bool(const struct api_call *c, const char *key);
 uint64_t call_query_u64(const struct api_call *c, const char *key, uint64_t absent);
-/* The JSON body by a table, unknown keys refused. An absent body is {}. On -1 it is answered. */
-int call_decode(struct api_call *c, const struct zl_field *fields, void *out);
 /* Memory that lives as long as the call. */
 void call_keep(struct api_call *c, void *state, void (*free_state)(void *state));
 
@@ -104,7 +102,17 @@ void call_keep(struct api_call *c, void *state, void (*free_state)(void *state))
 const char *call_log_path(const struct api_call *c, const struct inst_label *label,
                           struct inst_id id, struct zl_buf *out);
 
-/* ---- call.c: how handlers go on ---- */
+/* For a call that is not answered soon: notices when its client goes, and lifts the read timeout
+ * until then. Implied by call_wait and stream_begin. */
+void call_stay_open(struct api_call *c);
+
+/* ---- handler.c: what handlers have in common ---- */
+/* The JSON body by a table, unknown keys refused. An absent body is {}. On -1 it is answered. */
+int call_decode(struct api_call *c, const struct zl_field *fields, void *out);
+/* The container of the path; path_instance: it must have an incarnation (a slot between two of them
+ * has none). -1: it is answered. */
+int path_container(struct api_call *c, struct view_container *ret);
+int path_instance(struct api_call *c, struct view_container *ret);
 /* Gives ev to core; then is called when it is durable, an error is answered by itself. */
 void call_submit(struct api_call *c, struct event ev, api_then_fn then);
 /* The same for the other operations: call_expect(), then the operation with call_op_done and c. */
@@ -118,14 +126,13 @@ void call_ask_anyway(struct api_call *c, const struct rt_request *rq, api_learn_
  * which must answer. */
 void call_wait(struct api_call *c, bool (*wake)(struct api_call *c), uint64_t timeout_ms,
                void (*on_timeout)(struct api_call *c));
-/* For a call that is not answered soon: notices when its client goes, and lifts the read timeout
- * until then. Implied by call_wait and stream_begin. */
-void call_stay_open(struct api_call *c);
 
 /* ---- reply.c: each answers and frees c ---- */
 void reply_json(struct api_call *c, int status, json_t *body); /* consumes body; NULL: no memory */
 void reply_empty(struct api_call *c);                          /* 204 */
 void reply_error(struct api_call *c, const struct zl_error *err);
+/* What an operation gave at once: err when rc is -1, else body (consumed), or 204 without one. */
+void reply_result(struct api_call *c, int rc, const struct zl_error *err, json_t *body);
 void reply_fail(struct api_call *c, enum zl_err_kind kind, const char *fmt, ...) ZL_PRINTF(3, 4);
 /* 422 with the findings as details.diagnostics. */
 void reply_diags(struct api_call *c, const struct spec_diags *diags);
@@ -136,14 +143,10 @@ bool stream_line(struct api_call *c, json_t *line); /* consumes line */
 void stream_end(struct api_call *c);
 
 /* ---- call.c: lifetime, for server.c and reply.c ---- */
-void call_dispatch(struct evhttp_request *req, void *server);
+struct api_call *call_new(struct api_server *s, struct evhttp_request *req); /* NULL: no memory */
 void call_free(struct api_call *c);
 /* The request without its call, to be answered by the caller; frees the call. NULL: client gone. */
 struct evhttp_request *call_finish(struct api_call *c);
-
-/* The container of the path, which must have an incarnation (a slot between two of them has none);
- * -1: it is answered. */
-int path_instance(struct api_call *c, struct view_container *ret);
 
 /* facts.c: answers with the container, `shape`, and what it is made of. */
 void reply_details(struct api_call *c, json_t *shape, struct inst_id id);

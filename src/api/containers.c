@@ -71,27 +71,6 @@ void get_service_containers(struct api_call *c)
         list_containers(c, c->params[0], c->params[1]);
 }
 
-/* The container of the path; -1: answered. */
-static int path_container(struct api_call *c, struct view_container *ret)
-{
-    struct zl_error err = { 0 };
-    if (find_container(call_core(c), c->params[0], ret, &err) == 0)
-        return 0;
-    reply_error(c, &err);
-    return -1;
-}
-
-int path_instance(struct api_call *c, struct view_container *ret)
-{
-    if (path_container(c, ret) < 0)
-        return -1;
-    if (ret->id.v != 0)
-        return 0;
-    reply_fail(c, ZL_ERR_CONFLICT, "'%s' has no container at the moment: %s", ret->name,
-               ret->why[0] ? ret->why : inst_state_name(ret->state));
-    return -1;
-}
-
 static void get_container(struct api_call *c)
 {
     struct view_container v;

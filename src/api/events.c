@@ -62,7 +62,6 @@ void events_keep(struct api_server *s, const struct effect *event, int64_t wall_
     TAILQ_INSERT_TAIL(&s->kept, e, link);
     if (++s->n_kept > KEPT_EVENTS)
         drop_oldest(s);
-    api_server_changed(s);
 }
 
 json_t *events_find_end(const struct api_server *s, uint64_t container)

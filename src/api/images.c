@@ -44,10 +44,8 @@ static void delete_image(struct api_call *c)
 {
     struct zl_error err = { 0 };
     const struct api_server *s = c->server;
-    if (s->ops->image_remove(s->agent, c->params[0], call_query_bool(c, "force"), &err) < 0)
-        reply_error(c, &err);
-    else
-        reply_empty(c);
+    int rc = s->ops->image_remove(s->agent, c->params[0], call_query_bool(c, "force"), &err);
+    reply_result(c, rc, &err, NULL);
 }
 
 static void get_image(struct api_call *c)
@@ -83,10 +81,8 @@ static void post_tag(struct api_call *c)
     struct tag t = { 0 };
     if (call_decode(c, tag_fields, &t) < 0)
         return;
-    if (s->ops->image_tag(s->agent, c->params[0], t.reference, &err) < 0)
-        reply_error(c, &err);
-    else
-        reply_empty(c);
+    int rc = s->ops->image_tag(s->agent, c->params[0], t.reference, &err);
+    reply_result(c, rc, &err, NULL);
 }
 
 static void post_prune(struct api_call *c)
@@ -94,11 +90,9 @@ static void post_prune(struct api_call *c)
     struct zl_error err = { 0 };
     json_t *gone = NULL;
     const struct api_server *s = c->server;
-    if (s->ops->image_prune(s->agent, call_query_bool(c, "all"), call_query_bool(c, "plan"), &gone,
-                            &err) < 0)
-        reply_error(c, &err);
-    else
-        reply_json(c, 200, gone);
+    int rc = s->ops->image_prune(s->agent, call_query_bool(c, "all"), call_query_bool(c, "plan"),
+                                 &gone, &err);
+    reply_result(c, rc, &err, gone);
 }
 
 struct import {

@@ -102,6 +102,16 @@ void reply_error(struct api_call *c, const struct zl_error *err)
     answer(c, st->code, st->phrase, body);
 }
 
+void reply_result(struct api_call *c, int rc, const struct zl_error *err, json_t *body)
+{
+    if (rc < 0)
+        reply_error(c, err);
+    else if (body)
+        reply_json(c, 200, body);
+    else
+        reply_empty(c);
+}
+
 void reply_fail(struct api_call *c, enum zl_err_kind kind, const char *fmt, ...)
 {
     struct zl_error err = { .kind = kind };

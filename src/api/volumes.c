@@ -6,10 +6,8 @@ static void get_volumes(struct api_call *c)
 {
     struct zl_error err = { 0 };
     json_t *list = NULL;
-    if (c->server->ops->volume_list(c->server->agent, &list, &err) < 0)
-        reply_error(c, &err);
-    else
-        reply_json(c, 200, list);
+    int rc = c->server->ops->volume_list(c->server->agent, &list, &err);
+    reply_result(c, rc, &err, list);
 }
 
 static void reply_volume(struct api_call *c, const char *name, int status)
@@ -70,22 +68,19 @@ static void post_volume(struct api_call *c)
 static void delete_volume(struct api_call *c)
 {
     struct zl_error err = { 0 };
-    if (c->server->ops->volume_remove(c->server->agent, c->params[0], call_query_bool(c, "force"),
-                                      &err) < 0)
-        reply_error(c, &err);
-    else
-        reply_empty(c);
+    const struct api_server *s = c->server;
+    int rc = s->ops->volume_remove(s->agent, c->params[0], call_query_bool(c, "force"), &err);
+    reply_result(c, rc, &err, NULL);
 }
 
 static void post_prune(struct api_call *c)
 {
     struct zl_error err = { 0 };
     json_t *gone = NULL;
-    if (c->server->ops->volume_prune(c->server->agent, call_query_bool(c, "force"),
-                                     call_query_bool(c, "plan"), &gone, &err) < 0)
-        reply_error(c, &err);
-    else
-        reply_json(c, 200, gone);
+    const struct api_server *s = c->server;
+    int rc = s->ops->volume_prune(s->agent, call_query_bool(c, "force"), call_query_bool(c, "plan"),
+                                  &gone, &err);
+    reply_result(c, rc, &err, gone);
 }
 
 /* clang-format off */

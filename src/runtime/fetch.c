@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -173,18 +172,6 @@ static void on_ended(int fd, short what, void *arg)
 
 /* ---- starting it -------------------------------------------------------------------------- */
 
-static int order_fd(const char *order, struct zl_error *err)
-{
-    zl_autoclose int fd = memfd_create("order", MFD_CLOEXEC);
-    if (fd < 0)
-        return zl_fail_errno(err, "hold the order in memory");
-    if (zl_write_all(fd, order, strlen(order), "order", err) < 0)
-        return -1;
-    if (lseek(fd, 0, SEEK_SET) < 0)
-        return zl_fail_errno(err, "rewind the order");
-    return zl_take_fd(&fd);
-}
-
 static int launch(struct fetch *f, const struct fetch_task *t, struct zl_error *err)
 {
     zl_autofree char *program = NULL, *command = strdup(t->command), *root = strdup(t->root_dir),
@@ -204,7 +191,8 @@ static int launch(struct fetch *f, const struct fetch_task *t, struct zl_error *
     argv[n++] = end;
     argv[n] = t->source ? source : NULL;
     int pair[2];
-    zl_autoclose int order = t->order ? order_fd(t->order, err) : -1;
+    zl_autoclose int order =
+        t->order ? zl_memory_file("order", t->order, strlen(t->order), err) : -1;
     if (t->order && order < 0)
         return -1;
     if (pipe2(pair, O_CLOEXEC) < 0)
