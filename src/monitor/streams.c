@@ -125,11 +125,17 @@ static bool all_ended(const struct streams *s)
 
 static void output_ready(void *arg, uint32_t events);
 
+/* They stay watched, so that going on cannot fail; EPOLLONESHOT alone tells of an end once. */
+static void listen_for(struct streams *s, uint32_t events)
+{
+    for (int i = 0; i < LOG_STREAMS; i++)
+        loop_change(s->loop, &s->out[i].source, events);
+}
+
 static void pause_output(struct streams *s)
 {
     s->paused = true;
-    for (int i = 0; i < LOG_STREAMS; i++)
-        loop_unwatch(s->loop, &s->out[i].source);
+    listen_for(s, EPOLLONESHOT);
 }
 
 static int watch_output(struct streams *s, struct zl_error *err)
@@ -147,6 +153,8 @@ static void output_ready(void *arg, uint32_t events)
     struct output *o = arg;
     struct streams *s = o->owner;
 
+    if (s->paused)
+        return; /* an end is seen when it is read again */
     if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
         (void)read_output(o);
     if (events & EPOLLOUT && !o->ended) { /* the terminal takes input again */
@@ -226,7 +234,7 @@ static void client_room(void *arg)
     if (!s->paused || s->finished)
         return;
     s->paused = false;
-    (void)watch_output(s, NULL); /* was watched before */
+    listen_for(s, EPOLLIN);
     attach_input_wanted(&s->clients);
 }
 

@@ -8,11 +8,25 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "monitor/frame.h"
 #include "monitor/logread.h"
 #include "monitor/streams.h"
+
+static bool no_more_watches; /* as when max_user_watches of epoll(7) is reached */
+
+int __real_epoll_ctl(int epfd, int op, int fd, struct epoll_event *e);
+int __wrap_epoll_ctl(int epfd, int op, int fd, struct epoll_event *e);
+
+int __wrap_epoll_ctl(int epfd, int op, int fd, struct epoll_event *e)
+{
+    if (!no_more_watches || op != EPOLL_CTL_ADD)
+        return __real_epoll_ctl(epfd, op, fd, e);
+    errno = ENOSPC;
+    return -1;
+}
 
 struct world {
     struct loop loop;
@@ -198,6 +212,25 @@ static void the_first_client_that_holds_makes_the_process_wait(void **unused)
     assert_int_equal(strlen(first) + strlen(second), n + more);
     assert_memory_equal(first, bytes, strlen(first));
     assert_memory_equal(second, bytes + strlen(first), strlen(second));
+    world_drop(&w);
+}
+
+static void held_output_goes_on_when_nothing_more_can_be_watched(void **unused)
+{
+    (void)unused;
+    enum { ALL = 8 << 20 };
+    struct world w;
+    bool end;
+    world_make(&w, &(struct streams_opts){ .first_holds = true });
+    zl_autoclose int fd = attach(&w);
+    zl_autofree char *bytes = blob(ALL);
+    size_t n = write_until_held(&w, bytes, ALL);
+    no_more_watches = true;
+    zl_autofree char *first = received(&w, fd, MON_STREAM_STDOUT, &end);
+    size_t more = write_until_held(&w, bytes + n, ALL - n);
+    no_more_watches = false;
+    assert_non_null(first);
+    assert_true(more > 64 << 10); /* more than what a pipe holds that nobody reads */
     world_drop(&w);
 }
 
@@ -396,6 +429,7 @@ int main(void)
         cmocka_unit_test(the_last_frame_is_the_exit_and_late_clients_get_it_too),
         cmocka_unit_test(the_first_client_that_holds_makes_the_process_wait),
         cmocka_unit_test(a_holding_client_that_dies_lets_the_process_go_on),
+        cmocka_unit_test(held_output_goes_on_when_nothing_more_can_be_watched),
         cmocka_unit_test(a_slow_client_that_does_not_hold_loses_and_is_told),
         cmocka_unit_test(stdin_goes_through_and_ends),
         cmocka_unit_test(stdin_of_a_client_that_left_is_not_lost),
