@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* zlayerd: settings and signals around the agent, with the native runtime. */
+#include <errno.h>
 #include <event2/event.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "agent/agent.h"
@@ -73,6 +75,20 @@ static int run(struct agent *a)
     return code;
 }
 
+/* Two descriptors a container, and what a shell gives is 1,024. What containers may have is in
+ * their config.json; nothing here uses select(2). */
+static void allow_descriptors(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &files) == 0)
+            return;
+    }
+    zl_log(ZL_LOG_WARN, "raise the limit of open files: %s; it may be too low for many containers",
+           strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
     static struct agent a = { .make_runtime = make_runtimes };
@@ -102,7 +118,9 @@ int main(int argc, char **argv)
     }
     zl_log_init("zlayerd", a.cfg.log_level, ZL_LOG_AUTO);
     if (chdir("/") < 0)
-        zl_log(ZL_LOG_WARN, "change to '/': the working directory stays in use");
+        zl_log(ZL_LOG_WARN, "change to '/': %s; the working directory stays in use",
+               strerror(errno));
+    allow_descriptors();
     int code = run(&a);
     agent_config_done(&a.cfg);
     return code;

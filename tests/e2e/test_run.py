@@ -2,12 +2,13 @@
 import concurrent.futures
 import pathlib
 import os
+import resource
 import signal
 import subprocess
 
 import pytest
 
-from world import on_terminal, until
+from world import kill, on_terminal, until
 
 
 def test_the_exit_code_of_the_command_is_that_of_run(host):
@@ -109,6 +110,15 @@ def test_the_process_that_starts_has_default_signals(host):
     r = host.zlayer("run", "--rm", "busybox", "cat", "/proc/self/status")
     sets = dict(line.split(":\t", 1) for line in r.stdout.splitlines() if line.startswith("Sig"))
     assert int(sets["SigBlk"], 16) == 0 and int(sets["SigIgn"], 16) == 0, sets
+
+
+def test_a_low_limit_of_open_files_is_the_callers_alone(host):
+    kill(host.agent_pid())
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    first = host.popen("run", "--rm", "busybox", "sh", "-c", "ulimit -Sn",
+                       preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard)))
+    assert first.communicate(timeout=60)[0].strip() in ("1024", b"1024"), "a container has its own"
+    assert resource.prlimit(host.agent_pid(), resource.RLIMIT_NOFILE) == (hard, hard)
 
 
 def test_five_hundred_runs_leave_nothing(host):
