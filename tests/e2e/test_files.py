@@ -3,11 +3,14 @@ import io
 import json
 import os
 import pathlib
+import signal
 import stat
 import subprocess
 import tarfile
 
 import pytest
+
+from world import kill, parent, until
 
 
 @pytest.fixture
@@ -264,6 +267,18 @@ def test_an_export_becomes_an_image_again(host, tmp_path):
     assert not names & {"vol/secret", "etc/group", "proc/1"}
     host.zlayer("import", tmp_path / "e.tar", "-t", "exported")
     assert host.zlayer("run", "--rm", "exported", "cat", "/twice").stdout == "made\n"
+
+
+def test_what_runs_under_a_monitor_that_does_not_answer_is_not_mounted_again(box):
+    monitor = parent(box.the("box")["pid"])
+    os.kill(monitor, signal.SIGSTOP)
+    try:
+        kill(box.agent_pid())
+        refused = box.zlayer("cp", "box:/etc/passwd", "-", code=1).stderr
+        assert "its monitor does not answer now" in refused, refused
+    finally:
+        os.kill(monitor, signal.SIGCONT)
+    until(lambda: box.zlayer("cp", "box:/etc/passwd", "-", code=None).returncode == 0, "the monitor is heard again")
 
 
 def test_pipes_and_devices_are_not_opened(box, tmp_path):

@@ -175,12 +175,17 @@ static int begin(const struct container *c, const struct rt_request *rq,
         many++;
     if (many >= ARCHIVES_MAX)
         return zl_fail(err, ZL_ERR_CONFLICT, "%d copies are under way", ARCHIVES_MAX);
+    zl_autoclose int root =
+        -1; /* of one that runs: a second mount of its layers would break them */
+    if (c->started && !c->has_exit) {
+        root = container_open_proc(c, "root", O_PATH | O_DIRECTORY, err);
+        if (root < 0)
+            return -1;
+    }
     struct archive *a = calloc(1, sizeof *a);
     if (!a)
         return zl_fail_errno(err, "copy files");
     a->pidfd = a->dir_fd = -1;
-    zl_autoclose int root =
-        c->started && !c->has_exit ? container_open_proc(c, "root", O_PATH | O_DIRECTORY, err) : -1;
     zl_autoclose int sock = open_socket(a, c, err);
     int rc = sock < 0 ? -1 : 0;
     if (rc == 0 && snprintf(ret->socket, sizeof ret->socket, "%s/c/%s/%s", n->run_dir, c->id_text,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* One container and the connection to its monitor. */
+#include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -217,8 +218,15 @@ int container_open_proc(const struct container *c, const char *file, int flags,
 {
     char path[64];
     (void)snprintf(path, sizeof path, "/proc/%lld/%s", (long long)c->pid, file);
+    if (c->started && !c->has_exit && c->pid <= 0)
+        return zl_fail(err, ZL_ERR_CONFLICT,
+                       "container '%s' cannot be looked into: its monitor does not answer now",
+                       c->name);
+    errno = 0;
     zl_autoclose int pidfd = c->pid > 0 ? (int)syscall(SYS_pidfd_open, (pid_t)c->pid, 0) : -1;
     zl_autoclose int fd = pidfd < 0 ? -1 : open(path, flags | O_CLOEXEC);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+        return zl_fail_errno(err, "look into container '%s'", c->name);
     if (fd < 0 || c->has_exit || syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0)
         return zl_fail(err, ZL_ERR_CONFLICT, "container '%s' does not run", c->name);
     return zl_take_fd(&fd);
