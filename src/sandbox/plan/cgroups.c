@@ -348,10 +348,36 @@ static int add_rows_v1(struct gathered *g, struct zl_buf *rows)
 
 /* ---- the choice ---- */
 
-static bool limits_anything(const struct oci_resources *r)
+/* 1 or 0; -1: a limit that none could set. Rules of devices are in every config.json: without a
+ * cgroup nobody keeps them. */
+static int limits_anything(struct build *b, const struct oci_resources *r)
 {
-    return r->memory.limit.set || r->cpu.quota.set || r->cpu.shares.set || r->pids.limit.set ||
-           r->unified.n;
+    struct oci_resources asked = *r;
+    struct limits l = { .b = b, .r = &asked };
+    int rc = 0;
+
+    asked.devices.n = 0;
+    zl_buf_init(&l.rows, PLAN_MAX);
+    for (size_t i = 0; rc == 0 && controllers[i]; i++)
+        rc = gather_from(controllers[i]->write_v1, &l);
+    if (rc == 0)
+        rc = l.rows.len || r->unified.n;
+    zl_buf_done(&l.rows);
+    return rc;
+}
+
+/* Fine as long as nothing is limited. */
+static int without_cgroup(struct build *b, const struct oci_resources *r)
+{
+    int limited = limits_anything(b, r);
+
+    if (limited <= 0)
+        return limited;
+    if (b->options->no_cgroups)
+        return zl_fail(b->err, ZL_ERR_INVALID,
+                       "linux.resources: limits need a cgroup, and cgroups are disabled");
+    return zl_fail(b->err, ZL_ERR_CONFIGURATION, "linux.resources: no cgroups are mounted at '%s'",
+                   b->layout->root);
 }
 
 /*
@@ -399,18 +425,12 @@ int build_cgroups(struct build *b, struct plan *p)
 
     gathered_init(&g, b, r);
     if (b->options->no_cgroups)
-        return limits_anything(r) ? zl_fail(b->err, ZL_ERR_INVALID,
-                                            "linux.resources: limits need a cgroup, and cgroups "
-                                            "are disabled")
-                                  : 0;
+        return without_cgroup(b, r);
     if (choose_cgroup_path(b) < 0)
         return -1;
     b->cgroup_owner = owner_of(b, p);
     if (b->layout->mode == CGROUP_NONE)
-        return limits_anything(r)
-                   ? zl_fail(b->err, ZL_ERR_CONFIGURATION,
-                             "linux.resources: no cgroups are mounted at '%s'", b->layout->root)
-                   : 0;
+        return without_cgroup(b, r);
     if (gather(&g) < 0 || (b->layout->mode == CGROUP_V2 ? add_rows_v2 : add_rows_v1)(&g, &rows) < 0)
         return -1;
     if (b->options->rootless && !rows.len)

@@ -34,6 +34,8 @@ static const struct cgroup_layout few = {
     .mode = CGROUP_V1, .root = "/cg", .v = { { .name = "pids" } }, .n = 1
 };
 
+static const struct cgroup_layout none = { .mode = CGROUP_NONE, .root = "/cg" };
+
 struct made {
     struct zl_json doc;
     struct oci_config config;
@@ -156,6 +158,9 @@ static const struct { const struct cgroup_layout *layout; const char *resources,
     { &v2, "{\"unified\":{\"memory\":\"1\"}}", "linux.resources.unified: 'memory' is no file of a cgroup" },
     { &v2, "{\"unified\":{\"nonsense.max\":\"1\"}}",
       "linux.resources.unified.nonsense.max: cgroup v2 of this host has no controller 'nonsense'" },
+    { &none, "{\"blockIO\":{\"weight\":10}}", "linux.resources: no cgroups are mounted at '/cg'" },
+    { &none, "{\"hugepageLimits\":[{\"pageSize\":\"2MB\",\"limit\":0}]}",
+      "linux.resources: no cgroups are mounted at '/cg'" },
     { &v1, "{\"unified\":{\"memory.high\":\"1\"}}",
       "linux.resources.unified.memory.high: cgroup v2 of this host has no controller 'memory'" },
     { &few, "{\"memory\":{\"limit\":1}}", "linux.resources: this host has no cgroup controller 'memory'" },
