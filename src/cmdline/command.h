@@ -28,6 +28,9 @@ struct cli_command {
     const struct cli_command *sub; /* a table of subcommands instead of run */
     /* options points to a struct of options_size; args are argv[0..argc). Returns the exit code. */
     int (*run)(struct cli *cli, const void *options, int argc, char **argv);
+    /* The same of a command that succeeds or fails, in place of run: -1 and err, which the
+     * program's `fail` tells. */
+    int (*act)(struct cli *cli, const void *options, int argc, char **argv, struct zl_error *err);
     int group;              /* index into the program's groups, or CLI_LAST_GROUP */
     int min_args, max_args; /* max -1: any number */
     bool options_first;     /* what follows the first argument belongs to a command */

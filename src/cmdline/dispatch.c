@@ -83,6 +83,18 @@ static int check_count(struct cli *cli, const struct cli_command *parent,
     return usage_error(cli, parent, c, what);
 }
 
+static int run_command(struct cli *cli, const struct cli_command *c, const void *options, int argc,
+                       char **argv)
+{
+    struct zl_error err = { 0 };
+
+    if (cli_program.prepare(cli, &err) < 0)
+        return cli_program.fail(cli, &err);
+    if (c->run)
+        return c->run(cli, options, argc, argv);
+    return c->act(cli, options, argc, argv, &err) < 0 ? cli_program.fail(cli, &err) : 0;
+}
+
 /* argv begins after the command's name. */
 static int run_command_line(struct cli *cli, const struct cli_command *parent,
                             const struct cli_command *c, int argc, char **argv)
@@ -102,8 +114,7 @@ static int run_command_line(struct cli *cli, const struct cli_command *parent,
     else if (help)
         cli_print_help(parent, c);
     else if ((rc = check_count(cli, parent, c, n, argv)) == 0)
-        rc = cli_program.prepare(cli, &err) < 0 ? cli_program.fail(cli, &err)
-                                                : c->run(cli, options, n, argv);
+        rc = run_command(cli, c, options, n, argv);
     cli_options_done(c->options, options);
     return rc;
 }

@@ -184,6 +184,14 @@ static int loop(struct attending *a, struct zl_error *err)
     return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
 }
 
+void attend_signals(void)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    (void)sigprocmask(SIG_BLOCK, &all, NULL); /* cannot fail */
+}
+
 int attend(const struct carry_proc *p, int master, struct zl_error *err)
 {
     struct attending a = { .p = p, .master = master, .typing = true };

@@ -91,7 +91,8 @@ void container_made(struct container *c)
     (void)lock(c, F_UNLCK); /* a lock of ours that goes with us at the latest */
 }
 
-int container_open(const struct cli *cli, const char *id, struct container *c, struct zl_error *err)
+static int open_existing(const struct cli *cli, const char *id, struct container *c,
+                         struct zl_error *err)
 {
     if (begin(cli, id, c, err) < 0)
         return -1;
@@ -203,8 +204,8 @@ static int status_of_living(struct container *c, enum oci_status *ret, struct zl
     return 0;
 }
 
-int container_status(struct container *c, struct oci_state *state, enum oci_status *ret,
-                     struct zl_error *err)
+static int find_status(struct container *c, struct oci_state *state, enum oci_status *ret,
+                       struct zl_error *err)
 {
     pid_t by = maker(c);
 
@@ -246,9 +247,17 @@ void found_done(struct found *f)
 int container_find(const struct cli *cli, const char *id, struct found *ret, struct zl_error *err)
 {
     *ret = (struct found){ .container = CONTAINER_NONE };
-    if (container_open(cli, id, &ret->container, err) < 0)
+    if (open_existing(cli, id, &ret->container, err) < 0)
         return -1;
-    return container_status(&ret->container, &ret->state, &ret->status, err);
+    return find_status(&ret->container, &ret->state, &ret->status, err);
+}
+
+int found_check(const struct found *f, const char *verb, unsigned states, struct zl_error *err)
+{
+    if (states & FOUND_IN(f->status))
+        return 0;
+    return zl_fail(err, ZL_ERR_CONFLICT, "cannot %s container '%s': it is %s", verb,
+                   f->container.id, oci_status_name(f->status));
 }
 
 /* ---- all of them ---- */

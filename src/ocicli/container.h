@@ -32,15 +32,11 @@ struct container {
         .root_fd = -1, .dir_fd = -1                                                                \
     }
 void container_done(struct container *c); /* lets go; touches nothing that was made */
-#define autocontainer ZL_CLEANUP(container_done)
 
 /* A new one, with its folder, locked; EXISTS when the id is taken. */
 int container_new(const struct cli *cli, const char *id, struct container *c, struct zl_error *err);
 /* It is made: others may take it from here. */
 void container_made(struct container *c);
-/* One that is there; NOT_FOUND "container 'x' does not exist". */
-int container_open(const struct cli *cli, const char *id, struct container *c,
-                   struct zl_error *err);
 /* Keeps the text of the configuration, and the plan that is made of it. */
 int container_plan(struct container *c, const struct oci_config *config,
                    const struct zl_buf *config_text, const struct plan_options *how,
@@ -58,9 +54,6 @@ int container_config(struct container *c, struct oci_config **ret, struct zl_err
 /* Removes systemd's scope, cgroups and folder. */
 int container_remove(const struct cli *cli, struct container *c, struct zl_error *err);
 
-/* A container without state.json whose maker is gone is one whose creation was cut off: stopped. */
-int container_status(struct container *c, struct oci_state *state, enum oci_status *ret,
-                     struct zl_error *err);
 /* A pidfd of the first process, -1 and CONFLICT "container not running" when it has ended. */
 int container_pidfd(const struct oci_state *state, struct zl_error *err);
 
@@ -72,7 +65,14 @@ struct found {
 };
 void found_done(struct found *f);
 #define autofound ZL_CLEANUP(found_done)
+/* One that is there; NOT_FOUND "container 'x' does not exist". One without state.json whose maker
+ * is gone is one whose creation was cut off: stopped. */
 int container_find(const struct cli *cli, const char *id, struct found *ret, struct zl_error *err);
+/* Whether it is in one of these states: FOUND_…, or'ed. Else CONFLICT "cannot VERB container 'x':
+ * it is stopped". */
+#define FOUND_IN(status) (1U << (status))
+#define FOUND_LIVING (FOUND_IN(OCI_CREATED) | FOUND_IN(OCI_RUNNING) | FOUND_IN(OCI_PAUSED))
+int found_check(const struct found *f, const char *verb, unsigned states, struct zl_error *err);
 
 /* gate.c: 1 when its process waits to be started, 0 when not. */
 int gate_is_closed(const struct container *c, struct zl_error *err);

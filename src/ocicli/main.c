@@ -36,14 +36,13 @@ static const struct cli_option globals[] = {
     { 0 },
 };
 
+#define ENTRY(name) &name##_command,
 static const struct cli_command *const commands[] = {
-    &create_command, &start_command, &run_command, &kill_command, &delete_command,
-    &state_command, &list_command, &ps_command, &events_command,
-    &exec_command, &pause_command, &resume_command, &update_command,
-    &checkpoint_command, &restore_command,
-    &features_command, &spec_command, &version_command, &completion_command, &man_command, &help_command,
+    OCI_EACH_COMMAND(ENTRY)
+    &completion_command, &man_command, &help_command,
     NULL,
 };
+#undef ENTRY
 
 static const struct cli_exit_text exits[] = {
     { "0",   "success" },

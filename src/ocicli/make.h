@@ -104,8 +104,10 @@ int gate_open(struct container *c, const struct gate *g, struct zl_error *err);
 
 /* attend.c: `run` and `exec` in the foreground: until the process ends, with our signals handed on
  * to it and, with a terminal, our own as its. Its code; 128 + signal. master: -1, or the
- * terminal's, which is consumed. All signals must be blocked since before the start. */
+ * terminal's, which is consumed. After attend_signals(). */
 int attend(const struct carry_proc *p, int master, struct zl_error *err);
+/* Before what will be attended is started: from here on signals wait for attend(). */
+void attend_signals(void);
 /* A socket pair for carry_start.console_socket whose other end is ours. */
 int attend_console(int *ret_ours, struct zl_error *err);
 /* The master that came to our end; consumes it. */

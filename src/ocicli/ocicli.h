@@ -7,6 +7,7 @@
 #define ZL_OCICLI_OCICLI_H
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "cmdline/command.h"
 
 /* of commands, for help */
@@ -33,10 +34,18 @@ bool cli_is_rootless(const struct cli *cli);
 /* Exit codes of run and exec, which otherwise give the command's own. */
 enum { OCI_FAILED = 1, OCI_OWN_FAILURE = 125, OCI_NOT_EXECUTABLE = 126, OCI_NO_COMMAND = 127 };
 
-extern const struct cli_command create_command, start_command, run_command, state_command,
-    list_command, ps_command, kill_command, delete_command, exec_command, pause_command,
-    resume_command, update_command, events_command, features_command, spec_command,
-    checkpoint_command, restore_command, version_command;
+/* In the order of help. A command is a file that defines NAME_command, and a word here. */
+/* clang-format off */
+#define OCI_EACH_COMMAND(X) \
+    X(create) X(start) X(run) X(kill) X(delete) \
+    X(state) X(list) X(ps) X(events) \
+    X(exec) X(pause) X(resume) X(update) \
+    X(checkpoint) X(restore) \
+    X(features) X(spec) X(version)
+/* clang-format on */
+#define OCI_DECLARE(name) extern const struct cli_command name##_command;
+OCI_EACH_COMMAND(OCI_DECLARE)
+#undef OCI_DECLARE
 
 /* ---- report.c: to stderr and the --log file ---- */
 /* The exit code of a command that failed, after telling it. */
@@ -48,6 +57,10 @@ void oci_warn(const struct cli *cli, const struct zl_error *err);
 void oci_warn_lines(const struct cli *cli, const struct zl_buf *notes);
 /* With --debug only. */
 void oci_debug(const struct cli *cli, const char *fmt, ...) ZL_PRINTF(2, 3);
+
+/* output.c: value as a line, or lines (flags: JSON_INDENT(2)), on standard output; takes it over.
+ * NULL: memory ran out when it was made. */
+int oci_print_json(json_t *value, size_t flags, struct zl_error *err);
 
 /* self.c: makes sure that a container cannot write our executable; returns when that is so. self
  * (PATH_MAX bytes) gets the path of its file. */

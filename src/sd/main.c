@@ -17,11 +17,6 @@ static int fail(struct cli *cli, const struct zl_error *err)
     return FAILED;
 }
 
-static int answer(struct cli *cli, int rc, const struct zl_error *err)
-{
-    return rc < 0 ? fail(cli, err) : 0;
-}
-
 /* ---- scope ---- */
 
 struct scope_options {
@@ -58,16 +53,13 @@ static int start_scope(const struct cli *cli, const char *name, const struct sco
     return 0;
 }
 
-static int scope_run(struct cli *cli, const void *options, int argc, char **argv)
+static int scope(struct cli *cli, const void *options, int argc, char **argv, struct zl_error *err)
 {
-    const struct scope_options *o = options;
-    struct zl_error err = { 0 };
-    int rc = start_scope(cli, argv[0], o, &err);
-
     (void)argc;
-    if (rc == 0)
-        hold();
-    return answer(cli, rc, &err);
+    if (start_scope(cli, argv[0], options, err) < 0)
+        return -1;
+    hold();
+    return 0;
 }
 
 /* clang-format off */
@@ -90,19 +82,17 @@ static const struct cli_command scope_command = {
     .options_size = sizeof(struct scope_options),
     .min_args = 1,
     .max_args = 1,
-    .run = scope_run,
+    .act = scope,
 };
 
 /* ---- stop, set ---- */
 
-static int stop_run(struct cli *cli, const void *options, int argc, char **argv)
+static int stop(struct cli *cli, const void *options, int argc, char **argv, struct zl_error *err)
 {
     automanager struct manager m = { 0 };
-    struct zl_error err = { 0 };
-    int rc = manager_open(cli->user, &m, &err);
 
     (void)options, (void)argc;
-    return answer(cli, rc < 0 ? rc : manager_stop(&m, argv[0], &err), &err);
+    return manager_open(cli->user, &m, err) < 0 ? -1 : manager_stop(&m, argv[0], err);
 }
 
 static const struct cli_command stop_command = {
@@ -112,21 +102,19 @@ static const struct cli_command stop_command = {
     .examples = "zlayer-sd stop web.scope\ta unit that is not there is stopped already",
     .min_args = 1,
     .max_args = 1,
-    .run = stop_run,
+    .act = stop,
 };
 
-static int set_run(struct cli *cli, const void *options, int argc, char **argv)
+static int set(struct cli *cli, const void *options, int argc, char **argv, struct zl_error *err)
 {
     automanager struct manager m = { 0 };
-    struct zl_error err = { 0 };
     const char *v[64];
     struct cli_list properties = { .v = v };
-    int rc = manager_open(cli->user, &m, &err);
 
     (void)options;
     for (int i = 1; i < argc; i++)
         v[properties.n++] = argv[i];
-    return answer(cli, rc < 0 ? rc : manager_set(&m, argv[0], &properties, &err), &err);
+    return manager_open(cli->user, &m, err) < 0 ? -1 : manager_set(&m, argv[0], &properties, err);
 }
 
 static const struct cli_command set_command = {
@@ -136,7 +124,7 @@ static const struct cli_command set_command = {
     .examples = "zlayer-sd set web.scope 'MemoryMax=uint64 67108864'\ta new limit",
     .min_args = 2,
     .max_args = 64,
-    .run = set_run,
+    .act = set,
 };
 
 /* ---- the program ---- */

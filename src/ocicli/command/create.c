@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /* create and run: a container of a bundle. */
-#include <signal.h>
-
 #include "ocicli/hooks.h"
 #include "ocicli/make.h"
 
@@ -26,10 +24,9 @@ static const struct cli_option run_options[] = {
 };
 /* clang-format on */
 
-static int create_run(struct cli *cli, const void *options, int argc, char **argv)
+static int create(struct cli *cli, const void *options, int argc, char **argv, struct zl_error *err)
 {
     struct make_options o = *(const struct make_options *)options;
-    struct zl_error err = { 0 };
     automaking struct making m;
     struct carry_proc p = { .pidfd = -1 };
     int rc;
@@ -37,9 +34,9 @@ static int create_run(struct cli *cli, const void *options, int argc, char **arg
     (void)argc;
     o.detach = true;
     making_init(&m, cli, &o, argv[0]);
-    rc = making_load(&m, &err) < 0 ? -1 : making_create(&m, &p, &err);
+    rc = making_load(&m, err) < 0 ? -1 : making_create(&m, &p, err);
     zl_closep(&p.pidfd);
-    return rc < 0 ? oci_fail(cli, &err) : 0;
+    return rc;
 }
 
 const struct cli_command create_command = {
@@ -56,7 +53,7 @@ const struct cli_command create_command = {
     .options_size = sizeof(struct make_options),
     .min_args = 1,
     .max_args = 1,
-    .run = create_run,
+    .act = create,
 };
 
 int making_attend(struct making *m, struct carry_proc *p, int console, struct zl_error *err)
@@ -102,12 +99,10 @@ static int run_run(struct cli *cli, const void *options, int argc, char **argv)
     struct zl_error err = { 0 };
     automaking struct making m;
     struct carry_proc p = { .pidfd = -1 };
-    sigset_t all;
     int rc;
 
     (void)argc;
-    sigfillset(&all);
-    (void)sigprocmask(SIG_BLOCK, &all, NULL); /* cannot fail; they are waited for */
+    attend_signals();
     making_init(&m, cli, options, argv[0]);
     rc = run(&m, &p, &err);
     zl_closep(&p.pidfd);

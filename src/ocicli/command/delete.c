@@ -29,21 +29,14 @@ static int load_what_is_there(const struct cli *cli, struct container *c,
     return 0;
 }
 
-static int check_deletable(const struct found *f, bool force, struct zl_error *err)
-{
-    if (f->status == OCI_STOPPED || (force && f->status != OCI_CREATING))
-        return 0;
-    return zl_fail(err, ZL_ERR_CONFLICT, "cannot delete container '%s': it is %s", f->container.id,
-                   oci_status_name(f->status));
-}
-
 int delete_found(struct cli *cli, struct found *f, bool force, struct zl_error *err)
 {
     struct container *c = &f->container;
     autociconfig struct oci_config *config = NULL;
     struct hooking h = { .cli = cli, .container = c, .state = &f->state, .init = -1 };
 
-    if (check_deletable(f, force, err) < 0 || load_what_is_there(cli, c, &config, err) < 0)
+    if (found_check(f, "delete", FOUND_IN(OCI_STOPPED) | (force ? FOUND_LIVING : 0), err) < 0 ||
+        load_what_is_there(cli, c, &config, err) < 0)
         return -1;
     if (f->status != OCI_STOPPED && end_first(f, err) < 0)
         return -1;
@@ -83,17 +76,17 @@ static int delete_one(struct cli *cli, const char *id, void *arg, struct zl_erro
     return delete_found(cli, &f, o->force, err);
 }
 
-static int delete_run(struct cli *cli, const void *options, int argc, char **argv)
+static int delete_all(struct cli *cli, const void *options, int argc, char **argv,
+                      struct zl_error *err)
 {
     struct delete_options o = *(const struct delete_options *)options;
-    struct zl_error err = { 0 };
     int rc = 0;
 
     if (o.regex)
-        rc = containers_matching(cli, argv[0], delete_one, &o, &err);
-    for (int i = 0; !o.regex && rc == 0 && i < argc; i++)
-        rc = delete_one(cli, argv[i], &o, &err);
-    return rc < 0 ? oci_fail(cli, &err) : 0;
+        return containers_matching(cli, argv[0], delete_one, &o, err);
+    for (int i = 0; rc == 0 && i < argc; i++)
+        rc = delete_one(cli, argv[i], &o, err);
+    return rc;
 }
 
 /* clang-format off */
@@ -118,5 +111,5 @@ const struct cli_command delete_command = {
     .completes = "container",
     .min_args = 1,
     .max_args = -1,
-    .run = delete_run,
+    .act = delete_all,
 };

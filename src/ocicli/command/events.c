@@ -30,17 +30,11 @@ struct watching {
 
 static int print_event(const char *type, const char *id, json_t *data, struct zl_error *err)
 {
-    zl_autobuf struct zl_buf line = ZL_BUF(1 << 20);
     json_t *root = json_pack("{ss ss}", "type", type, "id", id);
-    int rc;
 
     if (root && data)
         (void)json_object_set(root, "data", data);
-    rc = root ? zl_json_dump(root, JSON_COMPACT, &line, err)
-              : zl_fail(err, ZL_ERR_SYSTEM, "print an event: out of memory");
-    json_decref(root);
-    zl_buf_addc(&line, '\n');
-    return rc < 0 ? -1 : zl_write_all(STDOUT_FILENO, line.data, line.len, "standard output", err);
+    return oci_print_json(root, JSON_COMPACT, err);
 }
 
 static int print_stats(struct carry *carry, const char *id, struct zl_error *err)
@@ -134,15 +128,15 @@ static int watch(struct watching *w, struct zl_error *err)
     return rc < 0 ? -1 : 0;
 }
 
-static int events(struct cli *cli, const char *id, const struct events_options *o,
-                  struct zl_error *err)
+static int events(struct cli *cli, const void *options, int argc, char **argv, struct zl_error *err)
 {
+    const struct events_options *o = options;
+    const char *id = argv[0];
     autofound struct found f;
 
-    if (container_find(cli, id, &f, err) < 0)
+    (void)argc;
+    if (container_find(cli, id, &f, err) < 0 || found_check(&f, "watch", FOUND_LIVING, err) < 0)
         return -1;
-    if (f.status == OCI_STOPPED || f.status == OCI_CREATING)
-        return zl_fail(err, ZL_ERR_CONFLICT, "container '%s' is not running", id);
     zl_autoclose int pidfd = container_pidfd(&f.state, err);
     if (pidfd < 0 || container_load_plan(&f.container, err) < 0)
         return -1;
@@ -152,14 +146,6 @@ static int events(struct cli *cli, const char *id, const struct events_options *
                           .pidfd = pidfd,
                           .oom_fd = -1 };
     return o->stats ? print_stats(w.carry, id, err) : watch(&w, err);
-}
-
-static int events_run(struct cli *cli, const void *options, int argc, char **argv)
-{
-    struct zl_error err = { 0 };
-
-    (void)argc;
-    return events(cli, argv[0], options, &err) < 0 ? oci_fail(cli, &err) : 0;
 }
 
 /* clang-format off */
@@ -182,5 +168,5 @@ const struct cli_command events_command = {
     .completes = "container",
     .min_args = 1,
     .max_args = 1,
-    .run = events_run,
+    .act = events,
 };

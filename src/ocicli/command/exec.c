@@ -2,7 +2,6 @@
 /* exec: a further process in a container, as an engine's process.json or the words say. */
 #include <ctype.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -290,10 +289,7 @@ static int check_status(const struct executing *x, struct zl_error *err)
                        "cannot exec in container '%s': it is paused (--ignore-paused: the command "
                        "waits)",
                        f->container.id);
-    if (f->status == OCI_STOPPED || f->status == OCI_CREATING)
-        return zl_fail(err, ZL_ERR_CONFLICT, "cannot exec in container '%s': it is %s",
-                       f->container.id, oci_status_name(f->status));
-    return 0;
+    return found_check(f, "exec in", FOUND_LIVING, err);
 }
 
 static int make_plan(struct executing *x, const struct plan_exec **ret, struct zl_error *err)
@@ -424,12 +420,10 @@ static int exec_run(struct cli *cli, const void *options, int argc, char **argv)
     };
     const struct plan_exec *plan;
     struct zl_error err = { 0 };
-    sigset_t all;
     int rc;
 
     zl_buf_init(&x.plan_bytes, PLAN_MAX);
-    sigfillset(&all);
-    (void)sigprocmask(SIG_BLOCK, &all, NULL); /* cannot fail; they are waited for */
+    attend_signals();
     if (prepare(&x, argv[0], &plan, &err) < 0) {
         (void)oci_fail(cli, &err);
         return OCI_OWN_FAILURE;

@@ -2,12 +2,9 @@
 /* `features` (runtime-spec, features.md): what this runtime knows, whether or not the host has it.
  */
 #include <linux/seccomp.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 
-#include "base/fd.h"
-#include "base/json.h"
 #include "oci/names.h"
 #include "oci/state.h"
 #include "ocicli/ocicli.h"
@@ -116,26 +113,11 @@ static json_t *all_features(void)
                      "potentiallyUnsafeConfigAnnotations", strings(unsafe));
 }
 
-static int features(struct zl_error *err)
+static int features(struct cli *cli, const void *options, int argc, char **argv,
+                    struct zl_error *err)
 {
-    zl_autobuf struct zl_buf text = ZL_BUF(1 << 20);
-    json_t *root = all_features();
-    int rc = root ? zl_json_dump(root, JSON_INDENT(2), &text, err)
-                  : zl_fail(err, ZL_ERR_SYSTEM, "list features: out of memory");
-
-    json_decref(root);
-    if (rc < 0)
-        return -1;
-    zl_buf_addc(&text, '\n');
-    return zl_write_all(STDOUT_FILENO, text.data, text.len, "standard output", err);
-}
-
-static int features_run(struct cli *cli, const void *options, int argc, char **argv)
-{
-    struct zl_error err = { 0 };
-
-    (void)options, (void)argc, (void)argv;
-    return features(&err) < 0 ? oci_fail(cli, &err) : 0;
+    (void)cli, (void)options, (void)argc, (void)argv;
+    return oci_print_json(all_features(), JSON_INDENT(2), err);
 }
 
 const struct cli_command features_command = {
@@ -146,5 +128,5 @@ const struct cli_command features_command = {
              "whether or not "
              "this host has it.",
     .examples = "zlayer-oci features\tfor engines and people",
-    .run = features_run,
+    .act = features,
 };

@@ -122,21 +122,17 @@ static int kill_one(struct cli *cli, const char *id, void *arg, struct zl_error 
     return k->signal == SIGKILL ? let_die(&f, err) : 0;
 }
 
-static int kill_run(struct cli *cli, const void *options, int argc, char **argv)
+static int send_signal(struct cli *cli, const void *options, int argc, char **argv,
+                       struct zl_error *err)
 {
     const struct kill_options *o = options;
     const char *word = argc > 1 ? argv[1] : "TERM";
     struct killing k = { .signal = parse_signal(word), .all = o->all };
-    struct zl_error err = { 0 };
-    int rc;
 
     if (k.signal < 0)
-        rc = zl_fail(&err, ZL_ERR_INVALID, "unknown signal '%s'", word);
-    else if (o->regex)
-        rc = containers_matching(cli, argv[0], kill_one, &k, &err);
-    else
-        rc = kill_one(cli, argv[0], &k, &err);
-    return rc < 0 ? oci_fail(cli, &err) : 0;
+        return zl_fail(err, ZL_ERR_INVALID, "unknown signal '%s'", word);
+    return o->regex ? containers_matching(cli, argv[0], kill_one, &k, err)
+                    : kill_one(cli, argv[0], &k, err);
 }
 
 /* clang-format off */
@@ -158,5 +154,5 @@ const struct cli_command kill_command = {
     .completes = "container",
     .min_args = 1,
     .max_args = 2,
-    .run = kill_run,
+    .act = send_signal,
 };

@@ -4,32 +4,29 @@
 
 static int freeze(struct cli *cli, const char *id, bool frozen, struct zl_error *err)
 {
+    const unsigned states =
+        frozen ? FOUND_IN(OCI_CREATED) | FOUND_IN(OCI_RUNNING) : FOUND_IN(OCI_PAUSED);
     autofound struct found f;
 
-    if (container_find(cli, id, &f, err) < 0)
+    if (container_find(cli, id, &f, err) < 0 ||
+        found_check(&f, frozen ? "pause" : "resume", states, err) < 0 ||
+        container_load_plan(&f.container, err) < 0)
         return -1;
-    if (frozen ? f.status != OCI_RUNNING && f.status != OCI_CREATED : f.status != OCI_PAUSED)
-        return zl_fail(err, ZL_ERR_CONFLICT, "cannot %s container '%s': it is %s",
-                       frozen ? "pause" : "resume", id, oci_status_name(f.status));
-    return container_load_plan(&f.container, err) < 0
-               ? -1
-               : carry_freeze(f.container.carry, frozen, err);
+    return carry_freeze(f.container.carry, frozen, err);
 }
 
-static int pause_run(struct cli *cli, const void *options, int argc, char **argv)
+static int pause_container(struct cli *cli, const void *options, int argc, char **argv,
+                           struct zl_error *err)
 {
-    struct zl_error err = { 0 };
-
     (void)options, (void)argc;
-    return freeze(cli, argv[0], true, &err) < 0 ? oci_fail(cli, &err) : 0;
+    return freeze(cli, argv[0], true, err);
 }
 
-static int resume_run(struct cli *cli, const void *options, int argc, char **argv)
+static int resume_container(struct cli *cli, const void *options, int argc, char **argv,
+                            struct zl_error *err)
 {
-    struct zl_error err = { 0 };
-
     (void)options, (void)argc;
-    return freeze(cli, argv[0], false, &err) < 0 ? oci_fail(cli, &err) : 0;
+    return freeze(cli, argv[0], false, err);
 }
 
 const struct cli_command pause_command = {
@@ -41,7 +38,7 @@ const struct cli_command pause_command = {
     .completes = "container",
     .min_args = 1,
     .max_args = 1,
-    .run = pause_run,
+    .act = pause_container,
 };
 
 const struct cli_command resume_command = {
@@ -53,5 +50,5 @@ const struct cli_command resume_command = {
     .completes = "container",
     .min_args = 1,
     .max_args = 1,
-    .run = resume_run,
+    .act = resume_container,
 };

@@ -204,35 +204,28 @@ static int print_as_ps(const struct pids *p, char **arguments, struct zl_error *
 
 /* ---- the command ---- */
 
-static int ps(struct cli *cli, const struct ps_options *o, char **words, struct zl_error *err)
+static int ps(struct cli *cli, const void *options, int argc, char **argv, struct zl_error *err)
 {
+    const struct ps_options *o = options;
     autofound struct found f;
     zl_autofree pid_t *v = NULL;
     struct pids p = { 0 };
 
-    if (container_find(cli, words[0], &f, err) < 0)
+    argv[argc] = NULL; /* what were options lies behind */
+    if (container_find(cli, argv[0], &f, err) < 0 ||
+        found_check(&f, "list the processes of", FOUND_LIVING | FOUND_IN(OCI_CREATING), err) < 0)
         return -1;
-    if (f.status == OCI_STOPPED)
-        return zl_fail(err, ZL_ERR_CONFLICT, "container '%s' is not running", words[0]);
     if (container_load_plan(&f.container, err) < 0 ||
         carry_pids(f.container.carry, &v, &p.n, err) < 0)
         return -1;
     p.v = v;
     if (o->format == JSON)
         print_json(&p);
-    else if (!words[1])
+    else if (!argv[1])
         print_table(&p);
     else
-        return print_as_ps(&p, words + 1, err);
+        return print_as_ps(&p, argv + 1, err);
     return 0;
-}
-
-static int ps_run(struct cli *cli, const void *options, int argc, char **argv)
-{
-    struct zl_error err = { 0 };
-
-    argv[argc] = NULL; /* what were options lies behind */
-    return ps(cli, options, argv, &err) < 0 ? oci_fail(cli, &err) : 0;
 }
 
 /* clang-format off */
@@ -259,5 +252,5 @@ const struct cli_command ps_command = {
     .min_args = 1,
     .max_args = -1,
     .options_first = true,
-    .run = ps_run,
+    .act = ps,
 };

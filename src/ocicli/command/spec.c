@@ -132,28 +132,22 @@ static int make_text(bool rootless, struct zl_buf *out, struct zl_error *err)
     return rc;
 }
 
-static int spec(const struct spec_options *o, struct zl_error *err)
+static int spec(struct cli *cli, const void *options, int argc, char **argv, struct zl_error *err)
 {
+    const struct spec_options *o = options;
     const char *bundle = o->bundle ? o->bundle : ".";
     const char *name = o->config ? o->config : "config.json";
     zl_autobuf struct zl_buf text = ZL_BUF(1 << 20);
     zl_autoclose int dir = zl_open_dir(AT_FDCWD, bundle, err);
     zl_autoclose int fd = -1;
 
+    (void)cli, (void)argc, (void)argv;
     if (dir < 0 || make_text(o->rootless, &text, err) < 0)
         return -1;
     fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0)
         return zl_fail_errno(err, "make '%s/%s'", bundle, name);
     return zl_write_all(fd, text.data, text.len, name, err);
-}
-
-static int spec_run(struct cli *cli, const void *options, int argc, char **argv)
-{
-    struct zl_error err = { 0 };
-
-    (void)argc, (void)argv;
-    return spec(options, &err) < 0 ? oci_fail(cli, &err) : 0;
 }
 
 /* clang-format off */
@@ -176,5 +170,5 @@ const struct cli_command spec_command = {
                 "/bundles/hello/rootfs",
     .options = spec_options,
     .options_size = sizeof(struct spec_options),
-    .run = spec_run,
+    .act = spec,
 };

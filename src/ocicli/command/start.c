@@ -39,34 +39,24 @@ static void destroy(struct cli *cli, struct found *f, const struct oci_config *c
     hooks_after_stop(&h);
 }
 
-static int start(struct cli *cli, struct found *f, struct zl_error *err)
+static int start(struct cli *cli, const void *options, int argc, char **argv, struct zl_error *err)
 {
-    struct container *c = &f->container;
     autociconfig struct oci_config *config = NULL;
+    autofound struct found f;
     bool hooks_failed;
 
-    if (f->status != OCI_CREATED)
-        return zl_fail(err, ZL_ERR_CONFLICT, "cannot start container '%s': it is %s", c->id,
-                       oci_status_name(f->status));
-    zl_autoclose int pidfd = container_pidfd(&f->state, err);
-    if (pidfd < 0 || container_config(c, &config, err) < 0)
+    (void)options, (void)argc;
+    if (container_find(cli, argv[0], &f, err) < 0 ||
+        found_check(&f, "start", FOUND_IN(OCI_CREATED), err) < 0)
         return -1;
-    if (start_created(cli, c, config, &f->state, pidfd, &hooks_failed, err) == 0)
+    zl_autoclose int pidfd = container_pidfd(&f.state, err);
+    if (pidfd < 0 || container_config(&f.container, &config, err) < 0)
+        return -1;
+    if (start_created(cli, &f.container, config, &f.state, pidfd, &hooks_failed, err) == 0)
         return 0;
     if (hooks_failed)
-        destroy(cli, f, config);
+        destroy(cli, &f, config);
     return -1;
-}
-
-static int start_run(struct cli *cli, const void *options, int argc, char **argv)
-{
-    struct zl_error err = { 0 };
-    autofound struct found f;
-
-    (void)options, (void)argc;
-    if (container_find(cli, argv[0], &f, &err) < 0 || start(cli, &f, &err) < 0)
-        return oci_fail(cli, &err);
-    return 0;
 }
 
 const struct cli_command start_command = {
@@ -77,5 +67,5 @@ const struct cli_command start_command = {
     .completes = "container",
     .min_args = 1,
     .max_args = 1,
-    .run = start_run,
+    .act = start,
 };

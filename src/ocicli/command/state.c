@@ -5,25 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/fd.h"
 #include "ocicli/container.h"
-
-enum { OUTPUT_MAX = 16 << 20 };
-
-static int print(json_t *value, struct zl_error *err)
-{
-    zl_autobuf struct zl_buf text = ZL_BUF(OUTPUT_MAX);
-    int rc = value ? zl_json_dump(value, JSON_INDENT(2), &text, err)
-                   : zl_fail(err, ZL_ERR_SYSTEM, "print: out of memory");
-
-    json_decref(value);
-    if (rc < 0)
-        return -1;
-    zl_buf_addc(&text, '\n');
-    if (zl_buf_check(&text, "output", err) < 0)
-        return -1;
-    return zl_write_all(STDOUT_FILENO, text.data, text.len, "standard output", err);
-}
 
 /* Whose container it is: a name of /etc/passwd (getpwuid(3) would load libraries), or the uid. */
 static void owner_of(const struct container *c, char *out, size_t size)
@@ -66,24 +48,17 @@ static json_t *described(const struct found *f)
 
 /* ---- state ---- */
 
-static int state(struct cli *cli, const char *id, struct zl_error *err)
+static int state(struct cli *cli, const void *options, int argc, char **argv, struct zl_error *err)
 {
     autofound struct found f;
 
-    if (container_find(cli, id, &f, err) < 0)
+    (void)options, (void)argc;
+    if (container_find(cli, argv[0], &f, err) < 0)
         return -1;
     if (!f.state.bundle && f.status == OCI_STOPPED)
         return zl_fail(err, ZL_ERR_CONFLICT, "container '%s' was not created completely; delete it",
-                       id);
-    return print(described(&f), err);
-}
-
-static int state_run(struct cli *cli, const void *options, int argc, char **argv)
-{
-    struct zl_error err = { 0 };
-
-    (void)options, (void)argc;
-    return state(cli, argv[0], &err) < 0 ? oci_fail(cli, &err) : 0;
+                       argv[0]);
+    return oci_print_json(described(&f), JSON_INDENT(2), err);
 }
 
 const struct cli_command state_command = {
@@ -96,7 +71,7 @@ const struct cli_command state_command = {
     .completes = "container",
     .min_args = 1,
     .max_args = 1,
-    .run = state_run,
+    .act = state,
 };
 
 /* ---- list ---- */
@@ -160,30 +135,24 @@ static void print_table(json_t *rows)
                bundle, text(row, "bundle"), text(row, "created"), text(row, "owner"));
 }
 
-static int list(struct cli *cli, const struct list_options *o, struct zl_error *err)
+static int list(struct cli *cli, const void *options, int argc, char **argv, struct zl_error *err)
 {
+    const struct list_options *o = options;
     json_t *rows;
     int rc;
 
+    (void)argc, (void)argv;
     if (o->quiet)
         return containers_each(cli, container_print_id, NULL, err);
     rows = json_array();
     rc = rows ? containers_each(cli, add_json, rows, err)
               : zl_fail(err, ZL_ERR_SYSTEM, "list containers: out of memory");
     if (rc == 0 && o->format == JSON)
-        return print(rows, err);
+        return oci_print_json(rows, JSON_INDENT(2), err);
     if (rc == 0)
         print_table(rows);
     json_decref(rows);
     return rc;
-}
-
-static int list_run(struct cli *cli, const void *options, int argc, char **argv)
-{
-    struct zl_error err = { 0 };
-
-    (void)argc, (void)argv;
-    return list(cli, options, &err) < 0 ? oci_fail(cli, &err) : 0;
 }
 
 /* clang-format off */
@@ -204,5 +173,5 @@ const struct cli_command list_command = {
                 "engine",
     .options = list_options,
     .options_size = sizeof(struct list_options),
-    .run = list_run,
+    .act = list,
 };

@@ -164,9 +164,9 @@ static int apply(struct cli *cli, struct found *f, const struct oci_resources *r
                : carry_update(f->container.carry, u, err);
 }
 
-static int update(struct cli *cli, const char *id, const struct update_options *o,
-                  struct zl_error *err)
+static int update(struct cli *cli, const void *options, int argc, char **argv, struct zl_error *err)
 {
+    const struct update_options *o = options;
     zl_autobuf struct zl_buf text = ZL_BUF(RESOURCES_MAX);
     const char *what = o->resources ? o->resources : "update";
     struct zl_json document = { 0 };
@@ -174,11 +174,10 @@ static int update(struct cli *cli, const char *id, const struct update_options *
     autofound struct found f;
     int rc;
 
-    if (container_find(cli, id, &f, err) < 0)
+    (void)argc;
+    if (container_find(cli, argv[0], &f, err) < 0 ||
+        found_check(&f, "update", FOUND_LIVING, err) < 0)
         return -1;
-    if (f.status == OCI_STOPPED || f.status == OCI_CREATING)
-        return zl_fail(err, ZL_ERR_CONFLICT, "cannot update container '%s': it is %s", id,
-                       oci_status_name(f.status));
     if (o->l3_cache_schema || o->mem_bw_schema)
         return zl_fail(err, ZL_ERR_UNSUPPORTED,
                        "update: Intel RDT (cache and memory bandwidth) is not supported");
@@ -189,14 +188,6 @@ static int update(struct cli *cli, const char *id, const struct update_options *
         rc = apply(cli, &f, r, err);
     zl_json_done(&document);
     return rc;
-}
-
-static int update_run(struct cli *cli, const void *options, int argc, char **argv)
-{
-    struct zl_error err = { 0 };
-
-    (void)argc;
-    return update(cli, argv[0], options, &err) < 0 ? oci_fail(cli, &err) : 0;
 }
 
 /* clang-format off */
@@ -238,5 +229,5 @@ const struct cli_command update_command = {
     .completes = "container",
     .min_args = 1,
     .max_args = 1,
-    .run = update_run,
+    .act = update,
 };

@@ -7,11 +7,11 @@ enum { REQUEST_MAX = 65536 };
 
 static int check_state(const struct found *f, struct zl_error *err)
 {
-    if (f->status == OCI_RUNNING)
-        return 0;
-    return zl_fail(err, ZL_ERR_CONFLICT, "cannot checkpoint container '%s': it is %s%s",
-                   f->container.id, oci_status_name(f->status),
-                   f->status == OCI_PAUSED ? "; resume it first" : "");
+    if (f->status == OCI_PAUSED)
+        return zl_fail(err, ZL_ERR_CONFLICT,
+                       "cannot checkpoint container '%s': it is paused; resume it first",
+                       f->container.id);
+    return found_check(f, "checkpoint", FOUND_IN(OCI_RUNNING), err);
 }
 
 static int check_options(const struct criu_options *o, struct zl_error *err)
@@ -64,24 +64,19 @@ static int save(struct cli *cli, const struct criu_options *o, struct found *f,
 }
 
 /* criu ended its processes: what is left goes as well. */
-static int checkpoint(struct cli *cli, const struct criu_options *o, const char *id,
+static int checkpoint(struct cli *cli, const void *options, int argc, char **argv,
                       struct zl_error *err)
 {
+    const struct criu_options *o = options;
+    const char *id = argv[0];
     autofound struct found f = { .container = CONTAINER_NONE };
 
+    (void)argc;
     if (check_options(o, err) < 0 || container_find(cli, id, &f, err) < 0)
         return -1;
     if (check_state(&f, err) < 0 || save(cli, o, &f, err) < 0)
         return zl_wrap(err, "checkpoint container '%s'", id);
     return o->leave_running || o->pre_dump ? 0 : delete_found(cli, &f, true, err);
-}
-
-static int checkpoint_run(struct cli *cli, const void *options, int argc, char **argv)
-{
-    struct zl_error err = { 0 };
-
-    (void)argc;
-    return checkpoint(cli, options, argv[0], &err) < 0 ? oci_fail(cli, &err) : 0;
 }
 
 /* clang-format off */
@@ -122,5 +117,5 @@ const struct cli_command checkpoint_command = {
     .completes = "container",
     .min_args = 1,
     .max_args = 1,
-    .run = checkpoint_run,
+    .act = checkpoint,
 };

@@ -6,7 +6,6 @@
  * is mounted for criu reaches nobody else and goes with us.
  */
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mount.h>
 
@@ -163,12 +162,10 @@ static int restore_run(struct cli *cli, const void *options, int argc, char **ar
     struct restoring r
         __attribute__((cleanup(restoring_done))) = { .o = &o->criu, .p = { .pidfd = -1 } };
     struct zl_error err = { 0 };
-    sigset_t all;
     int rc;
 
     (void)argc;
-    sigfillset(&all);
-    (void)sigprocmask(SIG_BLOCK, &all, NULL); /* cannot fail; they are waited for */
+    attend_signals();
     making_init(&r.m, cli, &o->make, argv[0]);
     rc = restore(&r, &err);
     if (rc >= 0)
