@@ -28,7 +28,7 @@ void volumes_sweep(struct volumes *v);
 const char *volumes_dir(const struct volumes *v);
 
 /* The folder of the volume, opened for reading, the caller's to close: made when it is missing,
- * empty, of root, 0755. -1. */
+ * empty, of root, 0755. -1; INVALID: a file or a link has that name. */
 int volumes_ensure(struct volumes *v, const char *name, struct zl_error *err);
 /* Whether zlayer-fetch is to look at it before it is mounted: it is empty, or has not all yet of
  * what was copied for it. fd: of volumes_ensure(). */
@@ -41,8 +41,8 @@ int volumes_create(struct volumes *v, const char *name, const json_t *labels, st
 int volumes_describe(struct volumes *v, const char *name, json_t **ret, struct zl_error *err);
 /* A list of these, by name. */
 int volumes_list(struct volumes *v, json_t **ret, struct zl_error *err);
-/* NOT_FOUND; CONFLICT when something is in it, unless by force. That nobody uses it the caller has
- * made sure of. */
+/* Durable when it returns. NOT_FOUND; CONFLICT when something is in it, unless by force. That
+ * nobody uses it the caller has made sure of. */
 int volumes_remove(struct volumes *v, const char *name, bool force, struct zl_error *err);
 
 #endif

@@ -1,5 +1,7 @@
 """Volumes: what the image has in them at first, whose they are, how long they live, and what a kill leaves."""
+import concurrent.futures
 import contextlib
+import fcntl
 import io
 import json
 import os
@@ -231,6 +233,37 @@ def test_a_killed_copy_is_none_or_whole(host):
     host.zlayer("daemon", "stop")
     host.zlayer("ps")
     assert names(host) == ["whole"]
+
+
+def take_unlocked(host, trash):
+    """As the agent does with what a dead helper left; how many there were."""
+    found = 0
+    for path in (host.root / "volumes").glob(".new-*"):
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), contextlib.ExitStack() as on_end:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            on_end.callback(os.close, fd)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.rename(trash / path.name)
+            found += 1
+    return found
+
+
+def test_a_folder_that_is_taken_away_before_it_is_locked_is_made_anew(host):
+    """The agent may look just between the two; the helper is slow there. One that was faster than we is begun anew."""
+    host.zlayer("volume", "create", "whole")
+    assert fill(host, order(host, "whole")).returncode == 0
+    trash, taken = host.root / "volumes/.trash", []
+    while not any(taken):
+        shutil.rmtree(volume(host, "v"), ignore_errors=True)
+        volume(host, "v").mkdir()
+        slow = ("strace", "-o", "/dev/null", "-e", "inject=flock:delay_enter=200000:when=1")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            run = pool.submit(fill, host, order(host, "v"), *slow)
+            until(lambda: taken.append(take_unlocked(host, trash)) or any(taken) or run.done(), "a folder beside the volume",
+                  interval=0.001)
+            assert run.result().returncode == 0, run.result()
+    assert tree(volume(host, "v")) == tree(volume(host, "whole")) and names(host) == ["v", "whole"]
+    host.zlayer("volume", "rm", "--force", "v", "whole")
 
 
 def test_a_killed_half_of_the_copy_is_told_and_leaves_nothing(host):

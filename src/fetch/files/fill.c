@@ -21,7 +21,13 @@
 #include "fetch/files/place.h"
 #include "fetch/tar/pack.h"
 
-enum { ORDER_MAX = 1 << 20, LAYERS_MAX = 128, PIECE = 256 * 1024, NAME_SIZE = 128 };
+enum {
+    ORDER_MAX = 1 << 20,
+    LAYERS_MAX = 128,
+    PIECE = 256 * 1024,
+    NAME_SIZE = 128,
+    ASIDE_TRIES = 16
+};
 
 struct fill {
     const char *from;      /* in the image, absolute */
@@ -309,8 +315,16 @@ static int settle(const struct filling *f, const char *name, int volume, struct 
     return zl_remove_tree(f->volumes, full, err);
 }
 
-/* Step 1: made and locked; -1. name[NAME_SIZE] takes what it is called. */
-static int make_aside(const struct filling *f, char *name, struct zl_error *err)
+static bool is_named(const struct filling *f, const char *name, int fd)
+{
+    struct stat named, opened;
+    return fstatat(f->volumes, name, &named, AT_SYMLINK_NOFOLLOW) == 0 && fstat(fd, &opened) == 0 &&
+           named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+}
+
+/* A new folder with a lock on it. *ret -1: until it was locked it looked like one that a dead
+ * helper left, and the agent has removed it. */
+static int try_aside(const struct filling *f, char *name, int *ret, struct zl_error *err)
 {
     char id[ZL_ID_LEN + 1];
     zl_id_format(zl_id_random(), id);
@@ -318,11 +332,24 @@ static int make_aside(const struct filling *f, char *name, struct zl_error *err)
     if (mkdirat(f->volumes, name, 0700) < 0)
         return zl_fail_errno(err, "create a folder beside the volume");
     zl_autoclose int fd = zl_open_dir(f->volumes, name, err);
-    if (fd < 0)
+    if (fd < 0 && errno != ENOENT)
         return -1;
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+    if (fd >= 0 && flock(fd, LOCK_EX) < 0) /* the agent has it for a rename(2) only */
         return zl_fail_errno(err, "lock a folder beside the volume");
-    return zl_take_fd(&fd);
+    *ret = fd >= 0 && is_named(f, name, fd) ? zl_take_fd(&fd) : -1;
+    return 0;
+}
+
+/* Step 1: made and locked; -1. name[NAME_SIZE] takes what it is called. */
+static int make_aside(const struct filling *f, char *name, struct zl_error *err)
+{
+    int fd = -1;
+    for (int tries = 0; fd < 0 && tries < ASIDE_TRIES; tries++)
+        if (try_aside(f, name, &fd, err) < 0)
+            return -1;
+    return fd >= 0 ? fd
+                   : zl_fail(err, ZL_ERR_CONFLICT,
+                             "each folder made beside the volume is removed by somebody");
 }
 
 /* Step 2, unless somebody has filled it meanwhile. */

@@ -28,11 +28,24 @@ struct volumes {
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-/* Of a helper that lives, it is locked. */
-static bool is_abandoned(int dir_fd, const char *name)
+/* Never by a link, which would be somebody else's folder. -1 and errno. */
+static int open_folder(const struct volumes *v, const char *name)
 {
-    zl_autoclose int fd = zl_open_dir(dir_fd, name, NULL);
-    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+    return openat(v->dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* What a dead helper left goes to the trash, locked until it is there: a helper that lives has the
+ * lock, and one that waits for it looks afterwards whether it still has what it has made
+ * (fetch/files/fill.c). Whether it has to be looked at again. */
+static bool drop_unless_locked(struct volumes *v, const char *name)
+{
+    zl_autoclose int fd = open_folder(v, name);
+    if (fd < 0)
+        return errno != ENOENT && errno != ENOTDIR;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return true;
+    (void)trash_take(v->trash, v->dir_fd, name, NULL); /* met again next time */
+    return false;
 }
 
 /* Whether somebody works on one. */
@@ -42,12 +55,8 @@ static bool drop_abandoned(struct volumes *v)
     const struct dirent *d;
     bool busy = false;
     while (dir && (d = readdir(dir))) {
-        if (strncmp(d->d_name, ".new-", 5) != 0)
-            continue;
-        if (is_abandoned(v->dir_fd, d->d_name))
-            (void)trash_take(v->trash, v->dir_fd, d->d_name, NULL); /* met again next time */
-        else
-            busy = true;
+        if (strncmp(d->d_name, ".new-", 5) == 0)
+            busy = drop_unless_locked(v, d->d_name) || busy;
     }
     return busy;
 }
@@ -191,15 +200,21 @@ bool volumes_is_half(const struct volumes *v, const char *name)
     return faccessat(v->dir_fd, full, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* NOT_FOUND. */
+/* NOT_FOUND; INVALID: what is there is no folder. */
 static int open_volume(const struct volumes *v, const char *name, struct zl_error *err)
 {
     if (check_name(name, err) < 0)
         return -1;
-    int fd = zl_open_dir(v->dir_fd, name, err);
-    if (fd < 0 && errno == ENOENT)
+    int fd = open_folder(v, name);
+    if (fd >= 0)
+        return fd;
+    if (errno == ENOENT)
         return zl_fail(err, ZL_ERR_NOT_FOUND, "there is no volume '%s'", name);
-    return fd;
+    if (errno == ENOTDIR)
+        return zl_fail(err, ZL_ERR_INVALID,
+                       "'%s/%s' is no folder, which a volume is: move it out of there", v->path,
+                       name);
+    return zl_fail_errno(err, "open the volume '%s'", name);
 }
 
 int volumes_describe(struct volumes *v, const char *name, json_t **ret, struct zl_error *err)
@@ -309,11 +324,12 @@ static int make_folder(struct volumes *v, const char *name, struct zl_error *err
 
 int volumes_ensure(struct volumes *v, const char *name, struct zl_error *err)
 {
-    if (check_name(name, err) < 0)
-        return -1;
-    zl_autoclose int there = zl_open_dir(v->dir_fd, name, err);
-    if (there >= 0 || errno != ENOENT)
+    struct zl_error why = { 0 };
+    zl_autoclose int there = open_volume(v, name, &why);
+    if (there >= 0)
         return zl_take_fd(&there);
+    if (why.kind != ZL_ERR_NOT_FOUND)
+        return zl_fail(err, why.kind, "%s", why.msg);
     zl_autoclose int fd = make_folder(v, name, err);
     if (fd < 0 || write_meta(v, name, NULL, err) < 0)
         return zl_wrap(err, "create the volume '%s'", name);
@@ -322,13 +338,14 @@ int volumes_ensure(struct volumes *v, const char *name, struct zl_error *err)
 
 int volumes_create(struct volumes *v, const char *name, const json_t *labels, struct zl_error *err)
 {
-    if (check_name(name, err) < 0)
-        return -1;
-    zl_autoclose int there = zl_open_dir(v->dir_fd, name, err);
+    struct zl_error why = { 0 };
+    zl_autoclose int there = open_volume(v, name, &why);
     if (there >= 0)
         return zl_fail(err, ZL_ERR_EXISTS, "there is a volume '%s' already", name);
+    if (why.kind != ZL_ERR_NOT_FOUND)
+        return zl_fail(err, why.kind, "%s", why.msg);
     /* the labels first: what has no folder is no volume */
-    if (errno != ENOENT || write_meta(v, name, labels, err) < 0)
+    if (write_meta(v, name, labels, err) < 0)
         return zl_wrap(err, "create the volume '%s'", name);
     zl_autoclose int fd = make_folder(v, name, err);
     return fd < 0 ? zl_wrap(err, "create the volume '%s'", name) : 0;
@@ -350,5 +367,8 @@ int volumes_remove(struct volumes *v, const char *name, bool force, struct zl_er
     meta_name(name, file);
     if (unlinkat(v->meta_fd, file, 0) < 0 && errno != ENOENT)
         return zl_fail_errno(err, "remove what is known of the volume '%s'", name);
+    /* Who was told that it is gone finds it gone also after a power cut. */
+    if (fsync(v->dir_fd) < 0 || fsync(v->meta_fd) < 0)
+        return zl_fail_errno(err, "remove the volume '%s' from the disk", name);
     return 0;
 }
