@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@ struct options {
 
 static struct world world; /* half a megabyte: not for the stack */
 static struct checks checks;
+static uint64_t *digests; /* one sum per share, common to all processes */
 
 /* ---- one history -------------------------------------------------------------------------- */
 
@@ -116,7 +118,8 @@ static bool run_history(uint64_t seed, uint64_t events, bool verbose)
     if (!fine)
         printf("seed %llu, %s\n", (unsigned long long)seed, checks.first);
     else if (verbose)
-        printf("seed %llu: %zu steps, converged\n", (unsigned long long)seed, steps);
+        printf("seed %llu: %zu steps, converged, digest %016llx\n", (unsigned long long)seed, steps,
+               (unsigned long long)world.digest);
     check_reset(&checks);
     if (fine && doc_live()) {
         printf("seed %llu leaks %zu documents\n", (unsigned long long)seed, doc_live());
@@ -130,12 +133,14 @@ static bool run_history(uint64_t seed, uint64_t events, bool verbose)
 static int run_share(const struct options *o, uint64_t share)
 {
     int rc = 0;
-    for (uint64_t i = share; i < o->count; i += o->jobs)
-        if (!run_history(o->seed + i, o->events, o->verbose)) {
+    for (uint64_t i = share; i < o->count; i += o->jobs) {
+        bool fine = run_history(o->seed + i, o->events, o->verbose);
+        digests[share] += world.digest; /* a sum: however the histories are shared out */
+        if (!fine)
             rc = EXIT_VIOLATION;
-            if (!o->keep_going)
-                break;
-        }
+        if (!fine && !o->keep_going)
+            break;
+    }
     (void)fflush(stdout);
     return rc;
 }
@@ -160,6 +165,21 @@ static int run_all(const struct options *o)
             rc = EXIT_VIOLATION;
         }
     return rc;
+}
+
+static bool share_digests(uint64_t jobs)
+{
+    digests = mmap(NULL, jobs * sizeof *digests, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                   -1, 0);
+    return digests != MAP_FAILED;
+}
+
+static uint64_t whole_digest(uint64_t jobs)
+{
+    uint64_t sum = 0;
+    for (uint64_t share = 0; share < jobs; share++)
+        sum += digests[share];
+    return sum;
 }
 
 static uint64_t seconds(void)
@@ -220,11 +240,16 @@ int main(int argc, char **argv)
         return run_history(replay, o.events, o.verbose) ? 0 : EXIT_VIOLATION;
     if (!o.jobs)
         return usage();
+    if (!share_digests(o.jobs)) {
+        perror("zlayer-sim: mmap");
+        return EXIT_USAGE;
+    }
 
     uint64_t begin = seconds();
     int rc = run_all(&o);
-    printf("%llu histories of %llu events from seed %llu: %s, %llu s\n",
+    printf("%llu histories of %llu events from seed %llu: %s, %llu s, digest %016llx\n",
            (unsigned long long)o.count, (unsigned long long)o.events, (unsigned long long)o.seed,
-           rc ? "VIOLATIONS" : "no violation", (unsigned long long)(seconds() - begin));
+           rc ? "VIOLATIONS" : "no violation", (unsigned long long)(seconds() - begin),
+           (unsigned long long)whole_digest(o.jobs));
     return rc;
 }

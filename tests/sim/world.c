@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "check.h"
 #include "core/touch.h"
+#include "digest.h"
 #include "runtime.h"
 
 enum { AGENT_DIES_ONE_IN = 70, LATE_MS = 3000, LOOK_EVERY = 3 };
@@ -50,6 +52,7 @@ void world_init(struct world *w, uint64_t seed, struct checks *checks, bool verb
     w->checks = checks;
     w->verbose = verbose;
     w->generation = 1;
+    w->digest = ZL_HASH_START;
     w->core = core_new(NULL);
     if (!w->core)
         abort();
@@ -167,6 +170,7 @@ void world_step(struct world *w, struct event *ev)
     ev->seed = rng_next(&w->rng);
     w->steps++;
     core_step(w->core, world_now(w), ev, &w->out);
+    w->digest = digest_step(w->digest, ev, w->core, &w->out);
     log_step(w, ev);
     check_effects(w, ev);
     if (w->checks->violations)

@@ -166,6 +166,7 @@ struct world {
     struct checks *checks;
     size_t steps;
     uint64_t last_op_seen;
+    uint64_t digest; /* of all that core has said: digest.h */
 };
 
 void world_init(struct world *w, uint64_t seed, struct checks *checks, bool verbose);

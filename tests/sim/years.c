@@ -180,9 +180,9 @@ static bool run(uint64_t seed, uint64_t years, bool is_calm, bool verbose)
     size_t steps = world.steps;
     world_done(&world);
     bool fine = checks.violations == 0;
-    printf("seed %llu, %llu %s year%s: %zu steps, %s\n", (unsigned long long)seed,
+    printf("seed %llu, %llu %s year%s: %zu steps, %s, digest %016llx\n", (unsigned long long)seed,
            (unsigned long long)years, is_calm ? "calm" : "wild", years == 1 ? "" : "s", steps,
-           fine ? "no violation" : checks.first);
+           fine ? "no violation" : checks.first, (unsigned long long)world.digest);
     check_reset(&checks);
     if (doc_live())
         printf("seed %llu leaks %zu documents\n", (unsigned long long)seed, doc_live());
