@@ -3,7 +3,10 @@
 #include "core/attempts.h"
 
 #include <stdlib.h>
-#include <string.h>
+
+#include "core/model/deployment.h"
+#include "core/model/service.h"
+#include "core/model/slot.h"
 
 static struct row_attempts *find(const struct service *s, uint32_t index)
 {

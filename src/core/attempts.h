@@ -8,7 +8,10 @@
 #ifndef ZL_CORE_ATTEMPTS_H
 #define ZL_CORE_ATTEMPTS_H
 
-#include "core/model.h"
+#include "core/core.h"
+
+struct service;
+struct slot;
 
 /* What the store knows; false: no memory. */
 bool attempts_load(struct service *s, const struct row_service *row);

@@ -6,8 +6,6 @@
  */
 #include "core/core.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/id.h"
@@ -17,11 +15,17 @@
 #include "core/execution.h"
 #include "core/health.h"
 #include "core/instance.h"
-#include "core/model.h"
+#include "core/model/deployment.h"
+#include "core/model/execution.h"
+#include "core/model/grave.h"
+#include "core/model/instance.h"
+#include "core/model/machine.h"
+#include "core/model/schedule.h"
+#include "core/model/service.h"
+#include "core/model/standalone.h"
+#include "core/request.h"
 #include "core/restore.h"
 #include "core/schedule.h"
-#include "core/service.h"
-#include "core/slot.h"
 #include "core/standalone.h"
 #include "core/touch.h"
 
@@ -32,86 +36,6 @@ enum {
     STARVED_PAUSE_MS = 1000, /* until what had no memory is tried again */
     CLOCK_DRIFT_MS = 1000
 };
-
-/* ---- shared by all of core/ --------------------------------------------------------------- */
-
-uint64_t core_random(struct core *c)
-{
-    uint64_t z;
-    do {
-        z = c->random += UINT64_C(0x9e3779b97f4a7c15);
-        z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-        z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-        z ^= z >> 31;
-    } while (z == 0);
-    return z;
-}
-
-void core_bury(struct core *c, struct grave *g)
-{
-    g->next = c->graves;
-    c->graves = g;
-}
-
-static void empty_graves(struct core *c)
-{
-    while (c->graves) {
-        struct grave *g = c->graves;
-        c->graves = g->next;
-        g->free(g);
-    }
-}
-
-void version_set(struct version *v, const struct spec *spec, const struct spec_service *service)
-{
-    struct spec *ref = spec ? spec_ref(spec) : NULL;
-    version_clear(v);
-    v->spec = ref;
-    v->service = service;
-    v->hash = service ? service->container_hash : 0;
-}
-
-void version_copy(struct version *to, const struct version *from)
-{
-    const struct version copy = *from;
-    struct spec *ref = copy.spec ? spec_ref(copy.spec) : NULL;
-    version_clear(to);
-    *to = copy;
-    to->spec = ref;
-}
-
-/* splitmix64's finalizer over both: another number for each renewal. */
-uint64_t core_replica_hash(const struct spec_service *s, uint64_t renewals)
-{
-    uint64_t h = s->container_hash + renewals * UINT64_C(0x9e3779b97f4a7c15);
-    if (!renewals)
-        return h;
-    h = (h ^ (h >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    h = (h ^ (h >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return h ^ (h >> 31);
-}
-
-void version_move(struct version *to, struct version *from)
-{
-    version_clear(to);
-    *to = *from;
-    *from = (struct version){ 0 };
-}
-
-void version_clear(struct version *v)
-{
-    spec_unref(v->spec);
-    *v = (struct version){ 0 };
-}
-
-void why_set(char *out, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    (void)vsnprintf(out, WHY_MAX, fmt, ap);
-    va_end(ap);
-    zl_utf8_mend(out);
-}
 
 /* ---- life --------------------------------------------------------------------------------- */
 
@@ -153,7 +77,7 @@ void core_free(struct core *c)
     struct instance *i;
     if (!c)
         return;
-    empty_graves(c);
+    core_empty_graves(c);
     while ((i = TAILQ_FIRST(&c->instances))) {
         TAILQ_REMOVE(&c->instances, i, link);
         instance_free(&i->grave);
@@ -169,192 +93,6 @@ void core_free(struct core *c)
     zl_map_done(&c->standalone_names);
     zl_map_done(&c->probes);
     free(c);
-}
-
-/* ---- what users ask ----------------------------------------------------------------------- */
-
-static void on_deploy(struct core *c, const struct event *ev, struct effects *out)
-{
-    (void)deployment_deploy(c, ev->deploy.spec, ev->deploy.base_dir, &out->refused);
-}
-
-static struct deployment *known(const struct core *c, const char *name, struct zl_error *err)
-{
-    struct deployment *d = deployment_find(c, name);
-    if (!d)
-        (void)zl_fail(err, ZL_ERR_NOT_FOUND, "there is no deployment '%s'", name);
-    return d;
-}
-
-static void on_down(struct core *c, const struct event *ev, struct effects *out)
-{
-    struct deployment *d = known(c, ev->down.deployment, &out->refused);
-    if (d)
-        deployment_remove(
-            c, d, &(struct stop_how){ .grace_ms = ev->down.grace_ms, .force = ev->down.force });
-}
-
-static void on_stop(struct core *c, const struct event *ev, struct effects *out)
-{
-    struct stop_how how = { .grace_ms = ev->stop.grace_ms, .force = ev->stop.force };
-    struct deployment *d = known(c, ev->stop.deployment, &out->refused);
-    struct service *s;
-    if (!d)
-        return;
-    const char *name = ev->stop.service;
-    s = name ? service_find(d, name) : NULL;
-    if (name && (!s || s->absent)) {
-        (void)zl_fail(&out->refused, ZL_ERR_NOT_FOUND, "deployment '%s' has no service '%s'",
-                      d->name, name);
-        return;
-    }
-    TAILQ_FOREACH (s, &d->services, link)
-        if (!s->absent && (!name || strcmp(s->name, name) == 0))
-            service_stop(c, s, &how);
-    d->dirty = true;
-    touch_deployment(c, d);
-}
-
-static int restart_replica(struct core *c, struct service *s, uint32_t index, struct zl_error *err)
-{
-    struct slot *slot = slot_find(s, index);
-    if (s->stopped || s->shutdown || s->gave_up)
-        return zl_fail(err, ZL_ERR_CONFLICT, "restart '%s-%u': %s %s; restart that", s->name, index,
-                       s->name, s->stopped ? "is stopped" : "has failed");
-    if (!slot || index > s->desired)
-        return zl_fail(err, ZL_ERR_NOT_FOUND, "restart: there is no replica %u of '%s'", index,
-                       s->name);
-    slot_restart(c, slot);
-    return 0;
-}
-
-static int restart_service(struct core *c, struct service *s, uint32_t index, struct zl_error *err)
-{
-    if (s->absent || service_is_job(s))
-        return zl_fail(err, ZL_ERR_CONFLICT, "restart '%s': %s", s->name,
-                       s->absent ? "it is being removed" : "it is a job; run it again");
-    if (index)
-        return restart_replica(c, s, index, err);
-    return service_restart(c, s) ? 0
-                                 : zl_fail(err, ZL_ERR_SYSTEM, "restart '%s': no memory", s->name);
-}
-
-static void on_restart(struct core *c, const struct event *ev, struct effects *out)
-{
-    struct deployment *d = known(c, ev->restart.deployment, &out->refused);
-    const char *name = ev->restart.service;
-    struct service *s = d && name ? service_find(d, name) : NULL;
-    if (d && d->removing)
-        (void)zl_fail(&out->refused, ZL_ERR_CONFLICT, "restart '%s': it is being removed", d->name);
-    else if (d && name && !s)
-        (void)zl_fail(&out->refused, ZL_ERR_NOT_FOUND, "deployment '%s' has no service '%s'",
-                      d->name, name);
-    if (out->refused.kind != ZL_OK ||
-        (s && restart_service(c, s, ev->restart.index, &out->refused) < 0))
-        return;
-    TAILQ_FOREACH (s, &d->services, link)
-        if (!name && !s->absent && !service_is_job(s))
-            (void)restart_service(c, s, 0, &out->refused);
-    deployment_begin_again(c, d);
-    d->dirty = true;
-}
-
-/* The job of that name; deployment NULL: the only one that has it. */
-static struct service *find_job(const struct core *c, const char *deployment, const char *name,
-                                const char *wish, struct zl_error *err)
-{
-    struct deployment *d;
-    struct service *found = NULL;
-    TAILQ_FOREACH (d, &c->deployments, link) {
-        struct service *s = service_find(d, name);
-        if (!s || s->absent || !service_is_job(s) || d->removing ||
-            (deployment && strcmp(deployment, d->name) != 0))
-            continue;
-        if (found) {
-            (void)zl_fail(err, ZL_ERR_CONFLICT, "%s '%s': both '%s' and '%s' have one", wish, name,
-                          found->deployment->name, d->name);
-            return NULL;
-        }
-        found = s;
-    }
-    if (!found)
-        (void)zl_fail(err, ZL_ERR_NOT_FOUND, "%s '%s': there is no such job%s%s", wish, name,
-                      deployment ? " in " : "", deployment ? deployment : "");
-    return found;
-}
-
-static void on_job_run(struct core *c, const struct event *ev, struct effects *out)
-{
-    struct service *job =
-        find_job(c, ev->job_run.deployment, ev->job_run.job, "run job", &out->refused);
-    if (!job)
-        return;
-    struct execution *x = execution_new(c, job, CAUSE_USER, 0);
-    if (!x) {
-        (void)zl_fail(&out->refused, ZL_ERR_SYSTEM, "run job '%s': no memory", job->name);
-        return;
-    }
-    out->given_id = x->id;
-}
-
-static void on_cron_set(struct core *c, const struct event *ev, struct effects *out)
-{
-    const char *wish = ev->cron_set.enabled ? "enable cron" : "disable cron";
-    struct service *job =
-        find_job(c, ev->cron_set.deployment, ev->cron_set.cron, wish, &out->refused);
-    if (job && !job->schedule)
-        (void)zl_fail(&out->refused, ZL_ERR_INVALID, "%s '%s': it is a job without a schedule",
-                      wish, job->name);
-    else if (job)
-        schedule_enable(c, job->schedule, ev->cron_set.enabled);
-}
-
-static void on_run(struct core *c, const struct event *ev, struct effects *out)
-{
-    struct inst_id id;
-    if (standalone_run(c, ev->run.spec, ev->run.text, ev->run.hold, &id, &out->refused) == 0)
-        out->given_id = id.v;
-}
-
-static struct execution *find_execution(const struct core *c, struct inst_id id)
-{
-    const struct instance *i = instance_find(c, id);
-    if (i && i->label.owner == OWNER_EXECUTION && i->owner)
-        return i->execution;
-    return execution_find(c, id.v);
-}
-
-static void not_found(const struct event *ev, struct effects *out)
-{
-    char text[ZL_ID_LEN + 1];
-    zl_id_format(ev->inst.id.v, text);
-    (void)zl_fail(&out->refused, ZL_ERR_NOT_FOUND, "there is no container or execution '%s'", text);
-}
-
-static void on_inst_stop(struct core *c, const struct event *ev, struct effects *out)
-{
-    struct stop_how how = { .grace_ms = ev->inst.grace_ms, .force = ev->inst.force };
-    struct standalone *a = standalone_find(c, ev->inst.id);
-    struct execution *x = a ? NULL : find_execution(c, ev->inst.id);
-    if (a)
-        standalone_stop(c, a, &how);
-    else if (!x)
-        not_found(ev, out);
-    else if (execution_terminal(x) && !(how.force && x->inst))
-        (void)zl_fail(&out->refused, ZL_ERR_CONFLICT, "cancel '%s': it is %s already", x->display,
-                      execution_status_name(x->status));
-    else
-        execution_cancel(c, x, &how);
-}
-
-static void on_inst_remove(struct core *c, const struct event *ev, struct effects *out)
-{
-    struct stop_how how = { .grace_ms = ev->inst.grace_ms, .force = ev->inst.force };
-    struct standalone *a = standalone_find(c, ev->inst.id);
-    if (a)
-        (void)standalone_remove(c, a, &how, &out->refused);
-    else
-        not_found(ev, out);
 }
 
 /* ---- what the runtime tells --------------------------------------------------------------- */
@@ -419,15 +157,15 @@ static const struct {
     bool by_user;
 } events[EV_KINDS] = {
     [EV_TIME]        = { "time",        on_time,        false },
-    [EV_DEPLOY]      = { "deploy",      on_deploy,      true },
-    [EV_DOWN]        = { "down",        on_down,        true },
-    [EV_STOP]        = { "stop",        on_stop,        true },
-    [EV_RESTART]     = { "restart",     on_restart,     true },
-    [EV_JOB_RUN]     = { "job_run",     on_job_run,     true },
-    [EV_CRON_SET]    = { "cron_set",    on_cron_set,    true },
-    [EV_RUN]         = { "run",         on_run,         true },
-    [EV_INST_STOP]   = { "inst_stop",   on_inst_stop,   true },
-    [EV_INST_REMOVE] = { "inst_remove", on_inst_remove, true },
+    [EV_DEPLOY]      = { "deploy",      request_deploy,      true },
+    [EV_DOWN]        = { "down",        request_down,        true },
+    [EV_STOP]        = { "stop",        request_stop,        true },
+    [EV_RESTART]     = { "restart",     request_restart,     true },
+    [EV_JOB_RUN]     = { "job_run",     request_job_run,     true },
+    [EV_CRON_SET]    = { "cron_set",    request_cron_set,    true },
+    [EV_RUN]         = { "run",         request_run,         true },
+    [EV_INST_STOP]   = { "inst_stop",   request_inst_stop,   true },
+    [EV_INST_REMOVE] = { "inst_remove", request_inst_remove, true },
     [EV_ANSWER]      = { "answer",      on_answer,      false },
     [EV_EXIT]        = { "exit",        on_exited,      false },
     [EV_PROBE]       = { "probe",       on_probe,       false },
@@ -512,6 +250,33 @@ static void store_changes(struct core *c)
     }
 }
 
+/* A deadline that could not be kept is as good as one that is near. */
+static void keep_deadline(struct core *c, struct timers *t, struct timer *x, uint64_t at)
+{
+    if (!timers_set(t, x, at))
+        c->starved = true;
+}
+
+/* Nothing is touched any more. */
+static void set_deadlines(struct core *c)
+{
+    struct instance *i;
+    struct deployment *d;
+    struct standalone *a;
+    while ((i = TAILQ_FIRST(&c->touched_instances))) {
+        uint64_t at = instance_deadline(i);
+        untouch_instance(c, i);
+        keep_deadline(c, &c->instance_timers, &i->timer, at);
+    }
+    while ((d = TAILQ_FIRST(&c->touched_deployments))) {
+        uint64_t at = deployment_deadline(c, d);
+        untouch_deployment(c, d);
+        keep_deadline(c, &c->deployment_timers, &d->timer, at);
+    }
+    while ((a = TAILQ_FIRST(&c->touched_standalones)))
+        untouch_standalone(c, a);
+}
+
 /* By how much the wall clock was set since the last step, ms; 0: not, or by little, as it is by
  * those who keep it right. */
 static int64_t take_time(struct core *c, struct core_now now)
@@ -528,7 +293,7 @@ void core_step(struct core *c, struct core_now now, const struct event *ev, stru
 {
     memset(&out->refused, 0, sizeof out->refused);
     out->given_id = 0;
-    empty_graves(c);
+    core_empty_graves(c);
     int64_t clock_set_by = take_time(c, now);
     c->random ^= ev->seed;
     bool starved = c->starved;
@@ -552,7 +317,7 @@ void core_step(struct core *c, struct core_now now, const struct event *ev, stru
     reconcile(c);
     store_changes(c);
     if (!c->restoring)
-        touch_done(c);
+        set_deadlines(c);
     emit_finish(c, out);
 }
 

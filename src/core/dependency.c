@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/dependency.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include "core/deployment.h"
 #include "core/emit.h"
 #include "core/execution.h"
-#include "core/service.h"
+#include "core/model/deployment.h"
+#include "core/model/machine.h"
+#include "core/model/service.h"
+#include "core/model/slot.h"
 #include "core/slot.h"
 #include "core/touch.h"
 

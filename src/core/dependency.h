@@ -7,7 +7,13 @@
 #ifndef ZL_CORE_DEPENDENCY_H
 #define ZL_CORE_DEPENDENCY_H
 
-#include "core/model.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct core;
+struct deployment;
+struct service;
 
 /* Begins the wait anew, for n dependencies of what is to be s's target. False: no memory, and
  * nothing changed. */

@@ -10,7 +10,13 @@
 #include "core/execution.h"
 #include "core/health.h"
 #include "core/instance.h"
+#include "core/model/deployment.h"
+#include "core/model/execution.h"
+#include "core/model/machine.h"
+#include "core/model/service.h"
+#include "core/model/slot.h"
 #include "core/pin.h"
+#include "core/renewal.h"
 #include "core/service.h"
 #include "core/slot.h"
 #include "core/touch.h"
@@ -18,15 +24,6 @@
 enum { STABILIZE_MARGIN_MS = 10 * 1000 };
 
 static const struct inst_id no_inst;
-
-struct deployment *deployment_find(const struct core *c, const char *name)
-{
-    struct deployment *d;
-    TAILQ_FOREACH (d, &c->deployments, link)
-        if (strcmp(d->name, name) == 0)
-            return d;
-    return NULL;
-}
 
 /* The only writer of d->status. */
 static void set_status(struct core *c, struct deployment *d, enum deployment_status status,
@@ -273,7 +270,7 @@ void deployments_answer(struct core *c, uint64_t op, const struct outcome *o)
     struct service *s;
     TAILQ_FOREACH (d, &c->deployments, link)
         TAILQ_FOREACH (s, &d->services, link)
-            pin_answer(c, s, op, o);
+            renewal_answer(c, s, op, o);
 }
 
 static bool recall_services(struct deployment *d, const struct row_deployment *row)

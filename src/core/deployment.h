@@ -6,10 +6,12 @@
 #ifndef ZL_CORE_DEPLOYMENT_H
 #define ZL_CORE_DEPLOYMENT_H
 
-#include "core/instance.h"
-#include "core/model.h"
+#include "core/core.h"
 
-struct deployment *deployment_find(const struct core *c, const char *name); /* or NULL */
+struct deployment;
+struct outcome;
+struct stop_how;
+
 /* The first deploy or a later one. Refused (-1) while it is being removed, or without memory. */
 int deployment_deploy(struct core *c, struct spec *spec, const char *base_dir,
                       struct zl_error *err);

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "core/model/instance.h"
+#include "core/model/machine.h"
 
 struct text {
     struct text *next;

@@ -4,7 +4,9 @@
 #ifndef ZL_CORE_EMIT_H
 #define ZL_CORE_EMIT_H
 
-#include "core/model.h"
+#include "core/core.h"
+
+struct instance;
 
 /* Never NULL. Without memory the effect goes nowhere: the deadline of its op tries again. */
 struct effect *emit_request(struct core *c, enum effect_kind kind,

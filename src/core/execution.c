@@ -7,15 +7,15 @@
 
 #include "base/id.h"
 #include "base/utf8.h"
-#include "core/dependency.h"
 #include "core/emit.h"
 #include "core/instance.h"
+#include "core/model/deployment.h"
+#include "core/model/execution.h"
+#include "core/model/instance.h"
+#include "core/model/machine.h"
+#include "core/model/service.h"
 #include "core/pin.h"
-#include "core/schedule.h"
-#include "core/service.h"
 #include "core/touch.h"
-
-enum { MAX_CONCURRENT = 10 };
 
 /* clang-format off */
 static const struct { bool terminal; } traits[] = {
@@ -35,15 +35,11 @@ bool execution_terminal(const struct execution *x)
     return traits[x->status].terminal;
 }
 
-static const struct spec_job_options *options_of(const struct spec_service *job)
-{
-    return job ? job->job_options : NULL;
-}
-
 /* How long an ended one is kept, ms. */
 static uint64_t kept_ms(const struct core *c, const struct execution *x)
 {
-    const struct spec_job_options *o = options_of(x->version.service);
+    const struct spec_service *job = x->version.service;
+    const struct spec_job_options *o = job ? job->job_options : NULL;
     return o ? o->keep_for_ms : c->limits.executions_kept_ms;
 }
 
@@ -148,8 +144,6 @@ struct execution *execution_new(struct core *c, struct service *job, enum execut
     x->service = job;
     c->n_objects++;
     set_status(c, x, EXEC_PENDING);
-    if (job->schedule)
-        schedule_note_run(job->schedule, x);
     if (job->gave_up && cause != CAUSE_DEPENDENT) { /* what it waited for may be there by now */
         job->gave_up = false;
         job->wait_since = c->now.mono_ms;
@@ -257,8 +251,7 @@ uint64_t execution_deadline(const struct execution *x, uint64_t now)
 
 /* ---- ends --------------------------------------------------------------------------------- */
 
-static void ZL_PRINTF(4, 5)
-    fail(struct core *c, struct execution *x, int code, const char *fmt, ...)
+void execution_fail(struct core *c, struct execution *x, int code, const char *fmt, ...)
 {
     va_list ap;
     if (execution_terminal(x))
@@ -286,9 +279,9 @@ static void take_exit(struct core *c, struct execution *x, const struct inst_exi
         return;
     if (exit->lost) {
         x->interrupted = true;
-        fail(c, x, exit->code, "%s", lost);
+        execution_fail(c, x, exit->code, "%s", lost);
     } else if (exit->code) {
-        fail(c, x, exit->code, "exit code %d%s", exit->code, inst_exit_note(exit));
+        execution_fail(c, x, exit->code, "exit code %d%s", exit->code, inst_exit_note(exit));
     } else {
         x->exit_code = 0;
         set_status(c, x, EXEC_COMPLETED);
@@ -296,6 +289,15 @@ static void take_exit(struct core *c, struct execution *x, const struct inst_exi
 }
 
 /* ---- what its instance tells -------------------------------------------------------------- */
+
+static void when_pulled(struct instance *i)
+{
+    struct execution *x = i->execution;
+    if (x->service)
+        pin_execution_pulled(x->service, &i->version);
+    record_digest(x, i->version.digest);
+    mark_dirty(x);
+}
 
 static void when_up(struct core *c, struct instance *i)
 {
@@ -319,7 +321,7 @@ static void when_exited(struct core *c, struct instance *i)
 
 static void when_failed(struct core *c, struct instance *i, const struct start_failure *f)
 {
-    fail(c, i->execution, -1, "%s", f->err->msg);
+    execution_fail(c, i->execution, -1, "%s", f->err->msg);
 }
 
 static void when_gone(struct core *c, struct instance *i)
@@ -329,19 +331,12 @@ static void when_gone(struct core *c, struct instance *i)
 }
 
 const struct owner_ops execution_owner_ops = {
+    .pulled = when_pulled,
     .up = when_up,
     .exited = when_exited,
     .failed = when_failed,
     .gone = when_gone,
 };
-
-void execution_pulled(struct execution *x, struct version *v)
-{
-    if (x->service)
-        pin_execution_pulled(x->service, v);
-    record_digest(x, v->digest);
-    mark_dirty(x);
-}
 
 /* ---- restore ------------------------------------------------------------------------------ */
 
@@ -366,10 +361,10 @@ void execution_settle_restored(struct core *c, struct execution *x, bool reboote
     if (x->status == EXEC_PENDING && !rebooted && !x->left_debris)
         return; /* not begun yet: a container that ended is removed after its end is stored */
     x->interrupted = true;
-    fail(c, x, -1, "%s", rebooted ? rebooted_reason : lost);
+    execution_fail(c, x, -1, "%s", rebooted ? rebooted_reason : lost);
 }
 
-/* ---- what is to be done ------------------------------------------------------------------- */
+/* ---- those of one job ------------------------------------------------------------------- */
 
 /* Calls for executions of the present revision only. */
 static bool any_of_revision(const struct service *job, bool (*is)(const struct execution *x))
@@ -396,6 +391,11 @@ static bool counts_as_run(const struct execution *x)
     return !x->interrupted;
 }
 
+bool execution_has_run(const struct service *job)
+{
+    return any_of_revision(job, counts_as_run);
+}
+
 bool execution_has_started(const struct service *job)
 {
     return any_of_revision(job, has_begun);
@@ -404,54 +404,6 @@ bool execution_has_started(const struct service *job)
 bool execution_has_completed(const struct service *job)
 {
     return any_of_revision(job, has_completed);
-}
-
-static void run_for_dependents(struct core *c, struct service *job)
-{
-    if (any_of_revision(job, counts_as_run) || !dependency_is_needed(job))
-        return;
-    if (!execution_new(c, job, CAUSE_DEPENDENT, 0))
-        c->starved = true;
-}
-
-static void start(struct core *c, const struct service *job, struct execution *x)
-{
-    struct inst_label label = {
-        .owner = OWNER_EXECUTION,
-        .deployment = x->deployment->name,
-        .service = x->job,
-        .role = "default",
-        .execution = x->id,
-        .spec_hash = x->version.hash,
-    };
-    struct inst_id id = { core_random(c) };
-    pin_execution(job, &x->version);
-    x->inst = instance_new(c, id, &label, &x->version, x);
-    c->starved |= !x->inst;
-}
-
-static uint32_t max_concurrent(const struct service *job)
-{
-    const struct spec_job_options *o = options_of(job->target.service);
-    if (job->schedule && !schedule_overlaps(job->schedule))
-        return 1;
-    return o ? o->max_concurrent : MAX_CONCURRENT;
-}
-
-static void start_pending(struct core *c, struct service *job)
-{
-    struct execution *x;
-    uint32_t busy = 0, limit = max_concurrent(job);
-    TAILQ_FOREACH (x, &job->runs, job_link)
-        busy += x->inst && !x->inst->ended;
-    TAILQ_FOREACH (x, &job->runs, job_link) {
-        if (x->status != EXEC_PENDING || x->inst)
-            continue;
-        if (job->gave_up)
-            fail(c, x, -1, "%s", job->why);
-        else if (job->released && busy++ < limit)
-            start(c, job, x);
-    }
 }
 
 bool execution_any_busy(const struct service *job)
@@ -474,61 +426,10 @@ void execution_replace_others(struct core *c, const struct execution *x, const c
     }
 }
 
-static bool any_pending(const struct service *job)
-{
-    const struct execution *x;
-    TAILQ_FOREACH (x, &job->runs, job_link)
-        if (x->status == EXEC_PENDING)
-            return true;
-    return false;
-}
-
-/* Others rely on its having completed. */
-static bool is_needed(const struct service *job, const struct execution *x)
-{
-    return x->revision == job->deployment->revision && has_completed(x) &&
-           dependency_is_needed(job);
-}
-
-/* The newest ones are kept, and whatever is younger than the retention time. */
-static void forget_old(struct core *c, struct service *job)
-{
-    const struct spec_job_options *o = options_of(job->target.service);
-    struct execution *x, *before;
-    uint32_t kept = 0, keep = o ? o->keep : c->limits.executions_kept;
-    for (x = TAILQ_LAST(&job->runs, execution_list); x; x = before) {
-        before = TAILQ_PREV(x, execution_list, job_link);
-        if (!execution_terminal(x))
-            continue;
-        bool kept_now = kept++ < keep || c->now.mono_ms < x->expires_at || x->inst;
-        if (!kept_now && !is_needed(job, x))
-            execution_delete(c, x);
-    }
-}
-
 void execution_cancel_all(struct core *c, const struct service *job, const struct stop_how *how)
 {
     struct execution *x;
     TAILQ_FOREACH (x, &job->runs, job_link)
         if (!execution_terminal(x) || (x->inst && how->force))
             execution_cancel(c, x, how);
-}
-
-void execution_reconcile_job(struct core *c, struct service *job)
-{
-    const struct deployment *d = job->deployment;
-    if (d->removing || job->absent) {
-        if (job->schedule)
-            schedule_rest(c, job->schedule);
-        execution_cancel_all(c, job, &d->remove_how);
-        return;
-    }
-    if (job->schedule)
-        schedule_step(c, job->schedule);
-    if (!job->stopped)
-        run_for_dependents(c, job);
-    if (!job->released && !job->gave_up && (any_pending(job) || dependency_is_needed(job)))
-        dependency_tick(c, job);
-    start_pending(c, job);
-    forget_old(c, job);
 }

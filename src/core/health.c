@@ -6,10 +6,9 @@
  */
 #include "core/health.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "core/emit.h"
+#include "core/model/instance.h"
+#include "core/model/machine.h"
 #include "core/touch.h"
 
 enum {

@@ -6,7 +6,12 @@
 #ifndef ZL_CORE_HEALTH_H
 #define ZL_CORE_HEALTH_H
 
-#include "core/model.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct core;
+struct instance;
+struct spec_service;
 
 /* Whether anything is probed; else running counts as healthy. */
 bool health_has_check(const struct spec_service *service);

@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "core/emit.h"
-#include "core/execution.h"
 #include "core/health.h"
+#include "core/model/instance.h"
+#include "core/model/machine.h"
 #include "core/names.h"
-#include "core/slot.h"
 #include "core/touch.h"
 
 enum {
@@ -169,10 +169,9 @@ static void enter_gone(struct core *c, struct instance *i, const struct outcome 
 
 static void send_remove(struct core *c, struct instance *i)
 {
+    const struct owner_ops *ops = ops_of(i);
     struct effect *e = request(c, i, EFF_REMOVE, traits[INST_REMOVING].timeout_ms);
-    /* a user wants it gone whose end was told: what is stored of it goes on saying that it ended */
-    e->early = i->label.owner == OWNER_STANDALONE && i->has_exit && i->owner &&
-               i->standalone->remove_wanted;
+    e->early = ops && ops->may_go_early && ops->may_go_early(i);
     e->soon = i->label.owner == OWNER_STANDALONE;
 }
 
@@ -229,13 +228,12 @@ static void enter_pulling(struct core *c, struct instance *i, const struct outco
 
 static void after_pull(struct core *c, struct instance *i, const struct outcome *o)
 {
+    const struct owner_ops *ops = ops_of(i);
     i->pulled = true;
     if (o->digest)
         (void)snprintf(i->version.digest, sizeof i->version.digest, "%s", o->digest);
-    if (i->label.owner == OWNER_REPLICA && i->slot)
-        slot_pulled(i->slot, &i->version);
-    if (i->label.owner == OWNER_EXECUTION && i->execution)
-        execution_pulled(i->execution, &i->version);
+    if (ops && ops->pulled)
+        ops->pulled(i);
     set_state(c, i, INST_WAITING);
 }
 
@@ -299,19 +297,6 @@ static void note_exit(struct core *c, struct instance *i, const struct outcome *
         return;
     i->has_exit = true;
     i->exit = *o->exit;
-}
-
-const char *inst_exit_note(const struct inst_exit *e)
-{
-    static const char *const notes[] = {
-        [EXIT_UNSAID] = "",
-        [EXIT_TIMEOUT] = " (its time was over)",
-        [EXIT_TRAP] = " (trap)",
-        [EXIT_BROKEN] = " (it could not be entered)",
-    };
-    if (e->lost)
-        return " (its monitor was lost)";
-    return e->oom ? " (out of memory)" : notes[e->why];
 }
 
 /* Ended by itself, or stopped to be kept. */
@@ -428,7 +413,7 @@ static void removal_failed(struct core *c, struct instance *i, const struct outc
         emit_inst_event(c, "remove_failed", i, "%s", i->why);
     /* Its process is gone: what is left of it need not keep the next one from starting. */
     if (i->ended && i->label.owner == OWNER_REPLICA && i->owner) {
-        slot_owner_ops.gone(c, i);
+        ops_of(i)->gone(c, i);
         i->owner = NULL;
     }
 }

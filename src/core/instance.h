@@ -6,13 +6,19 @@
  *                                                        └→ exited ──────┘
  *
  * Each step can be turned back. What an exit means is its owner's business, told through a table of
- * four calls per kind of owner; an owner answers by keeping the ended container or having it
+ * calls per kind of owner; an owner answers by keeping the ended container or having it
  * removed.
  */
 #ifndef ZL_CORE_INSTANCE_H
 #define ZL_CORE_INSTANCE_H
 
-#include "core/model.h"
+#include "core/core.h"
+#include "core/view.h"
+
+struct grave;
+struct instance;
+struct stop_how;
+struct version;
 
 /* What became of the request that was under way */
 struct outcome {
@@ -30,10 +36,14 @@ struct start_failure {
 
 /* Called by instance.c. The owner lets go of i itself in gone(). */
 struct owner_ops {
+    void (*pulled)(
+        struct instance *i); /* may settle what its version is of; NULL: of no interest */
     void (*up)(struct core *c, struct instance *i);
     void (*exited)(struct core *c, struct instance *i); /* i is INST_EXITED, i->exit says how */
     void (*failed)(struct core *c, struct instance *i, const struct start_failure *f);
     void (*gone)(struct core *c, struct instance *i);
+    /* Its removal may begin before the step is stored. NULL: never. */
+    bool (*may_go_early)(const struct instance *i);
 };
 extern const struct owner_ops slot_owner_ops, execution_owner_ops, standalone_owner_ops;
 

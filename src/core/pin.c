@@ -4,12 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/emit.h"
-#include "core/service.h"
-#include "core/slot.h"
-#include "core/touch.h"
-
-enum { ASK_TIMEOUT_MS = 3600 * 1000 };
+#include "core/model/deployment.h"
+#include "core/model/service.h"
+#include "core/model/slot.h"
+#include "core/model/version.h"
 
 static void set_digest(char to[CORE_DIGEST_MAX], const char *digest)
 {
@@ -29,14 +27,15 @@ static bool is_changed_by(const struct service *s, const struct spec_service *se
     return s->target.service->container_hash != service->container_hash;
 }
 
-static bool follows(const struct spec_service *service, enum spec_pull policy)
+/* Each deploy asks the registry. */
+static bool is_always_pulled(const struct spec_service *service)
 {
-    return service->rtype == SPEC_SERVICE && service->image.pull == policy;
+    return service->rtype == SPEC_SERVICE && service->image.pull == SPEC_PULL_ALWAYS;
 }
 
 bool pin_is_renewed_by(const struct service *s, const struct spec_service *service)
 {
-    return is_changed_by(s, service) || follows(service, SPEC_PULL_ALWAYS);
+    return is_changed_by(s, service) || is_always_pulled(service);
 }
 
 void pin_retarget(struct service *s, const struct spec *spec, const struct spec_service *service)
@@ -45,20 +44,26 @@ void pin_retarget(struct service *s, const struct spec *spec, const struct spec_
     const struct slot *slot;
     if (pin_is_renewed_by(s, service))
         let_go(s);
-    s->renewals += !is_changed_by(s, service) && follows(service, SPEC_PULL_ALWAYS);
+    s->renewals += !is_changed_by(s, service) && is_always_pulled(service);
     set_digest(digest, s->target.digest);
     version_set(&s->target, spec, service);
     s->target.hash = core_replica_hash(service, s->renewals);
     set_digest(s->target.digest, digest);
     TAILQ_FOREACH (slot, &s->slots, link) /* back to a version of which some are left */
         pin_known(s, &slot->version);
-    pin_drop(s);
-    s->renew.wanted = follows(service, SPEC_PULL_NEWER) && s->target.digest[0];
 }
 
 void pin_restart(struct service *s)
 {
     s->target.hash = core_replica_hash(s->target.service, ++s->renewals);
+}
+
+void pin_settle_anew(struct service *s, const char *digest)
+{
+    let_go(s);
+    set_digest(s->target.digest, digest);
+    s->pulled = true;
+    pin_restart(s);
 }
 
 void pin_known(struct service *s, const struct version *v)
@@ -100,77 +105,6 @@ void pin_execution_pulled(struct service *job, struct version *v)
         let_go(job);
     pin_known(job, v);
     set_digest(v->digest, job->target.digest); /* it was settled meanwhile, or is by now */
-}
-
-/* ---- asking for a newer one --------------------------------------------------------------- */
-
-void pin_drop(struct service *s)
-{
-    s->deployment->dirty |= s->renew.wanted;
-    s->renew.wanted = false;
-    s->renew.op = 0;
-    s->renew.deadline = NEVER;
-}
-
-static void ask(struct core *c, struct service *s)
-{
-    struct effect *e = emit_request(c, EFF_PULL, (struct inst_id){ 0 });
-    e->pull.image = s->target.service->image.name;
-    e->pull.policy = s->target.service->image.pull;
-    s->renew.op = e->op;
-    s->renew.deadline = c->now.mono_ms + ASK_TIMEOUT_MS;
-}
-
-/* What runs is as good as it was. */
-static void stay(struct core *c, struct service *s, const char *why)
-{
-    emit_event(c, "pull_failed", s->deployment->name, s->name, (struct inst_id){ 0 },
-               "%s stays as it is: %s", s->name, why);
-    touch_deployment(c, s->deployment);
-}
-
-static void replace(struct core *c, struct service *s, const char *digest)
-{
-    struct slot *slot;
-    let_go(s);
-    set_digest(s->target.digest, digest);
-    s->target.hash = core_replica_hash(s->target.service, ++s->renewals);
-    s->pulled = true;
-    s->rollout_failed = s->shutdown = false;
-    TAILQ_FOREACH (slot, &s->slots, link)
-        slot_renew(c, slot);
-    emit_event(c, "image_changed", s->deployment->name, s->name, (struct inst_id){ 0 },
-               "%s: %.200s is %s now", s->name, s->target.service->image.name, digest);
-    touch_deployment(c, s->deployment);
-}
-
-void pin_step(struct core *c, struct service *s)
-{
-    if (!s->renew.wanted)
-        return;
-    if (!s->renew.op) {
-        ask(c, s);
-    } else if (c->now.mono_ms >= s->renew.deadline) {
-        pin_drop(s);
-        stay(c, s, "no answer in time");
-    }
-}
-
-void pin_answer(struct core *c, struct service *s, uint64_t op, const struct outcome *o)
-{
-    if (!s->renew.op || s->renew.op != op)
-        return;
-    pin_drop(s);
-    if (o->failed)
-        stay(c, s, o->failed->msg);
-    else if (o->digest && strcmp(o->digest, s->target.digest) != 0)
-        replace(c, s, o->digest);
-    touch_deployment(c, s->deployment);
-}
-
-uint64_t pin_deadline(const struct service *s)
-{
-    return s->renew.op ? s->renew.deadline : NEVER;
 }
 
 /* ---- the row ------------------------------------------------------------------------------ */

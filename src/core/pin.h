@@ -7,8 +7,10 @@
 #ifndef ZL_CORE_PIN_H
 #define ZL_CORE_PIN_H
 
-#include "core/instance.h"
-#include "core/model.h"
+#include "core/core.h"
+
+struct service;
+struct version;
 
 /* Whether this new document of s replaces the replicas that there are. */
 bool pin_is_renewed_by(const struct service *s, const struct spec_service *service);
@@ -16,6 +18,8 @@ bool pin_is_renewed_by(const struct service *s, const struct spec_service *servi
 void pin_retarget(struct service *s, const struct spec *spec, const struct spec_service *service);
 /* The same version, and other replicas of it: to be stored. */
 void pin_restart(struct service *s);
+/* The image has changed: digest is what is settled from now on, for other replicas. */
+void pin_settle_anew(struct service *s, const char *digest);
 /* The image of v was pulled for a replica of s; v becomes what is settled. */
 void pin_pulled(struct service *s, struct version *v);
 
@@ -26,14 +30,6 @@ void pin_execution_pulled(struct service *job, struct version *v);
 
 /* A replica of version v exists: what is not settled yet is what it was made from. */
 void pin_known(struct service *s, const struct version *v);
-
-/* Asks what has to be asked; gives up in time. */
-void pin_step(struct core *c, struct service *s);
-/* Nobody wants an answer any more. */
-void pin_drop(struct service *s);
-/* An answer for op, perhaps to s. */
-void pin_answer(struct core *c, struct service *s, uint64_t op, const struct outcome *o);
-uint64_t pin_deadline(const struct service *s);
 
 void pin_recall(struct service *s, const struct row_service *row);
 void pin_row(const struct service *s, struct row_service *ret); /* borrows from s */

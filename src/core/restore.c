@@ -14,9 +14,15 @@
 #include "core/deployment.h"
 #include "core/execution.h"
 #include "core/instance.h"
+#include "core/model/deployment.h"
+#include "core/model/execution.h"
+#include "core/model/instance.h"
+#include "core/model/machine.h"
+#include "core/model/service.h"
+#include "core/model/slot.h"
+#include "core/model/standalone.h"
 #include "core/rollout.h"
 #include "core/schedule.h"
-#include "core/service.h"
 #include "core/slot.h"
 #include "core/standalone.h"
 #include "core/touch.h"
@@ -87,7 +93,7 @@ static bool claim_slot(struct core *c, struct service *s, struct instance *i)
     }
     version_copy(&slot->version, &s->target);
     slot_adopt(c, slot, i);
-    slot->surge = slot->index == s->desired + 1 && !rollout_outdated(slot);
+    slot->surge = slot->index == s->desired + 1 && !slot_outdated(slot);
     return true;
 }
 

@@ -3,7 +3,9 @@
 #ifndef ZL_CORE_RESTORE_H
 #define ZL_CORE_RESTORE_H
 
-#include "core/model.h"
+#include "core/core.h"
+
+struct instance;
 
 void restore_found(struct core *c, const struct event *ev);
 void restore_exit(struct core *c, struct instance *i, const struct inst_exit *exit);

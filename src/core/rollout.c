@@ -1,45 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/rollout.h"
 
-#include <stdio.h>
-
-#include "core/emit.h"
+#include "core/model/instance.h"
+#include "core/model/machine.h"
+#include "core/model/service.h"
+#include "core/model/slot.h"
 #include "core/slot.h"
 #include "core/touch.h"
-
-enum { GUARD_MIN_MS = 30 * 1000 };
-
-uint64_t rollout_guard_ms(const struct spec_service *s)
-{
-    const struct spec_health *h = &s->health;
-    uint64_t ms = h->start_grace_ms + ((uint64_t)h->retries + 1) * (h->interval_ms + h->timeout_ms);
-    return ms > GUARD_MIN_MS ? ms : GUARD_MIN_MS;
-}
-
-bool rollout_outdated(const struct slot *s)
-{
-    return s->version.hash != s->service->target.hash;
-}
-
-static struct slot *first_outdated(const struct service *s)
-{
-    struct slot *slot;
-    TAILQ_FOREACH (slot, &s->slots, link)
-        if (slot->index <= s->desired && rollout_outdated(slot))
-            return slot;
-    return NULL;
-}
-
-bool rollout_pending(const struct service *s)
-{
-    return first_outdated(s) != NULL;
-}
 
 bool rollout_has_begun(const struct service *s)
 {
     const struct slot *slot;
     TAILQ_FOREACH (slot, &s->slots, link)
-        if (slot_up(slot) && !rollout_outdated(slot))
+        if (slot_up(slot) && !slot_outdated(slot))
             return true;
     return false;
 }
@@ -66,23 +39,12 @@ static bool all_ready(const struct service *s, uint64_t now)
 bool rollout_wants_surge(const struct service *s, uint64_t now)
 {
     const struct slot *surge = slot_find(s, s->desired + 1);
-    if (!surge || rollout_outdated(surge))
+    if (!surge || slot_outdated(surge))
         return false;
-    if (rollout_pending(s) && !s->rollout_failed && !s->gave_up)
+    if (service_first_outdated(s) && !s->rollout_failed && !s->gave_up)
         return true;
     return surge->surge && slot_healthy(surge) &&
            !all_ready(s, now); /* it stands in for one that is missing */
-}
-
-void rollout_failed(struct core *c, struct slot *slot, const char *why)
-{
-    struct service *s = slot->service;
-    s->rollout_failed = true;
-    touch_deployment(c, s->deployment);
-    why_set(s->why, "the new version of %.80s was given up at %.80s-%u: %.300s", s->name, s->name,
-            slot->index, why);
-    emit_event(c, "rollout_failed", s->deployment->name, s->name, (struct inst_id){ 0 }, "%s",
-               s->why);
 }
 
 static void check_guarded(struct core *c, struct service *s)
@@ -95,9 +57,9 @@ static void check_guarded(struct core *c, struct service *s)
             slot_keep(c, slot);
         } else if (c->now.mono_ms >= slot->guard_end && !slot_healthy(slot)) {
             /* one that is healthy by then gets the moment that it takes to count as ready */
-            rollout_failed(c, slot,
-                           slot->inst && slot->inst->health.reason[0] ? slot->inst->health.reason
-                                                                      : "not healthy in time");
+            slot_fail_rollout(c, slot,
+                              slot->inst && slot->inst->health.reason[0] ? slot->inst->health.reason
+                                                                         : "not healthy in time");
             slot_return(c, slot);
         }
     }
@@ -108,8 +70,8 @@ static void check_ended(struct core *c, struct service *s)
 {
     struct slot *slot;
     TAILQ_FOREACH (slot, &s->slots, link)
-        if (!s->rollout_failed && slot_ended(slot) && !rollout_outdated(slot))
-            rollout_failed(c, slot, slot->why);
+        if (!s->rollout_failed && slot_ended(slot) && !slot_outdated(slot))
+            slot_fail_rollout(c, slot, slot->why);
 }
 
 /* While there is something to protect, whatever is new has to prove itself. */
@@ -117,7 +79,7 @@ static void guard_new(struct core *c, struct service *s)
 {
     struct slot *slot;
     TAILQ_FOREACH (slot, &s->slots, link)
-        if (!slot->guarded && !rollout_outdated(slot) && slot->index <= s->desired + 1 &&
+        if (!slot->guarded && !slot_outdated(slot) && slot->index <= s->desired + 1 &&
             !slot_ready(slot, c->now.mono_ms))
             slot_guard(c, slot);
 }
@@ -132,7 +94,7 @@ static void replace_all(struct core *c, struct service *s)
 {
     struct slot *slot;
     TAILQ_FOREACH (slot, &s->slots, link)
-        if (rollout_outdated(slot))
+        if (slot_outdated(slot))
             slot_replace(c, slot, false);
 }
 
@@ -140,7 +102,7 @@ static struct slot *first_sick_outdated(const struct service *s)
 {
     struct slot *slot;
     TAILQ_FOREACH (slot, &s->slots, link)
-        if (slot->index <= s->desired && rollout_outdated(slot) && !slot_healthy(slot))
+        if (slot->index <= s->desired && slot_outdated(slot) && !slot_healthy(slot))
             return slot;
     return NULL;
 }
@@ -150,7 +112,7 @@ static bool any_unjudged_outdated(const struct service *s)
 {
     struct slot *slot;
     TAILQ_FOREACH (slot, &s->slots, link)
-        if (rollout_outdated(slot) && slot_up(slot) && slot->inst->health.state < HEALTH_HEALTHY)
+        if (slot_outdated(slot) && slot_up(slot) && slot->inst->health.state < HEALTH_HEALTHY)
             return true;
     return false;
 }
@@ -159,7 +121,7 @@ static bool any_healthy_outdated(const struct service *s)
 {
     struct slot *slot;
     TAILQ_FOREACH (slot, &s->slots, link)
-        if (rollout_outdated(slot) && slot_healthy(slot))
+        if (slot_outdated(slot) && slot_healthy(slot))
             return true;
     return false;
 }
@@ -178,8 +140,8 @@ static void next_replacement(struct core *c, struct service *s)
     struct slot *sick = first_sick_outdated(s), *surge = slot_find(s, s->desired + 1);
     if (sick)
         slot_replace(c, sick, true);
-    else if (surge ? !rollout_outdated(surge) : cannot_surge(s->target.service))
-        slot_replace(c, first_outdated(s), true);
+    else if (surge ? !slot_outdated(surge) : cannot_surge(s->target.service))
+        slot_replace(c, service_first_outdated(s), true);
     else if (!surge) /* else an older one, on its way out */
         add_surge(c, s);
 }
@@ -187,10 +149,10 @@ static void next_replacement(struct core *c, struct service *s)
 void rollout_step(struct core *c, struct service *s)
 {
     check_guarded(c, s);
-    if (!rollout_pending(s) || s->rollout_failed || !s->released)
+    if (!service_first_outdated(s) || s->rollout_failed || !s->released)
         return;
     struct slot *extra = slot_find(s, s->desired + 1);
-    if (extra && !rollout_outdated(extra) && !extra->surge) {
+    if (extra && !slot_outdated(extra) && !extra->surge) {
         extra->surge = true; /* one that scaling down left over serves as well */
         touch_deployment(c, s->deployment);
     }

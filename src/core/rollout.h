@@ -8,11 +8,12 @@
 #ifndef ZL_CORE_ROLLOUT_H
 #define ZL_CORE_ROLLOUT_H
 
-#include "core/model.h"
+#include <stdbool.h>
+#include <stdint.h>
 
-bool rollout_outdated(const struct slot *s);
-/* A slot within the asked number is not made from the present version. */
-bool rollout_pending(const struct service *s);
+struct core;
+struct service;
+
 /* A replica of the present version runs. */
 bool rollout_has_begun(const struct service *s);
 /* It is waited for a replacement whose time is limited. */
@@ -20,8 +21,5 @@ bool rollout_busy(const struct service *s);
 /* Slot n+1 is of use. */
 bool rollout_wants_surge(const struct service *s, uint64_t now);
 void rollout_step(struct core *c, struct service *s);
-void rollout_failed(struct core *c, struct slot *s, const char *why);
-/* How long a replacement that is up may take to be ready. */
-uint64_t rollout_guard_ms(const struct spec_service *s);
 
 #endif

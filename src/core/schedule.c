@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/schedule.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "core/emit.h"
 #include "core/execution.h"
+#include "core/model/deployment.h"
+#include "core/model/execution.h"
+#include "core/model/machine.h"
+#include "core/model/schedule.h"
+#include "core/model/service.h"
 #include "core/touch.h"
 
 /* What an absent schedule_options means. */
@@ -275,6 +279,7 @@ static bool fire(struct core *c, struct schedule *h, const struct due *d, bool b
     struct execution *x = execution_new(c, s, CAUSE_SCHEDULE, d->s * 1000);
     if (!x)
         return false;
+    schedule_note_run(h, x);
     h->row.runs++;
     h->skipped_in_a_row = 0;
     emit_event(c, "cron_run", s->deployment->name, s->name, (struct inst_id){ x->id },

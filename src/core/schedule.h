@@ -18,8 +18,11 @@
 #ifndef ZL_CORE_SCHEDULE_H
 #define ZL_CORE_SCHEDULE_H
 
-#include "core/model.h"
-#include "spec/time/cron.h"
+#include "core/core.h"
+
+struct execution;
+struct schedule;
+struct service;
 
 enum {
     SCHEDULE_ON_TIME_MS = 10 * 1000, /* a run that is late by less was not missed */
@@ -27,18 +30,6 @@ enum {
     SCHEDULE_MISSED_MAX = 1000,      /* misses counted at once; more are "over 1000" */
     SCHEDULE_BACK_MAX_S = 3 * 3600,  /* a clock that is set back by less shows a time again */
     SCHEDULE_BACK_MIN_S = 60,        /* likewise where the schedule is a rhythm */
-};
-
-struct schedule {
-    struct timer timer; /* when it is to be looked at, wall ms, in core's schedule_timers */
-    struct service *service;
-    struct cron cron;
-    const struct spec_schedule_options *options; /* of the service's spec */
-    bool zoneless;                               /* the table of its zone is not there */
-    struct row_cron row;                         /* its names are the service's */
-    uint64_t skipped_in_a_row;
-    bool armed; /* timer says when, or in no heap: never */
-    bool dirty;
 };
 
 /* Begins now: what was due before is not. NULL: no memory. */

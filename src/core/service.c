@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/service.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "core/attempts.h"
@@ -9,8 +8,15 @@
 #include "core/emit.h"
 #include "core/execution.h"
 #include "core/health.h"
-#include "core/instance.h"
+#include "core/job.h"
+#include "core/model/deployment.h"
+#include "core/model/instance.h"
+#include "core/model/machine.h"
+#include "core/model/schedule.h"
+#include "core/model/service.h"
+#include "core/model/slot.h"
 #include "core/pin.h"
+#include "core/renewal.h"
 #include "core/rollout.h"
 #include "core/schedule.h"
 #include "core/slot.h"
@@ -73,19 +79,6 @@ void service_bury(struct core *c, struct service *s)
     core_bury(c, &s->grave);
 }
 
-struct service *service_find(const struct deployment *d, const char *name)
-{
-    struct service *s, *old = NULL;
-    TAILQ_FOREACH (s, &d->services, link) {
-        if (strcmp(s->name, name) != 0)
-            continue;
-        if (!s->absent)
-            return s;
-        old = s;
-    }
-    return old;
-}
-
 /* ---- a new document ----------------------------------------------------------------------- */
 
 static bool same_dependencies(const struct spec_service *a, const struct spec_service *b)
@@ -137,6 +130,7 @@ bool service_retarget(struct core *c, struct service *s, const struct spec *spec
         .rested = s->stopped || s->absent,
     };
     pin_retarget(s, spec, service);
+    renewal_retarget(s);
     bool rescaled = s->desired != service->replicas;
     set_desired(c, s, service);
     s->absent = s->stopped = s->shutdown = s->rollout_failed = false;
@@ -181,23 +175,6 @@ void service_stop(struct core *c, struct service *s, const struct stop_how *how)
 
 /* ---- looks -------------------------------------------------------------------------------- */
 
-bool service_is_job(const struct service *s)
-{
-    return s->target.service->rtype != SPEC_SERVICE;
-}
-
-/* By a user's will */
-static bool is_dismissed(const struct service *s)
-{
-    const struct deployment *d = s->deployment;
-    return d->removing || s->stopped || (s->absent && d->settled);
-}
-
-bool service_unwanted(const struct service *s)
-{
-    return s->shutdown || is_dismissed(s);
-}
-
 struct service_counts service_count(const struct service *s)
 {
     struct service_counts n = { 0 };
@@ -216,13 +193,8 @@ bool service_complete(const struct service *s)
     if (service_is_job(s) || s->stopped)
         return true;
     bool surplus = slot_find(s, s->desired + 1) != NULL;
-    return !service_failed(s) && !s->renew.wanted && !rollout_pending(s) && !surplus &&
+    return !service_failed(s) && !s->renew.wanted && !service_first_outdated(s) && !surplus &&
            service_count(s).healthy == s->desired;
-}
-
-bool service_failed(const struct service *s)
-{
-    return s->gave_up || s->shutdown || s->rollout_failed;
 }
 
 bool service_in_progress(const struct service *s)
@@ -268,7 +240,8 @@ enum drop {
 
 static bool is_dropped(const struct core *c, const struct slot *slot, enum drop which)
 {
-    bool evidence = !is_dismissed(slot->service) && slot->service->shutdown && slot_ended(slot);
+    bool evidence =
+        !service_is_dismissed(slot->service) && slot->service->shutdown && slot_ended(slot);
     bool unmade = !slot->inst || slot->inst->state < INST_STARTING;
     const bool dropped[] = {
         [DROP_SURPLUS] = !slot_wanted(c, slot),
@@ -313,7 +286,7 @@ static bool may_start(const struct core *c, const struct slot *slot)
 {
     return slot->state == SLOT_WAITING && c->now.mono_ms >= slot->restart_at &&
            slot_wanted(c, slot) &&
-           (slot->service->released || (rollout_outdated(slot) && slot->version.spec)) &&
+           (slot->service->released || (slot_outdated(slot) && slot->version.spec)) &&
            !has_rival(c, slot);
 }
 
@@ -329,11 +302,11 @@ void service_reconcile(struct core *c, struct service *s)
 {
     const struct deployment *d = s->deployment;
     if (service_is_job(s)) {
-        execution_reconcile_job(c, s);
+        job_reconcile(c, s);
         return;
     }
     if (service_unwanted(s) || s->absent)
-        pin_drop(s);
+        renewal_drop(s);
     if (service_unwanted(s)) {
         drop_slots(c, s, dependency_holds_back(s) ? DROP_UNMADE : DROP_ALL,
                    d->removing ? &d->remove_how : &s->stop_how);
@@ -343,7 +316,7 @@ void service_reconcile(struct core *c, struct service *s)
         dependency_tick(c, s);
     drop_slots(c, s, DROP_SURPLUS, &(struct stop_how){ 0 });
     add_slots(c, s);
-    pin_step(c, s);
+    renewal_step(c, s);
     rollout_step(c, s);
     start_slots(c, s);
 }
@@ -352,7 +325,7 @@ uint64_t service_deadline(const struct service *s, uint64_t now)
 {
     const struct slot *slot;
     uint64_t at = dependency_deadline(s, now);
-    earlier(&at, pin_deadline(s));
+    earlier(&at, renewal_deadline(s));
     TAILQ_FOREACH (slot, &s->slots, link)
         earlier(&at, slot_deadline(slot, now));
     return at;

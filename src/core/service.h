@@ -6,14 +6,16 @@
 #ifndef ZL_CORE_SERVICE_H
 #define ZL_CORE_SERVICE_H
 
-#include "core/model.h"
+#include "core/core.h"
+
+struct deployment;
+struct service;
+struct stop_how;
 
 /* Appended to d. NULL: no memory. */
 struct service *service_new(struct core *c, struct deployment *d, const struct spec *spec,
                             const struct spec_service *service);
 void service_bury(struct core *c, struct service *s); /* has no slots */
-/* The one of the present document, else one that is on its way out; or NULL. */
-struct service *service_find(const struct deployment *d, const char *name);
 
 /* A new document has it too: what changed is rolled or applied live, what did not is left alone.
  * False: no memory for its dependencies; the old ones hold. */
@@ -24,14 +26,10 @@ bool service_retarget(struct core *c, struct service *s, const struct spec *spec
 bool service_restart(struct core *c, struct service *s);
 void service_stop(struct core *c, struct service *s, const struct stop_how *how);
 
-bool service_is_job(const struct service *s);
-/* It is to have no replicas (any more). */
-bool service_unwanted(const struct service *s);
 /* All its replicas are there, healthy and of the present version, at this moment. */
 bool service_complete(const struct service *s);
 /* Something is under way that takes as long as it takes: the stabilization time-out waits. */
 bool service_in_progress(const struct service *s);
-bool service_failed(const struct service *s); /* why says it */
 void service_reconcile(struct core *c, struct service *s);
 uint64_t service_deadline(const struct service *s, uint64_t now);
 

@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/slot.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "core/attempts.h"
 #include "core/emit.h"
 #include "core/health.h"
 #include "core/instance.h"
+#include "core/model/deployment.h"
+#include "core/model/instance.h"
+#include "core/model/machine.h"
+#include "core/model/service.h"
+#include "core/model/slot.h"
 #include "core/names.h"
 #include "core/pin.h"
-#include "core/rollout.h"
 #include "core/supervisor.h"
 #include "core/touch.h"
 
-enum { SETTLE_MS = 2000 };
+enum {
+    SETTLE_MS = 2000,
+    GUARD_MIN_MS = 30 * 1000,
+};
 
 /* clang-format off */
 static const struct { const char *name; bool ended; } traits[SLOT_STATES] = {
@@ -115,13 +121,6 @@ void slot_start(struct core *c, struct slot *s)
     set_state(c, s, SLOT_LIVE);
 }
 
-void slot_pulled(struct slot *s, struct version *v)
-{
-    pin_pulled(s->service, v);
-    if (s->version.hash == v->hash)
-        memcpy(s->version.digest, v->digest, sizeof v->digest);
-}
-
 void slot_leave(struct core *c, struct slot *s, const struct stop_how *how)
 {
     if (!s->inst)
@@ -177,11 +176,19 @@ void slot_restart(struct core *c, struct slot *s)
     slot_leave(c, s, &(struct stop_how){ 0 });
 }
 
+/* How long a replacement that is up may take to be ready. */
+static uint64_t guard_ms(const struct spec_service *s)
+{
+    const struct spec_health *h = &s->health;
+    uint64_t ms = h->start_grace_ms + ((uint64_t)h->retries + 1) * (h->interval_ms + h->timeout_ms);
+    return ms > GUARD_MIN_MS ? ms : GUARD_MIN_MS;
+}
+
 void slot_guard(struct core *c, struct slot *s)
 {
     s->guarded = true;
     if (slot_up(s)) /* pulls and permits may take their time */
-        s->guard_end = c->now.mono_ms + rollout_guard_ms(s->version.service);
+        s->guard_end = c->now.mono_ms + guard_ms(s->version.service);
     touch_deployment(c, s->service->deployment);
 }
 
@@ -258,10 +265,21 @@ static bool obey(struct core *c, struct slot *s, enum verdict verdict, uint64_t 
     return false;
 }
 
+void slot_fail_rollout(struct core *c, struct slot *slot, const char *why)
+{
+    struct service *s = slot->service;
+    s->rollout_failed = true;
+    touch_deployment(c, s->deployment);
+    why_set(s->why, "the new version of %.80s was given up at %.80s-%u: %.300s", s->name, s->name,
+            slot->index, why);
+    emit_event(c, "rollout_failed", s->deployment->name, s->name, (struct inst_id){ 0 }, "%s",
+               s->why);
+}
+
 /* The first failure of a guarded slot is not judged: it ends the rollout. */
 static void fail_rollout(struct core *c, struct slot *s)
 {
-    rollout_failed(c, s, s->why);
+    slot_fail_rollout(c, s, s->why);
     return_to_previous(s, c->now.mono_ms);
     set_state(c, s, SLOT_LEAVING);
 }
@@ -271,18 +289,26 @@ static bool ends_as_part_of_rollout(struct core *c, struct slot *s)
 {
     const struct service *service = s->service;
     bool surplus = s->index > service->desired;
-    if (s->guarded || (surplus && service->released && rollout_pending(service)))
+    if (s->guarded || (surplus && service->released && service_first_outdated(service)))
         fail_rollout(c, s);
     else if (surplus)
         set_state(c, s, SLOT_LEAVING);
     return s->state == SLOT_LEAVING; /* it was live until here */
 }
 
+static void when_pulled(struct instance *i)
+{
+    struct slot *s = i->slot;
+    pin_pulled(s->service, &i->version);
+    if (s->version.hash == i->version.hash)
+        memcpy(s->version.digest, i->version.digest, sizeof s->version.digest);
+}
+
 static void when_up(struct core *c, struct instance *i)
 {
     struct slot *s = i->slot;
     if (s->guarded)
-        s->guard_end = c->now.mono_ms + rollout_guard_ms(i->version.service);
+        s->guard_end = c->now.mono_ms + guard_ms(i->version.service);
 }
 
 /* Policies hold as the present document says, also for what is older. */
@@ -345,6 +371,7 @@ static void when_gone(struct core *c, struct instance *i)
 }
 
 const struct owner_ops slot_owner_ops = {
+    .pulled = when_pulled,
     .up = when_up,
     .exited = when_exited,
     .failed = when_failed,

@@ -6,7 +6,12 @@
 #ifndef ZL_CORE_SLOT_H
 #define ZL_CORE_SLOT_H
 
-#include "core/model.h"
+#include "core/core.h"
+
+struct instance;
+struct service;
+struct slot;
+struct stop_how;
 
 /* A new, waiting one, made from the service's target; in its place by index. NULL: no memory. */
 struct slot *slot_new(struct core *c, struct service *s, uint32_t index);
@@ -15,8 +20,6 @@ struct slot *slot_find(const struct service *s, uint32_t index);
 
 /* Makes the next incarnation. */
 void slot_start(struct core *c, struct slot *s);
-/* The image of v is there, which its instance will be made from. */
-void slot_pulled(struct slot *s, struct version *v);
 /* Has its instance stopped and removed; the slot waits afterwards. No effect without instance. */
 void slot_leave(struct core *c, struct slot *s, const struct stop_how *how);
 /* Takes an instance that was found (INST_UP, or ended and to be judged). */
@@ -31,6 +34,8 @@ void slot_guard(struct core *c, struct slot *s);
 void slot_replace(struct core *c, struct slot *s, bool guarded);
 /* A guarded replacement failed: back to what it was made from before, if that is known. */
 void slot_return(struct core *c, struct slot *s);
+/* The rollout of its service ends with it, as why says. */
+void slot_fail_rollout(struct core *c, struct slot *slot, const char *why);
 /* A guarded replacement succeeded. */
 void slot_keep(struct core *c, struct slot *s);
 

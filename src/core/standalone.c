@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/standalone.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/hash.h"
 #include "core/emit.h"
 #include "core/instance.h"
+#include "core/model/instance.h"
+#include "core/model/machine.h"
+#include "core/model/standalone.h"
 #include "core/touch.h"
 
 static void free_standalone(struct grave *g)
@@ -202,11 +204,18 @@ static void when_gone(struct core *c, struct instance *i)
     ended(c, a, &never);
 }
 
+/* A user wants it gone whose end was told: what is stored of it goes on saying that it ended. */
+static bool may_go_early(const struct instance *i)
+{
+    return i->has_exit && i->standalone->remove_wanted;
+}
+
 const struct owner_ops standalone_owner_ops = {
     .up = when_up,
     .exited = when_exited,
     .failed = when_failed,
     .gone = when_gone,
+    .may_go_early = may_go_early,
 };
 
 /* ---- restore ------------------------------------------------------------------------------ */

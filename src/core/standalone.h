@@ -6,7 +6,11 @@
 #ifndef ZL_CORE_STANDALONE_H
 #define ZL_CORE_STANDALONE_H
 
-#include "core/model.h"
+#include "core/core.h"
+
+struct instance;
+struct standalone;
+struct stop_how;
 
 struct standalone *standalone_find(const struct core *c, struct inst_id id); /* or NULL */
 /* A new one, of the only service of spec; *ret_id is its id. -1: the name is taken, no memory. */

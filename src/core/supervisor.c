@@ -6,7 +6,7 @@
  */
 #include "core/supervisor.h"
 
-#include <string.h>
+#include "core/model/slot.h"
 
 enum {
     DELAY_FIRST_MS = 1000, /* 0, 1, 2, 4, … s */

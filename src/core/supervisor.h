@@ -3,7 +3,11 @@
 #ifndef ZL_CORE_SUPERVISOR_H
 #define ZL_CORE_SUPERVISOR_H
 
-#include "core/model.h"
+#include <stdint.h>
+
+#include "spec/spec.h"
+
+struct supervision;
 
 enum ending {
     ENDED_CLEAN,    /* exit code 0 */

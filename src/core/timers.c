@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/timers.h"
 
-#include "core/model.h"
+#include <stdlib.h>
 
 static void place(struct timers *t, struct timer *x, size_t pos)
 {

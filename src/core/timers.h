@@ -7,6 +7,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define NEVER UINT64_MAX
+
+/* min, as deadlines are gathered */
+static inline void earlier(uint64_t *deadline, uint64_t at)
+{
+    if (at < *deadline)
+        *deadline = at;
+}
+
 struct timer {
     uint64_t at; /* mono; NEVER: in no heap */
     size_t pos;  /* in the heap, from 1; 0: in none */

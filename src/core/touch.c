@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/touch.h"
 
-#include "core/deployment.h"
-#include "core/instance.h"
-#include "core/schedule.h"
+#include "core/model/deployment.h"
+#include "core/model/execution.h"
+#include "core/model/instance.h"
+#include "core/model/machine.h"
+#include "core/model/schedule.h"
+#include "core/model/service.h"
+#include "core/model/slot.h"
+#include "core/model/standalone.h"
 
 void touch_deployment(struct core *c, struct deployment *d)
 {
@@ -107,30 +112,4 @@ void untouch_instance(struct core *c, struct instance *i)
         TAILQ_REMOVE(&c->touched_instances, i, touched_link);
     i->touched = false;
     (void)timers_set(&c->instance_timers, &i->timer, NEVER);
-}
-
-/* A deadline that could not be kept is as good as one that is near. */
-static void keep_deadline(struct core *c, struct timers *t, struct timer *x, uint64_t at)
-{
-    if (!timers_set(t, x, at))
-        c->starved = true;
-}
-
-void touch_done(struct core *c)
-{
-    struct instance *i;
-    struct deployment *d;
-    struct standalone *a;
-    while ((i = TAILQ_FIRST(&c->touched_instances))) {
-        uint64_t at = instance_deadline(i);
-        untouch_instance(c, i);
-        keep_deadline(c, &c->instance_timers, &i->timer, at);
-    }
-    while ((d = TAILQ_FIRST(&c->touched_deployments))) {
-        uint64_t at = deployment_deadline(c, d);
-        untouch_deployment(c, d);
-        keep_deadline(c, &c->deployment_timers, &d->timer, at);
-    }
-    while ((a = TAILQ_FIRST(&c->touched_standalones)))
-        untouch_standalone(c, a);
 }

@@ -9,7 +9,10 @@
 #ifndef ZL_CORE_TOUCH_H
 #define ZL_CORE_TOUCH_H
 
-#include "core/model.h"
+struct core;
+struct deployment;
+struct instance;
+struct standalone;
 
 /* Each also asks for one more walk (c->changed). An instance touches who owns it. */
 void touch_instance(struct core *c, struct instance *i);
@@ -19,12 +22,9 @@ void touch_all(struct core *c);
 /* Those whose deadline has come */
 void touch_due(struct core *c);
 
-/* It is about to be buried: nobody looks at it any more. */
+/* Nobody looks at it any more, until it is touched again. */
 void untouch_instance(struct core *c, struct instance *i);
 void untouch_deployment(struct core *c, struct deployment *d);
 void untouch_standalone(struct core *c, struct standalone *a);
-
-/* The end of a step: deadlines of what was touched, and nothing is touched any more. */
-void touch_done(struct core *c);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "core/model/slot.h"
 #include "core/names.h"
 #include "core/supervisor.h"
 #include "rig.h"
