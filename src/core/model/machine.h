@@ -9,7 +9,7 @@
  * The headers of this folder are the objects, and what can be told of them by looking. Whoever
  * includes one may look at its facts and note new ones, whoever it belongs to; what follows from
  * them is found in the walk. Calls go down only, from owners to what they own
- * (scripts/check-includes): core → request, restore → deployment → service → rollout, job,
+ * (scripts/check-core): core → request, restore → deployment → service → rollout, job,
  * schedule, dependency → slot, execution, standalone → instance → health → emit, touch.
  */
 #ifndef ZL_CORE_MODEL_MACHINE_H
