@@ -4,6 +4,8 @@
  * way leaves some, which the next collection takes. Layers go by way of a temporary name, so that
  * half a layer is never taken for one.
  */
+#include "image/collect.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +14,6 @@
 
 #include "base/dir.h"
 #include "base/fd.h"
-#include "image/internal.h"
 
 struct needed {
     char (*hex)[65]; /* of blobs, sorted */

@@ -10,7 +10,7 @@
 
 #include "base/fd.h"
 #include "base/imageref.h"
-#include "image/internal.h"
+#include "image/collect.h"
 
 static int write_index(struct image_store *s, const json_t *root, struct zl_error *err)
 {

@@ -7,34 +7,19 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "../memory_input.h"
 #include "base/fd.h"
 #include "fetch/tar/decompress.h"
 #include "fetch/unpack/unpack.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
-struct memory {
-    const uint8_t *bytes;
-    size_t left, step;
-};
-
-static ssize_t memory_read(void *arg, const void **bytes, struct zl_error *err)
-{
-    struct memory *m = arg;
-    size_t n = m->left < m->step ? m->left : m->step;
-    (void)err;
-    *bytes = m->bytes;
-    m->bytes += n;
-    m->left -= n;
-    return (ssize_t)n;
-}
-
 /* Refusing is fine. */
 static void unpack(const uint8_t *bytes, size_t len, int root)
 {
     struct zl_error err;
-    struct memory m = { bytes, len, len % 7 ? 4096 : 100 };
-    const struct input raw = { memory_read, NULL, &m };
+    struct memory m = { (const char *)bytes, len, len % 7 ? 4096 : 100 };
+    const struct input raw = memory_input(&m);
     autodecompress struct decompress *d = NULL;
     autotar struct tar *tar = NULL;
     zl_autoclose int notes = memfd_create("notes", MFD_CLOEXEC);

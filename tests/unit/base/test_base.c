@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "../scratch.h"
+
 #include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-
-#include <cmocka.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -22,27 +16,6 @@
 #include "base/msg.h"
 #include "base/passfd.h"
 #include "base/utf8.h"
-
-static int scratch_dir(void)
-{
-    char path[] = "/tmp/zlayer-unit.XXXXXX";
-    assert_non_null(mkdtemp(path));
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_true(fd >= 0);
-    return fd;
-}
-
-static void drop_dir(int fd)
-{
-    char path[64], real[256];
-    struct zl_error err;
-    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(path, real, sizeof real - 1);
-    assert_true(n > 0);
-    real[n] = '\0';
-    (void)close(fd);
-    assert_int_equal(zl_remove_tree(AT_FDCWD, real, &err), 0);
-}
 
 enum { MAP_MANY = 3000 };
 
@@ -280,7 +253,8 @@ static void ids_survive_the_round_trip_and_nothing_else_is_an_id(void **unused)
 static void a_path_of_an_image_cannot_leave_its_root(void **unused)
 {
     (void)unused;
-    int dir = scratch_dir();
+    struct scratch s = scratch_open();
+    int dir = s.fd;
     struct zl_error err;
     (void)close(zl_mkdir_p(dir, "root/etc", 0755, &err));
     assert_int_equal(zl_write_atomic(dir, "secret", "no", 2, 0600, false, &err), 0);
@@ -296,13 +270,14 @@ static void a_path_of_an_image_cannot_leave_its_root(void **unused)
     assert_int_equal(zl_open_beneath(root, "etc/in", O_RDONLY, 0, &err), -1);
     assert_int_equal(err.errnum, EXDEV);
     assert_int_equal(zl_open_beneath(root, "../secret", O_RDONLY, 0, &err), -1);
-    drop_dir(dir);
+    scratch_remove(&s);
 }
 
 static void a_file_is_replaced_whole_with_the_mode_that_was_asked(void **unused)
 {
     (void)unused;
-    int dir = scratch_dir();
+    struct scratch s = scratch_open();
+    int dir = s.fd;
     struct zl_error err;
     zl_autobuf struct zl_buf b = ZL_BUF(16);
     struct stat st;
@@ -317,13 +292,14 @@ static void a_file_is_replaced_whole_with_the_mode_that_was_asked(void **unused)
     zl_buf_reset(&b);
     assert_int_equal(zl_read_file(dir, "big", &b, &err), -1);
     assert_string_equal(err.msg, "'big' is larger than 16 bytes");
-    drop_dir(dir);
+    scratch_remove(&s);
 }
 
 static void removing_a_tree_does_not_follow_symlinks(void **unused)
 {
     (void)unused;
-    int dir = scratch_dir();
+    struct scratch s = scratch_open();
+    int dir = s.fd;
     struct zl_error err;
     (void)close(zl_mkdir_p(dir, "keep", 0755, &err));
     assert_int_equal(zl_write_atomic(dir, "keep/f", "x", 1, 0600, false, &err), -1);
@@ -335,7 +311,7 @@ static void removing_a_tree_does_not_follow_symlinks(void **unused)
     assert_int_equal(zl_remove_tree(dir, "gone", &err), 0);
     assert_int_equal(faccessat(keep, "f", F_OK, 0), 0);
     assert_int_equal(faccessat(dir, "gone", F_OK, 0), -1);
-    drop_dir(dir);
+    scratch_remove(&s);
 }
 
 static void a_message_carries_its_body_and_its_descriptors(void **unused)
@@ -477,7 +453,8 @@ static void a_directory_is_walked_from_its_beginning_each_time(void **unused)
 {
     (void)unused;
     struct zl_error err;
-    int dir = scratch_dir();
+    struct scratch s = scratch_open();
+    int dir = s.fd;
     assert_int_equal(mkdirat(dir, "a", 0700) + mkdirat(dir, "b", 0700), 0);
     for (int round = 0; round < 2; round++) { /* of the second nothing is left */
         DIR *d = zl_dir_open(dir, ".");
@@ -496,7 +473,7 @@ static void a_directory_is_walked_from_its_beginning_each_time(void **unused)
     assert_null(zl_dir_open(dir, "link"));
     assert_int_equal(zl_dir_each(-1, "the layers", remove_met, &dir, &err), -1);
     assert_string_equal(err.msg, "list the layers: Bad file descriptor");
-    drop_dir(dir);
+    scratch_remove(&s);
 }
 
 static void a_directory_is_made_with_the_mode_that_was_asked(void **unused)
@@ -504,7 +481,8 @@ static void a_directory_is_made_with_the_mode_that_was_asked(void **unused)
     (void)unused;
     struct zl_error err;
     struct stat st;
-    int dir = scratch_dir();
+    struct scratch s = scratch_open();
+    int dir = s.fd;
     mode_t mask = umask(077);
     int made = zl_make_dir(dir, "d", 0751, &err);
     (void)umask(mask);
@@ -513,7 +491,7 @@ static void a_directory_is_made_with_the_mode_that_was_asked(void **unused)
     assert_int_equal(zl_make_dir(dir, "d", 0751, &err), -1);
     assert_string_equal(err.msg, "create directory 'd': File exists");
     (void)close(made);
-    drop_dir(dir);
+    scratch_remove(&s);
 }
 
 static void a_memory_file_is_read_from_its_beginning_and_can_be_sealed(void **unused)

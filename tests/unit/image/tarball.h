@@ -1,47 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Tar archives made in a test, entry by entry, and a temporary directory. */
+/* Tar archives made in a test, entry by entry. */
 #ifndef ZL_TEST_IMAGE_TARBALL_H
 #define ZL_TEST_IMAGE_TARBALL_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "../scratch.h"
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include "base/fd.h"
-
-struct scratch {
-    char path[64];
-    int fd;
-};
-
-static inline struct scratch scratch_open(void)
-{
-    struct scratch s = { .path = "/tmp/zlayer-unit.XXXXXX" };
-    assert_non_null(mkdtemp(s.path));
-    s.fd = open(s.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_true(s.fd >= 0);
-    return s;
-}
-
-static inline void scratch_remove(struct scratch *s)
-{
-    struct zl_error err;
-    (void)close(s->fd);
-    if (zl_remove_tree(AT_FDCWD, s->path, &err) < 0)
-        fail_msg("%s", err.msg);
-}
 
 enum { TARBALL_ROOM = 4 << 20 };
 

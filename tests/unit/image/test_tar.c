@@ -5,9 +5,9 @@
 #include <isa-l/igzip_lib.h>
 #include <zstd.h>
 
+#include "../../memory_input.h"
 #include "fetch/tar/decompress.h"
 #include "fetch/tar/tar.h"
-#include "memory.h"
 
 /* ---- archives written by hand ---------------------------------------------------------------- */
 
@@ -205,6 +205,18 @@ static void expect_sparse(struct raw *raw)
     }
 }
 
+/* As the pax header says of a file with this content. */
+static void expect_sparse_pax(const char *pax, const char *name, const char *content, size_t n)
+{
+    struct raw raw = { .n = 0 };
+    raw_pax(&raw, pax, strlen(pax));
+    (void)raw_header(&raw, name, '0', n);
+    raw_data(&raw, content, n);
+    (void)raw_header(&raw, "next", '0', 0);
+    raw_end(&raw);
+    expect_sparse(&raw);
+}
+
 static void sparse_files_come_in_four_forms(void **unused)
 {
     static const char v00[] = "28 GNU.sparse.realsize=9000\n"
@@ -230,32 +242,12 @@ static void sparse_files_come_in_four_forms(void **unused)
     raw_end(&raw);
     expect_sparse(&raw);
 
-    raw.n = 0;
-    raw_pax(&raw, v01, sizeof v01 - 1);
-    (void)raw_header(&raw, "holes", '0', 4);
-    raw_data(&raw, "abcd", 4);
-    (void)raw_header(&raw, "next", '0', 0);
-    raw_end(&raw);
-    expect_sparse(&raw);
-
-    raw.n = 0;
-    raw_pax(&raw, v00, sizeof v00 - 1);
-    (void)raw_header(&raw, "holes", '0', 4);
-    raw_data(&raw, "abcd", 4);
-    (void)raw_header(&raw, "next", '0', 0);
-    raw_end(&raw);
-    expect_sparse(&raw);
-
-    raw.n = 0;
-    raw_pax(&raw, v10, sizeof v10 - 1);
-    (void)raw_header(&raw, "GNUSparseFile.0/holes", '0', 516);
+    expect_sparse_pax(v01, "holes", "abcd", 4);
+    expect_sparse_pax(v00, "holes", "abcd", 4);
     char content[516] = { 0 };
     memcpy(content, map, sizeof map - 1);
     memcpy(content + 512, "abcd", 4);
-    raw_data(&raw, content, 516);
-    (void)raw_header(&raw, "next", '0', 0);
-    raw_end(&raw);
-    expect_sparse(&raw);
+    expect_sparse_pax(v10, "GNUSparseFile.0/holes", content, sizeof content);
 }
 
 static void what_is_damaged_is_refused_with_the_reason(void **unused)

@@ -7,29 +7,33 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
+#include "../../memory_input.h"
 #include "fetch/tar/tree.h"
 #include "fetch/unpack/unpack.h"
-#include "memory.h"
 
-struct box { /* a layer's folder, and beside it what must stay as it is */
+struct box { /* two layers' folders, and beside them what must stay as it is */
     struct scratch dir;
-    int root, outside;
+    int root, upper, outside;
 };
 
-static struct box box_open(void)
+static int box_open(void **state)
 {
-    struct box b = { .dir = scratch_open() };
+    static struct box b;
     struct zl_error err;
+    b.dir = scratch_open();
     b.root = zl_mkdir_p(b.dir.fd, "layer", 0755, &err);
+    b.upper = zl_mkdir_p(b.dir.fd, "upper", 0755, &err);
     b.outside = zl_mkdir_p(b.dir.fd, "outside", 0755, &err);
-    assert_true(b.root >= 0 && b.outside >= 0);
+    assert_true(b.root >= 0 && b.upper >= 0 && b.outside >= 0);
     assert_int_equal(zl_write_atomic(b.outside, "secret", "s", 1, 0600, false, &err), 0);
-    return b;
+    *state = &b;
+    return 0;
 }
 
 /* The neighbour still holds its one file, unchanged. */
-static void box_close(struct box *b)
+static int box_close(void **state)
 {
+    struct box *b = *state;
     struct stat st;
     zl_autobuf struct zl_buf text = ZL_BUF(100);
     assert_int_equal(zl_read_file(b->outside, "secret", &text, NULL), 0);
@@ -40,8 +44,10 @@ static void box_close(struct box *b)
     assert_int_equal(fstatat(b->outside, "evil", &st, AT_SYMLINK_NOFOLLOW), -1);
     assert_int_equal(fstatat(b->dir.fd, "evil", &st, AT_SYMLINK_NOFOLLOW), -1);
     (void)close(b->root);
+    (void)close(b->upper);
     (void)close(b->outside);
     scratch_remove(&b->dir);
+    return 0;
 }
 
 static int unpack_bytes(const char *bytes, size_t n, size_t step, int root, const int *below,
@@ -103,10 +109,9 @@ static ssize_t attribute(int root, const char *path, const char *name, char *val
 
 /* ---- as it was packed ------------------------------------------------------------------------ */
 
-static void owners_modes_times_and_contents_come_out_as_they_went_in(void **unused)
+static void owners_modes_times_and_contents_come_out_as_they_went_in(void **state)
 {
-    (void)unused;
-    struct box b = box_open();
+    struct box *b = *state;
     struct tarball t;
     tar_begin(&t, TAR_PLAIN);
     tar_folder(&t, "./", 0751);
@@ -118,27 +123,25 @@ static void owners_modes_times_and_contents_come_out_as_they_went_in(void **unus
     tar_add(&t, "program");
     tar_symlink(&t, "bin", "usr/bin");
     tar_file(&t, "etc/\xc3\xa9t\xc3\xa9", "summer");
-    unpack(&t, b.root);
+    unpack(&t, b->root);
 
-    struct stat st = look(b.root, "usr/bin/su");
+    struct stat st = look(b->root, "usr/bin/su");
     assert_int_equal(st.st_mode, S_IFREG | 04755);
     assert_int_equal(st.st_uid, 12);
     assert_int_equal(st.st_gid, 34);
     assert_int_equal(st.st_mtim.tv_sec, 1234567890);
     assert_int_equal(st.st_mtim.tv_nsec, 500000000);
-    assert_text(b.root, "usr/bin/su", "program");
-    assert_int_equal(look(b.root, ".").st_mode, S_IFDIR | 0751);
-    assert_int_equal(look(b.root, "tmp").st_mode, S_IFDIR | 01777);
-    assert_int_equal(look(b.root, "tmp").st_mtim.tv_sec, 1000000000);
-    assert_true(S_ISLNK(look(b.root, "bin").st_mode));
-    assert_text(b.root, "etc/\xc3\xa9t\xc3\xa9", "summer");
-    box_close(&b);
+    assert_text(b->root, "usr/bin/su", "program");
+    assert_int_equal(look(b->root, ".").st_mode, S_IFDIR | 0751);
+    assert_int_equal(look(b->root, "tmp").st_mode, S_IFDIR | 01777);
+    assert_int_equal(look(b->root, "tmp").st_mtim.tv_sec, 1000000000);
+    assert_true(S_ISLNK(look(b->root, "bin").st_mode));
+    assert_text(b->root, "etc/\xc3\xa9t\xc3\xa9", "summer");
 }
 
-static void links_devices_and_pipes_come_out(void **unused)
+static void links_devices_and_pipes_come_out(void **state)
 {
-    (void)unused;
-    struct box b = box_open();
+    struct box *b = *state;
     struct tarball t;
     tar_begin(&t, TAR_PLAIN);
     tar_file(&t, "a", "shared");
@@ -149,23 +152,21 @@ static void links_devices_and_pipes_come_out(void **unused)
     tar_add(&t, NULL);
     (void)tar_entry(&t, "run/pipe", S_IFIFO | 0600);
     tar_add(&t, NULL);
-    unpack(&t, b.root);
+    unpack(&t, b->root);
 
-    assert_int_equal(look(b.root, "a").st_nlink, 3);
-    assert_int_equal(look(b.root, "a").st_ino, look(b.root, "d/b").st_ino);
-    assert_true(look(b.root, "dev/null").st_rdev == makedev(1, 3));
-    assert_int_equal(look(b.root, "dev/null").st_mode, S_IFCHR | 0666);
-    assert_int_equal(look(b.root, "run/pipe").st_mode, S_IFIFO | 0600);
-    box_close(&b);
+    assert_int_equal(look(b->root, "a").st_nlink, 3);
+    assert_int_equal(look(b->root, "a").st_ino, look(b->root, "d/b").st_ino);
+    assert_true(look(b->root, "dev/null").st_rdev == makedev(1, 3));
+    assert_int_equal(look(b->root, "dev/null").st_mode, S_IFCHR | 0666);
+    assert_int_equal(look(b->root, "run/pipe").st_mode, S_IFIFO | 0600);
 }
 
-static void capabilities_of_files_stay_and_attributes_for_overlay_go(void **unused)
+static void capabilities_of_files_stay_and_attributes_for_overlay_go(void **state)
 {
-    (void)unused;
+    struct box *b = *state;
     /* VFS_CAP_REVISION_2 with the effective bit and CAP_NET_RAW: capabilities(7) */
     static const char cap[20] = { 1, 0, 0, 2, 0, 0x20 };
     char value[64];
-    struct box b = box_open();
     struct tarball t;
     tar_begin(&t, TAR_PLAIN);
     (void)tar_entry(&t, "ping", S_IFREG | 0755);
@@ -177,20 +178,18 @@ static void capabilities_of_files_stay_and_attributes_for_overlay_go(void **unus
     (void)tar_entry(&t, "dir", S_IFDIR | 0755);
     archive_entry_xattr_add_entry(t.e, "user.overlay.opaque", "y", 1);
     tar_add(&t, NULL);
-    unpack(&t, b.root);
+    unpack(&t, b->root);
 
-    assert_int_equal(attribute(b.root, "ping", "security.capability", value, sizeof value), 20);
-    assert_int_equal(attribute(b.root, "ping", "user.note", value, sizeof value), 2);
-    assert_int_equal(attribute(b.root, "ping", "user.overlay.redirect", value, sizeof value), -1);
-    assert_int_equal(attribute(b.root, "ping", "trusted.overlay.opaque", value, sizeof value), -1);
-    assert_int_equal(attribute(b.root, "dir", "user.overlay.opaque", value, sizeof value), -1);
-    box_close(&b);
+    assert_int_equal(attribute(b->root, "ping", "security.capability", value, sizeof value), 20);
+    assert_int_equal(attribute(b->root, "ping", "user.note", value, sizeof value), 2);
+    assert_int_equal(attribute(b->root, "ping", "user.overlay.redirect", value, sizeof value), -1);
+    assert_int_equal(attribute(b->root, "ping", "trusted.overlay.opaque", value, sizeof value), -1);
+    assert_int_equal(attribute(b->root, "dir", "user.overlay.opaque", value, sizeof value), -1);
 }
 
-static void a_later_entry_replaces_an_earlier_one_of_any_type(void **unused)
+static void a_later_entry_replaces_an_earlier_one_of_any_type(void **state)
 {
-    (void)unused;
-    struct box b = box_open();
+    struct box *b = *state;
     struct tarball t;
     tar_begin(&t, TAR_PLAIN);
     tar_file(&t, "x", "file");
@@ -202,45 +201,39 @@ static void a_later_entry_replaces_an_earlier_one_of_any_type(void **unused)
     tar_folder(&t, "d/", 0700);
     tar_file(&t, "d/f", "stays");
     tar_folder(&t, "d/", 0755); /* a folder again: only its attributes */
-    unpack(&t, b.root);
+    unpack(&t, b->root);
 
-    assert_true(S_ISLNK(look(b.root, "x").st_mode));
-    assert_text(b.root, "link", "now a file");
-    assert_text(b.root, "d/f", "stays");
-    assert_int_equal(look(b.root, "d").st_mode, S_IFDIR | 0755);
-    box_close(&b);
+    assert_true(S_ISLNK(look(b->root, "x").st_mode));
+    assert_text(b->root, "link", "now a file");
+    assert_text(b->root, "d/f", "stays");
+    assert_int_equal(look(b->root, "d").st_mode, S_IFDIR | 0755);
 }
 
-static void folders_that_the_archive_does_not_list_are_like_those_below(void **unused)
+static void folders_that_the_archive_does_not_list_are_like_those_below(void **state)
 {
-    (void)unused;
-    struct box b = box_open();
+    struct box *b = *state;
     struct zl_error err;
-    zl_autoclose int upper = zl_mkdir_p(b.dir.fd, "upper", 0755, &err);
     struct tarball t;
     tar_begin(&t, TAR_PLAIN);
     tar_folder(&t, ".", 0711);
     (void)tar_entry(&t, "tmp/", S_IFDIR | 01777);
     archive_entry_set_uid(t.e, 7);
     tar_add(&t, NULL);
-    unpack(&t, b.root);
+    unpack(&t, b->root);
 
     tar_begin(&t, TAR_PLAIN);
     tar_file(&t, "tmp/new/file", "x");
-    assert_int_equal(unpack_over(&t, upper, &b.root, 1, &err), 0);
-    assert_int_equal(look(upper, ".").st_mode, S_IFDIR | 0711);
-    assert_int_equal(look(upper, "tmp").st_mode, S_IFDIR | 01777);
-    assert_int_equal(look(upper, "tmp").st_uid, 7);
-    assert_int_equal(look(upper, "tmp/new").st_mode, S_IFDIR | 0755);
-    box_close(&b);
+    assert_int_equal(unpack_over(&t, b->upper, &b->root, 1, &err), 0);
+    assert_int_equal(look(b->upper, ".").st_mode, S_IFDIR | 0711);
+    assert_int_equal(look(b->upper, "tmp").st_mode, S_IFDIR | 01777);
+    assert_int_equal(look(b->upper, "tmp").st_uid, 7);
+    assert_int_equal(look(b->upper, "tmp/new").st_mode, S_IFDIR | 0755);
 }
 
-static void a_hard_link_may_lead_to_a_layer_below(void **unused)
+static void a_hard_link_may_lead_to_a_layer_below(void **state)
 {
-    (void)unused;
-    struct box b = box_open();
+    struct box *b = *state;
     struct zl_error err;
-    zl_autoclose int upper = zl_mkdir_p(b.dir.fd, "upper", 0755, &err);
     struct tarball t;
     tar_begin(&t, TAR_PLAIN);
     (void)tar_entry(&t, "lib/", S_IFDIR | 0750);
@@ -250,54 +243,50 @@ static void a_hard_link_may_lead_to_a_layer_below(void **unused)
     archive_entry_set_uid(t.e, 5);
     tar_add(&t, "from below");
     tar_file(&t, "lib/gone", "deleted above");
-    unpack(&t, b.root);
+    unpack(&t, b->root);
 
     tar_begin(&t, TAR_PLAIN);
     tar_hardlink(&t, "bin/b", "lib/a");
     tar_hardlink(&t, "bin/c", "lib/a");
-    assert_int_equal(unpack_over(&t, upper, &b.root, 1, &err), 0);
-    struct stat st = look(upper, "lib/a");
-    assert_text(upper, "bin/b", "from below");
-    assert_int_equal(st.st_ino, look(upper, "bin/b").st_ino);
+    assert_int_equal(unpack_over(&t, b->upper, &b->root, 1, &err), 0);
+    struct stat st = look(b->upper, "lib/a");
+    assert_text(b->upper, "bin/b", "from below");
+    assert_int_equal(st.st_ino, look(b->upper, "bin/b").st_ino);
     assert_int_equal(st.st_nlink, 3);
     assert_int_equal(st.st_mode, S_IFREG | 04711);
     assert_int_equal(st.st_uid, 5);
     assert_int_equal(st.st_mtim.tv_sec, 1000000000);
-    assert_int_equal(look(upper, "lib").st_mode, S_IFDIR | 0750);
-    assert_int_equal(look(upper, "lib").st_gid, 9);
-    assert_int_equal(look(b.root, "lib/a").st_nlink, 1);
+    assert_int_equal(look(b->upper, "lib").st_mode, S_IFDIR | 0750);
+    assert_int_equal(look(b->upper, "lib").st_gid, 9);
+    assert_int_equal(look(b->root, "lib/a").st_nlink, 1);
 
-    zl_autoclose int third = zl_mkdir_p(b.dir.fd, "third", 0755, &err);
+    zl_autoclose int third = zl_mkdir_p(b->dir.fd, "third", 0755, &err);
     tar_begin(&t, TAR_PLAIN);
     tar_folder(&t, "lib/", 0755);
     tar_file(&t, "lib/.wh..wh..opq", "");
     tar_hardlink(&t, "x", "lib/gone");
-    assert_int_equal(unpack_over(&t, third, &b.root, 1, &err), -1);
+    assert_int_equal(unpack_over(&t, third, &b->root, 1, &err), -1);
     assert_non_null(strstr(err.msg, "not in the layer or below"));
-    box_close(&b);
 }
 
-static void of_a_folder_that_is_listed_twice_the_last_entry_counts(void **unused)
+static void of_a_folder_that_is_listed_twice_the_last_entry_counts(void **state)
 {
-    (void)unused;
-    struct box b = box_open();
+    struct box *b = *state;
     struct tarball t;
     tar_begin(&t, TAR_PLAIN);
     tar_folder(&t, "d/", 0700);
     archive_entry_set_mtime(tar_entry(&t, "d/", S_IFDIR | 02755), 1111111111, 0);
     tar_add(&t, NULL);
     tar_file(&t, "d/f", "x");
-    unpack(&t, b.root);
-    assert_int_equal(look(b.root, "d").st_mode, S_IFDIR | 02755);
-    assert_int_equal(look(b.root, "d").st_mtim.tv_sec, 1111111111);
-    assert_int_equal(look(b.root, "d/f").st_mode, S_IFREG | 0644);
-    box_close(&b);
+    unpack(&t, b->root);
+    assert_int_equal(look(b->root, "d").st_mode, S_IFDIR | 02755);
+    assert_int_equal(look(b->root, "d").st_mtim.tv_sec, 1111111111);
+    assert_int_equal(look(b->root, "d/f").st_mode, S_IFREG | 0644);
 }
 
-static void zeros_become_holes_and_stay_zeros(void **unused)
+static void zeros_become_holes_and_stay_zeros(void **state)
 {
-    (void)unused;
-    struct box b = box_open();
+    struct box *b = *state;
     struct tarball t;
     enum { SIZE = 3 << 20 };
     char *bytes = calloc(1, SIZE);
@@ -311,23 +300,21 @@ static void zeros_become_holes_and_stay_zeros(void **unused)
     assert_int_equal(archive_write_data(t.a, bytes, SIZE), SIZE);
     tar_end(&t);
     struct zl_error err;
-    assert_int_equal(unpack_bytes(t.bytes, t.n, INPUT_PIECE, b.root, NULL, 0, &err), 0);
+    assert_int_equal(unpack_bytes(t.bytes, t.n, INPUT_PIECE, b->root, NULL, 0, &err), 0);
     tarball_free(&t);
-    assert_int_equal(zl_read_file(b.root, "f", &text, &err), 0);
+    assert_int_equal(zl_read_file(b->root, "f", &text, &err), 0);
     assert_int_equal(text.len, SIZE);
     assert_memory_equal(text.data, bytes, SIZE);
-    assert_true(look(b.root, "f").st_blocks * 512 < SIZE / 4);
+    assert_true(look(b->root, "f").st_blocks * 512 < SIZE / 4);
     free(bytes);
-    box_close(&b);
 }
 
 /* ---- deletions ------------------------------------------------------------------------------- */
 
-static void deletions_become_what_overlay_understands(void **unused)
+static void deletions_become_what_overlay_understands(void **state)
 {
-    (void)unused;
+    struct box *b = *state;
     char value[4];
-    struct box b = box_open();
     struct tarball t;
     tar_begin(&t, TAR_PLAIN);
     tar_file(&t, "etc/.wh.passwd", "");
@@ -340,19 +327,18 @@ static void deletions_become_what_overlay_understands(void **unused)
     tar_file(&t, ".wh.other", "");
     tar_file(&t, "f", "new");
     tar_file(&t, ".wh.f", "");
-    unpack(&t, b.root);
+    unpack(&t, b->root);
 
-    struct stat st = look(b.root, "etc/passwd");
+    struct stat st = look(b->root, "etc/passwd");
     assert_true(S_ISCHR(st.st_mode) && st.st_rdev == makedev(0, 0));
-    assert_true(missing(b.root, "etc/.wh.passwd"));
-    assert_int_equal(attribute(b.root, "opt", "user.overlay.opaque", value, 1), 1);
+    assert_true(missing(b->root, "etc/.wh.passwd"));
+    assert_int_equal(attribute(b->root, "opt", "user.overlay.opaque", value, 1), 1);
     assert_int_equal(value[0], 'y');
-    assert_text(b.root, "opt/kept", "x");
-    assert_true(missing(b.root, "var/.wh..wh.plnk"));
-    assert_int_equal(attribute(b.root, "again", "user.overlay.opaque", value, 1), 1);
-    assert_int_equal(attribute(b.root, "other", "user.overlay.opaque", value, 1), 1);
-    assert_text(b.root, "f", "new");
-    box_close(&b);
+    assert_text(b->root, "opt/kept", "x");
+    assert_true(missing(b->root, "var/.wh..wh.plnk"));
+    assert_int_equal(attribute(b->root, "again", "user.overlay.opaque", value, 1), 1);
+    assert_int_equal(attribute(b->root, "other", "user.overlay.opaque", value, 1), 1);
+    assert_text(b->root, "f", "new");
 }
 
 /* ---- hostile archives ------------------------------------------------------------------------ */
@@ -440,29 +426,28 @@ static void add_attack(struct tarball *t, const struct attack *a)
     }
 }
 
-static void no_archive_touches_anything_outside_of_its_folder(void **unused)
+static void no_archive_touches_anything_outside_of_its_folder(void **state)
 {
-    (void)unused;
     for (size_t i = 0; i < ZL_ARRAY_LEN(attacks); i++) {
-        struct box b = box_open();
+        (void)box_open(state);
+        struct box *b = *state;
         struct tarball t;
         tar_begin(&t, TAR_PLAIN);
         struct zl_error err = { 0 };
         add_attack(&t, &attacks[i]);
-        int rc = unpack_over(&t, b.root, NULL, 0, &err);
+        int rc = unpack_over(&t, b->root, NULL, 0, &err);
         if ((rc < 0) != (attacks[i].refused != NULL))
             fail_msg("attack %zu: %s", i, rc < 0 ? err.msg : "was not refused");
         if (rc < 0 && !strstr(err.msg, attacks[i].refused))
             fail_msg("attack %zu: '%s' says nothing of '%s'", i, err.msg, attacks[i].refused);
-        box_close(&b);
+        (void)box_close(state);
     }
     print_message("%zu archives\n", ZL_ARRAY_LEN(attacks));
 }
 
-static void paths_that_nest_too_deep_are_refused(void **unused)
+static void paths_that_nest_too_deep_are_refused(void **state)
 {
-    (void)unused;
-    struct box b = box_open();
+    struct box *b = *state;
     struct zl_error err;
     struct tarball t;
     tar_begin(&t, TAR_PLAIN);
@@ -471,42 +456,45 @@ static void paths_that_nest_too_deep_are_refused(void **unused)
         memcpy(path + 2 * i, "d/", 2);
     path[2 * (TREE_MAX_PARTS + 1)] = '\0';
     tar_folder(&t, path, 0755);
-    assert_int_equal(unpack_over(&t, b.root, NULL, 0, &err), -1);
+    assert_int_equal(unpack_over(&t, b->root, NULL, 0, &err), -1);
     assert_non_null(strstr(err.msg, "nested deeper"));
-    box_close(&b);
 }
 
-static void a_cut_archive_is_an_error(void **unused)
+static void a_cut_archive_is_an_error(void **state)
 {
-    (void)unused;
-    struct box b = box_open();
+    struct box *b = *state;
     struct zl_error err;
     struct tarball t;
     tar_begin(&t, TAR_PLAIN);
     tar_file(&t, "f", "many bytes that will not all be there");
     tar_end(&t);
-    assert_int_equal(unpack_bytes(t.bytes, 520, 100, b.root, NULL, 0, &err), -1);
+    assert_int_equal(unpack_bytes(t.bytes, 520, 100, b->root, NULL, 0, &err), -1);
     assert_int_equal(err.kind, ZL_ERR_INVALID);
     assert_non_null(strstr(err.msg, "cut off"));
     tarball_free(&t);
-    box_close(&b);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(owners_modes_times_and_contents_come_out_as_they_went_in),
-        cmocka_unit_test(links_devices_and_pipes_come_out),
-        cmocka_unit_test(capabilities_of_files_stay_and_attributes_for_overlay_go),
-        cmocka_unit_test(a_later_entry_replaces_an_earlier_one_of_any_type),
-        cmocka_unit_test(folders_that_the_archive_does_not_list_are_like_those_below),
-        cmocka_unit_test(a_hard_link_may_lead_to_a_layer_below),
-        cmocka_unit_test(of_a_folder_that_is_listed_twice_the_last_entry_counts),
-        cmocka_unit_test(zeros_become_holes_and_stay_zeros),
-        cmocka_unit_test(deletions_become_what_overlay_understands),
+        cmocka_unit_test_setup_teardown(owners_modes_times_and_contents_come_out_as_they_went_in,
+                                        box_open, box_close),
+        cmocka_unit_test_setup_teardown(links_devices_and_pipes_come_out, box_open, box_close),
+        cmocka_unit_test_setup_teardown(capabilities_of_files_stay_and_attributes_for_overlay_go,
+                                        box_open, box_close),
+        cmocka_unit_test_setup_teardown(a_later_entry_replaces_an_earlier_one_of_any_type, box_open,
+                                        box_close),
+        cmocka_unit_test_setup_teardown(folders_that_the_archive_does_not_list_are_like_those_below,
+                                        box_open, box_close),
+        cmocka_unit_test_setup_teardown(a_hard_link_may_lead_to_a_layer_below, box_open, box_close),
+        cmocka_unit_test_setup_teardown(of_a_folder_that_is_listed_twice_the_last_entry_counts,
+                                        box_open, box_close),
+        cmocka_unit_test_setup_teardown(zeros_become_holes_and_stay_zeros, box_open, box_close),
+        cmocka_unit_test_setup_teardown(deletions_become_what_overlay_understands, box_open,
+                                        box_close),
         cmocka_unit_test(no_archive_touches_anything_outside_of_its_folder),
-        cmocka_unit_test(paths_that_nest_too_deep_are_refused),
-        cmocka_unit_test(a_cut_archive_is_an_error),
+        cmocka_unit_test_setup_teardown(paths_that_nest_too_deep_are_refused, box_open, box_close),
+        cmocka_unit_test_setup_teardown(a_cut_archive_is_an_error, box_open, box_close),
     };
     (void)umask(0);
     (void)setlocale(LC_CTYPE, "C.UTF-8"); /* of libarchive, which makes the archives */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The exit record and the frames of a stream: what is written is read back, what is torn is
  * refused. */
-#include "scratch.h"
+#include "../scratch.h"
 
 #include <sys/socket.h>
 

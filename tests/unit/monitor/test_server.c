@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The control socket against the client, in one process: the server's loop is stepped by hand. */
-#include "scratch.h"
+#include "../scratch.h"
 
 #include <poll.h>
 #include <stdio.h>

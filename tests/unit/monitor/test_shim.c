@@ -4,7 +4,7 @@
  * goes away and comes back. Needs root and a cgroup hierarchy that counts memory; works below a
  * cgroup parent of its own.
  */
-#include "scratch.h"
+#include "../scratch.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>

@@ -3,7 +3,7 @@
  * Streams without a container: the test is the process at the other end of the pipes, and the
  * clients.
  */
-#include "scratch.h"
+#include "../scratch.h"
 
 #include <poll.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* An input that hands out memory in pieces of `step` bytes. */
-#ifndef ZL_TEST_IMAGE_MEMORY_H
-#define ZL_TEST_IMAGE_MEMORY_H
+#ifndef ZL_TEST_MEMORY_INPUT_H
+#define ZL_TEST_MEMORY_INPUT_H
 
 #include "fetch/input.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A temporary directory of a test, and what cmocka wants to be included first. */
-#ifndef ZL_TEST_MONITOR_SCRATCH_H
-#define ZL_TEST_MONITOR_SCRATCH_H
+/* A temporary directory of a test, and what cmocka wants to have included first. */
+#ifndef ZL_TEST_SCRATCH_H
+#define ZL_TEST_SCRATCH_H
 
 #include <setjmp.h>
 #include <stdarg.h>
