@@ -10,6 +10,15 @@ static void one_layer(struct maker *m, const char *content)
     maker_layer(m, &t);
 }
 
+/* A shelf, and on it the layout "l", begun with one layer. */
+static struct shelf begin(struct maker *m)
+{
+    struct shelf s = shelf_open();
+    *m = maker_open(&s, "l");
+    one_layer(m, "x");
+    return s;
+}
+
 static void assert_refused(struct shelf *s, const char *name, const char *wanted)
 {
     struct zl_error err;
@@ -95,9 +104,8 @@ static void an_index_below_the_index_is_followed_to_this_machine(void **unused)
 static void an_image_for_another_machine_is_refused(void **unused)
 {
     (void)unused;
-    struct shelf s = shelf_open();
-    struct maker m = maker_open(&s, "l");
-    one_layer(&m, "x");
+    struct maker m;
+    struct shelf s = begin(&m);
     maker_name(&m, maker_manifest(&m, "sparc"), NULL);
     maker_close(&m);
     assert_refused(&s, "oci:l", "the image is for 'sparc'");
@@ -146,9 +154,8 @@ static void bytes_that_do_not_have_their_digest_are_refused(void **unused)
 static void a_diff_id_that_is_not_the_layers_is_refused(void **unused)
 {
     (void)unused;
-    struct shelf s = shelf_open();
-    struct maker m = maker_open(&s, "l");
-    one_layer(&m, "x");
+    struct maker m;
+    struct shelf s = begin(&m);
     (void)json_array_set_new(
         m.diff_ids, 0,
         json_string("sha256:0000000000000000000000000000000000000000000000000000000000000000"));
@@ -161,10 +168,9 @@ static void a_diff_id_that_is_not_the_layers_is_refused(void **unused)
 static void digests_that_are_paths_and_blobs_that_are_links_lead_nowhere(void **unused)
 {
     (void)unused;
-    struct shelf s = shelf_open();
     struct zl_error err;
-    struct maker m = maker_open(&s, "l");
-    one_layer(&m, "x");
+    struct maker m;
+    struct shelf s = begin(&m);
     json_t *layer = json_incref(json_array_get(m.layers, 0));
     maker_name(&m, maker_manifest(&m, platform_architecture()), NULL);
     maker_close(&m);
