@@ -8,8 +8,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "base/clock.h"
@@ -59,7 +57,6 @@ static void take_fds(struct shim *s, struct zl_msg *m)
 }
 
 static const struct streams_events container_streams;
-static void watch_oom(struct shim *s);
 
 static int open_streams(struct shim *s, struct zl_error *err)
 {
@@ -143,7 +140,7 @@ int container_create(struct shim *s, struct server_request *rq, struct zl_error 
     set_phase(s, MON_PHASE_CREATED);
     server_answer(s->server, &rq->ticket, NULL, 0, -1);
     if (s->guest) /* its process is there; belonging to the monitors is its host's doing */
-        watch_oom(s);
+        oom_watch(s);
     return 0;
 }
 
@@ -170,50 +167,6 @@ int container_kill(struct shim *s, struct zl_error *err)
 }
 
 /* --- start --- */
-
-static bool tell_oom(struct shim *s)
-{
-    uint64_t kills, peak;
-
-    if (carry_oom_kills(s->carry, &kills, &peak, NULL) < 0 || kills <= s->oom_kills)
-        return false;
-    s->oom_kills = kills;
-    server_tell(s->server, MON_EV_OOM, NULL, 0);
-    return true;
-}
-
-static void look_again(void *arg)
-{
-    (void)tell_oom(arg);
-}
-
-/* v1 tells that the limit was hit a moment before the kernel has chosen and counted its victim. */
-static void oom_ready(void *arg, uint32_t events)
-{
-    struct shim *s = arg;
-    char seen[512];
-
-    (void)events;
-    /* eventfd(2) is emptied by a read, a cgroup file's event by reading it from its start */
-    if (read(s->oom.fd, seen, sizeof seen) < 0 || pread(s->oom.fd, seen, sizeof seen, 0) < 0) {
-        if (errno != ESPIPE && errno != EAGAIN)
-            loop_unwatch(&s->loop, &s->oom);
-    }
-    if (!tell_oom(s))
-        loop_arm(&s->loop, &s->oom_timer, SHIM_OOM_LATER_MS, look_again, s);
-}
-
-static void watch_oom(struct shim *s)
-{
-    struct stat st;
-    int fd = carry_oom_fd(s->carry);
-
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return; /* the exit tells of it as well */
-    uint32_t events =
-        S_ISREG(st.st_mode) ? EPOLLPRI : EPOLLIN; /* a cgroup file is always readable */
-    (void)loop_watch(&s->loop, &s->oom, fd, events, oom_ready, s, NULL);
-}
 
 /*
  * The last process of a mount namespace unmounts all of it before its end is seen: grace periods of
@@ -277,8 +230,8 @@ static void settle(void *arg)
     belong_to_monitors(s->plan.bytes);
     if (s->init_ended)
         return;
-    watch_oom(s);
-    (void)tell_oom(s); /* what was killed until now */
+    oom_watch(s);
+    (void)oom_tell(s); /* what was killed until now */
 }
 
 static int start_now(struct shim *s, struct server_ticket *ticket, struct zl_error *err)
@@ -476,8 +429,6 @@ void container_state(struct shim *s, struct mon_state *ret)
 
 /* --- the end --- */
 
-static void forget_if_asked(struct shim *s);
-
 static void record_exit(struct shim *s)
 {
     uint64_t kills = 0, peak = 0;
@@ -514,8 +465,7 @@ static void finish(struct shim *s)
 
     loop_disarm(&s->loop, &s->drain_timer);
     loop_disarm(&s->loop, &s->stop_timer);
-    loop_unwatch(&s->loop, &s->oom);
-    loop_disarm(&s->loop, &s->oom_timer);
+    oom_unwatch(s);
     record_exit(s);
     set_phase(s, MON_PHASE_EXITED);
     server_tell(s->server, MON_EV_EXIT, &s->exit, sizeof s->exit);
@@ -529,7 +479,7 @@ static void finish(struct shim *s)
     answer_waiters(s, MON_STOP); /* these want every process gone */
     if (s->mounts_fd >= 0)
         loop_arm(&s->loop, &s->mounts_timer, SHIM_MOUNTS_LATER_MS, let_mounts_go, s);
-    forget_if_asked(s);
+    container_forget_if_asked(s);
 }
 
 static void finish_now(void *arg)
@@ -565,43 +515,6 @@ bool container_reaped(struct shim *s, pid_t pid, int code, int signal)
     return true;
 }
 
-/* --- forget --- */
-
-/* The run directory, by its name in its parent when that is still the same directory. */
-static int remove_run_directory(const struct shim *s, struct zl_error *err)
-{
-    struct stat mine, named;
-    zl_autoclose int parent = zl_open_dir(s->run_fd, "..", err);
-
-    if (parent < 0)
-        return -1;
-    if (fstat(s->run_fd, &mine) < 0)
-        return zl_fail_errno(err, "look at the run directory '%s'", s->create.id);
-    if (fstatat(parent, s->create.id, &named, AT_SYMLINK_NOFOLLOW) < 0) {
-        if (errno == ENOENT) /* somebody was quicker: then there is nothing to stay for */
-            return 0;
-        return zl_fail_errno(err, "find the run directory '%s'", s->create.id);
-    }
-    if (mine.st_dev != named.st_dev || mine.st_ino != named.st_ino)
-        return zl_fail(err, ZL_ERR_CONFLICT, "the run directory is not called '%s'", s->create.id);
-    return zl_remove_tree(parent, s->create.id, err);
-}
-
-static void linger_is_over(void *arg)
-{
-    struct shim *s = arg;
-    loop_stop(&s->loop);
-}
-
-bool container_end_if_quiet(struct shim *s)
-{
-    bool quiet = s->forgotten && streams_clients(s->streams) == 0 && s->n_execs == 0;
-
-    if (quiet)
-        loop_stop(&s->loop);
-    return quiet;
-}
-
 static void client_left(void *arg)
 {
     (void)container_end_if_quiet(arg);
@@ -609,52 +522,6 @@ static void client_left(void *arg)
 
 static const struct streams_events container_streams = { .ended = output_ended,
                                                          .left = client_left };
-
-static void cancel_waiters(struct shim *s)
-{
-    struct zl_error err;
-
-    (void)zl_fail(&err, ZL_ERR_CANCELLED, "the container was removed before it ran");
-    for (size_t i = 0; i < s->n_waiters; i++)
-        server_refuse(s->server, &s->waiters[i], &err);
-    s->n_waiters = 0;
-    server_refuse(s->server, &s->start_ticket, &err);
-}
-
-static void forget_if_asked(struct shim *s)
-{
-    struct zl_error err;
-
-    if (!s->forgetting)
-        return;
-    if (carry_remove(s->carry, &err) < 0 || remove_run_directory(s, &err) < 0) {
-        s->forgetting = false; /* may be asked again */
-        server_refuse(s->server, &s->forget_ticket, &err);
-        return;
-    }
-    cancel_waiters(s);
-    loop_disarm(&s->loop, &s->attach_timer);
-    if (s->phase == MON_PHASE_CREATED)
-        streams_cut(s->streams);
-    exec_drop_unused(s);
-    server_answer(s->server, &s->forget_ticket, NULL, 0, -1);
-    s->forgotten = true;
-    if (!container_end_if_quiet(s))
-        loop_arm(&s->loop, &s->linger_timer, SHIM_LINGER_MS, linger_is_over, s);
-}
-
-int container_forget(struct shim *s, struct server_request *rq, struct zl_error *err)
-{
-    if (s->forgetting)
-        return zl_fail(err, ZL_ERR_CONFLICT, "forget: it is being forgotten");
-    if (s->phase == MON_PHASE_RUNNING && container_kill(s, err) < 0)
-        return -1;
-    s->forgetting = true;
-    s->forget_ticket = rq->ticket;
-    if (s->phase != MON_PHASE_RUNNING) /* else when its end has been recorded */
-        forget_if_asked(s);
-    return 0;
-}
 
 void container_done(struct shim *s)
 {

@@ -5,9 +5,10 @@
  *
  *   NEW --create--> CREATED --start--> RUNNING --first process ended--> EXITED --forget--> gone
  *
- * requests.c has the table of what may be asked in which phase, container.c the phases, exec.c the
- * further processes, life.c the process. One thread, one loop; nothing here blocks but the start
- * itself. zlayer-wasm has the same monitor for its guests, with a first process of another kind.
+ * requests.c has the table of what may be asked in which phase, container.c the phases, forget.c
+ * the last of them, exec.c the further processes, life.c the process. One thread, one loop; nothing
+ * here blocks but the start itself. zlayer-wasm has the same monitor for its guests, with a first
+ * process of another kind.
  */
 #ifndef ZL_SHIM_SHIM_H
 #define ZL_SHIM_SHIM_H
@@ -134,13 +135,22 @@ int container_kill(struct shim *s, struct zl_error *err); /* SIGKILL to all of i
 int container_pause(struct shim *s, bool pause, struct zl_error *err);
 int container_update(struct shim *s, int memfd, struct zl_error *err);
 int container_wait(struct shim *s, struct server_request *rq, struct zl_error *err);
-int container_forget(struct shim *s, struct server_request *rq, struct zl_error *err);
 void container_state(struct shim *s, struct mon_state *ret);
 /* A child ended: true when it was the first process. */
 bool container_reaped(struct shim *s, pid_t pid, int code, int signal);
+void container_done(struct shim *s); /* lets go of everything, touches nothing that was made */
+
+/* forget.c */
+int container_forget(struct shim *s, struct server_request *rq, struct zl_error *err);
+/* What was asked for while it ran; the phase is EXITED now, or was never RUNNING. */
+void container_forget_if_asked(struct shim *s);
 /* Ends the loop when the container is forgotten and no client waits for anything. */
 bool container_end_if_quiet(struct shim *s);
-void container_done(struct shim *s); /* lets go of everything, touches nothing that was made */
+
+/* oom.c */
+void oom_watch(struct shim *s); /* from now on; may fail, the exit tells of it as well */
+void oom_unwatch(struct shim *s);
+bool oom_tell(struct shim *s); /* what was killed since the last time; false: nothing */
 
 /* exec.c */
 int exec_make(struct shim *s, struct server_request *rq, uint64_t *ret_id, struct zl_error *err);

@@ -343,6 +343,15 @@ static int ask(struct native_call *k, struct zl_error *err)
     return rc;
 }
 
+/* It is the caller's again when submit has returned, which may be before the volumes are full. */
+static void forget_request(struct making *m)
+{
+    m->label = NULL;
+    m->service = NULL;
+    m->env = NULL;
+    m->image_digest = NULL;
+}
+
 /* Makes them; then the monitor is asked, or what fills them first. */
 static int mount_volumes(struct native_call *k, struct zl_error *err)
 {
@@ -352,6 +361,7 @@ static int mount_volumes(struct native_call *k, struct zl_error *err)
     if (storage_make(&m->storage, m->n, m->state_fd, k->c->id_text, m->image, root, &order, err) <
         0)
         return -1;
+    forget_request(m);
     return order ? storage_fill(&m->storage, k, order, ask, err) : ask(k, err);
 }
 

@@ -17,6 +17,7 @@ enum { MAKING_JOINS = 3, MAKING_FDS = PLAN_LOWER_MAX + 2 + MAKING_JOINS + 1, MAK
 struct making {
     struct native *n;
     struct container *c;
+    /* Of the request, borrowed: NULL as soon as there may be nobody inside submit any more. */
     const struct inst_label *label;
     const struct spec_service *service;
     const struct spec_pairs *env; /* its, resolved */

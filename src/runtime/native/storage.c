@@ -202,6 +202,8 @@ int storage_fill(struct storage *s, struct native_call *k, const char *order,
         .on_end = on_fill_end,
         .arg = s,
     };
+    s->service = NULL; /* it and its names may be gone by the time that the volumes are full */
+    s->n_names = 0;
     s->filled_for = k;
     s->on_full = on_full;
     return fetch_begin(&task, &s->fill, err);
