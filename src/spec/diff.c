@@ -67,7 +67,7 @@ static void diff_value(json_t *out, const char *path, json_t *a, json_t *b, bool
         return;
     if (json_is_object(a) && json_is_object(b))
         diff_maps(out, path, a, b, live);
-    else if (json_is_array(a) && json_array_size(a) == json_array_size(b))
+    else if (json_is_array(a) && json_is_array(b) && json_array_size(a) == json_array_size(b))
         diff_lists(out, path, a, b, live);
     else
         add_change(out, path, a, b, live);
@@ -93,10 +93,10 @@ static void diff_shape(json_t *out, const char *path, const struct walk_shape *s
         if (f->flags & WALK_ALIAS)
             continue;
         (void)snprintf(below, sizeof below, "%s%s%s", path, *path ? "." : "", f->name);
-        size_t inside = f->type == &type_struct ? f->offset : 0;
-        if ((f->type == &type_struct || f->type == &type_here) && !f->written)
-            diff_shape(out, below, f->detail, (const char *)a + inside, (const char *)b + inside,
-                       is_live);
+        const void *left = a, *right = b;
+        const struct walk_shape *inside = value_inside(f, &left, &right);
+        if (inside)
+            diff_shape(out, below, inside, left, right, is_live);
         else
             diff_field(out, below, f, a, b, is_live);
     }

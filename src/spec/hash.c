@@ -1,4 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+/*
+ * Everything follows from the rows. A value is a number, 0 where it was not said; a row whose value
+ * is the initial one adds nothing. Structs of their own (elements of lists, parts that may be
+ * absent) are entered by their tables as well, so a later row in one of them, not written, leaves
+ * the hash as it was.
+ */
 #include "spec/hash.h"
 
 #include <stdlib.h>
@@ -8,6 +14,9 @@
 #include "base/imageref.h"
 #include "spec/dump/dump_value.h"
 #include "spec/fields/fields.h"
+
+/* What is in a part whose list names nothing else; no part is larger. */
+static const struct spec_service nothing;
 
 static uint64_t add_text(uint64_t h, const char *text)
 {
@@ -22,128 +31,182 @@ static uint64_t add_number(uint64_t h, uint64_t n)
     return zl_hash_bytes(h, bytes, sizeof bytes);
 }
 
-static uint64_t number(uint64_t h, const char *name, uint64_t n, uint64_t initial)
+/* ---- one value: of the row f in `owner`; initial is a struct like owner ---------------------- */
+
+#define HASH(name)                                                                                 \
+    static uint64_t name(const struct walk_field *f, const void *owner, const void *initial)
+
+static uint64_t rows_hash(const struct walk_shape *shape, const void *s, const void *initial);
+
+static uint64_t variant_hash(const struct walk_variants *v, const void *s, const void *initial)
 {
-    return n == initial ? h : add_number(add_text(h, name), n);
+    int kind;
+    memcpy(&kind, (const char *)s + v->kind_offset, sizeof kind);
+    const struct walk_shape *shape = &v->shapes[kind];
+    if (!shape->fields) /* the one that no word says */
+        return 0;
+    return add_number(rows_hash(shape, s, initial), (uint64_t)kind);
 }
 
-static uint64_t text(uint64_t h, const char *name, const char *value)
+static uint64_t part_hash(const struct walk_list *of, const void *part)
 {
-    return value ? add_text(add_text(h, name), value) : h;
+    const void *initial = of->initial ? of->initial : &nothing;
+    return of->variants ? variant_hash(of->variants, part, initial)
+                        : rows_hash(of->shape, part, initial);
 }
 
-static uint64_t texts(uint64_t h, const char *name, const struct spec_strings *s)
+HASH(hash_struct)
 {
-    if (!s->written)
-        return h;
-    h = add_number(add_text(h, name), s->n);
-    for (size_t i = 0; i < s->n; i++)
-        h = add_text(h, s->v[i]);
-    return h;
+    return rows_hash(f->detail, (const char *)owner + f->offset, (const char *)initial + f->offset);
+}
+
+HASH(hash_variant)
+{
+    return variant_hash(f->detail, (const char *)owner + f->offset,
+                        (const char *)initial + f->offset);
+}
+
+/* What may be in it depends on a field beside it. */
+HASH(hash_init_with)
+{
+    const struct walk_variants *actions = f->detail;
+    int kind;
+    memcpy(&kind, (const char *)owner + actions->kind_offset, sizeof kind);
+    return rows_hash(&actions->shapes[kind], (const char *)owner + f->offset,
+                     (const char *)initial + f->offset);
+}
+
+HASH(hash_optional)
+{
+    const void *part = *VALUE_MEMBER(void *, f, owner);
+    (void)initial;
+    return part ? part_hash(f->detail, part) : 0;
+}
+
+HASH(hash_list)
+{
+    const struct walk_list *list = f->detail;
+    const char *item = *VALUE_MEMBER(char *, f, owner);
+    size_t n = value_count(list, owner);
+    uint64_t h = ZL_HASH_START;
+    (void)initial;
+    for (size_t i = 0; i < n; i++, item += list->item_size)
+        h = add_number(h, part_hash(list, item));
+    return n ? h : 0;
 }
 
 /* A sum, so that the order of the members does not matter. */
-static uint64_t pairs(uint64_t h, const char *name, const struct spec_pairs *p)
+HASH(hash_map)
 {
+    const struct decode_map *map = f->detail;
+    const char *item = *VALUE_MEMBER(char *, f, owner);
+    size_t n = value_count(&map->list, owner);
     uint64_t sum = 0;
-    for (size_t i = 0; i < p->n; i++)
-        sum += add_text(add_text(ZL_HASH_START, p->v[i].key), p->v[i].value);
-    return p->n ? add_number(add_number(add_text(h, name), p->n), sum) : h;
+    (void)initial;
+    for (size_t i = 0; i < n; i++, item += map->list.item_size) /* the key is the first member */
+        sum += add_text(add_number(ZL_HASH_START, part_hash(&map->list, item)),
+                        *(const char *const *)(const void *)item);
+    return n ? add_number(add_number(ZL_HASH_START, n), sum) : 0;
 }
 
-static uint64_t resources(uint64_t h, const struct spec_resources *r)
+/* nginx and docker.io/library/nginx:latest are the same. */
+HASH(hash_image)
 {
-    uint64_t cpu;
-    memcpy(&cpu, &r->cpu, sizeof cpu); /* IEEE 754 bits; 0.0 is all zeros */
-    h = number(h, "cpu", cpu, 0);
-    h = number(h, "memory", r->memory, 0);
-    h = number(h, "memory_reservation", r->memory_reservation, 0);
-    h = number(h, "memory_swap", (uint64_t)r->memory_swap, 0);
-    h = number(h, "pids_limit", (uint64_t)r->pids_limit, 0);
-    h = number(h, "cpu_shares", r->cpu_shares, 0);
-    h = text(h, "cpuset", r->cpuset);
-    if (r->has_oom_score_adj)
-        h = add_number(add_text(h, "oom_score_adj"), (uint64_t)(int64_t)r->oom_score_adj);
-    return h;
+    char image[ZL_IMAGEREF_MAX];
+    const char *why, *name = *VALUE_MEMBER(char *, f, owner);
+    (void)initial;
+    if (!name)
+        return 0;
+    bool whole = zl_imageref_normalize(name, image, &why) == 0;
+    return add_text(ZL_HASH_START, whole ? image : name);
 }
 
-static uint64_t storage(uint64_t h, const struct spec_storage *s)
+/* Any other: as a document says it. */
+HASH(hash_value)
 {
-    h = add_number(add_text(h, "storage"), s->type);
-    h = text(h, "source", s->source);
-    h = text(h, "target", s->target);
-    h = number(h, "readonly", s->readonly, false);
-    h = number(h, "size", s->size, 0);
-    h = number(h, "mode", s->mode, 0);
-    h = text(h, "name", s->name);
-    h = number(h, "tier", s->tier, 0);
-    h = text(h, "bucket", s->bucket);
-    h = text(h, "prefix", s->prefix);
-    h = text(h, "endpoint", s->endpoint);
-    return text(h, "credentials", s->credentials);
-}
-
-static uint64_t value(uint64_t h, const char *name, const json_t *v)
-{
-    char *dumped = json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
-    h = text(h, name, dumped);
+    json_t *v = value_of(f, owner);
+    char *dumped = v ? json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) : NULL;
+    uint64_t h = dumped ? add_text(ZL_HASH_START, dumped) : 0;
+    (void)initial;
     free(dumped);
+    json_decref(v);
     return h;
 }
 
-/*
- * Adds the rows (but those of `without`) whose value is not the initial one. initial is a struct
- * like s.
- */
-static uint64_t rows(uint64_t h, const struct walk_shape *shape, const void *s, const void *initial,
-                     unsigned without)
+static const struct {
+    const struct walk_type *type;
+    uint64_t (*hash)(const struct walk_field *f, const void *owner, const void *initial);
+} hashes_of_types[] = {
+    { &type_struct, hash_struct },
+    { &type_variant, hash_variant },
+    { &type_optional, hash_optional },
+    { &type_list, hash_list },
+    { &type_map, hash_map },
+    { &type_image, hash_image },
+    { &type_init_with, hash_init_with },
+};
+
+static uint64_t field_hash(const struct walk_field *f, const void *owner, const void *initial)
+{
+    if (!value_is_said(f, owner))
+        return 0;
+    for (size_t i = 0; i < ZL_ARRAY_LEN(hashes_of_types); i++) {
+        if (hashes_of_types[i].type == f->type)
+            return hashes_of_types[i].hash(f, owner, initial);
+    }
+    return hash_value(f, owner, initial);
+}
+
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+struct hashes {
+    uint64_t container, full;
+};
+
+static struct hashes add_rows(struct hashes h, const struct walk_shape *shape, const void *s,
+                              const void *initial);
+
+/* What the row adds; 0: nothing. */
+static struct hashes row_hashes(const struct walk_field *f, const void *s, const void *initial)
+{
+    const struct walk_shape *inside = value_inside(f, &s, &initial);
+    if (inside)
+        return add_rows((struct hashes){ 0, 0 }, inside, s, initial);
+    uint64_t now = field_hash(f, s, initial);
+    if (now && now == field_hash(f, initial, initial))
+        now = 0;
+    return (struct hashes){ now, now };
+}
+
+static uint64_t add_row(uint64_t h, const struct walk_field *f, uint64_t value)
+{
+    return value ? add_number(add_text(h, f->name), value) : h;
+}
+
+static struct hashes add_rows(struct hashes h, const struct walk_shape *shape, const void *s,
+                              const void *initial)
 {
     for (const struct walk_field *f = shape->fields; f->name; f++) {
-        if (f->flags & (without | WALK_ALIAS))
+        if (f->flags & WALK_ALIAS)
             continue;
-        if (f->type == &type_struct && !f->written) {
-            h = rows(h, f->detail, (const char *)s + f->offset, (const char *)initial + f->offset,
-                     without);
-            continue;
-        }
-        json_t *v = value_of(f, s), *absent = value_of(f, initial);
-        if (v && !(absent && json_equal(v, absent)))
-            h = value(h, f->name, v);
-        json_decref(v);
-        json_decref(absent);
+        struct hashes row = row_hashes(f, s, initial);
+        h.full = add_row(h.full, f, row.full);
+        if (!(f->flags & (WALK_LIVE | WALK_OWNER)))
+            h.container = add_row(h.container, f, row.container);
     }
     return h;
 }
 
-static uint64_t container(const struct spec_service *s)
+/* Of a struct of its own, of which every row shapes the container. */
+static uint64_t rows_hash(const struct walk_shape *shape, const void *s, const void *initial)
 {
-    char image[ZL_IMAGEREF_MAX];
-    const char *why;
-    uint64_t h = ZL_HASH_START;
-    if (zl_imageref_normalize(s->image.name, image, &why) == 0)
-        h = text(h, "image", image); /* nginx and docker.io/library/nginx:latest are the same */
-    h = texts(h, "entrypoint", &s->command.entrypoint);
-    h = texts(h, "args", &s->command.args);
-    h = text(h, "workdir", s->command.workdir);
-    h = pairs(h, "env", &s->env);
-    h = pairs(h, "labels", &s->labels);
-    h = resources(h, &s->resources);
-    for (size_t i = 0; i < s->n_storage; i++)
-        h = storage(h, &s->storage[i]);
-    h = text(h, "user", s->user);
-    h = text(h, "hostname", s->hostname);
-    h = number(h, "network", s->network, SPEC_NET_DEFAULT);
-    h = text(h, "network_name", s->network_name);
-    h = number(h, "stop_signal", (uint64_t)s->stop_signal, 0);
-    h = number(h, "tty", s->tty, false);
-    h = number(h, "stdin_open", s->stdin_open, false);
-    h = number(h, "read_only_root_fs", s->read_only_root_fs, false);
-    return rows(h, &spec_service_shape, s, &spec_service_initial, WALK_LIVE | WALK_HASHED);
+    return add_rows((struct hashes){ 0, ZL_HASH_START }, shape, s, initial).full;
 }
 
 void spec_hash_service(struct spec_service *s)
 {
-    s->container_hash = container(s);
-    s->full_hash = number(s->container_hash, "rtype", s->rtype, SPEC_SERVICE);
-    s->full_hash = rows(s->full_hash, &spec_service_shape, s, &spec_service_initial, WALK_HASHED);
+    struct hashes h = add_rows((struct hashes){ ZL_HASH_START, ZL_HASH_START }, &spec_service_shape,
+                               s, &spec_service_initial);
+    s->container_hash = h.container;
+    s->full_hash = h.full;
 }

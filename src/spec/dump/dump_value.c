@@ -13,19 +13,17 @@
 #include "spec/fields/decode.h"
 #include "spec/spec.h"
 
-#define MEMBER(type, f, owner) ((type const *)(const void *)((const char *)(owner) + (f)->offset))
-
 /* ---- scalars --------------------------------------------------------------------------------- */
 
 VALUE(value_text)
 {
-    const char *text = *MEMBER(char *, f, owner);
+    const char *text = *VALUE_MEMBER(char *, f, owner);
     return text ? json_string(text) : NULL;
 }
 
 VALUE(value_bool)
 {
-    return json_boolean(*MEMBER(bool, f, owner));
+    return json_boolean(*VALUE_MEMBER(bool, f, owner));
 }
 
 static uint64_t load_bits(const void *from, size_t size, bool is_signed)
@@ -47,7 +45,7 @@ static uint64_t load_bits(const void *from, size_t size, bool is_signed)
 VALUE(value_integer)
 {
     const struct decode_integer *c = f->detail;
-    uint64_t bits = load_bits(MEMBER(char, f, owner), c->size, c->is_signed);
+    uint64_t bits = load_bits(VALUE_MEMBER(char, f, owner), c->size, c->is_signed);
     bool below = c->is_signed ? (int64_t)bits < c->lo : c->lo > 0 && bits < (uint64_t)c->lo;
     bool above = (!c->is_signed || (int64_t)bits > 0) && bits > c->hi;
     if (below || above)
@@ -60,13 +58,13 @@ VALUE(value_integer)
 VALUE(value_nonzero)
 {
     const struct decode_integer *c = f->detail;
-    return load_bits(MEMBER(char, f, owner), c->size, false) ? value_integer(f, owner) : NULL;
+    return load_bits(VALUE_MEMBER(char, f, owner), c->size, false) ? value_integer(f, owner) : NULL;
 }
 
 VALUE(value_enum)
 {
     const struct walk_word *words = f->detail;
-    int value = *MEMBER(int, f, owner);
+    int value = *VALUE_MEMBER(int, f, owner);
     for (; words->name; words++) {
         if (words->value == value && !words->instead)
             return json_string(words->name);
@@ -76,7 +74,7 @@ VALUE(value_enum)
 
 VALUE(value_cpu)
 {
-    double cores = *MEMBER(double, f, owner);
+    double cores = *VALUE_MEMBER(double, f, owner);
     if (!(cores > 0))
         return NULL;
     return cores < 1e15 && cores == floor(cores) ? json_integer((json_int_t)cores)
@@ -108,12 +106,12 @@ static json_t *size_text(uint64_t bytes)
 
 VALUE(value_size)
 {
-    return size_text(*MEMBER(uint64_t, f, owner));
+    return size_text(*VALUE_MEMBER(uint64_t, f, owner));
 }
 
 VALUE(value_swap)
 {
-    int64_t bytes = *MEMBER(int64_t, f, owner);
+    int64_t bytes = *VALUE_MEMBER(int64_t, f, owner);
     return bytes < 0 ? json_integer(-1) : size_text((uint64_t)bytes);
 }
 
@@ -125,19 +123,19 @@ VALUE(value_duration)
         { "s", 1000 },
         { "ms", 1 },
     };
-    uint64_t ms = *MEMBER(uint64_t, f, owner);
+    uint64_t ms = *VALUE_MEMBER(uint64_t, f, owner);
     return ms == UINT64_MAX ? NULL : with_unit(ms, ms ? units : units + 2);
 }
 
 VALUE(value_positive)
 {
-    return *MEMBER(uint64_t, f, owner) ? value_duration(f, owner) : NULL;
+    return *VALUE_MEMBER(uint64_t, f, owner) ? value_duration(f, owner) : NULL;
 }
 
 VALUE(value_signal)
 {
     char text[16];
-    int number = *MEMBER(int, f, owner);
+    int number = *VALUE_MEMBER(int, f, owner);
     if (number <= 0)
         return NULL;
     const char *name = sigabbrev_np(number); /* NULL for those of real time */
@@ -149,7 +147,7 @@ VALUE(value_signal)
 /* A decimal number whose digits are the octal ones: so the document writes modes. */
 VALUE(value_tmpfs_mode)
 {
-    uint32_t mode = *MEMBER(uint32_t, f, owner);
+    uint32_t mode = *VALUE_MEMBER(uint32_t, f, owner);
     json_int_t digits = 0, place = 1;
     for (uint32_t m = mode; m; m >>= 3, place *= 10)
         digits += (json_int_t)(m & 7) * place;
@@ -171,13 +169,13 @@ VALUE(value_network)
 
 VALUE(value_said)
 {
-    enum spec_said said = *MEMBER(enum spec_said, f, owner);
+    enum spec_said said = *VALUE_MEMBER(enum spec_said, f, owner);
     return said == SPEC_SAID_NOTHING ? NULL : json_boolean(said == SPEC_SAID_TRUE);
 }
 
 VALUE(value_affinity)
 {
-    const struct spec_affinity *a = MEMBER(struct spec_affinity, f, owner);
+    const struct spec_affinity *a = VALUE_MEMBER(struct spec_affinity, f, owner);
     switch (a->kind) {
     case SPEC_AFFINITY_NONE_WRITTEN:
         return NULL;
@@ -195,7 +193,7 @@ VALUE(value_affinity)
 
 VALUE(value_texts)
 {
-    const struct spec_strings *s = MEMBER(struct spec_strings, f, owner);
+    const struct spec_strings *s = VALUE_MEMBER(struct spec_strings, f, owner);
     if (!s->written)
         return NULL;
     json_t *list = json_array();
@@ -206,7 +204,7 @@ VALUE(value_texts)
 
 VALUE(value_pairs)
 {
-    const struct spec_pairs *p = MEMBER(struct spec_pairs, f, owner);
+    const struct spec_pairs *p = VALUE_MEMBER(struct spec_pairs, f, owner);
     json_t *map = p->n ? json_object() : NULL;
     for (size_t i = 0; i < p->n; i++)
         (void)json_object_set_new(map, p->v[i].key, json_string(p->v[i].value));
@@ -215,10 +213,25 @@ VALUE(value_pairs)
 
 /* ---- structs --------------------------------------------------------------------------------- */
 
+bool value_is_said(const struct walk_field *f, const void *owner)
+{
+    return !f->written || *(const bool *)((const char *)owner + f->written);
+}
+
 VALUE(value_of)
 {
-    bool said = !f->written || *(const bool *)((const char *)owner + f->written);
-    return said && f->type->value ? f->type->value(f, owner) : NULL;
+    return value_is_said(f, owner) && f->type->value ? f->type->value(f, owner) : NULL;
+}
+
+const struct walk_shape *value_inside(const struct walk_field *f, const void **a, const void **b)
+{
+    bool is_struct = f->type == &type_struct;
+    if ((!is_struct && f->type != &type_here) || f->written)
+        return NULL;
+    size_t inside = is_struct ? f->offset : 0;
+    *a = (const char *)*a + inside;
+    *b = (const char *)*b + inside;
+    return f->detail;
 }
 
 bool value_add_fields(const struct walk_shape *shape, const void *owner, json_t *into)
@@ -278,7 +291,7 @@ static json_t *unless_empty(json_t *map)
 
 VALUE(value_struct)
 {
-    return unless_empty(part_value(f->detail, NULL, MEMBER(char, f, owner)));
+    return unless_empty(part_value(f->detail, NULL, VALUE_MEMBER(char, f, owner)));
 }
 
 VALUE(value_here)
@@ -288,17 +301,17 @@ VALUE(value_here)
 
 VALUE(value_variant)
 {
-    return part_value(NULL, f->detail, MEMBER(char, f, owner));
+    return part_value(NULL, f->detail, VALUE_MEMBER(char, f, owner));
 }
 
 VALUE(value_optional)
 {
     const struct walk_list *part = f->detail;
-    const void *at = *MEMBER(void *, f, owner);
+    const void *at = *VALUE_MEMBER(void *, f, owner);
     return at ? part_value(part->shape, part->variants, at) : NULL;
 }
 
-static size_t count(const struct walk_list *list, const void *owner)
+size_t value_count(const struct walk_list *list, const void *owner)
 {
     size_t n;
     memcpy(&n, (const char *)owner + list->count_offset, sizeof n);
@@ -308,8 +321,8 @@ static size_t count(const struct walk_list *list, const void *owner)
 VALUE(value_list)
 {
     const struct walk_list *list = f->detail;
-    const char *item = *MEMBER(char *, f, owner);
-    size_t n = count(list, owner);
+    const char *item = *VALUE_MEMBER(char *, f, owner);
+    size_t n = value_count(list, owner);
     json_t *all = n ? json_array() : NULL;
     for (size_t i = 0; i < n; i++, item += list->item_size)
         (void)json_array_append_new(all, part_value(list->shape, list->variants, item));
@@ -319,8 +332,8 @@ VALUE(value_list)
 VALUE(value_map)
 {
     const struct decode_map *map = f->detail;
-    const char *item = *MEMBER(char *, f, owner);
-    size_t n = count(&map->list, owner);
+    const char *item = *VALUE_MEMBER(char *, f, owner);
+    size_t n = value_count(&map->list, owner);
     json_t *all = n ? json_object() : NULL;
     for (size_t i = 0; i < n; i++, item += map->list.item_size) /* the key is the first member */
         (void)json_object_set_new(all, *(const char *const *)(const void *)item,
@@ -333,5 +346,5 @@ VALUE(value_init_with)
     const struct walk_variants *actions = f->detail;
     int kind;
     memcpy(&kind, (const char *)owner + actions->kind_offset, sizeof kind);
-    return unless_empty(part_value(&actions->shapes[kind], NULL, MEMBER(char, f, owner)));
+    return unless_empty(part_value(&actions->shapes[kind], NULL, VALUE_MEMBER(char, f, owner)));
 }

@@ -7,6 +7,9 @@
 
 #include "spec/fields/walk.h"
 
+/* The member of the owner that a row is about. */
+#define VALUE_MEMBER(type, f, owner)                                                               \
+    ((type const *)(const void *)((const char *)(owner) + (f)->offset))
 #define VALUE(name) json_t *name(const struct walk_field *f, const void *owner)
 
 VALUE(value_text);
@@ -34,8 +37,15 @@ VALUE(value_optional);
 VALUE(value_map);
 VALUE(value_init_with);
 
+/* False where the row has a bool for that, and it is not set; else its value tells. */
+bool value_is_said(const struct walk_field *f, const void *owner);
 /* A row as a document says it; NULL: not said. */
 VALUE(value_of);
+/* The rows of a mapping in place, which mean something each on its own; *a and *b, structs with the
+ * row, are moved to where they are. NULL: the row is one value. */
+const struct walk_shape *value_inside(const struct walk_field *f, const void **a, const void **b);
+/* How many elements owner has of the list. */
+size_t value_count(const struct walk_list *list, const void *owner);
 /*
  * Adds what the rows of a shape say to `into`. False: a required field was not said, so the whole
  * was not.

@@ -24,20 +24,20 @@ extern const struct walk_shape spec_service_shape;                 /* into struc
 extern const struct spec_service spec_service_initial;             /* what absent fields mean */
 enum { SPEC_GRACE_SERVICE_MS = 30000, SPEC_GRACE_JOB_MS = 10000 }; /* of stop_grace_period */
 
-/* fields_resources.c */
+/* resources.c */
 extern const struct walk_shape spec_image_shape, spec_command_shape, spec_resources_shape;
 extern const struct walk_list spec_device_list, spec_image_part, spec_command_part,
     spec_resources_part;
 extern const struct decode_map spec_ulimit_map;
-/* fields_health.c */
+/* health.c */
 extern const struct walk_shape spec_health_shape, spec_restart_shape, spec_errors_shape;
 extern const struct walk_variants spec_scales; /* into struct spec_service */
 extern const struct walk_list spec_depends_list, spec_group_list, spec_node_selector_part;
-/* fields_network.c */
+/* network.c */
 extern const struct walk_list spec_endpoint_list, spec_external_endpoint_list,
     spec_port_mapping_list, spec_network_part, spec_overlay_part;
 extern const struct decode_map spec_external_map, spec_tunnel_map;
-/* fields_storage.c, fields_wasm.c, fields_init.c, fields_job.c */
+/* storage.c, wasm.c, init.c, job.c */
 extern const struct walk_list spec_storage_list, spec_wasm_part, spec_schedule_part, spec_job_part,
     spec_update_part, spec_platform_part, spec_logs_part, spec_api_part;
 extern const struct walk_shape spec_init_shape; /* into struct spec_service */

@@ -65,8 +65,8 @@ enum {
     WALK_EXTENSION = 16,  /* not of plain v1 */
     WALK_SECRET = 32,     /* the value is never shown */
     WALK_LIVE = 64,       /* a change of it, or of what is in it, needs no new containers */
+    WALK_OWNER = 128,     /* says who has the containers, not what they are: not in their hash */
     WALK_UNCHECKED = 256, /* v1 never looked at the values in it: their errors are SPEC_STRICT */
-    WALK_HASHED = 128, /* counts in the container hash by hash.c's first list, not by its value */
 };
 
 struct walk_field {
