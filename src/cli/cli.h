@@ -11,7 +11,7 @@
 #include "api/client.h"
 #include "base/buf.h"
 #include "base/error.h"
-#include "cmdline/command.h"
+#include "cli/commands.h"
 
 enum cli_exit {
     CLI_OK = 0,
@@ -39,14 +39,6 @@ struct cli {
 
 enum cli_group { GROUP_DEPLOY, GROUP_CONTAINER, GROUP_IMAGE, GROUP_AGENT, GROUP_OTHER };
 
-extern const struct cli_command up_command, deploy_command, down_command, ps_command, logs_command,
-    exec_command, stop_command, status_command, validate_command, run_command, container_command,
-    image_command, volume_command, import_command, load_command, save_command, pull_command,
-    push_command, login_command, logout_command, job_command, cron_command, spec_command,
-    debug_command, events_command, serve_command, daemon_command, version_command, wasm_command,
-    attach_command, cp_command, diff_command, export_command, kill_command, stats_command,
-    top_command, pause_command, unpause_command, update_command, wait_command, restart_command;
-
 /* ---- context.c: folders, connection, errors ---- */
 /* Fills what no option said from the environment and the defaults. */
 int cli_resolve_paths(struct cli *cli, struct zl_error *err);
@@ -61,11 +53,25 @@ int cli_failf(enum cli_exit code, const char *fmt, ...) ZL_PRINTF(2, 3);
  */
 int cli_fail_midway(const struct zl_error *err, const char *hint);
 #define CLI_KEPT "what was asked for is kept; run the command again: it goes on"
+
+/* ---- call.c: what is asked of the agent, and what becomes of the answer ---- */
 /* One call to the agent, connecting if need be. fmt, a, b as api_path(). */
 int cli_call(struct cli *cli, const char *method, const char *fmt, const char *a, const char *b,
              const json_t *body, json_t **ret, struct zl_error *err);
-/* DELETE of each of names[0..n), fmt as api_path() with one name. Prints those that are gone; goes
- * on after a failure, which is told. The exit code of the last failure, else CLI_OK. */
-int cli_delete_each(struct cli *cli, const char *fmt, int n, char **names);
+/* Prints an answer for people. */
+typedef void (*cli_show_fn)(const struct cli *cli, const json_t *answer);
+/* The end of a command that shows what was answered: rc and err are the call's. JSON when that is
+ * wanted or show is NULL; answer (NULL is fine) is freed. The exit code. */
+int cli_show(const struct cli *cli, int rc, json_t *answer, cli_show_fn show,
+             const struct zl_error *err);
+/* A whole command: GET of fmt with a, shown. */
+int cli_get(struct cli *cli, const char *fmt, const char *a, cli_show_fn show);
+/* One call for each of names[0..n), fmt as api_path() with one name. Prints the names that it was
+ * done for; goes on after a failure, which is told. The exit code of the last failure, else CLI_OK.
+ */
+int cli_each(struct cli *cli, const char *method, const char *fmt, const json_t *body, int n,
+             char **names);
+/* GET of each, printed as JSON. */
+int cli_get_each(struct cli *cli, const char *fmt, int n, char **names);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The commands there are, in the order of help, and the options that all of them have. */
+/* What the command line of zlayer is made of, but for the commands, which commands.h lists. */
 #include <stdio.h>
 #include <string.h>
 
@@ -20,17 +20,9 @@ static const struct cli_option globals[] = {
     { 0 },
 };
 
-static const struct cli_command *const commands[] = {
-    &up_command, &deploy_command, &down_command, &stop_command, &restart_command, &ps_command, &logs_command, &exec_command,
-    &status_command, &validate_command, &job_command, &cron_command, &spec_command, &debug_command, &events_command,
-    &run_command, &attach_command, &wait_command, &kill_command, &pause_command, &unpause_command,
-    &update_command, &stats_command, &top_command, &cp_command, &diff_command, &export_command,
-    &container_command, &volume_command,
-    &image_command, &pull_command, &push_command, &import_command, &load_command, &save_command, &login_command, &logout_command, &wasm_command,
-    &serve_command, &daemon_command,
-    &version_command, &completion_command, &man_command, &help_command,
-    NULL,
-};
+#define POINTER(name) &name##_command,
+static const struct cli_command *const commands[] = { CLI_COMMANDS(POINTER) NULL };
+#undef POINTER
 
 static const char *const groups[] = {
     [GROUP_DEPLOY] = "Deployments", [GROUP_CONTAINER] = "Containers", [GROUP_IMAGE] = "Images",

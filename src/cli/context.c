@@ -85,26 +85,3 @@ int cli_failf(enum cli_exit code, const char *fmt, ...)
     (void)fputc('\n', stderr);
     return (int)code;
 }
-
-int cli_call(struct cli *cli, const char *method, const char *fmt, const char *a, const char *b,
-             const json_t *body, json_t **ret, struct zl_error *err)
-{
-    zl_autobuf struct zl_buf path = ZL_BUF(8192);
-    api_path(&path, fmt, a, b);
-    if (zl_buf_check(&path, "request", err) < 0 || cli_connect(cli, err) < 0)
-        return -1;
-    return api_client_call(cli->client, method, path.data, body, ret, NULL, err);
-}
-
-int cli_delete_each(struct cli *cli, const char *fmt, int n, char **names)
-{
-    int code = CLI_OK;
-    for (int i = 0; i < n; i++) {
-        struct zl_error err = { 0 };
-        if (cli_call(cli, "DELETE", fmt, names[i], NULL, NULL, NULL, &err) < 0)
-            code = cli_fail(&err);
-        else
-            (void)printf("%s\n", names[i]);
-    }
-    return code;
-}

@@ -29,65 +29,36 @@ static void add_row(struct table *t, const json_t *c, int64_t now)
     table_add(t, STYLE_PLAIN, "%s", jstr(c, "image"));
 }
 
-static int ls_run(struct cli *cli, const void *options, int argc, char **argv)
+static void print_containers(const struct cli *cli, const json_t *list)
 {
     static const char *const headers[] = { "CONTAINER ID", "NAME",  "STATUS",
                                            "CREATED",      "IMAGE", NULL };
-    struct zl_error err = { 0 };
-    json_t *list = NULL;
+    autotable struct table t;
+    table_init(&t, headers);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        add_row(&t, json_array_get(list, i), zl_wall_ms());
+    table_print(cli, &t);
+}
+
+static int ls_run(struct cli *cli, const void *options, int argc, char **argv)
+{
     (void)options;
     (void)argc;
     (void)argv;
-    if (cli_call(cli, "GET", "/api/v1/containers", NULL, NULL, NULL, &list, &err) < 0)
-        return cli_fail(&err);
-    if (cli->format == CLI_JSON) {
-        print_json(list);
-    } else {
-        autotable struct table t;
-        table_init(&t, headers);
-        for (size_t i = 0; i < json_array_size(list); i++)
-            add_row(&t, json_array_get(list, i), zl_wall_ms());
-        table_print(cli, &t);
-    }
-    json_decref(list);
-    return CLI_OK;
+    return cli_get(cli, "/api/v1/containers", NULL, print_containers);
 }
 
 static int inspect_run(struct cli *cli, const void *options, int argc, char **argv)
 {
-    struct zl_error err = { 0 };
-    json_t *c = NULL;
     (void)options;
-    (void)argc;
-    if (cli_call(cli, "GET", "/api/v1/containers/{}", argv[0], NULL, NULL, &c, &err) < 0) {
-        json_decref(c);
-        return cli_fail(&err);
-    }
-    print_json(c);
-    json_decref(c);
-    return CLI_OK;
-}
-
-/* One request for each named container; goes on after a failure, and reports it. */
-static int each(struct cli *cli, int argc, char **argv, const char *method, const char *path,
-                const json_t *body)
-{
-    int code = CLI_OK;
-    for (int i = 0; i < argc; i++) {
-        struct zl_error err = { 0 };
-        if (cli_call(cli, method, path, argv[i], NULL, body, NULL, &err) < 0)
-            code = cli_fail(&err);
-        else
-            (void)printf("%s\n", argv[i]);
-    }
-    return code;
+    return cli_get_each(cli, "/api/v1/containers/{}", argc, argv);
 }
 
 static int stop_run(struct cli *cli, const void *options, int argc, char **argv)
 {
     const struct container_options *o = options;
     json_t *body = json_pack("{s:I, s:b}", "grace_ms", (json_int_t)o->grace_ms, "force", o->force);
-    int code = each(cli, argc, argv, "POST", "/api/v1/containers/{}/stop?wait=1", body);
+    int code = cli_each(cli, "POST", "/api/v1/containers/{}/stop?wait=1", body, argc, argv);
     json_decref(body);
     return code;
 }
@@ -95,9 +66,10 @@ static int stop_run(struct cli *cli, const void *options, int argc, char **argv)
 static int rm_run(struct cli *cli, const void *options, int argc, char **argv)
 {
     const struct container_options *o = options;
-    return each(cli, argc, argv, "DELETE",
-                o->force ? "/api/v1/containers/{}?wait=1&force=1" : "/api/v1/containers/{}?wait=1",
-                NULL);
+    return cli_each(cli, "DELETE",
+                    o->force ? "/api/v1/containers/{}?wait=1&force=1"
+                             : "/api/v1/containers/{}?wait=1",
+                    NULL, argc, argv);
 }
 
 /* What `run` made and what has ended: nobody else would remove it. */

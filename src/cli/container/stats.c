@@ -270,13 +270,8 @@ static int top_run(struct cli *cli, const void *options, int argc, char **argv)
                                     : "/api/v1/containers/{}/top",
                           jstr(c, "id"), words.len ? words.data : NULL, NULL, &top, &err)
                : -1;
-    if (rc == 0 && cli->format == CLI_JSON)
-        print_json(top);
-    else if (rc == 0)
-        print_processes(cli, top);
-    json_decref(top);
     json_decref(found);
-    return rc < 0 ? cli_fail(&err) : CLI_OK;
+    return cli_show(cli, rc, top, print_processes, &err);
 }
 
 /* clang-format off */

@@ -14,8 +14,7 @@ struct volume_options {
     struct cli_list labels;
 };
 
-/* ---- its size ----------------------------------------------------------------------------------
- */
+/* ---- its size -------------------------------------------------------------------------------- */
 
 /* What it takes on the disk; false: not all of it can be looked at. */
 static bool measure(const char *path, uint64_t *ret)
@@ -41,12 +40,10 @@ static void put_size(json_t *volume)
     uint64_t bytes;
     json_t *size =
         measure(jstr(volume, "path"), &bytes) ? json_integer((json_int_t)bytes) : json_null();
-    (void)json_object_set_new(volume, "bytes",
-                              size); /* one line less is no reason to say nothing */
+    (void)json_object_set_new(volume, "bytes", size); /* without it the rest is still told */
 }
 
-/* ---- shown
- * --------------------------------------------------------------------------------------- */
+/* ---- shown ----------------------------------------------------------------------------------- */
 
 static void add_users(struct table *t, const json_t *users)
 {
@@ -64,10 +61,9 @@ static void add_users(struct table *t, const json_t *users)
     table_add(t, STYLE_PLAIN, "%s", text.len ? text.data : "-");
 }
 
-static void add_row(struct table *t, json_t *volume)
+static void add_row(struct table *t, const json_t *volume)
 {
     char size[32] = "-", age[16];
-    put_size(volume);
     if (json_is_integer(json_object_get(volume, "bytes")))
         format_size((uint64_t)jint(volume, "bytes"), size);
     format_age(jstr(volume, "created_at"), zl_wall_ms(), age);
@@ -78,26 +74,27 @@ static void add_row(struct table *t, json_t *volume)
     add_users(t, json_object_get(volume, "used_by"));
 }
 
-static int ls_run(struct cli *cli, const void *options, int argc, char **argv)
+static void print_volumes(const struct cli *cli, const json_t *list)
 {
     static const char *const headers[] = { "NAME", "PATH", "SIZE", "CREATED", "USED BY", NULL };
+    autotable struct table t;
+    table_init(&t, headers);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        add_row(&t, json_array_get(list, i));
+    table_print(cli, &t);
+}
+
+static int ls_run(struct cli *cli, const void *options, int argc, char **argv)
+{
     struct zl_error err = { 0 };
     json_t *list = NULL;
     (void)options;
     (void)argc;
     (void)argv;
-    if (cli_call(cli, "GET", "/api/v1/volumes", NULL, NULL, NULL, &list, &err) < 0)
-        return cli_fail(&err);
-    autotable struct table t;
-    table_init(&t, headers);
+    int rc = cli_call(cli, "GET", "/api/v1/volumes", NULL, NULL, NULL, &list, &err);
     for (size_t i = 0; i < json_array_size(list); i++)
-        add_row(&t, json_array_get(list, i));
-    if (cli->format == CLI_JSON)
-        print_json(list);
-    else
-        table_print(cli, &t);
-    json_decref(list);
-    return CLI_OK;
+        put_size(json_array_get(list, i));
+    return cli_show(cli, rc, list, print_volumes, &err);
 }
 
 static int inspect_run(struct cli *cli, const void *options, int argc, char **argv)
@@ -107,19 +104,16 @@ static int inspect_run(struct cli *cli, const void *options, int argc, char **ar
     for (int i = 0; i < argc; i++) {
         struct zl_error err = { 0 };
         json_t *volume = NULL;
-        if (cli_call(cli, "GET", "/api/v1/volumes/{}", argv[i], NULL, NULL, &volume, &err) < 0) {
-            code = cli_fail(&err);
-        } else {
+        int rc = cli_call(cli, "GET", "/api/v1/volumes/{}", argv[i], NULL, NULL, &volume, &err);
+        if (rc == 0)
             put_size(volume);
-            print_json(volume);
-        }
-        json_decref(volume);
+        int failed = cli_show(cli, rc, volume, NULL, &err);
+        code = failed ? failed : code;
     }
     return code;
 }
 
-/* ---- made and removed
- * ------------------------------------------------------------------------------ */
+/* ---- made and removed ------------------------------------------------------------------------ */
 
 /* NULL: one of them is not NAME=VALUE; told in *err. */
 static json_t *labels_of(const struct volume_options *o, struct zl_error *err)
@@ -166,14 +160,15 @@ static int create_run(struct cli *cli, const void *options, int argc, char **arg
 static int rm_run(struct cli *cli, const void *options, int argc, char **argv)
 {
     const struct volume_options *o = options;
-    return cli_delete_each(cli, o->force ? "/api/v1/volumes/{}?force=1" : "/api/v1/volumes/{}",
-                           argc, argv);
+    return cli_each(cli, "DELETE", o->force ? "/api/v1/volumes/{}?force=1" : "/api/v1/volumes/{}",
+                    NULL, argc, argv);
 }
 
-static void print_pruned(const json_t *answer)
+static void print_pruned(const struct cli *cli, const json_t *answer)
 {
     size_t i;
     const json_t *v;
+    (void)cli;
     json_array_foreach(json_object_get(answer, "volumes"), i, v)
     {
         (void)printf("%s %s\n", jbool(answer, "plan") ? "would remove" : "removed",
@@ -196,14 +191,8 @@ static int prune_run(struct cli *cli, const void *options, int argc, char **argv
     json_t *answer = NULL;
     (void)argc;
     (void)argv;
-    if (cli_call(cli, "POST", paths[o->force][o->plan], NULL, NULL, NULL, &answer, &err) < 0)
-        return cli_fail(&err);
-    if (cli->format == CLI_JSON)
-        print_json(answer);
-    else
-        print_pruned(answer);
-    json_decref(answer);
-    return CLI_OK;
+    int rc = cli_call(cli, "POST", paths[o->force][o->plan], NULL, NULL, NULL, &answer, &err);
+    return cli_show(cli, rc, answer, print_pruned, &err);
 }
 
 /* clang-format off */

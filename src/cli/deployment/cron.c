@@ -144,20 +144,10 @@ static void print_crons(const struct cli *cli, const json_t *list)
 
 static int ls_run(struct cli *cli, const void *options, int argc, char **argv)
 {
-    struct zl_error err = { 0 };
-    json_t *list = NULL;
-    int code = CLI_OK;
     (void)options;
     (void)argc;
     (void)argv;
-    if (cli_call(cli, "GET", "/api/v1/cron", NULL, NULL, NULL, &list, &err) < 0)
-        code = cli_fail(&err);
-    else if (cli->format == CLI_JSON)
-        print_json(list);
-    else
-        print_crons(cli, list);
-    json_decref(list);
-    return code;
+    return cli_get(cli, "/api/v1/cron", NULL, print_crons);
 }
 
 /* The executions that are kept of it go into the cron. */
@@ -188,18 +178,12 @@ static int status_run(struct cli *cli, const void *options, int argc, char **arg
     static const struct job_paths paths = { "/api/v1/cron/{}", "/api/v1/deployments/{}/cron/{}" };
     struct zl_error err = { 0 };
     json_t *cron = NULL;
-    int code = CLI_OK;
     (void)options;
     (void)argc;
-    if (job_ask(cli, "GET", &paths, argv[0], &cron, &err) < 0 ||
-        add_executions(cli, cron, &err) < 0)
-        code = cli_fail(&err);
-    else if (cli->format == CLI_JSON)
-        print_json(cron);
-    else
-        print_status(cli, cron);
-    json_decref(cron);
-    return code;
+    int rc = job_ask(cli, "GET", &paths, argv[0], &cron, &err);
+    if (rc == 0)
+        rc = add_executions(cli, cron, &err);
+    return cli_show(cli, rc, cron, print_status, &err);
 }
 
 static int trigger_run(struct cli *cli, const void *options, int argc, char **argv)

@@ -118,36 +118,33 @@ static void add_execution(struct table *t, const json_t *x, int64_t now)
     table_add(t, STYLE_PLAIN, "%s", jstr(x, "reason"));
 }
 
-static int ls_run(struct cli *cli, const void *options, int argc, char **argv)
+static void print_jobs(const struct cli *cli, const json_t *rows)
 {
     static const char *const headers[] = { "DEPLOYMENT", "JOB",    "STATUS", "EXIT",
                                            "AGE",        "REASON", NULL };
+    autotable struct table t;
+    table_init(&t, headers);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        table_add(&t, STYLE_PLAIN, "%s", jstr(row, "deployment"));
+        table_add(&t, STYLE_PLAIN, "%s", jstr(row, "job"));
+        add_execution(&t, row, zl_wall_ms());
+    }
+    table_print(cli, &t);
+}
+
+static int ls_run(struct cli *cli, const void *options, int argc, char **argv)
+{
     struct zl_error err = { 0 };
     json_t *jobs = NULL, *rows = json_array();
     (void)options;
     (void)argc;
     (void)argv;
-    if (cli_call(cli, "GET", "/api/v1/jobs", NULL, NULL, NULL, &jobs, &err) < 0) {
-        json_decref(jobs);
-        json_decref(rows);
-        return cli_fail(&err);
-    }
-    autotable struct table t;
-    table_init(&t, headers);
-    for (size_t i = 0; i < json_array_size(jobs); i++) {
-        json_t *row = flat_row(json_array_get(jobs, i));
-        table_add(&t, STYLE_PLAIN, "%s", jstr(row, "deployment"));
-        table_add(&t, STYLE_PLAIN, "%s", jstr(row, "job"));
-        add_execution(&t, row, zl_wall_ms());
-        (void)json_array_append_new(rows, row);
-    }
-    if (cli->format == CLI_JSON)
-        print_json(rows);
-    else
-        table_print(cli, &t);
-    json_decref(rows);
+    int rc = cli_call(cli, "GET", "/api/v1/jobs", NULL, NULL, NULL, &jobs, &err);
+    for (size_t i = 0; i < json_array_size(jobs); i++)
+        (void)json_array_append_new(rows, flat_row(json_array_get(jobs, i)));
     json_decref(jobs);
-    return CLI_OK;
+    return cli_show(cli, rc, rows, print_jobs, &err);
 }
 
 void job_print_executions(const struct cli *cli, const json_t *list)
@@ -163,6 +160,13 @@ void job_print_executions(const struct cli *cli, const json_t *list)
     table_print(cli, &t);
 }
 
+static void print_execution(const struct cli *cli, const json_t *execution)
+{
+    json_t *alone = json_pack("[O]", execution);
+    job_print_executions(cli, alone);
+    json_decref(alone);
+}
+
 /* Of an execution by its id, or of all that are kept of a job. */
 static int status_run(struct cli *cli, const void *options, int argc, char **argv)
 {
@@ -171,24 +175,10 @@ static int status_run(struct cli *cli, const void *options, int argc, char **arg
     (void)options;
     (void)argc;
     int rc = cli_call(cli, "GET", "/api/v1/jobs/{}/status", argv[0], NULL, NULL, &v, &err);
-    bool one = rc == 0;
-    if (rc < 0 && err.kind == ZL_ERR_NOT_FOUND) {
-        json_decref(v);
-        v = NULL;
-        rc = cli_call(cli, "GET", "/api/v1/jobs/{}/executions", argv[0], NULL, NULL, &v, &err);
-    }
-    if (rc < 0) {
-        json_decref(v);
-        return cli_fail(&err);
-    }
-    json_t *list = one ? json_pack("[O]", v) : json_incref(v);
-    if (cli->format == CLI_JSON)
-        print_json(v);
-    else
-        job_print_executions(cli, list);
-    json_decref(list);
+    if (rc == 0 || err.kind != ZL_ERR_NOT_FOUND)
+        return cli_show(cli, rc, v, print_execution, &err);
     json_decref(v);
-    return CLI_OK;
+    return cli_get(cli, "/api/v1/jobs/{}/executions", argv[0], job_print_executions);
 }
 
 /* clang-format off */

@@ -27,18 +27,11 @@ static void add_users(struct table *t, const json_t *users)
     table_add(t, STYLE_PLAIN, "%s", text.len ? text.data : "-");
 }
 
-static int ls_run(struct cli *cli, const void *options, int argc, char **argv)
+static void print_images(const struct cli *cli, const json_t *list)
 {
     static const char *const headers[] = {
         "REFERENCE", "DIGEST", "SIZE", "CREATED", "USED BY", NULL
     };
-    struct zl_error err = { 0 };
-    json_t *list = NULL;
-    (void)options;
-    (void)argc;
-    (void)argv;
-    if (cli_call(cli, "GET", "/api/v1/images", NULL, NULL, NULL, &list, &err) < 0)
-        return cli_fail(&err);
     autotable struct table t;
     table_init(&t, headers);
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -54,35 +47,28 @@ static int ls_run(struct cli *cli, const void *options, int argc, char **argv)
         table_add(&t, STYLE_PLAIN, "%s", age);
         add_users(&t, json_object_get(image, "used_by"));
     }
-    if (cli->format == CLI_JSON)
-        print_json(list);
-    else
-        table_print(cli, &t);
-    json_decref(list);
-    return CLI_OK;
+    table_print(cli, &t);
+}
+
+static int ls_run(struct cli *cli, const void *options, int argc, char **argv)
+{
+    (void)options;
+    (void)argc;
+    (void)argv;
+    return cli_get(cli, "/api/v1/images", NULL, print_images);
 }
 
 static int rm_run(struct cli *cli, const void *options, int argc, char **argv)
 {
     const struct image_options *o = options;
-    return cli_delete_each(cli, o->force ? "/api/v1/images/{}?force=1" : "/api/v1/images/{}", argc,
-                           argv);
+    return cli_each(cli, "DELETE", o->force ? "/api/v1/images/{}?force=1" : "/api/v1/images/{}",
+                    NULL, argc, argv);
 }
 
 static int inspect_run(struct cli *cli, const void *options, int argc, char **argv)
 {
-    int code = CLI_OK;
     (void)options;
-    for (int i = 0; i < argc; i++) {
-        struct zl_error err = { 0 };
-        json_t *image = NULL;
-        if (cli_call(cli, "GET", "/api/v1/images/{}", argv[i], NULL, NULL, &image, &err) < 0)
-            code = cli_fail(&err);
-        else
-            print_json(image);
-        json_decref(image);
-    }
-    return code;
+    return cli_get_each(cli, "/api/v1/images/{}", argc, argv);
 }
 
 /* The layer of each step that made one, beside the step; newest first, as docker shows it. */
@@ -137,7 +123,7 @@ static int tag_run(struct cli *cli, const void *options, int argc, char **argv)
     return rc < 0 ? cli_fail(&err) : CLI_OK;
 }
 
-static void print_pruned(const json_t *gone, bool plan)
+static void print_pruned(const char *freed, const json_t *gone)
 {
     size_t i;
     const json_t *image;
@@ -148,11 +134,22 @@ static void print_pruned(const json_t *gone, bool plan)
                      jstr(image, "digest"));
     }
     format_size((uint64_t)jint(gone, "bytes"), size);
-    (void)printf("%s: %" PRId64 " images, %" PRId64 " layers, %" PRId64 " blobs, %s\n",
-                 plan ? "would free" : "freed", jint(gone, "n_images"), jint(gone, "layers"),
-                 jint(gone, "blobs"), size);
+    (void)printf("%s: %" PRId64 " images, %" PRId64 " layers, %" PRId64 " blobs, %s\n", freed,
+                 jint(gone, "n_images"), jint(gone, "layers"), jint(gone, "blobs"), size);
     if (jbool(gone, "postponed"))
         (void)printf("an image is being fetched: what lies on the disk goes with the next prune\n");
+}
+
+static void print_gone(const struct cli *cli, const json_t *gone)
+{
+    (void)cli;
+    print_pruned("freed", gone);
+}
+
+static void print_plan(const struct cli *cli, const json_t *gone)
+{
+    (void)cli;
+    print_pruned("would free", gone);
 }
 
 static int prune_run(struct cli *cli, const void *options, int argc, char **argv)
@@ -166,14 +163,8 @@ static int prune_run(struct cli *cli, const void *options, int argc, char **argv
     json_t *gone = NULL;
     (void)argc;
     (void)argv;
-    if (cli_call(cli, "POST", paths[o->all][o->plan], NULL, NULL, NULL, &gone, &err) < 0)
-        return cli_fail(&err);
-    if (cli->format == CLI_JSON)
-        print_json(gone);
-    else
-        print_pruned(gone, o->plan);
-    json_decref(gone);
-    return CLI_OK;
+    int rc = cli_call(cli, "POST", paths[o->all][o->plan], NULL, NULL, NULL, &gone, &err);
+    return cli_show(cli, rc, gone, o->plan ? print_plan : print_gone, &err);
 }
 
 /* clang-format off */
