@@ -15,6 +15,15 @@ int cli_call(struct cli *cli, const char *method, const char *fmt, const char *a
     return api_client_call(cli->client, method, path.data, body, ret, NULL, err);
 }
 
+int cli_post(struct cli *cli, const char *fmt, const char *a, json_t *body, json_t **ret,
+             struct zl_error *err)
+{
+    int rc = body ? cli_call(cli, "POST", fmt, a, NULL, body, ret, err)
+                  : zl_fail(err, ZL_ERR_INVALID, "a word of the command line is not UTF-8");
+    json_decref(body);
+    return rc;
+}
+
 int cli_show(const struct cli *cli, int rc, json_t *answer, cli_show_fn show,
              const struct zl_error *err)
 {

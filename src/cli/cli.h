@@ -58,6 +58,11 @@ int cli_fail_midway(const struct zl_error *err, const char *hint);
 /* One call to the agent, connecting if need be. fmt, a, b as api_path(). */
 int cli_call(struct cli *cli, const char *method, const char *fmt, const char *a, const char *b,
              const json_t *body, json_t **ret, struct zl_error *err);
+/* POST. body is what json_pack() made of words of the command line, and freed; it is NULL when one
+ * of them is not UTF-8: then nothing is asked, since without a body a request means something else.
+ */
+int cli_post(struct cli *cli, const char *fmt, const char *a, json_t *body, json_t **ret,
+             struct zl_error *err);
 /* Prints an answer for people. */
 typedef void (*cli_show_fn)(const struct cli *cli, const json_t *answer);
 /* The end of a command that shows what was answered: rc and err are the call's. JSON when that is

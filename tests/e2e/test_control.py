@@ -162,7 +162,7 @@ def test_signals_go_by_any_name(host, name):
     assert [e["text"] for e in events if e["type"] == "kill"][-1] == "trap: SIGUSR1"
 
 
-@pytest.mark.parametrize("name", ["SIGFOO", "", "65", "TERM KILL"])
+@pytest.mark.parametrize("name", ["SIGFOO", "", "65", "TERM KILL", "\udcff"])
 def test_what_is_no_signal_is_refused(host, name):
     run(host, "box", "busybox", "sleep", "1000")
     assert "is not a signal" in host.zlayer("kill", "-s", name, "box", code=1).stderr
@@ -495,6 +495,15 @@ def test_a_log_is_there_when_its_container_is_not(host):
         assert host.zlayer("container", "logs", "-f", "gone").stdout == f"[stdout] {words}\n", "and ends"
     assert kept_logs(host).count("-.gone") == 2
     assert "'never'" in host.zlayer("logs", "never", code=1).stderr
+
+
+def test_logs_of_a_service_are_of_all_replicas_however_many_they_are(host):
+    folder = host.root / "logs/many/web"
+    folder.mkdir(parents=True)
+    for n in range(1, 301):
+        (folder / f"default-{n}.log").write_text(f"2026-11-23T18:28:01.{n:09}Z stdout F of {n}\n")
+    lines = host.zlayer("logs", "many/web").stdout.splitlines()
+    assert lines == [f"default-{n} [stdout] of {n}" for n in range(1, 301)]
 
 
 def test_what_is_to_be_forgotten_leaves_no_log(host):

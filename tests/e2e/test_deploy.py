@@ -206,6 +206,9 @@ def test_stop_keeps_a_service_down_until_the_next_deploy(host):
 
 def test_names_that_are_wrong_are_told_with_what_is_right(host):
     host.zlayer("deploy", host.spec(document(service("a", FOREVER))))
+    assert "no service" in host.zlayer("stop", "test", "-s", "\udcff", code=1).stderr
+    host.up("a", 1)
+    assert "not UTF-8" in host.zlayer("run", "-d", "--name", "\udcff", "busybox", code=125).stderr
     assert "only test" in host.zlayer("ps", "nosuch", code=1).stderr
     assert "a-rep-1" in host.zlayer("ps", "-c", "test").stdout
     assert "belongs to test/a" in host.zlayer("container", "rm", "-f", "a-rep-1", code=1).stderr

@@ -59,6 +59,8 @@ static int kill_run(struct cli *cli, const void *options, int argc, char **argv)
 {
     const struct kill_options *o = options;
     json_t *body = json_pack("{s:s}", "signal", o->signal ? o->signal : "KILL");
+    if (!body) /* and a request without a body kills */
+        return cli_failf(CLI_FAILED, "what is not UTF-8 is not a signal");
     int code = post_all(cli, argc, argv, "/api/v1/containers/{}/kill", body, NULL);
     json_decref(body);
     return code;

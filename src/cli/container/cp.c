@@ -161,6 +161,29 @@ struct cp_options {
     bool archive;
 };
 
+/* The one that is named, whether it runs or not; of a service its first replica that runs. */
+static const json_t *one_container(struct cli *cli, const char *what, json_t **found,
+                                   struct zl_error *err)
+{
+    if (resolve_containers(cli, what, found, err) < 0)
+        return NULL;
+    return json_array_size(*found) == 1 ? json_array_get(*found, 0)
+                                        : pick_replica(*found, 0, what, err);
+}
+
+/* What the helper packs goes into the container, what it unpacks comes out of it. */
+static int copy(struct cli *cli, const json_t *container, const struct archive_ask *ask,
+                struct helper *h, struct zl_error *err)
+{
+    struct zl_error why = { 0 };
+    bool in = strcmp(ask->op, "put") == 0;
+    int rc = archive_run(cli, container, ask, in ? h->pipe : -1, in ? -1 : h->pipe, NULL, err);
+    int ours = helper_end(h, &why);
+    if (rc == 0 && ours < 0)
+        *err = why;
+    return rc < 0 ? rc : ours;
+}
+
 static int copy_out(struct cli *cli, const struct cp_options *o, const json_t *container,
                     const char *from_path, const char *to_path, struct zl_error *err)
 {
@@ -194,12 +217,7 @@ static int copy_out(struct cli *cli, const struct cp_options *o, const json_t *c
     if (helper_start(&h, "unpack", t.folder, content || !t.name[0] ? NULL : t.name, o->archive,
                      err) < 0)
         return -1;
-    struct zl_error why = { 0 };
-    int rc = archive_run(cli, container, &ask, -1, h.pipe, NULL, err);
-    int ours = helper_end(&h, &why);
-    if (rc == 0 && ours < 0)
-        *err = why;
-    return rc < 0 ? rc : ours;
+    return copy(cli, container, &ask, &h, err);
 }
 
 static int copy_in(struct cli *cli, const struct cp_options *o, const json_t *container,
@@ -224,12 +242,7 @@ static int copy_in(struct cli *cli, const struct cp_options *o, const json_t *co
     const struct archive_ask ask = {
         .op = "put", .path = t.folder, .keep_owner = o->archive, .same_types = true
     };
-    struct zl_error why = { 0 };
-    int rc = archive_run(cli, container, &ask, h.pipe, -1, NULL, err);
-    int ours = helper_end(&h, &why);
-    if (rc == 0 && ours < 0)
-        *err = why;
-    return rc < 0 ? rc : ours;
+    return copy(cli, container, &ask, &h, err);
 }
 
 /* "CONTAINER:PATH": where its path begins; NULL: a path of ours. */
@@ -255,11 +268,7 @@ static int cp_run(struct cli *cli, const void *options, int argc, char **argv)
     if (*path != '/')
         return cli_failf(CLI_USAGE, "'%s': a path in a container begins with /", word);
     zl_autofree char *name = strndup(word, (size_t)(path - word) - 1);
-    const json_t *c = NULL;
-    if (name && resolve_containers(cli, name, &found, &err) == 0)
-        c = json_array_get(found, 0);
-    if (c && json_array_size(found) > 1)
-        c = pick_replica(found, 0, name, &err);
+    const json_t *c = name ? one_container(cli, name, &found, &err) : NULL;
     int rc = !c     ? -1
              : from ? copy_out(cli, options, c, from, argv[1], &err)
                     : copy_in(cli, options, c, argv[0], to, &err);
@@ -300,15 +309,6 @@ const struct cli_command cp_command = {
 };
 
 /* ---- diff, export -------------------------------------------------------------------------- */
-
-static const json_t *one_container(struct cli *cli, const char *what, json_t **found,
-                                   struct zl_error *err)
-{
-    if (resolve_containers(cli, what, found, err) < 0)
-        return NULL;
-    return json_array_size(*found) == 1 ? json_array_get(*found, 0)
-                                        : pick_replica(*found, 0, what, err);
-}
 
 /* Lines {"kind", "path"} as letters and paths. */
 static int print_changes(FILE *in, struct zl_error *err)

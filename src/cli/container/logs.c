@@ -17,7 +17,7 @@
 #include "monitor/logread.h"
 #include "spec/value/duration.h"
 
-enum { LINES_DEFAULT = 100, SOURCES_MAX = 256, ENDED_CHECK_MS = 500 };
+enum { LINES_DEFAULT = 100, ENDED_CHECK_MS = 500 };
 enum { UNIX_TIME_MIN = 100000000 }; /* below that, a number is a duration in seconds */
 
 struct source {
@@ -153,8 +153,10 @@ static bool all_ended(struct cli *cli, const struct source *v, size_t n)
 
 static int follow(struct printer *p, struct source *v, size_t n, struct zl_error *err)
 {
-    struct pollfd fds[SOURCES_MAX];
+    zl_autofree struct pollfd *fds = calloc(n, sizeof *fds);
     int timeout = run_once(v, n) ? ENDED_CHECK_MS : -1;
+    if (!fds)
+        return zl_fail_errno(err, "follow %zu logs", n);
     for (;;) {
         if (drain(p, v, n, err) < 0)
             return -1;
@@ -266,22 +268,22 @@ static int parse_time(const char *option, const char *text, int64_t *ret, struct
 static int show_logs(struct cli *cli, const struct logs_options *o, const json_t *logs,
                      struct zl_error *err)
 {
-    struct source v[SOURCES_MAX] = { 0 };
-    struct printer p = { .cli = cli,
-                         .names = json_array_size(logs) > 1,
-                         .timestamps = o->timestamps };
+    size_t wanted = json_array_size(logs), n = 0;
+    zl_autofree struct source *v = calloc(wanted, sizeof *v);
+    struct printer p = { .cli = cli, .names = wanted > 1, .timestamps = o->timestamps };
     struct logread_opts opts = { .follow = o->follow,
                                  .streams = o->stream == 1   ? 1U << LOG_STDOUT
                                             : o->stream == 2 ? 1U << LOG_STDERR
                                                              : 0 };
+    if (!v)
+        return zl_fail_errno(err, "read %zu logs", wanted);
     if (parse_lines(o->lines, &opts.tail, err) < 0)
         return -1;
     if ((o->since && parse_time("--since", o->since, &opts.since_ns, err) < 0) ||
         (o->until && parse_time("--until", o->until, &opts.until_ns, err) < 0))
         return -1;
-    size_t n = 0;
     int rc = 0;
-    for (; rc == 0 && n < json_array_size(logs) && n < SOURCES_MAX; n++) {
+    for (; rc == 0 && n < wanted; n++) {
         v[n].log = json_array_get(logs, n);
         rc = logread_open(jstr(v[n].log, "path"), &opts, &v[n].reader, err);
     }

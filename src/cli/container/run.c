@@ -93,15 +93,14 @@ static int run_run(struct cli *cli, const void *options, int argc, char **argv)
         json_pack("{s:s*, s:o, s:b}", "name", o->name, "spec", spec, "attach", !o->detach);
     json_t *made = NULL;
     int code;
-    if (cli_call(cli, "POST", o->detach ? "/api/v1/containers?wait=1" : "/api/v1/containers", NULL,
-                 NULL, body, &made, &err) < 0) {
+    if (cli_post(cli, o->detach ? "/api/v1/containers?wait=1" : "/api/v1/containers", NULL, body,
+                 &made, &err) < 0) {
         if (file) /* the agent knows the image only */
             (void)zl_wrap(&err, "'%s'", file);
         code = rejected(made, &err);
     } else
         code = o->detach ? report_detached(made, file) : attach_made(cli, o, made);
     json_decref(made);
-    json_decref(body);
     return code;
 }
 

@@ -135,10 +135,7 @@ static int create_one(struct cli *cli, const char *name, const json_t *labels)
 {
     struct zl_error err = { 0 };
     json_t *body = json_pack("{s:s, s:O}", "name", name, "labels", labels);
-    int rc = body ? cli_call(cli, "POST", "/api/v1/volumes", NULL, NULL, body, NULL, &err)
-                  : zl_fail(&err, ZL_ERR_INVALID, "the name is not UTF-8");
-    json_decref(body);
-    if (rc < 0)
+    if (cli_post(cli, "/api/v1/volumes", NULL, body, NULL, &err) < 0)
         return cli_fail(&err);
     (void)printf("%s\n", name);
     return CLI_OK;

@@ -80,6 +80,8 @@ static int stop_run(struct cli *cli, const void *options, int argc, char **argv)
     api_path(&path, "/api/v1/deployments/{}/stop?wait=1", deployment, NULL);
     json_t *body = json_pack("{s:s*, s:I, s:b}", "service", service, "grace_ms",
                              (json_int_t)o->grace_ms, "force", o->force);
+    if (!body) /* and a request without a body stops all of them */
+        return cli_failf(CLI_FAILED, "--service is not UTF-8: there is no service of that name");
     json_t *answer = NULL;
     int status = 0;
     int code = api_client_call(cli->client, "POST", path.data, body, &answer, &status, &err) < 0

@@ -117,9 +117,7 @@ static int tag_run(struct cli *cli, const void *options, int argc, char **argv)
     (void)options;
     (void)argc;
     json_t *body = json_pack("{s:s}", "reference", argv[1]);
-    int rc = body ? cli_call(cli, "POST", "/api/v1/images/{}/tag", argv[0], NULL, body, NULL, &err)
-                  : zl_fail(&err, ZL_ERR_INVALID, "the name is not UTF-8");
-    json_decref(body);
+    int rc = cli_post(cli, "/api/v1/images/{}/tag", argv[0], body, NULL, &err);
     return rc < 0 ? cli_fail(&err) : CLI_OK;
 }
 
