@@ -64,9 +64,9 @@ struct cli_program {
 };
 extern const struct cli_program cli_program;
 
-/* NULL: there is none. */
+/* By name or alias; NULL: there is none. */
 const struct cli_command *cli_find_command(const char *name);
-bool cli_is_called(const struct cli_command *c, const char *name); /* or its alias */
+const struct cli_command *cli_find_sub(const struct cli_command *c, const char *name);
 
 /* The whole command line, program's name first: the exit code. cli is zeroed, or has defaults. */
 int cli_main(struct cli *cli, int argc, char **argv);

@@ -7,7 +7,7 @@
 #include "cmdline/command.h"
 #include "spec/value/suggest.h"
 
-bool cli_is_called(const struct cli_command *c, const char *name)
+static bool is_called(const struct cli_command *c, const char *name)
 {
     return strcmp(c->name, name) == 0 || (c->alias && strcmp(c->alias, name) == 0);
 }
@@ -15,7 +15,7 @@ bool cli_is_called(const struct cli_command *c, const char *name)
 const struct cli_command *cli_find_command(const char *name)
 {
     for (const struct cli_command *const *c = cli_program.commands; *c; c++)
-        if (cli_is_called(*c, name))
+        if (is_called(*c, name))
             return *c;
     return NULL;
 }
@@ -32,10 +32,10 @@ int cli_usage(struct cli *cli, const char *fmt, ...)
     return cli_program.usage_exit;
 }
 
-static const struct cli_command *find_sub(const struct cli_command *c, const char *name)
+const struct cli_command *cli_find_sub(const struct cli_command *c, const char *name)
 {
-    for (const struct cli_command *s = c->sub; s->name; s++)
-        if (cli_is_called(s, name))
+    for (const struct cli_command *s = c->sub; s && s->name; s++)
+        if (is_called(s, name))
             return s;
     return NULL;
 }
@@ -130,7 +130,7 @@ static int dispatch(struct cli *cli, int argc, char **argv)
         cli_print_help(NULL, c);
         return argc < 2 ? cli_program.usage_exit : 0;
     }
-    const struct cli_command *s = find_sub(c, argv[1]);
+    const struct cli_command *s = cli_find_sub(c, argv[1]);
     return s ? run_command_line(cli, c, s, argc - 2, argv + 2) : unknown_sub(cli, c, argv[1]);
 }
 

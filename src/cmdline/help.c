@@ -83,10 +83,8 @@ static int help_run(struct cli *cli, const void *options, int argc, char **argv)
     const struct cli_command *c = cli_find_command(argv[0]);
     if (!c)
         return cli_usage(cli, "there is no command '%s'", argv[0]);
-    const struct cli_command *s = argc > 1 ? c->sub : NULL;
-    while (s && s->name && !cli_is_called(s, argv[1]))
-        s++;
-    if (argc > 1 && (!s || !s->name))
+    const struct cli_command *s = argc > 1 ? cli_find_sub(c, argv[1]) : NULL;
+    if (argc > 1 && !s)
         return cli_usage(cli, "there is no command '%s %s'", argv[0], argv[1]);
     cli_print_help(s ? c : NULL, s ? s : c);
     return 0;
