@@ -59,6 +59,12 @@ static const struct decode_integer param_seconds = { 8, false, 0, UINT32_MAX, "E
     { name, &type_param_text, AT(spec_init_with, member), flags, NULL, .doc = says }
 #define TIMEOUT                                                                                    \
     { "timeout", &type_param_number, AT(spec_init_with, timeout_s), 0, &param_seconds, .doc = "seconds" }
+#define S3_OBJECT                                                                                  \
+    TEXT("bucket", bucket, WALK_REQUIRED, "of the store"),                                         \
+    TEXT("key", key, WALK_REQUIRED, "of the object")
+#define S3_STORE                                                                                   \
+    TEXT("endpoint", endpoint, 0, "of another provider"),                                          \
+    TEXT("region", region, 0, "of the bucket")
 
 static const struct walk_field wait_tcp_fields[] = {
     TEXT("host", host, WALK_REQUIRED,
@@ -83,30 +89,18 @@ static const struct walk_field run_fields[] = {
     { 0 },
 };
 static const struct walk_field s3_pull_fields[] = {
-    TEXT("bucket", bucket, WALK_REQUIRED,
-         "of the store"),
-    TEXT("key", key, WALK_REQUIRED,
-         "of the object"),
+    S3_OBJECT,
     TEXT("destination", destination, WALK_REQUIRED,
          "a path in the container"),
-    TEXT("endpoint", endpoint, 0,
-         "of another provider"),
-    TEXT("region", region, 0,
-         "of the bucket"),
+    S3_STORE,
     TIMEOUT,
     { 0 },
 };
 static const struct walk_field s3_push_fields[] = {
     TEXT("source", source, WALK_REQUIRED,
          "a path in the container"),
-    TEXT("bucket", bucket, WALK_REQUIRED,
-         "of the store"),
-    TEXT("key", key, WALK_REQUIRED,
-         "of the object"),
-    TEXT("endpoint", endpoint, 0,
-         "of another provider"),
-    TEXT("region", region, 0,
-         "of the bucket"),
+    S3_OBJECT,
+    S3_STORE,
     TIMEOUT,
     { 0 },
 };
