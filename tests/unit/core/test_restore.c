@@ -14,6 +14,21 @@ enum { SECOND = 1000 };
 
 #define TEST(name) static void name(void **unused __attribute__((unused)))
 
+/* A deployment of s alone is as asked for; *ret_spec is its document, for the store. */
+static struct rig *deployed(struct spec_service s, struct spec **ret_spec)
+{
+    struct rig *r = rig_new();
+    *ret_spec = doc_new("shop", &s, 1);
+    (void)rig_deploy_one(r, s);
+    return r;
+}
+
+static void finish(struct rig *r, struct spec *spec)
+{
+    spec_unref(spec);
+    rig_free(r);
+}
+
 /* The agent of r is replaced by one that is told these rows. */
 static void restart(struct rig *r, const struct stored_rows *rows)
 {
@@ -63,10 +78,8 @@ static void find_all(struct rig *r, bool rebooted)
 
 TEST(living_containers_are_adopted_and_nothing_is_started) /* 39, W-34 */
 {
-    struct rig *r = rig_new();
-    struct spec_service s = doc_checked("web", "i", 3);
-    struct spec *spec = doc_new("shop", &s, 1);
-    (void)rig_deploy_one(r, s);
+    struct spec *spec;
+    struct rig *r = deployed(doc_checked("web", "i", 3), &spec);
     size_t made = r->n_made;
     restart_with(r, spec, false);
     find_all(r, false);
@@ -75,8 +88,7 @@ TEST(living_containers_are_adopted_and_nothing_is_started) /* 39, W-34 */
     assert_int_equal(r->asked[EFF_STOP], 0);
     assert_int_equal(rig_deployment(r).status, DEP_RUNNING);
     assert_int_equal(rig_service(r, "web").healthy, 3);
-    spec_unref(spec);
-    rig_free(r);
+    finish(r, spec);
 }
 
 TEST(users_are_refused_until_all_is_found)
@@ -93,33 +105,27 @@ TEST(users_are_refused_until_all_is_found)
 
 TEST(a_replica_that_is_gone_is_made_again_in_its_slot) /* 11 */
 {
-    struct rig *r = rig_new();
-    struct spec_service s = doc_service("web", "i", 3);
-    struct spec *spec = doc_new("shop", &s, 1);
-    (void)rig_deploy_one(r, s);
+    struct spec *spec;
+    struct rig *r = deployed(doc_service("web", "i", 3), &spec);
     *rig_find(r, "web", 2) = r->containers[--r->n_containers]; /* removed by hand */
     restart_with(r, spec, false);
     find_all(r, false);
     assert_int_equal(rig_running(r, "web"), 3);
     assert_int_equal(r->made[r->n_made - 1].index, 2);
-    spec_unref(spec);
-    rig_free(r);
+    finish(r, spec);
 }
 
 TEST(an_exit_that_happened_meanwhile_is_judged_as_any_other)
 {
-    struct rig *r = rig_new();
-    struct spec_service s = doc_service("web", "i", 1);
-    struct spec *spec = doc_new("shop", &s, 1);
-    (void)rig_deploy_one(r, s);
+    struct spec *spec;
+    struct rig *r = deployed(doc_service("web", "i", 1), &spec);
     restart_with(r, spec, false);
     tell_found(r, &r->containers[0], FOUND_EXITED, 3);
     found_end(r, false);
     rig_pass(r, 0);
     assert_int_equal(rig_running(r, "web"), 1);
     assert_string_equal(rig_last(r, "restart")->text, "web-1: exit code 3; restart 1 in 0 ms");
-    spec_unref(spec);
-    rig_free(r);
+    finish(r, spec);
 }
 
 /* What the store has of "web", and an agent that starts anew with it. */
@@ -155,10 +161,8 @@ static void crash(struct rig *r)
 
 TEST(attempts_that_are_used_up_stay_so_for_a_new_agent)
 {
-    struct rig *r = rig_new();
-    struct spec_service s = three_attempts();
-    struct spec *spec = doc_new("shop", &s, 1);
-    (void)rig_deploy_one(r, s);
+    struct spec *spec;
+    struct rig *r = deployed(three_attempts(), &spec);
     for (int i = 0; i < 4; i++)
         crash(r);
     assert_int_equal(r->n_made, 4);
@@ -168,16 +172,13 @@ TEST(attempts_that_are_used_up_stay_so_for_a_new_agent)
         assert_int_equal(r->n_made, 4);
         assert_true(rig_slot(r, "web", 1).ended);
     }
-    spec_unref(spec);
-    rig_free(r);
+    finish(r, spec);
 }
 
 TEST(a_new_agent_goes_on_counting_attempts_and_counts_an_end_once)
 {
-    struct rig *r = rig_new();
-    struct spec_service s = three_attempts();
-    struct spec *spec = doc_new("shop", &s, 1);
-    (void)rig_deploy_one(r, s);
+    struct spec *spec;
+    struct rig *r = deployed(three_attempts(), &spec);
     crash(r);
     r->held[EFF_REMOVE] = true; /* the agent dies before what ended is removed */
     rig_exit(r, "web", 1, 1);
@@ -190,16 +191,14 @@ TEST(a_new_agent_goes_on_counting_attempts_and_counts_an_end_once)
     crash(r);
     assert_int_equal(rig_running(r, "web"), 0);
     assert_true(rig_slot(r, "web", 1).ended);
-    spec_unref(spec);
-    rig_free(r);
+    finish(r, spec);
 }
 
 TEST(a_deploy_and_a_boot_give_all_attempts_again)
 {
-    struct rig *r = rig_new();
     struct spec_service s = three_attempts();
-    struct spec *spec = doc_new("shop", &s, 1);
-    (void)rig_deploy_one(r, s);
+    struct spec *spec;
+    struct rig *r = deployed(s, &spec);
     for (int i = 0; i < 4; i++)
         crash(r);
     assert_int_equal(rig_deployment(r).row->services[0].n_attempts, 1);
@@ -211,16 +210,13 @@ TEST(a_deploy_and_a_boot_give_all_attempts_again)
     r->n_containers = 0;
     restart_as_stored(r, spec, true);
     assert_int_equal(rig_deployment(r).row->services[0].n_attempts, 0);
-    spec_unref(spec);
-    rig_free(r);
+    finish(r, spec);
 }
 
 TEST(a_completed_replica_is_still_completed)
 {
-    struct rig *r = rig_new();
-    struct spec_service s = doc_service("web", "i", 1);
-    struct spec *spec = doc_new("shop", &s, 1);
-    (void)rig_deploy_one(r, s);
+    struct spec *spec;
+    struct rig *r = deployed(doc_service("web", "i", 1), &spec);
     rig_exit(r, "web", 1, 0);
     restart_with(r, spec, false);
     tell_found(r, &r->containers[0], FOUND_EXITED, 0);
@@ -228,8 +224,7 @@ TEST(a_completed_replica_is_still_completed)
     rig_pass(r, 3600 * SECOND);
     assert_int_equal(r->n_made, 1);
     assert_true(rig_slot(r, "web", 1).ended);
-    spec_unref(spec);
-    rig_free(r);
+    finish(r, spec);
 }
 
 TEST(another_version_is_rolled_one_after_the_other)
@@ -247,16 +242,13 @@ TEST(another_version_is_rolled_one_after_the_other)
     assert_int_equal(rig_find(r, "web", 1)->hash, spec->services[0].container_hash);
     assert_int_equal(rig_find(r, "web", 2)->hash, spec->services[0].container_hash);
     assert_int_equal(r->n_containers, 2);
-    spec_unref(spec);
-    rig_free(r);
+    finish(r, spec);
 }
 
 TEST(of_two_in_one_slot_the_running_one_of_the_present_version_stays)
 {
-    struct rig *r = rig_new();
-    struct spec_service s = doc_service("web", "i", 1);
-    struct spec *spec = doc_new("shop", &s, 1);
-    (void)rig_deploy_one(r, s);
+    struct spec *spec;
+    struct rig *r = deployed(doc_service("web", "i", 1), &spec);
     struct inst_id mine = r->containers[0].id;
     struct rig_container other = r->containers[0];
     other.id.v ^= 1;
@@ -268,8 +260,7 @@ TEST(of_two_in_one_slot_the_running_one_of_the_present_version_stays)
     find_all(r, false);
     assert_int_equal(r->n_containers, 1);
     assert_int_equal(r->containers[0].id.v, mine.v);
-    spec_unref(spec);
-    rig_free(r);
+    finish(r, spec);
 }
 
 TEST(what_nobody_wants_is_stopped_and_removed)
@@ -287,16 +278,13 @@ TEST(what_nobody_wants_is_stopped_and_removed)
 
 TEST(a_removal_that_had_begun_is_finished)
 {
-    struct rig *r = rig_new();
-    struct spec_service s = doc_service("web", "i", 2);
-    struct spec *spec = doc_new("shop", &s, 1);
-    (void)rig_deploy_one(r, s);
+    struct spec *spec;
+    struct rig *r = deployed(doc_service("web", "i", 2), &spec);
     restart_with(r, spec, true);
     find_all(r, false);
     assert_int_equal(r->n_containers, 0);
     assert_int_equal(r->asked[EFF_DEL_DEPLOYMENT], 1);
-    spec_unref(spec);
-    rig_free(r);
+    finish(r, spec);
 }
 
 TEST(a_stopped_service_is_not_started_by_a_new_agent) /* 107 */
@@ -312,8 +300,7 @@ TEST(a_stopped_service_is_not_started_by_a_new_agent) /* 107 */
     found_end(r, false);
     assert_int_equal(r->n_made, 0);
     assert_string_equal(rig_service(r, "web").status, "stopped");
-    spec_unref(spec);
-    rig_free(r);
+    finish(r, spec);
 }
 
 TEST(an_age_counts_from_the_deploy_and_not_from_the_start_of_the_agent)
@@ -344,16 +331,13 @@ TEST(an_age_counts_from_the_deploy_and_not_from_the_start_of_the_agent)
     rig_pass(r, 60 * SECOND);
     assert_int_equal(rig_service(r, "db").created_ms, first);
     assert_int_equal(rig_service(r, "web").created_ms, later);
-    spec_unref(spec);
-    rig_free(r);
+    finish(r, spec);
 }
 
 TEST(a_found_container_is_as_old_as_it_is)
 {
-    struct rig *r = rig_new();
-    struct spec_service s = doc_service("web", "i", 1);
-    struct spec *spec = doc_new("shop", &s, 1);
-    (void)rig_deploy_one(r, s);
+    struct spec *spec;
+    struct rig *r = deployed(doc_service("web", "i", 1), &spec);
     int64_t made = rig_slot(r, "web", 1).created_ms;
     rig_pass(r, 3600 * SECOND);
     restart_with(r, spec, false);
@@ -366,8 +350,7 @@ TEST(a_found_container_is_as_old_as_it_is)
     (void)rig_tell(r, &ev);
     found_end(r, false);
     assert_int_equal(rig_slot(r, "web", 1).created_ms, made);
-    spec_unref(spec);
-    rig_free(r);
+    finish(r, spec);
 }
 
 TEST(after_a_reboot_replicas_start_by_the_graph)
@@ -384,8 +367,7 @@ TEST(after_a_reboot_replicas_start_by_the_graph)
     assert_int_equal(r->n_made, 1);
     rig_answer(r, EFF_PROBE, NULL);
     assert_int_equal(rig_running(r, "web"), 1);
-    spec_unref(spec);
-    rig_free(r);
+    finish(r, spec);
 }
 
 TEST(one_deployment_with_a_vanished_image_does_not_keep_the_others_down) /* 40 */
