@@ -18,15 +18,12 @@ int deployment_deploy(struct core *c, struct spec *spec, const char *base_dir,
 /* Tells the services that wait for op. */
 void deployments_answer(struct core *c, uint64_t op, const struct outcome *o);
 struct deployment *deployment_load(struct core *c, const struct row_deployment *row);
-/* Its status is found anew, as after a deploy. */
-void deployment_begin_again(struct core *c, struct deployment *d);
 void deployment_remove(struct core *c, struct deployment *d, const struct stop_how *how);
 /* Frees all at once, with everything in it; for core_free. */
 void deployment_free_all(struct core *c);
 
 void deployment_reconcile(struct core *c, struct deployment *d);
 uint64_t deployment_deadline(const struct core *c, const struct deployment *d);
-bool deployment_ready(const struct deployment *d); /* at this moment */
 /* The row as it is to be stored and shown; borrows from d until the next change. */
 const struct row_deployment *deployment_row(struct deployment *d);
 

@@ -15,6 +15,7 @@
 #include "core/schedule.h"
 #include "core/service.h"
 #include "core/slot.h"
+#include "core/stability.h"
 #include "core/standalone.h"
 #include "core/touch.h"
 
@@ -100,7 +101,7 @@ void request_restart(struct core *c, const struct event *ev, struct effects *out
     TAILQ_FOREACH (s, &d->services, link)
         if (!name && !s->absent && !service_is_job(s))
             (void)restart_service(c, s, 0, &out->refused);
-    deployment_begin_again(c, d);
+    stability_begin(c, d);
     d->dirty = true;
 }
 

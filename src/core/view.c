@@ -18,6 +18,7 @@
 #include "core/schedule.h"
 #include "core/service.h"
 #include "core/slot.h"
+#include "core/stability.h"
 #include "core/standalone.h"
 
 /* ---- deployments and services ------------------------------------------------------------- */
@@ -35,7 +36,7 @@ void core_each_deployment(const struct core *c, view_deployment_fn fn, void *arg
             .row = deployment_row(d),
             .status = d->status,
             .message = d->message,
-            .ready = deployment_ready(d),
+            .ready = stability_is_ready(d),
         };
         if (!fn(arg, &v))
             return;
