@@ -19,11 +19,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Seconds that the longest files take, roughly (pytest --durations=0): they begin first, so that at the end no
 # worker waits long for another (pytest -n N --dist loadfile hands out files in the order of their tests).
-LONG = {"test_faults": 300, "test_faults_kills": 200, "test_pull_faults": 200, "test_deploy": 150, "test_equal": 150, "test_pull": 110,
-        "test_escape_runtime": 100, "test_disk_full": 100, "test_unpack": 100, "test_wasm": 100, "test_run": 80, "test_pin": 75,
-        "test_oci": 75, "test_push_faults": 70, "test_store_kills": 70, "test_control": 60, "test_oci_process": 50,
-        "test_oci_upgrade": 50, "test_engines": 50, "test_files": 40, "test_oci_rootless": 35, "test_oci_mounts": 35,
-        "test_faults_monitor": 40, "test_bundle": 30, "test_oci_userns": 30}
+LONG = {"test_faults": 250, "test_faults_kills": 230, "test_unpack": 215, "test_deploy": 160, "test_equal": 150,
+        "test_push_faults": 105, "test_pull_faults": 95, "test_wasm": 77, "test_pin": 77, "test_signatures": 70, "test_oci": 60,
+        "test_control": 52, "test_store_kills": 51, "test_run": 50, "test_escape_runtime": 50, "test_pull": 48,
+        "test_pull_auth": 46, "test_volumes": 42, "test_engines": 38, "test_escape_rootfs": 37, "test_oci_rootless": 37,
+        "test_disk_full": 33, "test_oci_upgrade": 32, "test_oci_process": 31, "test_bundle": 30, "test_oci_criu": 29,
+        "test_wasm_confined": 25}
 
 
 def pytest_collection_modifyitems(items):

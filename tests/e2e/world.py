@@ -21,15 +21,19 @@ APPLETS = "sh true false cat echo sleep date hostname httpd nc ls id env mkdir k
 
 
 def until(condition, what, timeout=60.0, interval=0.02):
-    """The first true value of condition(), else an AssertionError that tells the last false one."""
+    """The first true value of condition(), else an AssertionError that tells the last false one.
+
+    Between two looks that cost much, as those by a command do, it waits longer: the processors are for who is waited for."""
     end = time.monotonic() + timeout
     while True:
+        began = time.monotonic()
         value = condition()
         if value:
             return value
-        if time.monotonic() > end:
+        now = time.monotonic()
+        if now > end:
             raise AssertionError(f"not within {timeout} s: {what}; last seen: {value!r}")
-        time.sleep(interval)
+        time.sleep(max(interval, min(2 * (now - began), 0.1)))
 
 
 def make_rootfs_tar(path):

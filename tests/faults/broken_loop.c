@@ -6,11 +6,10 @@
  */
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <zlayer.h>
+#include "../tools/own_world.h"
 
 static int rows;
 
@@ -68,12 +67,7 @@ static int check(zlayer_container *c, struct zlayer_error *err)
 
 int main(int argc, char **argv)
 {
-    const struct zlayer_options options = {
-        .size = sizeof options,
-        .root_dir = getenv("ZLAYER_ROOT_DIR"),
-        .runtime_dir = getenv("ZLAYER_RUNTIME_DIR"),
-        .cgroup_parent = getenv("ZLAYER_CGROUP_PARENT"),
-    };
+    const struct zlayer_options options = own_world();
     char spec[1024];
     zlayer_runtime *rt = NULL;
     zlayer_container *c = NULL;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Replicas of a service by libzlayer, one line for each attempt: "web 1: created", or the error. */
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "zlayer.h"
+#include "own_world.h"
 
 static zlayer_container *attempt(zlayer_runtime *rt, const char *service, uint32_t replica,
                                  const char *spec)
@@ -31,12 +30,7 @@ static void finish(zlayer_container *c)
 
 int main(int argc, char **argv)
 {
-    const struct zlayer_options options = {
-        .size = sizeof options,
-        .root_dir = getenv("ZLAYER_ROOT_DIR"),
-        .runtime_dir = getenv("ZLAYER_RUNTIME_DIR"),
-        .cgroup_parent = getenv("ZLAYER_CGROUP_PARENT"),
-    };
+    const struct zlayer_options options = own_world();
     zlayer_runtime *rt;
     struct zlayer_error err;
 
