@@ -148,6 +148,16 @@ int zl_await(int fd, short events, uint64_t until_ms, struct zl_error *err)
     }
 }
 
+/* One read(2), again after a signal. */
+static ssize_t read_some(int fd, void *room, size_t n)
+{
+    ssize_t got;
+    do {
+        got = read(fd, room, n);
+    } while (got < 0 && errno == EINTR);
+    return got;
+}
+
 int zl_read_until(int fd, struct zl_buf *out, uint64_t until_ms, const char *name,
                   struct zl_error *err)
 {
@@ -160,13 +170,9 @@ int zl_read_until(int fd, struct zl_buf *out, uint64_t until_ms, const char *nam
             return zl_buf_check(out, name, err);
         if (until_ms != UINT64_MAX && zl_await(fd, POLLIN, until_ms, err) < 0)
             return zl_wrap(err, "wait for the end of '%s'", name);
-        ssize_t n = read(fd, room, want ? want : 1);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return zl_fail_errno(err, "read '%s'", name);
-        if (n == 0)
-            return 0;
+        ssize_t n = read_some(fd, room, want ? want : 1);
+        if (n <= 0)
+            return n < 0 ? zl_fail_errno(err, "read '%s'", name) : 0;
         if (!want)
             return zl_fail(err, ZL_ERR_INVALID, "'%s' is larger than %zu bytes", name, out->max);
         out->len += (size_t)n;

@@ -90,7 +90,8 @@ bool layout_is_tmp(const char *name)
     return strncmp(name, LAYOUT_TMP, strlen(LAYOUT_TMP)) == 0;
 }
 
-bool layout_parse_number(const char *name, uint32_t *ret)
+/* "12" is 12; anything else but a number as we write it is refused. */
+static bool parse_number(const char *name, uint32_t *ret)
 {
     size_t n = strspn(name, "0123456789");
     if (!n || n > 9 || name[n] || name[0] == '0')
@@ -112,7 +113,7 @@ int layout_read_layers(const struct layout *l, const char *digest, uint32_t *ret
     *n = 0;
     for (char *word = strtok_r(text.data, " \n", &rest); word;
          word = strtok_r(NULL, " \n", &rest)) {
-        if (*n == max || !layout_parse_number(word, &ret[*n]))
+        if (*n == max || !parse_number(word, &ret[*n]))
             return zl_fail(err, ZL_ERR_INVALID, "layers/of/%s is damaged", layout_hex(digest));
         ++*n;
     }
@@ -139,7 +140,7 @@ static int visit_layer(void *arg, const struct dirent *entry, struct zl_error *e
 {
     const struct layer_walk *w = arg;
     uint32_t n;
-    return layout_parse_number(entry->d_name, &n) ? w->fn(w->arg, n, err) : 0;
+    return parse_number(entry->d_name, &n) ? w->fn(w->arg, n, err) : 0;
 }
 
 int layout_each_layer(const struct layout *l, layout_layer_fn fn, void *arg, struct zl_error *err)

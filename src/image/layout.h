@@ -72,7 +72,5 @@ typedef int (*layout_layer_fn)(void *arg, uint32_t layer, struct zl_error *err);
 int layout_each_layer(const struct layout *l, layout_layer_fn fn, void *arg, struct zl_error *err);
 /* Whether it is on its way into the store, or out of it. */
 bool layout_is_tmp(const char *name);
-/* "12" is 12; anything else but a number as we write it is refused. */
-bool layout_parse_number(const char *name, uint32_t *ret);
 
 #endif

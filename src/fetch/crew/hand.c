@@ -230,7 +230,7 @@ static void take_order(struct zl_msg *m, const struct zl_error *unable)
 
 _Noreturn void hand_foreman(int sock)
 {
-    static char buf[ZL_MSG_MAX];
+    char buf[ZL_MSG_MAX];
     struct zl_msg m;
     struct zl_error unable = { 0 }, err;
     if (confine_foreman(sock, &unable) < 0)

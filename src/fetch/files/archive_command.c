@@ -124,7 +124,7 @@ static int unpack_here(const struct command *c, struct zl_error *err)
 
 int archive_command(int argc, char **argv)
 {
-    static struct command c;
+    struct command c = { 0 };
     struct zl_error err = { 0 };
     bool usable = parse(argc, argv, &c) && c.o.path;
     int rc;

@@ -159,7 +159,8 @@ static int walk_folder(struct walk *w, int dir_fd, const char *name, unsigned de
     }
     if (errno)
         return zl_fail_errno(err, "list '%s'", w->path.data);
-    return overlay_is_opaque(dirfd(d)) ? tell_hidden(w, dirfd(d), err) : 0;
+    /* overlay merges the root whatever it is marked with */
+    return depth && overlay_is_opaque(dirfd(d)) ? tell_hidden(w, dirfd(d), err) : 0;
 }
 
 int changes_walk(int upper, const int *below, size_t n_below, const char *const *mounts,

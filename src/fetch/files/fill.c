@@ -132,6 +132,7 @@ static int open_source(const struct filling *f, const char *path, struct zl_erro
 
 struct copying {
     int from, to, pipe[2], failed[2];
+    char *piece; /* of who reads the pipe */
 };
 
 static int write_pipe(void *arg, const void *bytes, size_t n, struct zl_error *err)
@@ -142,13 +143,12 @@ static int write_pipe(void *arg, const void *bytes, size_t n, struct zl_error *e
 
 static ssize_t read_pipe(void *arg, const void **bytes, struct zl_error *err)
 {
-    static char piece[PIECE];
     const struct copying *c = arg;
     ssize_t n;
     do
-        n = read(c->pipe[0], piece, sizeof piece);
+        n = read(c->pipe[0], c->piece, PIECE);
     while (n < 0 && errno == EINTR);
-    *bytes = piece;
+    *bytes = c->piece;
     return n < 0 ? zl_fail_errno(err, "read from the other half") : n;
 }
 
@@ -176,6 +176,9 @@ static int write_volume(struct copying *c, const char *root, struct zl_error *er
     const struct input in = { .read = read_pipe, .arg = c };
     autotar struct tar *tar = NULL;
     zl_closep(&c->pipe[1]); /* else its end never comes */
+    zl_autofree char *piece = c->piece = malloc(PIECE);
+    if (!piece)
+        return zl_fail_errno(err, "copy it");
     if (confine(root, err) < 0 || tar_new(&in, &tar, err) < 0)
         return -1;
     return place_tar(tar, c->to, "/", &how, err);
@@ -233,7 +236,7 @@ static void close_copying(struct copying *c)
 /* The content of one folder into another, which is empty. */
 static int copy_content(const char *root, int from, int to, struct zl_error *err)
 {
-    ZL_CLEANUP(close_copying) struct copying c = { from, to, { -1, -1 }, { -1, -1 } };
+    ZL_CLEANUP(close_copying) struct copying c = { from, to, { -1, -1 }, { -1, -1 }, NULL };
     pid_t reader = -1, writer = -1;
     if (pipe2(c.pipe, O_CLOEXEC) < 0 || pipe2(c.failed, O_CLOEXEC | O_NONBLOCK) < 0)
         return zl_fail_errno(err, "make a pipe");
@@ -433,7 +436,7 @@ static int fill_one(const struct filling *f, const struct fill *one, struct zl_e
 
 int fill_volumes(const char *root, int order_fd, struct zl_error *err)
 {
-    static struct filling f = { .state = -1, .volumes = -1, .image = -1 };
+    struct filling f = { .state = -1, .volumes = -1, .image = -1 };
     zl_autobuf struct zl_buf text = ZL_BUF(ORDER_MAX);
     zl_autojson struct zl_json doc = { 0 };
     f.root = root;
