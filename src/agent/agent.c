@@ -60,7 +60,7 @@ static int make_parts(struct agent *a, struct zl_error *err)
     a->core = core_new(NULL);
     if (!a->core)
         return zl_fail(err, ZL_ERR_SYSTEM, "make the core: out of memory");
-    if (waiters_new(a, &a->waiters, err) < 0 || imports_new(a, &a->imports, err) < 0 ||
+    if (waiters_new(a, &a->waiters, err) < 0 || image_tasks_new(a, &a->image_tasks, err) < 0 ||
         requests_new(&a->requests, err) < 0 || steps_new(a, &a->steps, err) < 0)
         return -1;
     zl_autofree char *order = agent_config_order(&a->cfg);
@@ -114,7 +114,7 @@ void agent_stop(struct agent *a)
 {
     api_server_free(a->api);
     a->api = NULL;
-    imports_free(a->imports);
+    image_tasks_free(a->image_tasks);
     waiters_free(a->waiters);
     runtime_free(a->rt);
     puller_free(a->puller);

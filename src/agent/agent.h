@@ -20,7 +20,7 @@ struct steps;
 struct requests;
 struct waiter;
 struct waiters;
-struct imports;
+struct image_tasks;
 struct puller;
 struct volumes;
 
@@ -40,7 +40,7 @@ struct agent {
     struct steps *steps;
     struct requests *requests;
     struct waiters *waiters;
-    struct imports *imports;
+    struct image_tasks *image_tasks;
     struct puller *puller;
     struct withheld withheld;
     char boot_id[40];
@@ -107,11 +107,10 @@ void waiters_look(struct agent *a);
 /* A request to the runtime for this container failed. */
 void waiters_failed(struct agent *a, struct inst_id id, const struct zl_error *why);
 
-/* ---- import.c: image_import, registry_login, image_task, image_push, image_pull of api_ops ----
- */
+/* ---- imagetasks.c: what of api_ops takes its time with images and registries ---- */
 
-int imports_new(struct agent *a, struct imports **ret, struct zl_error *err);
-void imports_free(struct imports *i);
+int image_tasks_new(struct agent *a, struct image_tasks **ret, struct zl_error *err);
+void image_tasks_free(struct image_tasks *i);
 void import_begin(struct agent *a, const char *source, const char *reference,
                   api_progress_fn progress, api_done_fn done, void *arg);
 void login_begin(struct agent *a, const char *registry, const char *login, api_done_fn done,

@@ -364,15 +364,6 @@ int store_queue(struct store *s, const struct effect *v, size_t n, int64_t wall_
     return enqueue(s, &t, err);
 }
 
-int store_commit(struct store *s, const struct effect *v, size_t n, int64_t wall_ms,
-                 store_done_fn done, void *arg, struct zl_error *err)
-{
-    if (store_queue(s, v, n, wall_ms, done, arg, err) < 0)
-        return -1;
-    store_flush(s);
-    return 0;
-}
-
 int store_put_boot_id(struct store *s, const char *boot_id, struct zl_error *err)
 {
     if (strcmp(s->boot_id, boot_id) == 0)

@@ -44,7 +44,7 @@ struct stored {
     struct zl_arena *memory;
 };
 
-/* To be called before the first store_commit. */
+/* To be called before anything is queued. */
 int store_load(struct store *s, struct stored **ret, struct zl_error *err);
 void stored_free(struct stored *st); /* the specs in it are the caller's to unref before */
 ZL_DEFINE_CLEANUP(struct stored *, stored_free)
@@ -54,12 +54,9 @@ typedef void (*store_done_fn)(void *arg);
 /*
  * Queues the changes v[0..n) (effects before `commit`) as one transaction; all is copied. done is
  * called by store_reap() when it is durable; transactions are written, and become durable, in the
- * order of the calls.
+ * order of the calls. The writer need not begin on it before store_flush().
  * Fails only for lack of memory.
  */
-int store_commit(struct store *s, const struct effect *v, size_t n, int64_t wall_ms,
-                 store_done_fn done, void *arg, struct zl_error *err);
-/* The same, but the writer need not begin on it before the next store_commit() or store_flush(). */
 int store_queue(struct store *s, const struct effect *v, size_t n, int64_t wall_ms,
                 store_done_fn done, void *arg, struct zl_error *err);
 void store_flush(struct store *s);

@@ -336,31 +336,16 @@ static int read_deployment(struct reader *r)
     return read_services(r, (const char *)sqlite3_column_text(r->stmt, 5), row);
 }
 
-static int read_status(const struct reader *r, int column, enum execution_status *ret)
+/* Which of the n words is in the column; -1 and an error: none. what: they are. */
+static int read_word(const struct reader *r, int column, const char *const *words, size_t n,
+                     const char *what)
 {
     const char *word = (const char *)sqlite3_column_text(r->stmt, column);
-    for (size_t i = 0; i < ZL_ARRAY_LEN(status_words); i++) {
-        if (word && strcmp(status_words[i], word) == 0) {
-            *ret = (enum execution_status)i;
-            return 0;
-        }
-    }
+    for (size_t i = 0; word && i < n; i++)
+        if (strcmp(words[i], word) == 0)
+            return (int)i;
     return zl_fail(r->err, ZL_ERR_INVALID,
-                   "the database '%s' is damaged: an execution has the status '%s'", r->d->path,
-                   word ? word : "");
-}
-
-static int read_cause(const struct reader *r, int column, enum execution_cause *ret)
-{
-    const char *word = (const char *)sqlite3_column_text(r->stmt, column);
-    for (size_t i = 0; i < ZL_ARRAY_LEN(cause_words); i++) {
-        if (word && strcmp(cause_words[i], word) == 0) {
-            *ret = (enum execution_cause)i;
-            return 0;
-        }
-    }
-    return zl_fail(r->err, ZL_ERR_INVALID,
-                   "the database '%s' is damaged: an execution has the cause '%s'", r->d->path,
+                   "the database '%s' is damaged: an execution has the %s '%s'", r->d->path, what,
                    word ? word : "");
 }
 
@@ -384,7 +369,13 @@ static int read_execution(struct reader *r)
         .due_ms = int_at(r, 11),
         .digest = text_at(r, 12),
     };
-    return read_status(r, 4, &row->status) < 0 ? -1 : read_cause(r, 10, &row->cause);
+    int status = read_word(r, 4, status_words, ZL_ARRAY_LEN(status_words), "status");
+    int cause = status < 0 ? -1 : read_word(r, 10, cause_words, ZL_ARRAY_LEN(cause_words), "cause");
+    if (cause < 0)
+        return -1;
+    row->status = (enum execution_status)status;
+    row->cause = (enum execution_cause)cause;
+    return 0;
 }
 
 static int read_cron(struct reader *r)

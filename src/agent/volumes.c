@@ -63,8 +63,7 @@ static int put_users(json_t *volume, const json_t *uses)
     return json_object_set_new(volume, "used_by", users ? json_incref(users) : json_array());
 }
 
-/* ---- shown ------------------------------------------------------------------------------------
- */
+/* ---- shown ---------------------------------------------------------------------------------- */
 
 int volume_list(struct agent *a, json_t **ret, struct zl_error *err)
 {
@@ -103,8 +102,7 @@ int volume_create(struct agent *a, const char *name, const json_t *labels, struc
     return volumes_create(a->volumes, name, labels, err);
 }
 
-/* ---- removed ------------------------------------------------------------------------------------
- */
+/* ---- removed -------------------------------------------------------------------------------- */
 
 /* "container web-rep-1, service shop/db" */
 static void name_users(const json_t *users, struct zl_buf *out)

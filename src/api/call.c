@@ -116,12 +116,6 @@ void call_stay_open(struct api_call *c)
         (void)event_add(c->closed, NULL); /* without it the client's end is noticed by a write */
 }
 
-void call_keep(struct api_call *c, void *state, void (*free_state)(void *state))
-{
-    c->state = state;
-    c->free_state = free_state;
-}
-
 /* ---- what handlers read -------------------------------------------------------------------- */
 
 const struct core *call_core(const struct api_call *c)

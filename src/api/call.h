@@ -95,8 +95,6 @@ bool call_check_spec(struct api_call *c, const struct spec *spec, struct spec_di
 /* Absent, "0" and "false" are false. */
 bool call_query_bool(const struct api_call *c, const char *key);
 uint64_t call_query_u64(const struct api_call *c, const char *key, uint64_t absent);
-/* Memory that lives as long as the call. */
-void call_keep(struct api_call *c, void *state, void (*free_state)(void *state));
 
 /* Path of the log of this container or slot, appended to out; NULL: none. */
 const char *call_log_path(const struct api_call *c, const struct inst_label *label,
@@ -109,6 +107,12 @@ void call_stay_open(struct api_call *c);
 /* ---- handler.c: what handlers have in common ---- */
 /* The JSON body by a table, unknown keys refused. An absent body is {}. On -1 it is answered. */
 int call_decode(struct api_call *c, const struct zl_field *fields, void *out);
+/* Zeroed memory that lives as long as the call: c->state. free_state NULL: free(3). NULL: it is
+ * answered. */
+void *call_state(struct api_call *c, size_t size, void (*free_state)(void *state));
+/* The deployment, and the service, of the path. -1: it is answered. */
+int path_deployment(struct api_call *c, struct view_deployment *ret);
+int path_service(struct api_call *c, struct view_service *ret);
 /* The container of the path; path_instance: it must have an incarnation (a slot between two of them
  * has none). -1: it is answered. */
 int path_container(struct api_call *c, struct view_container *ret);

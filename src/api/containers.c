@@ -14,11 +14,6 @@
 
 enum { WAIT_DEFAULT_MS = 10 * 60 * 1000, START_WAIT_MS = 60 * 1000, TRAP_MAX = 64 << 10 };
 
-static void no_memory(struct api_call *c)
-{
-    reply_fail(c, ZL_ERR_SYSTEM, "no memory for the request");
-}
-
 /* ---- looking ------------------------------------------------------------------------------- */
 
 static json_t *container_json(struct api_call *c, const struct view_container *v)
@@ -64,10 +59,7 @@ static void get_containers(struct api_call *c)
 void get_service_containers(struct api_call *c)
 {
     struct view_service v;
-    struct zl_error err = { 0 };
-    if (find_service(call_core(c), c->params[0], c->params[1], &v, &err) < 0)
-        reply_error(c, &err);
-    else
+    if (path_service(c, &v) == 0)
         list_containers(c, c->params[0], c->params[1]);
 }
 
@@ -204,18 +196,15 @@ static const char *run_name(struct run *r)
 
 static void post_container(struct api_call *c)
 {
-    struct run *r = calloc(1, sizeof *r);
-    if (!r) {
-        no_memory(c);
+    struct run *r = call_state(c, sizeof *r, run_free);
+    if (!r)
         return;
-    }
-    call_keep(c, r, run_free);
     if (call_decode(c, run_fields, r) < 0)
         return;
     r->text = json_is_string(r->mapping) ? strdup(json_string_value(r->mapping))
                                          : json_dumps(r->mapping, JSON_COMPACT);
     if (!r->text) {
-        no_memory(c);
+        reply_fail(c, ZL_ERR_SYSTEM, "no memory for the request");
         return;
     }
     autodiags struct spec_diags diags;
@@ -302,12 +291,9 @@ static const struct zl_field halt_fields[] = {
 static struct halt *halt_new(struct api_call *c)
 {
     struct view_container v;
-    struct halt *h = calloc(1, sizeof *h);
-    if (!h) {
-        no_memory(c);
+    struct halt *h = call_state(c, sizeof *h, NULL);
+    if (!h)
         return NULL;
-    }
-    call_keep(c, h, free);
     if (call_decode(c, halt_fields, h) < 0 || path_instance(c, &v) < 0)
         return NULL;
     h->id = v.id;

@@ -126,12 +126,9 @@ static void updated(struct api_call *c, const struct rt_answer *a)
 static void post_update(struct api_call *c)
 {
     struct view_container v;
-    struct update_request *u = calloc(1, sizeof *u);
-    if (!u) {
-        reply_fail(c, ZL_ERR_SYSTEM, "no memory for the request");
+    struct update_request *u = call_state(c, sizeof *u, NULL);
+    if (!u)
         return;
-    }
-    call_keep(c, u, free);
     if (call_decode(c, update_fields, u) < 0 || path_instance(c, &v) < 0)
         return;
     const struct rt_request rq = { .kind = RT_UPDATE,

@@ -29,25 +29,6 @@ static void get_deployments(struct api_call *c)
     reply_json(c, 200, l.list);
 }
 
-/* The deployment of the path; -1: answered. */
-static int path_deployment(struct api_call *c, struct view_deployment *ret)
-{
-    struct zl_error err = { 0 };
-    if (find_deployment(call_core(c), c->params[0], ret, &err) == 0)
-        return 0;
-    reply_error(c, &err);
-    return -1;
-}
-
-static int path_service(struct api_call *c, struct view_service *ret)
-{
-    struct zl_error err = { 0 };
-    if (find_service(call_core(c), c->params[0], c->params[1], ret, &err) == 0)
-        return 0;
-    reply_error(c, &err);
-    return -1;
-}
-
 static void get_deployment(struct api_call *c)
 {
     struct view_deployment v;
@@ -136,12 +117,9 @@ static void deployed(struct api_call *c, uint64_t id)
 
 static void post_deployment(struct api_call *c)
 {
-    struct deploy *d = calloc(1, sizeof *d);
-    if (!d) {
-        reply_fail(c, ZL_ERR_SYSTEM, "no memory for a deployment");
+    struct deploy *d = call_state(c, sizeof *d, deploy_free);
+    if (!d)
         return;
-    }
-    call_keep(c, d, deploy_free);
     d->name = "<api>";
     if (call_decode(c, deploy_fields, d) < 0)
         return;
@@ -273,12 +251,9 @@ static void stop_begun(struct api_call *c, uint64_t id)
 static void post_stop(struct api_call *c)
 {
     struct view_deployment v;
-    struct halt *h = calloc(1, sizeof *h);
-    if (!h) {
-        reply_fail(c, ZL_ERR_SYSTEM, "no memory to stop");
+    struct halt *h = call_state(c, sizeof *h, NULL);
+    if (!h)
         return;
-    }
-    call_keep(c, h, free);
     if (call_decode(c, stop_fields, h) < 0 || path_deployment(c, &v) < 0)
         return;
     struct view_service s;

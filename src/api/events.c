@@ -102,14 +102,11 @@ static bool send_events(struct api_call *c)
 
 static void get_events(struct api_call *c)
 {
-    struct follower *f = calloc(1, sizeof *f);
-    if (!f) {
-        reply_fail(c, ZL_ERR_SYSTEM, "no memory to follow events");
+    struct follower *f = call_state(c, sizeof *f, NULL);
+    if (!f)
         return;
-    }
     f->follow = call_query_bool(c, "follow");
     f->next = call_query_u64(c, "since", 0) + 1;
-    call_keep(c, f, free);
     stream_begin(c);
     call_wait(c, send_events, 0, NULL);
 }

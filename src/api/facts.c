@@ -116,12 +116,9 @@ static void ask_stats(struct api_call *c)
 static void get_stats(struct api_call *c)
 {
     struct view_container v;
-    struct sampling *s = calloc(1, sizeof *s);
-    if (!s) {
-        reply_fail(c, ZL_ERR_SYSTEM, "no memory for the request");
+    struct sampling *s = call_state(c, sizeof *s, NULL);
+    if (!s)
         return;
-    }
-    call_keep(c, s, free);
     if (path_instance(c, &v) < 0)
         return;
     if (v.state != INST_UP && v.state != INST_STOPPING) {
@@ -233,15 +230,12 @@ static void described(struct api_call *c, const struct rt_answer *a)
 
 void reply_details(struct api_call *c, json_t *shape, struct inst_id id)
 {
-    struct describing *d = calloc(1, sizeof *d);
-    if (!d || !shape) {
-        free(d);
+    struct describing *d = call_state(c, sizeof *d, describing_free);
+    if (!d) {
         json_decref(shape);
-        reply_fail(c, ZL_ERR_SYSTEM, "no memory for the answer");
         return;
     }
     d->shape = shape;
-    call_keep(c, d, describing_free);
     call_ask_anyway(c, &(struct rt_request){ .kind = RT_DETAILS, .id = id }, described);
 }
 

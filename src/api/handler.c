@@ -9,11 +9,41 @@
 #include "api/call.h"
 #include "api/find.h"
 
+void *call_state(struct api_call *c, size_t size, void (*free_state)(void *state))
+{
+    void *state = calloc(1, size);
+    if (!state) {
+        reply_fail(c, ZL_ERR_SYSTEM, "no memory for the request");
+        return NULL;
+    }
+    c->state = state;
+    c->free_state = free_state ? free_state : free;
+    return state;
+}
+
 int call_decode(struct api_call *c, const struct zl_field *fields, void *out)
 {
     struct zl_error err = { 0 };
     c->body.strict = true;
     if (zl_json_decode(&c->body, fields, out, &err) == 0)
+        return 0;
+    reply_error(c, &err);
+    return -1;
+}
+
+int path_deployment(struct api_call *c, struct view_deployment *ret)
+{
+    struct zl_error err = { 0 };
+    if (find_deployment(call_core(c), c->params[0], ret, &err) == 0)
+        return 0;
+    reply_error(c, &err);
+    return -1;
+}
+
+int path_service(struct api_call *c, struct view_service *ret)
+{
+    struct zl_error err = { 0 };
+    if (find_service(call_core(c), c->params[0], c->params[1], ret, &err) == 0)
         return 0;
     reply_error(c, &err);
     return -1;

@@ -95,16 +95,6 @@ static void post_prune(struct api_call *c)
     reply_result(c, rc, &err, gone);
 }
 
-struct import {
-    const char *source, *reference;
-};
-
-static const struct zl_field import_fields[] = {
-    { "source", zl_json_string, offsetof(struct import, source), ZL_REQUIRED },
-    { "reference", zl_json_string, offsetof(struct import, reference), ZL_REQUIRED },
-    { 0 },
-};
-
 static void on_progress(void *arg, const char *line)
 {
     struct api_call *c = arg;
@@ -219,37 +209,40 @@ static void post_save(struct api_call *c)
         begin_task(c, API_IMAGE_SAVE, &t, fd);
 }
 
-static void imported(struct api_call *c, uint64_t id)
+/* ---- import, pull, push: an image comes or goes under a name -------------------------------- */
+
+struct transfer {
+    const char *reference;
+    const char *source;   /* of an import */
+    const char *platform; /* of a pull */
+    int policy;           /* enum spec_pull */
+    const json_t *login;
+};
+
+static void transferred(struct api_call *c, uint64_t id)
 {
+    const struct transfer *t = c->state;
     (void)id;
-    const struct import *i = c->state;
-    if (stream_line(c, json_pack("{s:s, s:s}", "event", "done", "reference", i->reference)))
+    if (stream_line(c, json_pack("{s:s, s:s}", "event", "done", "reference", t->reference)))
         stream_end(c);
 }
 
+static const struct zl_field import_fields[] = {
+    { "source", zl_json_string, offsetof(struct transfer, source), ZL_REQUIRED },
+    { "reference", zl_json_string, offsetof(struct transfer, reference), ZL_REQUIRED },
+    { 0 },
+};
+
 static void post_import(struct api_call *c)
 {
-    struct import *i = calloc(1, sizeof *i);
-    if (!i) {
-        reply_fail(c, ZL_ERR_SYSTEM, "no memory for an import");
+    struct transfer *i = call_state(c, sizeof *i, NULL);
+    if (!i || call_decode(c, import_fields, i) < 0)
         return;
-    }
-    call_keep(c, i, free);
-    if (call_decode(c, import_fields, i) < 0)
-        return;
-    call_expect(c, imported);
+    call_expect(c, transferred);
     stream_begin(c);
     c->server->ops->image_import(c->server->agent, i->source, i->reference, on_progress,
                                  call_op_done, c);
 }
-
-/* ---- pull ----------------------------------------------------------------------------------- */
-
-struct pull {
-    const char *reference, *platform;
-    int policy; /* enum spec_pull */
-    const json_t *login;
-};
 
 /* const json_t *: an object, as it is. */
 static int keep_object(const struct zl_json_at *at, const struct zl_field *f, void *out,
@@ -271,30 +264,19 @@ static const struct zl_word policy_words[] = {
 };
 
 static const struct zl_field pull_fields[] = {
-    { "reference", zl_json_string, offsetof(struct pull, reference), ZL_REQUIRED },
-    { "platform", zl_json_string, offsetof(struct pull, platform) },
-    { "policy", zl_json_enum, offsetof(struct pull, policy), 0, policy_words },
-    { "login", keep_object, offsetof(struct pull, login) },
+    { "reference", zl_json_string, offsetof(struct transfer, reference), ZL_REQUIRED },
+    { "platform", zl_json_string, offsetof(struct transfer, platform) },
+    { "policy", zl_json_enum, offsetof(struct transfer, policy), 0, policy_words },
+    { "login", keep_object, offsetof(struct transfer, login) },
     { 0 },
 };
 
-static void pulled(struct api_call *c, uint64_t id)
-{
-    const struct pull *p = c->state;
-    (void)id;
-    if (stream_line(c, json_pack("{s:s, s:s}", "event", "done", "reference", p->reference)))
-        stream_end(c);
-}
-
 static void post_pull(struct api_call *c)
 {
-    struct pull *p = calloc(1, sizeof *p);
-    if (!p) {
-        reply_fail(c, ZL_ERR_SYSTEM, "no memory for a pull");
+    struct transfer *p = call_state(c, sizeof *p, NULL);
+    if (!p)
         return;
-    }
     p->policy = SPEC_PULL_ALWAYS;
-    call_keep(c, p, free);
     if (call_decode(c, pull_fields, p) < 0)
         return;
     zl_autofree char *login = p->login ? json_dumps(p->login, JSON_COMPACT) : NULL;
@@ -304,31 +286,24 @@ static void post_pull(struct api_call *c)
         .platform = p->platform,
         .login = login,
     };
-    call_expect(c, pulled);
+    call_expect(c, transferred);
     stream_begin(c);
     c->server->ops->image_pull(c->server->agent, &pull, on_progress, call_op_done, c);
 }
 
-/* ---- push ----------------------------------------------------------------------------------- */
-
 static const struct zl_field push_fields[] = {
-    { "reference", zl_json_string, offsetof(struct pull, reference), ZL_REQUIRED },
-    { "login", keep_object, offsetof(struct pull, login) },
+    { "reference", zl_json_string, offsetof(struct transfer, reference), ZL_REQUIRED },
+    { "login", keep_object, offsetof(struct transfer, login) },
     { 0 },
 };
 
 static void post_push(struct api_call *c)
 {
-    struct pull *p = calloc(1, sizeof *p);
-    if (!p) {
-        reply_fail(c, ZL_ERR_SYSTEM, "no memory for a push");
-        return;
-    }
-    call_keep(c, p, free);
-    if (call_decode(c, push_fields, p) < 0)
+    struct transfer *p = call_state(c, sizeof *p, NULL);
+    if (!p || call_decode(c, push_fields, p) < 0)
         return;
     zl_autofree char *login = p->login ? json_dumps(p->login, JSON_COMPACT) : NULL;
-    call_expect(c, pulled);
+    call_expect(c, transferred);
     stream_begin(c);
     c->server->ops->image_push(c->server->agent, p->reference, login, on_progress, call_op_done, c);
 }

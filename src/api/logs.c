@@ -53,11 +53,8 @@ static void add_replicas(const struct listing *l, const struct view_service *v)
 void get_service_logs(struct api_call *c)
 {
     struct view_service v;
-    struct zl_error err = { 0 };
-    if (find_service(call_core(c), c->params[0], c->params[1], &v, &err) < 0) {
-        reply_error(c, &err);
+    if (path_service(c, &v) < 0)
         return;
-    }
     struct listing l = { c, json_array() };
     if (l.list && v.service->rtype == SPEC_SERVICE)
         add_replicas(&l, &v);

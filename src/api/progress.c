@@ -116,21 +116,17 @@ static void too_late(struct api_call *c)
 void get_progress(struct api_call *c)
 {
     struct view_deployment v;
-    struct zl_error err = { 0 };
-    if (find_deployment(call_core(c), c->params[0], &v, &err) < 0) {
-        reply_error(c, &err);
+    if (path_deployment(c, &v) < 0)
         return;
-    }
-    struct progress *p = calloc(1, sizeof *p);
-    if (p)
-        p->seen = json_object();
-    if (!p || !p->seen) {
-        free(p);
+    struct progress *p = call_state(c, sizeof *p, progress_free);
+    if (!p)
+        return;
+    p->seen = json_object();
+    if (!p->seen) {
         reply_fail(c, ZL_ERR_SYSTEM, "no memory to follow a deployment");
         return;
     }
     p->follow = call_query_bool(c, "follow");
-    call_keep(c, p, progress_free);
     stream_begin(c);
     call_wait(c, send_progress, call_query_u64(c, "timeout_ms", 0), too_late);
 }

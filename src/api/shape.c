@@ -33,7 +33,7 @@ static const char *exit_reason(const struct inst_exit *e)
     return e->oom ? "oom_killed" : e->signal ? "signal" : "exited";
 }
 
-json_t *shape_exit(const struct inst_exit *e)
+static json_t *shape_exit(const struct inst_exit *e)
 {
     return json_pack("{s:i, s:i, s:b, s:b, s:s, s:o}", "code", e->code, "signal", e->signal, "oom",
                      e->oom, "lost", e->lost, "reason", exit_reason(e), "at",

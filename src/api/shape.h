@@ -13,7 +13,6 @@
 
 json_t *shape_time(int64_t wall_ms); /* 0: null */
 json_t *shape_id(uint64_t id);       /* 0: null */
-json_t *shape_exit(const struct inst_exit *e);
 /* How a container ended: {id, exit, reason, why}. */
 json_t *shape_end(const struct view_container *v);
 /* log: path of its log file, or NULL */

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/facts.h"
 #include "lib/inner.h"
 
 /* What an answer points to goes with it: so it is looked at where it comes in. */

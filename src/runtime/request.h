@@ -8,7 +8,7 @@
 #define ZL_RUNTIME_REQUEST_H
 
 #include "core/core.h"
-#include "core/facts.h"
+#include "runtime/facts.h"
 
 /*
  * A row: the kind, the name of its handler behind the backend's (native_pull), the verb of messages

@@ -460,7 +460,8 @@ static void let_be_stored(struct world *w)
     struct zl_error err = { 0 };
     ask(w, &(struct asking){ "DELETE", "/api/v1/deployments/nothing", NULL, 404 });
     w->all_is_stored = false; /* nobody is answered of the boot, whose row is as old as the agent */
-    assert_int_equal(store_commit(w->a.store, NULL, 0, 0, note_stored, w, &err), 0);
+    assert_int_equal(store_queue(w->a.store, NULL, 0, 0, note_stored, w, &err), 0);
+    store_flush(w->a.store);
     run_until(w, all_is_stored);
 }
 

@@ -65,18 +65,17 @@ static void reap_until(struct store *s, const int *done, int wanted)
     }
 }
 
-static void commit(struct store *s, const struct effect *v, size_t n, int *done)
-{
-    struct zl_error err = { 0 };
-    if (store_commit(s, v, n, 1000, count_done, done, &err) < 0)
-        fail_msg("%s", err.msg);
-}
-
 static void queue(struct store *s, const struct effect *v, size_t n, int *done)
 {
     struct zl_error err = { 0 };
     if (store_queue(s, v, n, 1000, count_done, done, &err) < 0)
         fail_msg("%s", err.msg);
+}
+
+static void commit(struct store *s, const struct effect *v, size_t n, int *done)
+{
+    queue(s, v, n, done);
+    store_flush(s);
 }
 
 static void commit_and_wait(struct store *s, const struct effect *v, size_t n)

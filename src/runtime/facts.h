@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * What is asked of a container, and told about it, that core has no part in: no decision hangs on
- * it. Plain data between the API and the runtimes, which do not know each other.
- */
-#ifndef ZL_CORE_FACTS_H
-#define ZL_CORE_FACTS_H
+/* What the runtimes tell of a container, and its new limits: plain data of requests and answers. */
+#ifndef ZL_RUNTIME_FACTS_H
+#define ZL_RUNTIME_FACTS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Images that clients ask for: an import is a zlayer-fetch of its own, whose last word names the
- * manifest, which is then tagged; a pull is the puller's. The lines of progress of either pass
- * through to the client.
+ * What clients ask for of images and registries that takes its time: import, load, save, verify,
+ * push and login are a zlayer-fetch each, whose last word may name a manifest, which is then
+ * tagged; a pull is the puller's. The lines of progress pass through to the client.
  */
 #include <event2/event.h>
 #include <stdio.h>
@@ -13,10 +13,10 @@
 #include "runtime/fetch.h"
 #include "runtime/puller.h"
 
-enum { IMPORTS_MAX = 8 };
+enum { TASKS_MAX = 8 };
 
-struct import {
-    struct import *next, **link;
+struct image_task {
+    struct image_task *next, **link;
     struct agent *a;
     struct fetch *fetch;    /* of an import, or */
     struct pull_wait *pull; /* of a pull */
@@ -28,17 +28,17 @@ struct import {
     void *arg;
 };
 
-struct imports {
-    struct import *first;
+struct image_tasks {
+    struct image_task *first;
     unsigned n;
 };
 
-static void import_free(struct import *i)
+static void task_free(struct image_task *i)
 {
     *i->link = i->next;
     if (i->next)
         i->next->link = i->link;
-    i->a->imports->n--;
+    i->a->image_tasks->n--;
     fetch_cancel(i->fetch);
     if (i->pull)
         puller_drop(i->pull);
@@ -48,23 +48,23 @@ static void import_free(struct import *i)
     free(i);
 }
 
-static void finish(struct import *i, const struct zl_error *failed)
+static void finish(struct image_task *i, const struct zl_error *failed)
 {
-    const struct import copy = *i;
+    const struct image_task copy = *i;
     struct zl_error err = failed ? *failed : (struct zl_error){ 0 };
-    import_free(i);
+    task_free(i);
     copy.done(copy.arg, err.kind == ZL_OK ? NULL : &err, 0);
 }
 
 static void on_line(void *arg, const char *line)
 {
-    const struct import *i = arg;
+    const struct image_task *i = arg;
     i->progress(i->arg, line);
 }
 
 static void on_imported(void *arg, const struct zl_error *failed, const struct fetch_end *end)
 {
-    struct import *i = arg;
+    struct image_task *i = arg;
     struct zl_error err = failed ? *failed : (struct zl_error){ 0 };
     i->fetch = NULL; /* it frees itself */
     if (!failed)
@@ -77,7 +77,7 @@ static void on_imported(void *arg, const struct zl_error *failed, const struct f
 
 static void on_pulled(void *arg, const struct zl_error *failed, const char *digest)
 {
-    struct import *i = arg;
+    struct image_task *i = arg;
     char line[160];
     i->pull = NULL; /* it frees itself */
     if (!failed) {  /* a digest needs no escapes */
@@ -89,7 +89,7 @@ static void on_pulled(void *arg, const struct zl_error *failed, const char *dige
 
 static void on_refused(int fd, short what, void *arg)
 {
-    struct import *i = arg;
+    struct image_task *i = arg;
     const struct zl_error failed = i->failed;
     (void)fd;
     (void)what;
@@ -97,10 +97,10 @@ static void on_refused(int fd, short what, void *arg)
 }
 
 /* NULL: no memory; the client's own time-out is all that is left. */
-static struct import *import_new(struct agent *a, const char *reference, api_progress_fn progress,
-                                 api_done_fn done, void *arg)
+static struct image_task *task_new(struct agent *a, const char *reference, api_progress_fn progress,
+                                   api_done_fn done, void *arg)
 {
-    struct import *i = calloc(1, sizeof *i);
+    struct image_task *i = calloc(1, sizeof *i);
     char *name = strdup(reference);
     struct event *refused = i && name ? evtimer_new(a->base, on_refused, i) : NULL;
     if (!refused) {
@@ -108,27 +108,27 @@ static struct import *import_new(struct agent *a, const char *reference, api_pro
         free(name);
         return NULL;
     }
-    *i = (struct import){ .a = a,
-                          .reference = name,
-                          .refused = refused,
-                          .progress = progress,
-                          .done = done,
-                          .arg = arg };
-    i->next = a->imports->first;
-    i->link = &a->imports->first;
+    *i = (struct image_task){ .a = a,
+                              .reference = name,
+                              .refused = refused,
+                              .progress = progress,
+                              .done = done,
+                              .arg = arg };
+    i->next = a->image_tasks->first;
+    i->link = &a->image_tasks->first;
     if (i->next)
         i->next->link = &i->next;
-    a->imports->first = i;
-    a->imports->n++;
+    a->image_tasks->first = i;
+    a->image_tasks->n++;
     return i;
 }
 
 /* Begins it, or answers later why not. */
-static void start(struct import *i, const struct fetch_task *task, const char *what)
+static void start(struct image_task *i, const struct fetch_task *task, const char *what)
 {
-    int rc = i->a->imports->n > IMPORTS_MAX
+    int rc = i->a->image_tasks->n > TASKS_MAX
                  ? zl_fail(&i->failed, ZL_ERR_CONFLICT, "%d such tasks are under way: wait for one",
-                           IMPORTS_MAX)
+                           TASKS_MAX)
                  : fetch_begin(task, &i->fetch, &i->failed);
     if (rc < 0) {
         (void)zl_wrap(&i->failed, "%s", what);
@@ -152,7 +152,7 @@ static const struct zl_field loaded_fields[] = {
 /* An image of an archive is in the store: it gets its name, or one by its digest. */
 static void on_loaded(void *arg, const char *line)
 {
-    struct import *i = arg;
+    struct image_task *i = arg;
     zl_autojson struct zl_json doc = { 0 };
     struct loaded l = { .status = "" };
     char made[64], told[512];
@@ -182,7 +182,7 @@ static void on_loaded(void *arg, const char *line)
 
 static void on_task_end(void *arg, const struct zl_error *failed, const struct fetch_end *end)
 {
-    struct import *i = arg;
+    struct image_task *i = arg;
     const struct zl_error own = i->failed;
     (void)end;
     i->fetch = NULL; /* it frees itself */
@@ -243,7 +243,7 @@ void image_task_begin(struct agent *a, const struct api_image_task *t, api_progr
     static const char *const commands[] = {
         [API_IMAGE_LOAD] = "load", [API_IMAGE_SAVE] = "save", [API_IMAGE_VERIFY] = "verify"
     };
-    struct import *i = import_new(a, "", progress, done, arg);
+    struct image_task *i = task_new(a, "", progress, done, arg);
     if (!i)
         return;
     zl_autofree char *order =
@@ -273,7 +273,7 @@ void image_task_begin(struct agent *a, const struct api_image_task *t, api_progr
 void import_begin(struct agent *a, const char *source, const char *reference,
                   api_progress_fn progress, api_done_fn done, void *arg)
 {
-    struct import *i = import_new(a, reference, progress, done, arg);
+    struct image_task *i = task_new(a, reference, progress, done, arg);
     zl_autofree char *order = i ? puller_import_order(a->puller, reference) : NULL;
     if (!i)
         return;
@@ -304,7 +304,7 @@ static void no_line(void *arg, const char *line)
 
 static void on_login(void *arg, const struct zl_error *failed, const struct fetch_end *end)
 {
-    struct import *i = arg;
+    struct image_task *i = arg;
     (void)end;
     i->fetch = NULL; /* it frees itself */
     finish(i, failed);
@@ -313,7 +313,7 @@ static void on_login(void *arg, const struct zl_error *failed, const struct fetc
 void login_begin(struct agent *a, const char *registry, const char *login, api_done_fn done,
                  void *arg)
 {
-    struct import *i = import_new(a, registry, NULL, done, arg);
+    struct image_task *i = task_new(a, registry, NULL, done, arg);
     if (!i)
         return;
     zl_autofree char *order = puller_order(a->puller, login, NULL), *reference = NULL;
@@ -337,7 +337,7 @@ void login_begin(struct agent *a, const char *registry, const char *login, api_d
 
 static void on_pushed(void *arg, const struct zl_error *failed, const struct fetch_end *end)
 {
-    struct import *i = arg;
+    struct image_task *i = arg;
     struct zl_error err = failed ? *failed : (struct zl_error){ 0 };
     char line[160];
     i->fetch = NULL; /* it frees itself */
@@ -351,7 +351,7 @@ static void on_pushed(void *arg, const struct zl_error *failed, const struct fet
 }
 
 /* NULL with i->failed: it is not there. */
-static char *push_order(struct import *i, const char *login)
+static char *push_order(struct image_task *i, const char *login)
 {
     autoimage struct image *image = NULL;
     if (image_find(i->a->images, i->reference, &image, &i->failed) < 0)
@@ -365,7 +365,7 @@ static char *push_order(struct import *i, const char *login)
 void push_begin(struct agent *a, const char *reference, const char *login, api_progress_fn progress,
                 api_done_fn done, void *arg)
 {
-    struct import *i = import_new(a, reference, progress, done, arg);
+    struct image_task *i = task_new(a, reference, progress, done, arg);
     zl_autofree char *order = i ? push_order(i, login) : NULL;
     if (!i)
         return;
@@ -389,7 +389,7 @@ void push_begin(struct agent *a, const char *reference, const char *login, api_p
 void pull_begin(struct agent *a, const struct api_pull *pull, api_progress_fn progress,
                 api_done_fn done, void *arg)
 {
-    struct import *i = import_new(a, pull->reference, progress, done, arg);
+    struct image_task *i = task_new(a, pull->reference, progress, done, arg);
     if (!i)
         return;
     const struct pull_wish wish = {
@@ -408,21 +408,21 @@ void pull_begin(struct agent *a, const struct api_pull *pull, api_progress_fn pr
     }
 }
 
-int imports_new(struct agent *a, struct imports **ret, struct zl_error *err)
+int image_tasks_new(struct agent *a, struct image_tasks **ret, struct zl_error *err)
 {
     (void)a;
-    struct imports *is = calloc(1, sizeof *is);
+    struct image_tasks *is = calloc(1, sizeof *is);
     if (!is)
         return zl_fail_errno(err, "set up the agent");
     *ret = is;
     return 0;
 }
 
-void imports_free(struct imports *is)
+void image_tasks_free(struct image_tasks *is)
 {
     if (!is)
         return;
     while (is->first)
-        import_free(is->first);
+        task_free(is->first);
     free(is);
 }
