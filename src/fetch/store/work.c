@@ -71,9 +71,7 @@ static int make_folder(struct work *w, struct zl_error *err)
         return -1;
     zl_id_format(zl_id_random(), id);
     (void)snprintf(w->name, sizeof w->name, LAYOUT_TMP "%s", id);
-    if (mkdirat(w->store.layers, w->name, 0700) < 0)
-        return zl_fail_errno(err, "create layers/%s", w->name);
-    w->dir = zl_open_dir(w->store.layers, w->name, err);
+    w->dir = zl_make_dir(w->store.layers, w->name, 0700, err);
     if (w->dir >= 0 && flock(w->dir, LOCK_EX) < 0)
         return zl_fail_errno(err, "lock layers/%s", w->name);
     if (w->dir < 0)
