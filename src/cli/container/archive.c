@@ -11,13 +11,11 @@ int archive_run(struct cli *cli, const json_t *container, const struct archive_a
     json_t *body =
         json_pack("{s:s, s:s, s:b, s:b}", "op", ask->op, "path", ask->path ? ask->path : "/",
                   "copy_uid_gid", ask->keep_owner, "no_overwrite_dir_non_dir", ask->same_types);
-    int rc = !body ? zl_fail(err, ZL_ERR_INVALID, "the path is not UTF-8")
-                   : cli_call(cli, "POST", "/api/v1/containers/{}/archive", jstr(container, "id"),
-                              NULL, body, &answer, err);
+    int rc =
+        cli_post(cli, "/api/v1/containers/{}/archive", jstr(container, "id"), body, &answer, err);
     if (rc == 0)
         rc = filestream_run(jstr(json_object_get(answer, "where"), "socket"), in, out, ret_stat,
                             err);
-    json_decref(body);
     json_decref(answer);
     return rc;
 }
