@@ -280,31 +280,6 @@ int mon_client_send_wasm_end(struct mon_client *c, uint64_t op, struct zl_error 
 
 /* --- answers --- */
 
-static void decode_state(const struct zl_msg *m, struct mon_message *ret)
-{
-    zl_msg_body(m, &ret->state, sizeof ret->state);
-}
-
-static void decode_started(const struct zl_msg *m, struct mon_message *ret)
-{
-    zl_msg_body(m, &ret->started, sizeof ret->started);
-}
-
-static void decode_exit(const struct zl_msg *m, struct mon_message *ret)
-{
-    zl_msg_body(m, &ret->exit, sizeof ret->exit);
-}
-
-static void decode_exec_made(const struct zl_msg *m, struct mon_message *ret)
-{
-    zl_msg_body(m, &ret->exec_made, sizeof ret->exec_made);
-}
-
-static void decode_taken(const struct zl_msg *m, struct mon_message *ret)
-{
-    zl_msg_body(m, &ret->taken, sizeof ret->taken);
-}
-
 static void decode_exec_start(const struct zl_msg *m, struct mon_message *ret)
 {
     if (m->n_fds > 0)
@@ -313,11 +288,6 @@ static void decode_exec_start(const struct zl_msg *m, struct mon_message *ret)
     zl_msg_body(m, &ret->exec_done, sizeof ret->exec_done);
     if (ret->exec_done.length > sizeof ret->exec_done.output)
         ret->exec_done.length = sizeof ret->exec_done.output;
-}
-
-static void decode_prepared(const struct zl_msg *m, struct mon_message *ret)
-{
-    zl_msg_body(m, &ret->prepared, sizeof ret->prepared);
 }
 
 static void decode_error(const struct zl_msg *m, struct mon_message *ret)
@@ -330,24 +300,41 @@ static void decode_error(const struct zl_msg *m, struct mon_message *ret)
     ret->err.errnum = e.errnum;
 }
 
-typedef void (*decode_fn)(const struct zl_msg *m, struct mon_message *ret);
+/* What an answer or event carries: bytes for one member of struct mon_message, or what is looked
+ * into. Those that are not here carry nothing. */
+struct content {
+    uint16_t at, size;
+    void (*decode)(const struct zl_msg *m, struct mon_message *ret);
+};
 
-static decode_fn decoder(uint16_t type)
+#define MEMBER(name)                                                                               \
+    {                                                                                              \
+        offsetof(struct mon_message, name), sizeof((struct mon_message *)NULL)->name, NULL         \
+    }
+
+static const struct content contents[] = {
+    [MON_ERROR] = { .decode = decode_error },
+    [MON_HELLO] = MEMBER(state),
+    [MON_STATE] = MEMBER(state),
+    [MON_START] = MEMBER(started),
+    [MON_STOP] = MEMBER(exit),
+    [MON_WAIT] = MEMBER(exit),
+    [MON_EXEC] = MEMBER(exec_made),
+    [MON_EXEC_START] = { .decode = decode_exec_start },
+    [MON_STDIN] = MEMBER(taken),
+    [MON_EV_EXIT] = MEMBER(exit),
+    [MON_WASM_PREPARE] = MEMBER(prepared),
+};
+
+static void decode(const struct zl_msg *m, struct mon_message *ret)
 {
-    static const decode_fn by_type[] = {
-        [MON_ERROR] = decode_error,
-        [MON_HELLO] = decode_state,
-        [MON_STATE] = decode_state,
-        [MON_START] = decode_started,
-        [MON_STOP] = decode_exit,
-        [MON_WAIT] = decode_exit,
-        [MON_EXEC] = decode_exec_made,
-        [MON_EXEC_START] = decode_exec_start,
-        [MON_STDIN] = decode_taken,
-        [MON_EV_EXIT] = decode_exit,
-        [MON_WASM_PREPARE] = decode_prepared,
-    };
-    return type < ZL_ARRAY_LEN(by_type) ? by_type[type] : NULL;
+    if (m->head.type >= ZL_ARRAY_LEN(contents))
+        return;
+    const struct content *c = &contents[m->head.type];
+    if (c->decode)
+        c->decode(m, ret);
+    else if (c->size)
+        zl_msg_body(m, (char *)ret + c->at, c->size);
 }
 
 int mon_client_recv(struct mon_client *c, struct mon_message *ret, struct zl_error *err)
@@ -362,9 +349,7 @@ int mon_client_recv(struct mon_client *c, struct mon_message *ret, struct zl_err
     ret->type = m.head.type;
     ret->op = m.head.op;
     ret->fd = -1;
-    decode_fn decode = decoder(m.head.type);
-    if (decode)
-        decode(&m, ret);
+    decode(&m, ret);
     if (m.n_fds > 0)
         ret->fd = zl_take_fd(&m.fds[0]);
     zl_msg_close_fds(&m);
