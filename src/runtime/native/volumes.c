@@ -243,71 +243,70 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The names, allocated each; freed by free_names(). */
-static int list_names(const struct volumes *v, char ***ret, size_t *ret_n, struct zl_error *err)
+struct names {
+    char **v; /* allocated each */
+    size_t n, room;
+};
+
+static void names_done(struct names *names)
 {
-    zl_autodir DIR *dir = zl_dir_open(v->dir_fd, ".");
-    const struct dirent *d;
-    char **names = NULL;
-    size_t n = 0, room = 0;
-    int rc = dir ? 0 : zl_fail_errno(err, "list the volumes");
-    while (rc == 0 && (errno = 0, d = readdir(dir))) {
-        if (d->d_name[0] == '.')
-            continue;
-        if (n == room) {
-            room = room ? 2 * room : 32;
-            char **more = reallocarray(names, room, sizeof *names);
-            if (!more) {
-                rc = zl_fail_errno(err, "list the volumes");
-                break;
-            }
-            names = more;
-        }
-        names[n] = strdup(d->d_name);
-        rc = names[n] ? 0 : zl_fail_errno(err, "list the volumes");
-        n += rc == 0;
-    }
-    if (rc == 0 && errno)
-        rc = zl_fail_errno(err, "list the volumes");
-    if (n)
-        qsort(names, n, sizeof *names, by_name);
-    *ret = names;
-    *ret_n = n;
-    return rc;
+    for (size_t i = 0; i < names->n; i++)
+        free(names->v[i]);
+    free(names->v);
 }
 
-static void free_names(char **names, size_t n)
+/* zl_entry_fn */
+static int add_name(void *arg, const struct dirent *entry, struct zl_error *err)
 {
-    for (size_t i = 0; i < n; i++)
-        free(names[i]);
-    free(names);
+    struct names *names = arg;
+    if (entry->d_name[0] == '.')
+        return 0;
+    if (names->n == names->room) {
+        size_t room = names->room ? 2 * names->room : 32;
+        char **more = reallocarray(names->v, room, sizeof *more);
+        if (!more)
+            return zl_fail_errno(err, "list the volumes");
+        names->v = more;
+        names->room = room;
+    }
+    names->v[names->n] = strdup(entry->d_name);
+    if (!names->v[names->n])
+        return zl_fail_errno(err, "list the volumes");
+    names->n++;
+    return 0;
+}
+
+/* One that was removed meanwhile, or is not ours, is left out. */
+static int add_description(struct volumes *v, const char *name, json_t *list, struct zl_error *err)
+{
+    struct zl_error why = { 0 };
+    json_t *one = NULL;
+    if (volumes_describe(v, name, &one, &why) < 0)
+        return why.kind == ZL_ERR_NOT_FOUND || why.kind == ZL_ERR_INVALID
+                   ? 0
+                   : zl_fail(err, why.kind, "%s", why.msg);
+    return json_array_append_new(list, one) < 0
+               ? zl_fail(err, ZL_ERR_SYSTEM, "list the volumes: out of memory")
+               : 0;
 }
 
 int volumes_list(struct volumes *v, json_t **ret, struct zl_error *err)
 {
-    char **names = NULL;
-    size_t n = 0;
+    ZL_CLEANUP(names_done) struct names names = { 0 };
+    if (zl_dir_each(v->dir_fd, "the volumes", add_name, &names, err) < 0)
+        return -1;
+    if (names.n)
+        qsort(names.v, names.n, sizeof *names.v, by_name);
     json_t *list = json_array();
-    int rc = list_names(v, &names, &n, err);
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        json_t *one = NULL;
-        struct zl_error why = { 0 };
-        rc = volumes_describe(v, names[i], &one, &why);
-        if (rc < 0 && (why.kind == ZL_ERR_NOT_FOUND || why.kind == ZL_ERR_INVALID)) {
-            rc = 0; /* removed meanwhile, or not ours */
-            continue;
+    if (!list)
+        return zl_fail(err, ZL_ERR_SYSTEM, "list the volumes: out of memory");
+    for (size_t i = 0; i < names.n; i++)
+        if (add_description(v, names.v[i], list, err) < 0) {
+            json_decref(list);
+            return -1;
         }
-        if (rc < 0)
-            *err = why;
-        else if (json_array_append_new(list, one) < 0)
-            rc = zl_fail(err, ZL_ERR_SYSTEM, "list the volumes: out of memory");
-    }
-    free_names(names, n);
-    if (rc == 0)
-        *ret = list;
-    else
-        json_decref(list);
-    return rc;
+    *ret = list;
+    return 0;
 }
 
 /* ---- made and removed ------------------------------------------------------------------------ */
