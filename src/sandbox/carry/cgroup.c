@@ -41,6 +41,21 @@ void cgroup_done(struct cgroup *c)
     c->mount_fd = c->dir_fd = c->tasks_fd = -1;
 }
 
+bool cgroup_is_of(const struct cgroup *c, const char *controller)
+{
+    size_t n = strlen(controller);
+
+    for (const char *at = c->controller; at && *at; at += strcspn(at, ","), at += *at == ',')
+        if (strcspn(at, ",") == n && memcmp(at, controller, n) == 0)
+            return true;
+    return false;
+}
+
+bool cgroup_is_late(const struct cgroup *c)
+{
+    return c->plan->flags & PLAN_CGROUP_LATE;
+}
+
 static int mount_dir(struct cgroup *c)
 {
     if (c->mount_fd < 0)

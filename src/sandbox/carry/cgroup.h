@@ -20,6 +20,9 @@ struct cgroup {
 /* c's plan, mount and path are set, its descriptors are -1. */
 void cgroup_init(struct cgroup *c, const void *base, const struct plan_cgroup *pc);
 void cgroup_done(struct cgroup *c); /* closes */
+/* Whether it is the hierarchy of this controller of v1, "memory" among "cpu,memory". */
+bool cgroup_is_of(const struct cgroup *c, const char *controller);
+bool cgroup_is_late(const struct cgroup *c); /* joined only when something needs it */
 /* Makes it with all its limits, ready to be joined. CONFLICT: processes of others are in it. */
 int cgroup_make(struct cgroup *c, struct zl_error *err);
 /* Its limits alone, of one that is open. */

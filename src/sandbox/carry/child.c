@@ -47,7 +47,8 @@ int child_fail(struct child *k, enum step step, const char *object, const char *
     return -1;
 }
 
-void child_mark(struct child *k, enum step step)
+/* Adds the time since the last call to this step. */
+static void mark(struct child *k, enum step step)
 {
     struct timespec now;
 
@@ -91,13 +92,19 @@ int child_write_file(const char *path, const char *text)
 
 /* ---- steps ---- */
 
-/* "0" means the writing thread: unlike moving another process it waits for nobody. */
+int child_join_tasks(const struct child *k)
+{
+    for (size_t i = 0; i < k->n_tasks; i++) {
+        errno = EIO; /* of a write that is short */
+        if (write(k->tasks[i], "0", 1) != 1)
+            return -1;
+    }
+    return 0;
+}
+
 static int join_cgroups(struct child *k)
 {
-    for (size_t i = 0; i < k->n_tasks; i++)
-        if (write(k->tasks[i], "0", 1) != 1)
-            return child_fail(k, STEP_CGROUP_JOIN, NULL, NULL);
-    return 0;
+    return child_join_tasks(k) < 0 ? child_fail(k, STEP_CGROUP_JOIN, NULL, NULL) : 0;
 }
 
 static int join_namespaces(struct child *k)
@@ -364,7 +371,7 @@ static int walk(struct child *k, const struct way *w)
     for (; w->run; w++) {
         if (w->run(k) < 0)
             return -1;
-        child_mark(k, w->step);
+        mark(k, w->step);
     }
     return 0;
 }
@@ -409,7 +416,7 @@ static int follow_ahead(struct child *k)
 
 static int run(struct child *k)
 {
-    child_mark(k, STEP_NONE);
+    mark(k, STEP_NONE);
     if (k->sync >= 0 && !k->ahead)
         (void)close(k->parents_end);
     if (hide(k) < 0)

@@ -121,8 +121,9 @@ int child_go_ahead(struct child *k);
 
 /* Fills the report from errno; object and source are texts or NULL. Returns -1. */
 int child_fail(struct child *k, enum step step, const char *object, const char *source);
-/* Adds the time since the last call to this step. */
-void child_mark(struct child *k, enum step step);
+/* Into the cgroups of v1. "0" means the writing thread: unlike moving another process it waits for
+ * nobody, and who is alone in its process spares the kernel a grace period. -1 and errno. */
+int child_join_tasks(const struct child *k);
 
 /* Tells the parent that we are this far, and waits for its answer when one is asked for. */
 int child_meet_parent(struct child *k, enum step step, bool wait);

@@ -156,7 +156,7 @@ static int wait_frozen(struct cgroup *f, struct zl_error *err)
 
 static int freeze(struct carry *c, struct cgroup *f, struct zl_error *err)
 {
-    bool late = f->plan->flags & PLAN_CGROUP_LATE;
+    bool late = cgroup_is_late(f);
 
     if (late && cgroup_make_folder(f) < 0)
         return zl_fail_errno(err, "make cgroup '%s/%s'", f->mount, f->path);

@@ -45,7 +45,7 @@ static int set_io_priority(struct child *k)
                : 0;
 }
 
-int scheduling_set_cpus(const void *base, struct plan_tab cpus)
+static int set_cpus(const void *base, struct plan_tab cpus)
 {
     return cpus.n && syscall(SYS_sched_setaffinity, 0, cpus.n * sizeof(uint64_t),
                              plan_table(base, cpus)) < 0
@@ -68,7 +68,7 @@ int child_scheduling(struct child *k)
      * refuses the combination */
     if (set_scheduler(k) < 0 || set_io_priority(k) < 0)
         return -1;
-    if (scheduling_set_cpus(k->base, k->process->cpus) < 0)
+    if (set_cpus(k->base, k->process->cpus) < 0)
         return child_fail(k, STEP_CPUS, NULL, NULL);
     return set_personality(k);
 }
@@ -83,7 +83,7 @@ int scheduling_begin(struct scheduling *s, const struct plan_exec *x)
     if (!x->cpus_before.n)
         return 0;
     n = syscall(SYS_sched_getaffinity, 0, sizeof s->before, s->before);
-    if (n < 0 || scheduling_set_cpus(x, x->cpus_before) < 0)
+    if (n < 0 || set_cpus(x, x->cpus_before) < 0)
         return -1;
     s->n = (size_t)n;
     return 0;

@@ -250,9 +250,8 @@ static int join_first(struct spawn *s)
 {
     struct child *k = &s->child;
 
-    for (size_t i = 0; i < k->n_tasks; i++)
-        if (write(k->tasks[i], "0", 1) != 1)
-            return child_fail(k, STEP_CGROUP_JOIN, NULL, NULL);
+    if (child_join_tasks(k) < 0)
+        return child_fail(k, STEP_CGROUP_JOIN, NULL, NULL);
     k->n_tasks = 0; /* what is born to us is in them as well */
     return userns_enter(k, s->pid_ns_fd);
 }

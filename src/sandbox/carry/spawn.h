@@ -8,11 +8,10 @@
 struct spawn {
     struct child child;
     uint32_t namespaces; /* CLONE_NEW… for clone3; without CLONE_NEWCGROUP */
-    uint32_t n_joins;    /* how many of child.joins are open */
     int pid_ns_fd;       /* a PID namespace to be born in; -1: ours, or a new one */
     int cgroup_fd;       /* v2: CLONE_INTO_CGROUP; -1: none */
     bool between;        /* a process between us makes it: userns.c */
-    bool ahead;          /* and goes most of the child's way before: carry.c */
+    bool ahead;          /* and goes most of the child's way before: exec.c */
     bool unbound;        /* whose seccomp filter does not bind it: it is the child's only */
     bool share_memory;   /* CLONE_VM | CLONE_VFORK; only without gate */
 };
@@ -40,7 +39,6 @@ struct scheduling {
 };
 int scheduling_begin(struct scheduling *s, const struct plan_exec *x);
 void scheduling_end(struct scheduling *s);
-int scheduling_set_cpus(const void *base, struct plan_tab cpus);
 
 /* step.c: *err from a report; -1. */
 int step_error(const struct report *r, struct zl_error *err);

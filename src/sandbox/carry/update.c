@@ -122,7 +122,7 @@ static int put_all(struct update *x, struct cgroup *cg, const struct plan_cgroup
 static int update_one(struct update *x, const struct plan_cgroup *row)
 {
     struct cgroup *cg = find(x, row);
-    bool late = cg && cg->plan->flags & PLAN_CGROUP_LATE;
+    bool late = cg && cgroup_is_late(cg);
     bool refused[CHANGES_MAX] = { false };
 
     if (!cg)
