@@ -183,21 +183,10 @@ static int wait_for(const struct carry_proc *p, const struct oci_hook *hook, enu
     return 0;
 }
 
-/* The namespaces that the container does not share with us. */
-static uint32_t namespaces_of(const struct plan *p)
-{
-    const struct plan_join *j = plan_table(p, p->joins);
-    uint32_t all = p->namespaces;
-
-    for (uint32_t i = 0; i < p->joins.n; i++)
-        all |= j[i].ns;
-    return all;
-}
-
 static int run_host_program(const struct hooking *h, enum stage stage, const struct oci_hook *hook,
                             int input, struct zl_error *err)
 {
-    uint32_t join = stages[stage].in_container ? namespaces_of(h->container->plan) : 0;
+    uint32_t join = stages[stage].in_container ? plan_namespaces(h->container->plan) : 0;
     struct carry_proc p = { .pidfd = -1 };
     int report[2], why = 0, rc;
 

@@ -231,6 +231,9 @@ int plan_exec_check(const void *bytes, size_t n, const struct plan_exec **ret,
 int plan_update_check(const void *bytes, size_t n, const struct plan_update **ret,
                       struct zl_error *err);
 
+/* Of a checked plan: the namespaces that are not the host's, CLONE_NEW…, new and joined ones. */
+uint32_t plan_namespaces(const struct plan *p);
+
 /* Of a checked plan, exec plan or update: base is its start. */
 static inline const char *plan_text(const void *base, plan_str s)
 {

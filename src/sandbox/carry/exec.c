@@ -101,7 +101,7 @@ int carry_exec(struct carry *c, int init, const struct plan_exec *x, const struc
                    .envp = envp,
                    .how = how,
                    .init_fd = init,
-                   .enter = carry_namespaces(c->plan) & ~(uint32_t)(CLONE_NEWUSER | CLONE_NEWPID),
+                   .enter = plan_namespaces(c->plan) & ~(uint32_t)(CLONE_NEWUSER | CLONE_NEWPID),
                    .tracing = c->tracing },
         .pid_ns_fd = other_pid_ns(c) ? init : -1,
         .between = x->process.flags & PLAN_USER_NS || must_go_ahead(c, x),

@@ -20,8 +20,6 @@ struct cgroup *carry_cgroup(struct carry *c, const char *controller);
 /* start.c: what execve(2) takes of a table of texts, the caller's to free; the pointers lead into
  * the plan. NULL: no memory. */
 char **carry_pointers(const void *base, struct plan_tab t, struct zl_error *err);
-/* The container's namespaces, CLONE_NEW…: new ones and those of others. */
-uint32_t carry_namespaces(const struct plan *p);
 /* live.c: moves all processes into a late cgroup that is there. */
 int carry_join_late(struct carry *c, struct cgroup *to, struct zl_error *err);
 /* live.c: the pid of whom a pidfd stands for; it says that of one that has ended as well. -1. */

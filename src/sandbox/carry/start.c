@@ -23,16 +23,6 @@ char **carry_pointers(const void *base, struct plan_tab t, struct zl_error *err)
     return out;
 }
 
-uint32_t carry_namespaces(const struct plan *p)
-{
-    const struct plan_join *j = plan_table(p, p->joins);
-    uint32_t all = p->namespaces;
-
-    for (uint32_t i = 0; i < p->joins.n; i++)
-        all |= j[i].ns;
-    return all;
-}
-
 /* ---- by a process 1 of ours ---- */
 
 /* The program that becomes process 1 and starts the command (plan.init). */
@@ -107,7 +97,7 @@ static int start_by_first(struct carry *c, struct spawn *s, struct carry_proc *r
 static bool may_share_memory(const struct plan *p)
 {
     return !(p->process.flags & (PLAN_SECCOMP_LISTENER | PLAN_USER_NS)) &&
-           !(carry_namespaces(p) & CLONE_NEWTIME);
+           !(plan_namespaces(p) & CLONE_NEWTIME);
 }
 
 /* Its maps are ours to write only where its /proc/PID is: that of who may not be looked at is

@@ -284,3 +284,13 @@ int plan_update_check(const void *bytes, size_t n, const struct plan_update **re
     *ret = u;
     return 0;
 }
+
+uint32_t plan_namespaces(const struct plan *p)
+{
+    const struct plan_join *j = plan_table(p, p->joins);
+    uint32_t all = p->namespaces;
+
+    for (uint32_t i = 0; i < p->joins.n; i++)
+        all |= j[i].ns;
+    return all;
+}
