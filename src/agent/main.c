@@ -5,11 +5,13 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "agent/agent.h"
+#include "base/stdfds.h"
 #include "runtime/composite.h"
 #include "runtime/native.h"
 #include "runtime/wasm.h"
@@ -94,6 +96,10 @@ int main(int argc, char **argv)
     static struct agent a = { .make_runtime = make_runtimes };
     struct zl_error err = { 0 };
 
+    if (zl_fill_standard_fds(&err) < 0) {
+        zl_log_error(ZL_LOG_ERROR, &err, "begin");
+        return EXIT_FAILURE;
+    }
     a.variables = (const char *const *)environ;
     /* Two threads that rarely allocate at the same time need no arena each, and what a burst of
      * requests took goes back to the system. */

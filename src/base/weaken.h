@@ -13,6 +13,7 @@ enum zl_weakness {
     ZL_WEAK_SELF,     /* zlayer-oci runs from the host's file */
     ZL_WEAK_MONITOR,  /* the monitor runs from a file in memory that can be written */
     ZL_WEAK_FDS,      /* descriptors stay open in the container */
+    ZL_WEAK_CLOSED,   /* a standard descriptor may be closed, and what is opened takes its place */
     ZL_WEAK_CWD,      /* the working directory may be a magic link */
     ZL_WEAK_COMMAND,  /* so may the command: descriptors close only when it is executed */
     ZL_WEAK_TARGET,   /* a path of the image is followed out of the root */

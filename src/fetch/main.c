@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/imageref.h"
+#include "base/stdfds.h"
 #include "base/weaken.h"
 #include "fetch/crew/confine.h"
 #include "fetch/files/archive.h"
@@ -375,6 +376,11 @@ static int run(const struct options *o, const struct command *c, const char *arg
 int main(int argc, char **argv)
 {
     struct options o = { 0 };
+    struct zl_error err = { 0 };
+    if (zl_fill_standard_fds(&err) < 0) {
+        progress_error(&err);
+        return EXIT_FAILURE;
+    }
     if (argc > 1 && strcmp(argv[1], "archive") == 0) {
         (void)umask(0); /* modes are the archive's */
         return archive_command(argc - 1, argv + 1);
@@ -392,7 +398,6 @@ int main(int argc, char **argv)
     }
     (void)umask(0); /* modes are the archive's, or written out */
 
-    struct zl_error err;
     if (run(&o, command, argv[optind + 1], &err) < 0) {
         progress_error(&err);
         return EXIT_FAILURE;

@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "base/fd.h"
+#include "base/stdfds.h"
 #include "oci/state.h"
 #include "ocicli/container.h"
 
@@ -171,7 +172,8 @@ int main(int argc, char **argv)
     int rc;
 
     ready_heap();
-    if (self_protect(argv, cli.self, &err) < 0) /* before the parser puts argv in another order */
+    if (zl_fill_standard_fds(&err) < 0 ||
+        self_protect(argv, cli.self, &err) < 0) /* before the parser puts argv in another order */
         return oci_fail(&cli, &err);
     if (argc > 1 && (strcmp(argv[1], "-v") == 0 || strcmp(argv[1], "-V") == 0)) /* as theirs */
         argv[1] = version;

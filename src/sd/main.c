@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/stdfds.h"
 #include "sd/sd.h"
 
 enum { FAILED = 1, GROUP = 0 };
@@ -183,6 +184,7 @@ const struct cli_program cli_program = {
 int main(int argc, char **argv)
 {
     struct cli cli = { 0 };
+    struct zl_error err = { 0 };
 
-    return cli_main(&cli, argc, argv);
+    return zl_fill_standard_fds(&err) < 0 ? fail(&cli, &err) : cli_main(&cli, argc, argv);
 }

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "base/fd.h"
+#include "base/stdfds.h"
 #include "sandbox/kernel.h"
 #include "shim/shim.h"
 
@@ -50,18 +51,6 @@ static void connection_closed(void *arg, unsigned left)
 
 static const struct server_events server_events = { .closed = connection_closed };
 
-/* 0, 1 and 2 must not become the numbers of something else. */
-static int fill_standard_fds(struct zl_error *err)
-{
-    for (int fd = 0; fd < 3; fd++) {
-        if (fcntl(fd, F_GETFD) >= 0)
-            continue;
-        if (open("/dev/null", O_RDWR | O_CLOEXEC) != fd) /* carry/ gives its children their own */
-            return zl_fail_errno(err, "open '/dev/null'");
-    }
-    return 0;
-}
-
 /*
  * All signals are blocked and SIGCHLD is read from a descriptor: a monitor ends when it is told so,
  * and carry/ gives the container's processes a clean mask.
@@ -98,7 +87,7 @@ static void enter_network(struct shim *s)
 
 static int set_up(struct shim *s, struct zl_error *err)
 {
-    if (fill_standard_fds(err) < 0)
+    if (zl_fill_standard_fds(err) < 0)
         return -1;
     if (fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0)
         return zl_fail_errno(err, "use descriptor %d as the control connection", CONTROL_FD);

@@ -4,8 +4,10 @@
  * monitors, guests and compilers, and commands that look at a file.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/stdfds.h"
 #include "wasm/file.h"
 #include "wasm/host.h"
 
@@ -68,6 +70,12 @@ static int usage(FILE *out)
 
 int main(int argc, char **argv)
 {
+    struct zl_error err = { 0 };
+
+    if (zl_fill_standard_fds(&err) < 0) {
+        (void)fprintf(stderr, "zlayer-wasm: %s\n", err.msg);
+        return EXIT_FAILURE;
+    }
     if (argc < 2)
         return usage(stderr);
     if (strcmp(argv[1], "--help") == 0)

@@ -125,6 +125,30 @@ def leaky(arena):
         os.close(fd)
 
 
+@pytest.fixture
+def closed(arena):
+    """The caller of the runtime has its standard input and error closed."""
+    plain = arena.popen
+    arena.popen = lambda *args, **kw: plain(*args, preexec_fn=lambda: (os.close(0), os.close(2)), **kw)
+    yield arena
+    arena.popen = plain
+
+
+@against("CLOSED")
+def test_nothing_of_the_runtime_takes_the_place_of_a_closed_standard_descriptor_of_run(closed):
+    r = closed.run("run", "-b", closed.bundle(closed.config("attack", "stdio")), "c")
+    assert "done" in r.stdout
+    closed.judge(escapes_in(r.stdout), r.stdout)
+
+
+@against("CLOSED")
+def test_nothing_of_the_runtime_takes_the_place_of_a_closed_standard_descriptor_of_exec(closed):
+    closed.hold(closed.config("sleep", 1000))
+    r = closed.run("exec", "c", "attack", "stdio")
+    assert "done" in r.stdout
+    closed.judge(escapes_in(r.stdout), r.stdout)
+
+
 @against("FDS")
 def test_no_descriptor_reaches_the_container(leaky):
     r = leaky.run("run", "-b", leaky.bundle(leaky.config("attack", "fds")), "c")

@@ -15,6 +15,7 @@
 #include <termios.h>
 
 #include "base/fd.h"
+#include "base/stdfds.h"
 #include "base/weaken.h"
 #include "sandbox/carry/child.h"
 #include "sandbox/kernel.h"
@@ -147,12 +148,23 @@ static void take_own_null(struct child *k, int from[3])
     }
 }
 
+/* Of our caller's own 0, 1, 2 only what was its from birth: what it opened itself may lead anywhere
+ * on the host (a closed one would be the number of the first thing that it opened). */
+static bool may_be_given(int fd)
+{
+    return fd < 0 || fd > 2 || zl_is_inherited(fd);
+}
+
 int child_stdio(struct child *k)
 {
     int from[3];
 
     for (int i = 0; i < 3; i++) {
         from[i] = k->slave_fd >= 0 ? k->slave_fd : k->how->stdio[i];
+        if (k->slave_fd < 0 && !may_be_given(from[i])) {
+            errno = EBADF; /* as of the closed one that it should be */
+            return child_fail(k, STEP_STDIO, NULL, NULL);
+        }
         if (from[i] < 0)
             from[i] = k->null_fd;
     }

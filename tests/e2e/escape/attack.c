@@ -189,6 +189,22 @@ static int attack_fds(void)
     return d ? 0 : 1;
 }
 
+/* Whoever began the runtime had 0 and 2 closed: nothing of the host may have become them. */
+static int attack_stdio(void)
+{
+    static const int closed[] = { 0, 2 };
+    char path[64], to[4096];
+
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "/proc/self/fd/%d", closed[i]);
+        ssize_t n = readlink(path, to, sizeof to - 1);
+        to[n > 0 ? n : 0] = '\0';
+        if (n > 0 && strcmp(to, "/dev/null") != 0)
+            escaped("descriptor %d: %s", closed[i], to);
+    }
+    return 0;
+}
+
 /* ---- what must be read-only ---- */
 
 static void try_write(const char *path)
@@ -380,6 +396,7 @@ int main(int argc, char **argv)
     const char *what = argc > 1 ? argv[1] : "";
     int rc = strcmp(what, "overwrite") == 0 ? attack_overwrite(atof(argv[2]))
              : strcmp(what, "fds") == 0     ? attack_fds()
+             : strcmp(what, "stdio") == 0   ? attack_stdio()
              : strcmp(what, "kernel") == 0  ? attack_kernel()
              : strcmp(what, "join") == 0    ? attack_join(atof(argv[2]), argc > 3)
              : strcmp(what, "swap") == 0    ? attack_swap(argv[2], argv[3], atof(argv[4]))

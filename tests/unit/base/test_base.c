@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -15,6 +16,7 @@
 #include "base/map.h"
 #include "base/msg.h"
 #include "base/passfd.h"
+#include "base/stdfds.h"
 #include "base/utf8.h"
 
 enum { MAP_MANY = 3000 };
@@ -577,9 +579,41 @@ static void a_program_is_found_as_a_shell_would_find_it(void **unused)
     free(saved);
 }
 
+/* In a process of its own, which says by its exit code what was not so. */
+static int fills_what_is_closed(void)
+{
+    struct stat null, st;
+
+    (void)close(0);
+    (void)close(2);
+    if (stat("/dev/null", &null) < 0 || zl_fill_standard_fds(NULL) < 0)
+        return 1;
+    for (int fd = 0; fd < 3; fd += 2)
+        if (fstat(fd, &st) < 0 || st.st_rdev != null.st_rdev || !zl_is_inherited(fd))
+            return 2;
+    (void)close(0);
+    if (open("/", O_RDONLY | O_CLOEXEC) != 0 || zl_is_inherited(0))
+        return 3; /* what is opened by us is known */
+    (void)close(0);
+    return zl_is_inherited(0) ? 4 : 0;
+}
+
+static void closed_standard_descriptors_are_filled_and_our_own_are_known(void **unused)
+{
+    int status;
+    pid_t pid = fork();
+
+    (void)unused;
+    if (pid == 0)
+        _exit(fills_what_is_closed());
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(closed_standard_descriptors_are_filled_and_our_own_are_known),
         cmocka_unit_test(an_error_tells_the_story_from_the_outside_in),
         cmocka_unit_test(an_error_longer_than_its_room_says_that_it_was_cut),
         cmocka_unit_test(an_error_is_text_whatever_it_tells_of),
