@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,19 +14,12 @@
 
 #include "base/clock.h"
 #include "base/dir.h"
+#include "base/openat2.h"
 
 static int open_resolved(int dir_fd, const char *path, int flags, mode_t mode, uint64_t resolve)
 {
-    struct open_how how = {
-        .flags = (unsigned)flags | O_CLOEXEC,
-        .mode = flags & (O_CREAT | O_TMPFILE) ? mode : 0,
-        .resolve = resolve,
-    };
-    int fd;
-    do { /* EAGAIN: a rename raced with the look-up of ".." (openat2(2)) */
-        fd = (int)syscall(SYS_openat2, dir_fd, path, &how, sizeof how);
-    } while (fd < 0 && (errno == EINTR || errno == EAGAIN));
-    return fd;
+    return zl_openat2(dir_fd, path, (unsigned)flags | O_CLOEXEC,
+                      flags & (O_CREAT | O_TMPFILE) ? mode : 0, resolve);
 }
 
 int zl_open_in_root(int root_fd, const char *path, int flags, struct zl_error *err)

@@ -6,12 +6,11 @@
  */
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
+#include "base/openat2.h"
 #include "image/internal.h"
 #include "image/overlay.h"
 
@@ -44,9 +43,8 @@ static int open_in(struct image_store *s, uint32_t layer, const char *path, int 
     zl_autoclose int fd = image_layer_fd(s, layer, NULL);
     if (fd < 0)
         return -1;
-    struct open_how how = { .flags = (unsigned)flags | O_CLOEXEC | O_NOFOLLOW,
-                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
-    return (int)syscall(SYS_openat2, fd, path, &how, sizeof how);
+    return zl_openat2(fd, path, (unsigned)flags | O_CLOEXEC | O_NOFOLLOW, 0,
+                      RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 }
 
 static int open_in_layer(struct walk *w, size_t i, const char *path, int flags)

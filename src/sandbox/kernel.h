@@ -8,7 +8,6 @@
 #ifndef ZL_SANDBOX_KERNEL_H
 #define ZL_SANDBOX_KERNEL_H
 
-#include <linux/openat2.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -55,7 +54,6 @@ enum {
     K_SYS_pidfd_getfd = 438,
     K_SYS_clone3 = 435,
     K_SYS_close_range = 436,
-    K_SYS_openat2 = 437,
     K_SYS_mount_setattr = 442,
     K_SYS_pidfd_send_signal = 424,
 };
@@ -95,12 +93,6 @@ static inline int k_fsmount(const char *type, unsigned attributes)
     if (context >= 0)
         (void)close(context);
     return fd;
-}
-static inline int k_openat2(int dir_fd, const char *path, uint64_t flags, uint64_t mode,
-                            uint64_t resolve)
-{
-    struct open_how how = { .flags = flags, .mode = mode, .resolve = resolve };
-    return (int)syscall(K_SYS_openat2, dir_fd, path, &how, sizeof how);
 }
 static inline int k_close_range(unsigned first, unsigned last, unsigned flags)
 {

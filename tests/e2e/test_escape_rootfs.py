@@ -9,6 +9,8 @@ import os
 import pathlib
 import shutil
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -298,3 +300,30 @@ def test_nothing_that_rules_the_host_can_be_written(arena, verb):
     arena.judge(escapes_in(text), text)
     if arena.weak:
         assert all(name in text for name in ("core_pattern", "release_agent")), text
+
+
+# ---- look-ups beside somebody who renames ---------------------------------------------------------
+
+RENAMES = "import itertools, os\nfor _ in itertools.count():\n    os.rename('a', 'b')\n    os.rename('b', 'a')\n"
+
+
+@against()
+def test_a_path_with_dots_is_found_while_others_rename(arena):
+    """openat2(2) says EAGAIN when anything on the host is renamed during a step to ".."."""
+    elsewhere = arena.folder / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "a").touch()
+    for name in "xyz":
+        (arena.tree / name).mkdir()
+    config = arena.config("true")
+    for i in range(40):
+        (arena.tree / f"d{i}").mkdir()
+        (arena.tree / f"w{i}").symlink_to(f"x/../y/../z/../d{i}")
+        config["mounts"].append({"destination": f"/w{i}", "type": "tmpfs", "source": "tmpfs"})
+    renamer = subprocess.Popen([sys.executable, "-c", RENAMES], cwd=elsewhere)
+    try:
+        for n in range(5):
+            arena.run("run", "-b", arena.bundle(config), f"c{n}")
+    finally:
+        renamer.kill()
+        renamer.wait()

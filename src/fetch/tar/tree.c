@@ -2,11 +2,10 @@
 #include "fetch/tar/tree.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 #include "base/fd.h"
+#include "base/openat2.h"
 #include "base/weaken.h"
 #include "image/overlay.h"
 
@@ -41,11 +40,9 @@ int tree_path_parse(const char *path, struct tree_path *ret, struct zl_error *er
 
 static int open_strict(int root, const char *path, int flags)
 {
-    struct open_how how = {
-        .flags = (unsigned)flags | O_CLOEXEC,
-        .resolve = zl_weaken(LINKS) ? 0 : RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
-    };
-    return (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+    return zl_openat2(root, path, (unsigned)flags | O_CLOEXEC, 0,
+                      zl_weaken(LINKS) ? 0
+                                       : RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
 }
 
 /* Makes path, which is relative and tidy, folder by folder; an fd of the last. */

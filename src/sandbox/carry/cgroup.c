@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/openat2.h"
 #include "sandbox/carry/inner.h"
 #include "sandbox/kernel.h"
 
@@ -278,9 +279,9 @@ int cgroup_open_below(struct cgroup *c, const char *path, struct zl_error *err)
 {
     const char *below = path + strspn(path, "/");
     zl_autoclose int dir = cgroup_dir(c) < 0 ? -1
-                                             : k_openat2(c->dir_fd, below[0] ? below : ".",
-                                                         O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0,
-                                                         RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+                                             : zl_openat2(c->dir_fd, below[0] ? below : ".",
+                                                          O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0,
+                                                          RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
     int fd;
 
     if (dir < 0)

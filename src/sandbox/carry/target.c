@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/openat2.h"
 #include "base/weaken.h"
 #include "sandbox/carry/child.h"
 #include "sandbox/kernel.h"
@@ -26,7 +27,7 @@ static int open_weakly(struct child *k, const char *path, int flags)
     path = *path ? path : ".";
     if (zl_weaken(TARGET))
         return openat(k->root_fd, path, flags | O_PATH | O_CLOEXEC);
-    fd = k_openat2(k->root_fd, path, (uint64_t)flags | O_PATH | O_CLOEXEC, 0, CHILD_PATH_RESOLVE);
+    fd = zl_openat2(k->root_fd, path, (uint64_t)flags | O_PATH | O_CLOEXEC, 0, CHILD_PATH_RESOLVE);
     if (fd < 0)
         return -1;
     n = readlink(child_fd_path(fd, link), name, sizeof name - 1);
@@ -41,7 +42,8 @@ int child_open(struct child *k, const char *path, int flags)
 {
     if (zl_weaken(TARGET) || zl_weaken(RACE))
         return open_weakly(k, path, flags);
-    return k_openat2(k->root_fd, path, (uint64_t)flags | O_PATH | O_CLOEXEC, 0, CHILD_PATH_RESOLVE);
+    return zl_openat2(k->root_fd, path, (uint64_t)flags | O_PATH | O_CLOEXEC, 0,
+                      CHILD_PATH_RESOLVE);
 }
 
 enum { LINKS_MAX = 40 }; /* as path_resolution(7) has it */
@@ -184,6 +186,6 @@ int child_plain_target(struct child *k, const char *path)
     if (fd < 0 || zl_weaken(PROC))
         return fd;
     (void)close(fd); /* O_PATH */
-    return k_openat2(k->root_fd, path, O_PATH | O_CLOEXEC, 0,
-                     CHILD_PATH_RESOLVE | RESOLVE_NO_SYMLINKS);
+    return zl_openat2(k->root_fd, path, O_PATH | O_CLOEXEC, 0,
+                      CHILD_PATH_RESOLVE | RESOLVE_NO_SYMLINKS);
 }

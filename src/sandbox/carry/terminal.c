@@ -15,6 +15,7 @@
 #include <termios.h>
 
 #include "base/fd.h"
+#include "base/openat2.h"
 #include "base/stdfds.h"
 #include "base/weaken.h"
 #include "sandbox/carry/child.h"
@@ -66,8 +67,8 @@ static int open_pty(struct child *k, int *ret_master)
                             .ws_col = k->how->cols ? k->how->cols : p->cols };
     int locked = 0;
 
-    *ret_master = k_openat2(k->root_fd, "/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC, 0,
-                            CHILD_PATH_RESOLVE);
+    *ret_master = zl_openat2(k->root_fd, "/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC, 0,
+                             CHILD_PATH_RESOLVE);
     if (*ret_master < 0 || ioctl(*ret_master, TIOCSPTLCK, &locked) < 0)
         return -1;
     k->slave_fd = ioctl(*ret_master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -142,7 +143,7 @@ static void take_own_null(struct child *k, int from[3])
         if (!is_null(from[i]))
             continue;
         if (own < 0)
-            own = k_openat2(k->root_fd, "/dev/null", O_RDWR | O_CLOEXEC, 0, CHILD_PATH_RESOLVE);
+            own = zl_openat2(k->root_fd, "/dev/null", O_RDWR | O_CLOEXEC, 0, CHILD_PATH_RESOLVE);
         if (is_null(own)) /* else it is as the image has it */
             from[i] = own;
     }

@@ -6,13 +6,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/openat2.h"
 #include "base/utf8.h"
 #include "wasm/wasi/abi.h"
 #include "wasm/wasi/wasi.h"
@@ -20,15 +19,8 @@
 int wasi_open_beneath(int dir, const char *path, uint64_t flags, uint64_t mode)
 {
     uint64_t always = O_CLOEXEC | (flags & O_PATH ? 0 : O_NOCTTY); /* openat2(2) is strict there */
-    const struct open_how how = { .flags = flags | always,
-                                  .mode = mode,
-                                  .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
-    int fd;
 
-    do /* EAGAIN: something was renamed meanwhile, so ".." could not be trusted (openat2(2)) */
-        fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
-    while (fd < 0 && errno == EAGAIN);
-    return fd;
+    return zl_openat2(dir, path, flags | always, mode, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
 }
 
 /* The words of errno for what led out of a preopen. */
