@@ -26,12 +26,12 @@ int carry_new(const struct plan *plan, const int *fds, size_t n_fds, struct carr
     c->tracing = trace && strcmp(trace, "start") == 0;
     c->fds = calloc(n_fds + 1, sizeof *c->fds);
     c->cgroups = calloc(plan->cgroups.n + 1, sizeof *c->cgroups);
+    for (uint32_t i = 0; c->cgroups && i < plan->cgroups.n; i++) /* before anything gives up */
+        cgroup_init(&c->cgroups[i], plan, &pc[i]);
     if (!c->fds || !c->cgroups)
         return zl_fail_errno(err, "carry out a plan");
     if (n_fds)
         memcpy(c->fds, fds, n_fds * sizeof *fds);
-    for (uint32_t i = 0; i < plan->cgroups.n; i++)
-        cgroup_init(&c->cgroups[i], plan, &pc[i]);
     *ret = zl_take_ptr(c);
     return 0;
 }

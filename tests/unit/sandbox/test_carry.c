@@ -395,10 +395,38 @@ static void a_terminal_is_made_inside_and_its_master_handed_out(void **state)
     close(pair[1]);
 }
 
+/* ---- when there is no memory ---- */
+
+static int callocs_left = -1; /* the next after so many fails; -1: none does */
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return callocs_left >= 0 && callocs_left-- == 0 ? NULL : __real_calloc(n, size);
+}
+
+static void a_carry_without_memory_closes_nothing_of_others(void **state)
+{
+    struct world *w = *state;
+    struct plan_options o = { 0 };
+    struct zl_error err = { 0 };
+    struct carry *c = NULL;
+
+    assert_int_equal(box_prepare(w, "\"/bin/x\",\"exit\",\"0\"", "", "", &o), 0);
+    assert_true(w->plan->cgroups.n > 0);
+    for (int left = 0; left < 3; left++) { /* itself, its descriptors, its cgroups */
+        callocs_left = left;
+        assert_int_equal(carry_new(w->plan, NULL, 0, &c, &err), -1);
+        callocs_left = -1;
+        assert_true(fcntl(0, F_GETFD) >= 0);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         BOX_TEST(the_exit_code_of_the_command_is_told),
+        BOX_TEST(a_carry_without_memory_closes_nothing_of_others),
         BOX_TEST(a_command_without_slash_is_found_in_path),
         BOX_TEST(the_process_starts_clean),
         BOX_TEST(a_missing_command_is_not_found_and_named),
