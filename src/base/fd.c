@@ -239,6 +239,18 @@ int zl_write_new(int dir_fd, const char *name, const void *bytes, size_t n, mode
     return write_temporary(fd, name, bytes, n, mode, false, err);
 }
 
+/* The folder may be one where others write: what is there already is not gone through, whether it
+ * is of one of us who was killed or a link that was put there. */
+static int open_temporary(int dir_fd, const char *tmp)
+{
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    int fd = openat(dir_fd, tmp, flags, 0600);
+
+    if (fd < 0 && errno == EEXIST && unlinkat(dir_fd, tmp, 0) == 0)
+        fd = openat(dir_fd, tmp, flags, 0600);
+    return fd;
+}
+
 int zl_write_atomic(int dir_fd, const char *name, const void *bytes, size_t n, mode_t mode,
                     bool durable, struct zl_error *err)
 {
@@ -246,7 +258,7 @@ int zl_write_atomic(int dir_fd, const char *name, const void *bytes, size_t n, m
     if (snprintf(tmp, sizeof tmp, ".%s.%d.tmp", name, (int)getpid()) >= (int)sizeof tmp)
         return zl_fail(err, ZL_ERR_INVALID, "write '%s': the name is too long", name);
 
-    zl_autoclose int fd = openat(dir_fd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    zl_autoclose int fd = open_temporary(dir_fd, tmp);
     if (fd < 0)
         return zl_fail_errno(err, "create '%s'", tmp);
     int rc = write_temporary(fd, tmp, bytes, n, mode, durable, err);

@@ -579,6 +579,28 @@ static void a_program_is_found_as_a_shell_would_find_it(void **unused)
     free(saved);
 }
 
+static void a_planted_link_is_not_written_through(void **unused)
+{
+    struct scratch s = scratch_open();
+    zl_autobuf struct zl_buf text = ZL_BUF(64), made = ZL_BUF(64);
+    struct zl_error err;
+    char tmp[64];
+    struct stat st;
+
+    (void)unused;
+    (void)snprintf(tmp, sizeof tmp, ".pid.%d.tmp", (int)getpid());
+    assert_int_equal(zl_write_new(s.fd, "others", "kept", 4, 0600, &err), 0);
+    assert_int_equal(symlinkat("others", s.fd, tmp), 0);
+    assert_int_equal(zl_write_atomic(s.fd, "pid", "12", 2, 0644, false, &err), 0);
+    assert_int_equal(zl_read_file(s.fd, "others", &text, &err), 0);
+    assert_string_equal(text.data, "kept");
+    assert_int_equal(zl_read_file(s.fd, "pid", &made, &err), 0);
+    assert_string_equal(made.data, "12");
+    assert_int_equal(fstatat(s.fd, "others", &st, AT_SYMLINK_NOFOLLOW), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    scratch_remove(&s);
+}
+
 /* In a process of its own, which says by its exit code what was not so. */
 static int fills_what_is_closed(void)
 {
@@ -613,6 +635,7 @@ static void closed_standard_descriptors_are_filled_and_our_own_are_known(void **
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_planted_link_is_not_written_through),
         cmocka_unit_test(closed_standard_descriptors_are_filled_and_our_own_are_known),
         cmocka_unit_test(an_error_tells_the_story_from_the_outside_in),
         cmocka_unit_test(an_error_longer_than_its_room_says_that_it_was_cut),
