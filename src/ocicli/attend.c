@@ -22,6 +22,7 @@ struct attending {
     int signals; /* signalfd */
     int master;  /* -1: no terminal, or its other end is closed */
     bool typing; /* standard input is open */
+    bool deaf;   /* standard output takes no more */
     char typed[4096];
     size_t n_typed; /* not yet taken by the terminal */
 };
@@ -73,19 +74,19 @@ static void copy_size(const struct attending *a)
         (void)ioctl(a->master, TIOCSWINSZ, &size); /* without it the program shows a wrong width */
 }
 
-/* Its output is ours; an error (EIO) is the end of all who had it open. */
-static int show(struct attending *a, struct zl_error *err)
+/* Its output is ours; an error (EIO) is the end of all who had it open. Where nobody wants it any
+ * more it is dropped, and the container goes on. */
+static void show(struct attending *a)
 {
     char bytes[16384];
     ssize_t n = read(a->master, bytes, sizeof bytes);
 
-    if (n > 0)
-        return zl_write_all(STDOUT_FILENO, bytes, (size_t)n, "standard output", err);
-    if (n < 0 && (errno == EINTR || errno == EAGAIN))
-        return 0;
+    if (n > 0 && !a->deaf)
+        a->deaf = zl_write_all(STDOUT_FILENO, bytes, (size_t)n, "standard output", NULL) < 0;
+    if (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)))
+        return;
     zl_closep(&a->master);
     a->master = -1;
-    return 0;
 }
 
 static void take_typed(struct attending *a)
@@ -126,6 +127,8 @@ static void hand_on_signal(const struct attending *a)
 
     if (read(a->signals, &s, sizeof s) != (ssize_t)sizeof s || s.ssi_signo == SIGCHLD)
         return;
+    if (s.ssi_signo == SIGPIPE && s.ssi_pid == (uint32_t)getpid())
+        return; /* of our own standard output */
     if (s.ssi_signo == SIGWINCH && a->master >= 0)
         copy_size(a);
     else /* it may have ended: then we see it */
@@ -151,20 +154,18 @@ static int serve(struct attending *a, struct zl_error *err)
         take_typed(a);
     if (fds[MASTER].revents & POLLOUT)
         give_typed(a);
-    if (fds[MASTER].revents & (POLLIN | POLLHUP | POLLERR) && show(a, err) < 0)
-        return -1;
+    if (fds[MASTER].revents & (POLLIN | POLLHUP | POLLERR))
+        show(a);
     return fds[ENDED].revents != 0;
 }
 
 /* What it wrote last is still in the terminal: until there is nothing more to read. */
-static int show_rest(struct attending *a, struct zl_error *err)
+static void show_rest(struct attending *a)
 {
     struct pollfd more = { .fd = a->master, .events = POLLIN };
 
     while (a->master >= 0 && poll(&more, 1, 0) == 1 && more.revents)
-        if (show(a, err) < 0)
-            return -1;
-    return 0;
+        show(a);
 }
 
 static int loop(struct attending *a, struct zl_error *err)
@@ -176,8 +177,9 @@ static int loop(struct attending *a, struct zl_error *err)
         return -1;
     while ((rc = serve(a, err)) == 0)
         ;
-    if (rc < 0 || show_rest(a, err) < 0)
+    if (rc < 0)
         return -1;
+    show_rest(a);
     while (waitid(P_PID, (id_t)a->p->pid, &info, WEXITED) < 0)
         if (errno != EINTR)
             return zl_fail_errno(err, "wait for the container");
