@@ -230,6 +230,8 @@ void making_give_up(struct making *m, struct carry_proc *p)
 
     if (p->pid)
         end_child(p);
+    if (m->told_pid)
+        pid_file_remove(m->o->pid_file); /* its number may be another's soon */
     zl_closep(&p->pidfd);
     p->pidfd = -1;
     unit_done(&m->unit);
@@ -266,11 +268,12 @@ static int write_state(struct making *m, const struct carry_proc *p, struct zl_e
 int making_record(struct making *m, const struct carry_proc *p, struct zl_error *err)
 {
     netns_done(&m->network);
+    if (write_state(m, p, err) < 0) /* first: who is told finds a container */
+        return -1;
     if (m->o->pid_file && pid_file_write(m->o->pid_file, p->pid, err) < 0)
         return -1;
+    m->told_pid = true;
     if (m->o->pidfd_socket && pidfd_send(m->o->pidfd_socket, p->pidfd, err) < 0)
-        return -1;
-    if (write_state(m, p, err) < 0)
         return -1;
     container_made(&m->container);
     return 0;

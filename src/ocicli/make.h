@@ -34,6 +34,7 @@ struct making {
     char bundle[PATH_MAX], rootfs[PATH_MAX];
     char created[ZL_RFC3339_SIZE];
     struct netns_making network; /* made meanwhile, and entered by us */
+    bool told_pid;               /* the pid file, if one is asked for, is written */
     bool may_enter;              /* nothing of us is done in the host's network after that */
     int console;                 /* a socket for the terminal's master; -1: none */
     unsigned n_listen;           /* descriptors of $LISTEN_FDS, from 3 on */
@@ -78,6 +79,8 @@ int delete_found(struct cli *cli, struct found *f, bool force, struct zl_error *
 
 /* pidfile.c: the pid, in decimal, replacing the file. */
 int pid_file_write(const char *path, pid_t pid, struct zl_error *err);
+/* Takes it back; NULL: there is none. */
+void pid_file_remove(const char *path);
 /* Sends a pidfd to who listens on the socket (SCM_RIGHTS), as runc's --pidfd-socket. */
 int pidfd_send(const char *path, int pidfd, struct zl_error *err);
 /* Sends any descriptor with these bytes, as receivers expect them. -1 and errno. */

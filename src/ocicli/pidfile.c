@@ -25,6 +25,12 @@ int pid_file_write(const char *path, pid_t pid, struct zl_error *err)
     return zl_write_atomic(fd, slash ? slash + 1 : path, text, (size_t)n, 0644, false, err);
 }
 
+void pid_file_remove(const char *path)
+{
+    if (path)
+        (void)unlink(path); /* it is told of what failed before */
+}
+
 int socket_connect(const char *option, const char *path, struct zl_error *err)
 {
     struct sockaddr_un to = { .sun_family = AF_UNIX };

@@ -223,6 +223,23 @@ def test_every_command_and_option_of_runc_and_crun_is_there(oci):
         assert "spec: 1." in subprocess.run([oci.program, word], env=oci.env, capture_output=True, text=True, check=True).stdout
 
 
+def test_a_reader_who_goes_away_does_not_end_run(oci):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    p = oci.popen("run", "-b", oci.bundle(oci.config("sh", "-c", "echo a; sleep 0.2; echo b; exit 7", terminal=True)), "c", stdout=theirs)
+    os.close(theirs)
+    assert p.wait(60) == 7, p.stderr.read()
+    assert not list(oci.root.iterdir())
+
+
+@pytest.mark.parametrize("command", ["create", "run"])
+def test_what_is_given_up_leaves_no_pid_file(oci, command):
+    pid = oci.folder / "given-up.pid"
+    oci.run(command, "-b", oci.bundle(oci.config("sleep", 1000)), "--pid-file", pid, "--pidfd-socket", oci.folder / "nobody", "c",
+            code=1 if command == "create" else 125)
+    assert not pid.exists() and not list(oci.root.iterdir())
+
+
 # ---- exec ---------------------------------------------------------------------------------------
 
 def test_exec_is_in_the_container_with_its_code(sleeper):
@@ -247,6 +264,9 @@ def test_exec_that_cannot_tell_of_its_process_does_not_leave_it(sleeper):
     for where in (["--pid-file", "/nonexistent/pid"], ["--pidfd-socket", sleeper.folder / "nobody"]):
         assert "No such file" in sleeper.run("exec", "--detach", *where, "c", "sleep", "999", code=125).stderr.replace("no such", "No such")
         assert json.loads(sleeper.run("ps", "--format", "json", "c").stdout) == before
+    pid = sleeper.folder / "given-up.pid"
+    sleeper.run("exec", "--detach", "--pid-file", pid, "--pidfd-socket", sleeper.folder / "nobody", "c", "sleep", "999", code=125)
+    assert not pid.exists()
 
 
 def test_exec_options_shape_the_process(sleeper):

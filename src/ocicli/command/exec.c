@@ -336,7 +336,10 @@ static int tell(const struct executing *x, const struct carry_proc *p, struct zl
 {
     if (x->o->pid_file && pid_file_write(x->o->pid_file, p->pid, err) < 0)
         return -1;
-    return x->o->pidfd_socket ? pidfd_send(x->o->pidfd_socket, p->pidfd, err) : 0;
+    if (!x->o->pidfd_socket || pidfd_send(x->o->pidfd_socket, p->pidfd, err) == 0)
+        return 0;
+    pid_file_remove(x->o->pid_file);
+    return -1;
 }
 
 static int wait_for_end(struct executing *x, const struct carry_proc *p, struct zl_error *err)
