@@ -6,6 +6,7 @@
 #include <regex.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -171,8 +172,26 @@ static int unmount_root(const struct container *c, struct zl_error *err)
                : 0;
 }
 
+int container_hold(struct container *c, bool alone, struct zl_error *err)
+{
+    struct stat mine, named;
+
+    while (flock(c->dir_fd, alone ? LOCK_EX : LOCK_SH) < 0)
+        if (errno != EINTR)
+            return zl_fail_errno(err, "lock container '%s'", c->id);
+    if (fstat(c->dir_fd, &mine) < 0)
+        return zl_fail_errno(err, "look at container '%s'", c->id);
+    if (fstatat(c->root_fd, c->id, &named, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : zl_fail_errno(err, "look at container '%s'", c->id);
+    return mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
+}
+
 int container_remove(const struct cli *cli, struct container *c, struct zl_error *err)
 {
+    int ours = container_hold(c, true, err);
+
+    if (ours <= 0) /* somebody was quicker; what has its name now is another's */
+        return ours;
     if (unit_stop(cli, c, err) < 0)
         return -1;
     if (c->carry && carry_remove(c->carry, err) < 0)

@@ -51,7 +51,13 @@ int container_load_plan(struct container *c, struct zl_error *err);
 int container_replan(struct container *c, struct zl_error *err);
 /* The configuration that was kept. */
 int container_config(struct container *c, struct oci_config **ret, struct zl_error *err);
-/* Removes systemd's scope, cgroups and folder. */
+/*
+ * Until container_done() nobody else removes it (nor, when alone, works on all of it), so that its
+ * cgroups and its name cannot become another container's. 1 it is there, 0 its name is nobody's or
+ * another's by now, -1 and *err. Waits for who removes it.
+ */
+int container_hold(struct container *c, bool alone, struct zl_error *err);
+/* Removes systemd's scope, cgroups and folder; one that was removed meanwhile is left alone. */
 int container_remove(const struct cli *cli, struct container *c, struct zl_error *err);
 
 /* A pidfd of the first process, -1 and CONFLICT "container not running" when it has ended. */

@@ -223,6 +223,39 @@ def test_every_command_and_option_of_runc_and_crun_is_there(oci):
         assert "spec: 1." in subprocess.run([oci.program, word], env=oci.env, capture_output=True, text=True, check=True).stdout
 
 
+def overtaken(oci, call, *command):
+    """The command stands still at such a system call; meanwhile its container is removed and its name is another's."""
+    config = oci.config("sleep", 1000)
+    config["linux"]["cgroupsPath"] = f"{oci.cgroup}/same"
+    bundle, trace = oci.bundle(config), oci.folder / "trace"
+    oci.run("run", "-d", "-b", bundle, "c")
+    if command[0] == "delete":
+        oci.run("kill", "c", "KILL")
+        oci.until_status("c", "stopped")
+    p = subprocess.Popen(["strace", "-f", "-o", trace, *call, oci.program, "--root", oci.root, *command],
+                         env=dict(oci.env, ASAN_OPTIONS="detect_leaks=0"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        stopped = until(lambda: re.search(r"^(\d+) +--- stopped by SIGSTOP", trace.read_text() if trace.exists() else "", re.M), "it stands still")
+        oci.run("delete", "--force", "c")
+        oci.run("run", "-d", "-b", bundle, "c")
+        os.kill(int(stopped[1]), signal.SIGCONT)
+        return p.communicate(timeout=60)[0], p.returncode
+    finally:
+        p.kill()
+
+
+def test_delete_does_not_remove_who_took_the_name_meanwhile(oci):
+    out, code = overtaken(oci, ["-e", "trace=faccessat2,faccessat", "-e", "inject=faccessat2,faccessat:signal=STOP:when=2"], "delete", "c")
+    assert code == 0, out
+    assert oci.state("c")["status"] == "running"
+
+
+def test_kill_all_does_not_reach_who_took_the_name_meanwhile(oci):
+    out, code = overtaken(oci, ["-P", "gate", "-e", "trace=openat", "-e", "inject=openat:signal=STOP:when=1"], "kill", "--all", "c", "KILL")
+    assert "does not exist" in out and code == 1
+    assert oci.state("c")["status"] == "running"
+
+
 def test_a_reader_who_goes_away_does_not_end_run(oci):
     ours, theirs = os.pipe()
     os.close(ours)

@@ -106,6 +106,16 @@ struct killing {
     bool all;
 };
 
+/* By its cgroups, which must not be those of a later container of its name. */
+static int signal_all(struct container *c, int signal, struct zl_error *err)
+{
+    int there = container_hold(c, false, err);
+
+    if (there == 0)
+        return zl_fail(err, ZL_ERR_NOT_FOUND, "container '%s' does not exist", c->id);
+    return there < 0 ? -1 : carry_kill_all(c->carry, signal, err);
+}
+
 static int kill_one(struct cli *cli, const char *id, void *arg, struct zl_error *err)
 {
     const struct killing *k = arg;
@@ -116,7 +126,7 @@ static int kill_one(struct cli *cli, const char *id, void *arg, struct zl_error 
     if (f.status == OCI_CREATING)
         return zl_fail(err, ZL_ERR_CONFLICT, "container '%s' is being created", id);
     if (container_load_plan(&f.container, err) < 0 ||
-        (k->all ? carry_kill_all(f.container.carry, k->signal, err)
+        (k->all ? signal_all(&f.container, k->signal, err)
                 : signal_first(&f.state, k->signal, err)) < 0)
         return -1;
     return k->signal == SIGKILL ? let_die(&f, err) : 0;
