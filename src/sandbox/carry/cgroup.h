@@ -14,7 +14,8 @@ struct cgroup {
     int tasks_fd;                          /* v1: to join by writing "0"; -1: not open */
     bool ours;                             /* made by us, or found without a process */
     bool fresh;                            /* made by us just now: nothing is attached to it */
-    bool gone;                             /* removed, and not made again since */
+    bool wanted; /* a late one that an update made: whoever is started joins it */
+    bool gone;   /* removed, and not made again since */
 };
 
 /* c's plan, mount and path are set, its descriptors are -1. */

@@ -63,12 +63,13 @@ static int join_fd(struct join *j, struct cgroup *cg, const struct carry_start *
     return fd;
 }
 
-/* A late one is there only when the first process is. 1 it is, 0 it is not yet; -1. */
+/* A late one is there only when the first process is, or an update was before it. 1 it is, 0 it is
+ * not yet; -1. */
 static int is_there(struct cgroup *cg, const struct spawn *s, struct zl_error *err)
 {
     if (!cgroup_is_late(cg))
         return 1;
-    if (s->child.plan)
+    if (s->child.plan && !cg->wanted)
         return 0;
     if (cgroup_dir(cg) >= 0)
         return 1;

@@ -156,6 +156,8 @@ static int update_all(struct update *x)
     for (uint32_t i = 0; i < x->u->cgroups.n; i++) /* last: it cannot be undone */
         if (set_devices(x, &row[i]) < 0)
             return -1;
+    for (uint32_t i = 0; i < x->u->cgroups.n; i++)
+        find(x, &row[i])->wanted = true; /* it was found above */
     return 0;
 }
 

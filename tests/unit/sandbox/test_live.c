@@ -112,6 +112,18 @@ static void a_controller_that_was_not_joined_is_joined_late(void **state)
     end(w, &p);
 }
 
+/* Nobody is there yet who could be moved. */
+static void what_is_not_started_yet_starts_with_the_limits_of_an_update(void **state)
+{
+    struct world *w = *state;
+    struct plan_options o = { 0 };
+    char out[64];
+
+    assert_int_equal(box_prepare(w, "\"/bin/x\",\"cpus\",\"1\"", "", "", &o), 0);
+    assert_int_equal(update(w, "{\"cpu\":{\"cpus\":\"0\"}}"), 0);
+    assert_int_equal(box_run(w, out, sizeof out), 0); /* one CPU is what it sees */
+}
+
 static void memory_in_use_can_be_protected_from_an_update(void **state)
 {
     struct world *w = *state;
@@ -273,6 +285,7 @@ int main(int argc, char **argv)
         BOX_TEST(limits_can_be_raised_and_lowered),
         BOX_TEST(an_update_is_whole_or_not_at_all),
         BOX_TEST(a_controller_that_was_not_joined_is_joined_late),
+        BOX_TEST(what_is_not_started_yet_starts_with_the_limits_of_an_update),
         BOX_TEST(memory_in_use_can_be_protected_from_an_update),
         BOX_TEST(device_rules_are_replaced),
         BOX_TEST(a_paused_container_stands_still_until_it_is_resumed),
