@@ -20,7 +20,5 @@ int zl_fill_standard_fds(struct zl_error *err)
 
 bool zl_is_inherited(int fd)
 {
-    int flags = fcntl(fd, F_GETFD);
-
-    return zl_weaken(CLOSED) || (flags >= 0 && !(flags & FD_CLOEXEC));
+    return zl_weaken(CLOSED) || !(fcntl(fd, F_GETFD) & FD_CLOEXEC); /* -1 is all bits */
 }

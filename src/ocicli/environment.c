@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/stdfds.h"
+
 enum { FDS_MAX = 1024 };
 
 /* ---- socket activation ---- */
@@ -65,13 +67,14 @@ int environment_listen_fds(struct oci_config *config, unsigned *ret_n, struct zl
     return 0;
 }
 
-int environment_check_fds(uint64_t n, struct zl_error *err)
+int environment_check_fds(unsigned listen, uint64_t n, struct zl_error *err)
 {
     if (n > FDS_MAX)
         return zl_fail(err, ZL_ERR_INVALID, "--preserve-fds: at most %d, not %" PRIu64, FDS_MAX, n);
-    for (int fd = 3; fd < 3 + (int)n; fd++)
-        if (fcntl(fd, F_GETFD) < 0)
-            return zl_fail(err, ZL_ERR_INVALID, "--preserve-fds: descriptor %d is not open", fd);
+    for (int fd = 3; fd < 3 + (int)listen + (int)n; fd++)
+        if (!zl_is_inherited(fd)) /* ours may have the number by now */
+            return zl_fail(err, ZL_ERR_INVALID, "%s: descriptor %d is not open",
+                           fd < 3 + (int)listen ? "$LISTEN_FDS" : "--preserve-fds", fd);
     return 0;
 }
 

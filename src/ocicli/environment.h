@@ -10,8 +10,9 @@
  * are the container's, and its process is told of them as its own. *ret_n: how many.
  */
 int environment_listen_fds(struct oci_config *config, unsigned *ret_n, struct zl_error *err);
-/* INVALID unless descriptors 3 … 2 + n are open. */
-int environment_check_fds(uint64_t n, struct zl_error *err);
+/* INVALID unless our caller handed on descriptors 3 … 2 + listen + n: those of $LISTEN_FDS, then
+ * those of --preserve-fds. */
+int environment_check_fds(unsigned listen, uint64_t n, struct zl_error *err);
 /* UNSUPPORTED for an annotation run.oci.… (crun's) that would change what the container may do, or
  * what it is, and that we do not carry out. */
 int environment_check_annotations(const struct oci_config *config, struct zl_error *err);

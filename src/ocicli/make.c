@@ -90,7 +90,7 @@ int making_load(struct making *m, struct zl_error *err)
         return -1;
     return environment_listen_fds(m->config, &m->n_listen, err) < 0
                ? -1
-               : environment_check_fds(m->o->preserve_fds + m->n_listen, err);
+               : environment_check_fds(m->n_listen, m->o->preserve_fds, err);
 }
 
 /* ---- making ---- */

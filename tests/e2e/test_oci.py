@@ -302,6 +302,12 @@ def test_exec_that_cannot_tell_of_its_process_does_not_leave_it(sleeper):
     assert not pid.exists()
 
 
+def test_a_descriptor_that_was_not_handed_on_is_not_preserved(sleeper):
+    """Its number is one of ours by then."""
+    for command in (["exec", "--preserve-fds", "1", "c", "true"], ["run", "--preserve-fds", "1", "-b", sleeper.bundle(sleeper.config("true")), "d"]):
+        assert "--preserve-fds: descriptor 3 is not open" in sleeper.run(*command, code=125).stderr
+
+
 def test_exec_options_shape_the_process(sleeper):
     out = sleeper.run("exec", "--user", "1000:50", "-g", "7", "-g", "8", "--cwd", "/tmp", "-e", "A=b", "-e", "TERM=dumb",
                       "c", "sh", "-c", "id -u; id -g; id -G; pwd; echo $A $TERM $HOME").stdout.splitlines()

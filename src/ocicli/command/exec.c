@@ -326,7 +326,7 @@ static int prepare(struct executing *x, const char *id, const struct plan_exec *
         pin_first(x, err) < 0 || container_load_plan(&x->f.container, err) < 0 ||
         container_config(&x->f.container, &x->config, err) < 0)
         return -1;
-    return environment_check_fds(x->o->preserve_fds, err) < 0 || make_process(x, err) < 0 ||
+    return environment_check_fds(0, x->o->preserve_fds, err) < 0 || make_process(x, err) < 0 ||
                    make_console(x, err) < 0
                ? -1
                : make_plan(x, ret, err);
