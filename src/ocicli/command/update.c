@@ -221,7 +221,10 @@ const struct cli_command update_command = {
     .group = GROUP_CHANGE,
     .args = "ID",
     .summary = "Change the limits of a container",
-    .about = "What is not said stays as it is. All of it, or an error and the old limits.",
+    .about =
+        "What is not said stays as it is. All of it, or an error and the old limits, but for "
+        "what cannot be put back:\nlimits by device, device rules, v1's switch of the OOM killer, "
+        "and all when systemd refuses them.",
     .examples = "zlayer-oci update --memory 512m --pids-limit 100 web\tsingle limits\n"
                 "zlayer-oci update --resources - web < resources.json\tas engines do",
     .options = update_options,

@@ -76,7 +76,7 @@ enum carry_network {                    /* where the plan asks for a new network
                                            carry_enter_network() */
 };
 /* Makes cgroups and their limits, and the network namespace with lo up. On failure everything made
- * is removed again. */
+ * is removed again, and so is a cgroup that was found without a process in it. */
 int carry_prepare(struct carry *c, enum carry_network network, struct zl_error *err);
 /* Moves the calling process into a new network namespace and brings lo up. */
 int carry_enter_network(struct zl_error *err);
@@ -120,8 +120,12 @@ int carry_oom_fd(struct carry *c);
 
 /* ---- while it lives; also on a container that another process started ---- */
 
-/* New limits (plan_update_build): all of them, or an error and the old ones. CONFLICT: more memory
- * is used than allowed from now on, and that was to be checked. */
+/*
+ * New limits (plan_update_build): all of them, or an error and the old ones. What a file held is
+ * put back where that is one line of at most 511 bytes; limits by device, memory.oom_control of v1
+ * and device rules (which come last) stay as far as they were set. CONFLICT: more memory is used
+ * than allowed from now on, and that was to be checked.
+ */
 int carry_update(struct carry *c, const struct plan_update *u, struct zl_error *err);
 /* Stops all processes, or lets them go on. Returns when it is so; TIMEOUT when that takes more than
  * 10 s: then none is stopped. Also when it is so already. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Making a cgroup: its folder, with the folders above it where they are missing, and its limits,
- * which are in force before anything runs in it. Nobody is ever moved by pid: see start-path in
- * docs/architecture.md for what that would cost.
+ * which are in force before anything runs in it. Nobody is moved by pid at a start:
+ * docs/architecture.md tells what that would cost.
  */
 #include "sandbox/carry/cgroup.h"
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * New limits for a living container: all of them or none. What a file held is noted before it is
- * written, and put back when a later one fails. Limits depend on each other in both directions
- * (memory and memory with swap, quota and period), so what the kernel refuses is tried once more
- * after the others.
+ * New limits for a living container: all of them or none, but for what carry.h says. What a file
+ * held is noted before it is written, and put back when a later one fails. Limits depend on each
+ * other in both directions (memory and memory with swap, quota and period), so what the kernel
+ * refuses is tried once more after the others.
  */
 #include <errno.h>
 #include <fcntl.h>
