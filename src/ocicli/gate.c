@@ -124,7 +124,9 @@ static int read_report(const struct container *c, const struct gate *g, struct z
 
 int gate_open(struct container *c, const struct gate *g, struct zl_error *err)
 {
-    if (write(g->gate_fd, "", 1) != 1 || unlinkat(c->dir_fd, "gate", 0) < 0)
+    if (write(g->gate_fd, "", 1) != 1)
         return zl_fail_errno(err, "open the gate of container '%s'", c->id);
+    if (unlinkat(c->dir_fd, "gate", 0) < 0)
+        return zl_fail_errno(err, "remove the open gate of container '%s'", c->id);
     return read_report(c, g, err);
 }

@@ -247,3 +247,8 @@ def test_features_are_what_can_be_asked_for(oci):
     everything["process"]["capabilities"] = {k: linux["capabilities"] for k in ("bounding", "permitted", "effective", "inheritable", "ambient")}
     r = oci.run("run", "-b", oci.bundle(everything), "c")
     assert "not known" not in r.stderr
+
+
+def test_a_resource_limit_that_cannot_be_set_is_named(oci):
+    config = oci.config("true", rlimits=[{"type": "RLIMIT_NOFILE", "hard": 5, "soft": 10}])
+    assert "RLIMIT_NOFILE" in oci.run("run", "-b", oci.bundle(config), "c", code=125).stderr

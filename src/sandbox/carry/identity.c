@@ -61,6 +61,22 @@ static int clamp(int resource, struct rlimit *l)
     return setrlimit(resource, l);
 }
 
+static const char *const limit_names[] = {
+    [RLIMIT_CPU] = "RLIMIT_CPU",           [RLIMIT_FSIZE] = "RLIMIT_FSIZE",
+    [RLIMIT_DATA] = "RLIMIT_DATA",         [RLIMIT_STACK] = "RLIMIT_STACK",
+    [RLIMIT_CORE] = "RLIMIT_CORE",         [RLIMIT_RSS] = "RLIMIT_RSS",
+    [RLIMIT_NPROC] = "RLIMIT_NPROC",       [RLIMIT_NOFILE] = "RLIMIT_NOFILE",
+    [RLIMIT_MEMLOCK] = "RLIMIT_MEMLOCK",   [RLIMIT_AS] = "RLIMIT_AS",
+    [RLIMIT_LOCKS] = "RLIMIT_LOCKS",       [RLIMIT_SIGPENDING] = "RLIMIT_SIGPENDING",
+    [RLIMIT_MSGQUEUE] = "RLIMIT_MSGQUEUE", [RLIMIT_NICE] = "RLIMIT_NICE",
+    [RLIMIT_RTPRIO] = "RLIMIT_RTPRIO",     [RLIMIT_RTTIME] = "RLIMIT_RTTIME",
+};
+
+static const char *name_of_limit(uint32_t resource)
+{
+    return resource < ZL_ARRAY_LEN(limit_names) ? limit_names[resource] : NULL;
+}
+
 int child_rlimits(struct child *k)
 {
     const struct plan_rlimit *v = plan_table(k->base, k->process->rlimits);
@@ -69,7 +85,7 @@ int child_rlimits(struct child *k)
         struct rlimit l = { .rlim_cur = v[i].soft, .rlim_max = v[i].hard };
         int resource = (int)v[i].resource;
         if (setrlimit(resource, &l) < 0 && (errno != EPERM || clamp(resource, &l) < 0))
-            return child_fail(k, STEP_RLIMIT, NULL, NULL);
+            return child_fail(k, STEP_RLIMIT, name_of_limit(v[i].resource), NULL);
     }
     return 0;
 }

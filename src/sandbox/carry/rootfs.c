@@ -55,8 +55,9 @@ static int add_layer(struct child *k, struct options *o, const char *before, uin
     child_fd_path(fd, path);
     size_t b = strlen(path);
     if (o->n + a + b + 1 > sizeof o->text) {
-        errno = E2BIG;
-        return child_fail(k, STEP_LAYER, NULL, NULL);
+        errno = ENAMETOOLONG;
+        return child_fail(k, STEP_ROOT, "overlay: its layers take more than 4096 bytes to name",
+                          NULL);
     }
     memcpy(o->text + o->n, before, a);
     memcpy(o->text + o->n + a, path, b + 1);

@@ -107,7 +107,7 @@ static int failed(const struct shared *shared, struct carry_proc *p, struct zl_e
     int signal = reap(p);
     if (shared->report.step != STEP_NONE)
         return step_error(&shared->report, err);
-    return zl_fail(err, ZL_ERR_SYSTEM, "start the container's first process: signal %d ended it",
+    return zl_fail(err, ZL_ERR_SYSTEM, "start a process of the container: signal %d ended it",
                    signal);
 }
 
@@ -174,7 +174,7 @@ static int answer(struct spawn *s, int sync, char word, struct carry_proc *p, st
     }
     return send(sync, &word, 1, MSG_NOSIGNAL) == 1
                ? 0
-               : lost(s, p, "send the container's first process its answer", err);
+               : lost(s, p, "send a process of the container its answer", err);
 }
 
 /* Hears how far the child came; end-of-file is the exec (close-on-exec) or the child's end. */
@@ -186,7 +186,7 @@ static int follow(struct spawn *s, int sync, struct carry_proc *p, struct zl_err
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return lost(s, p, "hear from the container's first process", err);
+            return lost(s, p, "hear from a process of the container", err);
         if (n == 0)
             return check_executing(s->child.shared, p, err);
         if (word == STEP_GATE)
@@ -380,7 +380,7 @@ static int not_cloned(const struct spawn *s, struct zl_error *err)
     int why = errno;
 
     if (r->step == STEP_NONE)
-        return zl_fail_errno(err, "clone the container's first process");
+        return zl_fail_errno(err, "clone a process of the container");
     (void)step_error(r, err);
     if (r->step == STEP_UNBIND)
         return zl_wrap(err, "the container has CAP_SYS_PTRACE: who joins it would be in its hands "
@@ -437,7 +437,7 @@ static int clone_child(struct spawn *s, void *stack, struct carry_proc *p, struc
     if (s->between) /* not reaped before we do it: the number is its own */
         pidfd = k_pidfd_open((pid_t)pid);
     if (pidfd < 0) {
-        (void)zl_fail_errno(err, "open the container's first process");
+        (void)zl_fail_errno(err, "open a process of the container");
         return unborn(pid, pidfd);
     }
     *p = (struct carry_proc){ .pid = (pid_t)pid, .pidfd = pidfd };
@@ -499,7 +499,7 @@ static void *map_memory(const struct carry_start *how, struct zl_error *err)
 
     _Static_assert(sizeof(struct shared) <= CARRY_OUTCOME_SIZE, "the report grew");
     if (map == MAP_FAILED) {
-        (void)zl_fail_errno(err, "map a stack for the container's first process");
+        (void)zl_fail_errno(err, "map a stack for a process of the container");
         return NULL;
     }
     if (how->gate < 0 || how->outcome < 0 ||

@@ -37,7 +37,7 @@ static const struct {
     [STEP_READONLY]     = { "make read-only", "" },
     [STEP_MASK]         = { "mask", "" },
     [STEP_PIVOT]        = { "change to the container's root", "" },
-    [STEP_RLIMIT]       = { "set resource limits", "" },
+    [STEP_RLIMIT]       = { "set resource limit", "" },
     [STEP_KEYRING]      = { "join session keyring", "" },
     [STEP_SCHEDULER]    = { "set the scheduler", "" },
     [STEP_IO_PRIORITY]  = { "set the I/O priority", "" },
