@@ -9,7 +9,7 @@
 int zl_fill_standard_fds(struct zl_error *err)
 {
     for (int fd = 0; fd < 3 && !zl_weaken(CLOSED); fd++) {
-        if (fcntl(fd, F_GETFD) >= 0)
+        if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
             continue;
         // NOLINTNEXTLINE(android-cloexec-open): a standard descriptor is handed on
         if (open("/dev/null", O_RDWR) != fd) /* the lowest that is free: open(2) */
@@ -20,5 +20,11 @@ int zl_fill_standard_fds(struct zl_error *err)
 
 bool zl_is_inherited(int fd)
 {
-    return zl_weaken(CLOSED) || !(fcntl(fd, F_GETFD) & FD_CLOEXEC); /* -1 is all bits */
+    int flags = fcntl(fd, F_GETFD);
+
+    if (zl_weaken(CLOSED) || (flags >= 0 && !(flags & FD_CLOEXEC)))
+        return true;
+    if (flags >= 0)
+        errno = EBADF; /* as of the closed one that it should be */
+    return false;
 }

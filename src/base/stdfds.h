@@ -17,7 +17,8 @@ int zl_fill_standard_fds(struct zl_error *err);
 
 /*
  * Whether fd may be given away as a standard descriptor of ours: what was inherited may; what one
- * of us opened meanwhile may not, and is known by being close-on-exec. Async-signal-safe.
+ * of us opened meanwhile may not, and is known by being close-on-exec. False, with errno:
+ * EBADF of ours as of a closed one. Async-signal-safe.
  */
 bool zl_is_inherited(int fd);
 

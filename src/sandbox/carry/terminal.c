@@ -162,10 +162,8 @@ int child_stdio(struct child *k)
 
     for (int i = 0; i < 3; i++) {
         from[i] = k->slave_fd >= 0 ? k->slave_fd : k->how->stdio[i];
-        if (k->slave_fd < 0 && !may_be_given(from[i])) {
-            errno = EBADF; /* as of the closed one that it should be */
+        if (k->slave_fd < 0 && !may_be_given(from[i]))
             return child_fail(k, STEP_STDIO, NULL, NULL);
-        }
         if (from[i] < 0)
             from[i] = k->null_fd;
     }
