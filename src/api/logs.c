@@ -5,7 +5,7 @@
  */
 #include "api/call.h"
 #include "api/find.h"
-#include "core/names.h"
+#include "core/text/names.h"
 
 struct listing {
     const struct api_call *call;

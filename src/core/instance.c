@@ -8,7 +8,7 @@
 #include "core/health.h"
 #include "core/model/instance.h"
 #include "core/model/machine.h"
-#include "core/names.h"
+#include "core/text/names.h"
 #include "core/touch.h"
 
 enum {

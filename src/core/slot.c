@@ -12,9 +12,9 @@
 #include "core/model/machine.h"
 #include "core/model/service.h"
 #include "core/model/slot.h"
-#include "core/names.h"
 #include "core/pin.h"
 #include "core/supervisor.h"
+#include "core/text/names.h"
 #include "core/touch.h"
 
 enum {

@@ -8,8 +8,8 @@
 #include "core/model/grave.h"
 #include "core/model/instance.h"
 #include "core/model/service.h"
+#include "core/text/why.h"
 #include "core/timers.h"
-#include "core/why.h"
 
 TAILQ_HEAD(service_list, service);
 

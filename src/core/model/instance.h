@@ -8,9 +8,9 @@
 #include "base/map.h"
 #include "core/model/grave.h"
 #include "core/model/version.h"
+#include "core/text/why.h"
 #include "core/timers.h"
 #include "core/view.h"
-#include "core/why.h"
 
 struct execution;
 struct slot;

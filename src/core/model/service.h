@@ -9,7 +9,7 @@
 #include "core/model/grave.h"
 #include "core/model/instance.h"
 #include "core/model/version.h"
-#include "core/why.h"
+#include "core/text/why.h"
 
 struct deployment;
 struct execution;

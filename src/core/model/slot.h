@@ -6,7 +6,7 @@
 #include <sys/queue.h>
 
 #include "core/model/version.h"
-#include "core/why.h"
+#include "core/text/why.h"
 
 struct instance;
 struct service;

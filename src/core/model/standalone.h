@@ -9,7 +9,7 @@
 #include "core/core.h"
 #include "core/model/grave.h"
 #include "core/model/instance.h"
-#include "core/why.h"
+#include "core/text/why.h"
 
 struct standalone {
     struct grave grave;

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/id.h"
-#include "core/names.h"
+#include "core/text/names.h"
 #include "runtime/native/inner.h"
 
 struct container *container_new(struct native *n, struct inst_id id, struct zl_error *err)

@@ -14,7 +14,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "core/names.h"
+#include "core/text/names.h"
 #include "oci/config.h"
 #include "runtime/native/making.h"
 #include "spec/value/signal.h"

@@ -103,6 +103,13 @@ bool native_uses_image(struct runtime *rt, const char *digest);
 bool native_uses_layer(struct runtime *rt, uint32_t layer);
 void native_each_volume(struct runtime *rt, rt_volume_fn fn, void *arg);
 bool native_is_paused(struct runtime *rt, struct inst_id id);
+/* Of one that submits and ends in its own way. */
+#define NATIVE_OPS(name_, submit_, free_)                                                          \
+    {                                                                                              \
+        .name = (name_), .submit = (submit_), .cancel = native_cancel, .watch = native_watch,      \
+        .has = native_has, .is_paused = native_is_paused, .uses_image = native_uses_image,         \
+        .uses_layer = native_uses_layer, .each_volume = native_each_volume, .free = (free_),       \
+    }
 
 /* ---- create.c ---- */
 

@@ -62,18 +62,7 @@ void native_end(struct runtime *rt)
     free(n);
 }
 
-static const struct runtime_ops native_ops = {
-    .name = "native",
-    .submit = native_submit,
-    .cancel = native_cancel,
-    .watch = native_watch,
-    .has = native_has,
-    .is_paused = native_is_paused,
-    .uses_image = native_uses_image,
-    .uses_layer = native_uses_layer,
-    .each_volume = native_each_volume,
-    .free = native_end,
-};
+static const struct runtime_ops native_ops = NATIVE_OPS("native", native_submit, native_end);
 
 static int read_boot_id(char *out, size_t size, struct zl_error *err)
 {

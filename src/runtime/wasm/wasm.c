@@ -53,18 +53,7 @@ static void wasm_free(struct runtime *rt)
     wasm_part_free(w);
 }
 
-static const struct runtime_ops wasm_ops = {
-    .name = "wasm",
-    .submit = wasm_submit,
-    .cancel = native_cancel,
-    .watch = native_watch,
-    .has = native_has,
-    .is_paused = native_is_paused,
-    .uses_image = native_uses_image,
-    .uses_layer = native_uses_layer,
-    .each_volume = native_each_volume,
-    .free = wasm_free,
-};
+static const struct runtime_ops wasm_ops = NATIVE_OPS("wasm", wasm_submit, wasm_free);
 
 static struct wasm_part *make_part(const struct native_config *cfg, const struct wasm_config *wasm,
                                    struct zl_error *err)

@@ -4,7 +4,7 @@
 #define ZL_SANDBOX_CARRY_INNER_H
 
 #include "sandbox/carry/carry.h"
-#include "sandbox/carry/cgroup.h"
+#include "sandbox/carry/cgroup/cgroup.h"
 
 struct carry {
     const struct plan *plan;

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "core/model/slot.h"
-#include "core/names.h"
 #include "core/supervisor.h"
+#include "core/text/names.h"
 #include "rig.h"
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND };

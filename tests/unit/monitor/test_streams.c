@@ -194,19 +194,27 @@ static size_t write_until_held(struct world *w, const char *bytes, size_t n)
     return done;
 }
 
+enum { MUCH = 8 << 20 };
+
+/* A world whose process waits, since its one client, *ret_fd, reads nothing of bytes[0..MUCH). */
+static size_t make_held(struct world *w, const char *bytes, int *ret_fd)
+{
+    world_make(w, &(struct streams_opts){ .first_holds = true });
+    *ret_fd = attach(w);
+    return write_until_held(w, bytes, MUCH);
+}
+
 static void the_first_client_that_holds_makes_the_process_wait(void **unused)
 {
     (void)unused;
-    enum { ALL = 8 << 20 };
     struct world w;
     bool end;
-    world_make(&w, &(struct streams_opts){ .first_holds = true });
-    zl_autoclose int fd = attach(&w);
-    zl_autofree char *bytes = blob(ALL);
-    size_t n = write_until_held(&w, bytes, ALL);
+    zl_autoclose int fd = -1;
+    zl_autofree char *bytes = blob(MUCH);
+    size_t n = make_held(&w, bytes, &fd);
     assert_in_range(n, 64 << 10, 2 << 20); /* a socket, a buffer, a pipe */
     zl_autofree char *first = received(&w, fd, MON_STREAM_STDOUT, &end);
-    size_t more = write_until_held(&w, bytes + n, ALL - n); /* it goes on */
+    size_t more = write_until_held(&w, bytes + n, MUCH - n); /* it goes on */
     assert_true(more > 0);
     zl_autofree char *second = received(&w, fd, MON_STREAM_STDOUT, &end);
     assert_int_equal(strlen(first) + strlen(second), n + more);
@@ -218,16 +226,14 @@ static void the_first_client_that_holds_makes_the_process_wait(void **unused)
 static void held_output_goes_on_when_nothing_more_can_be_watched(void **unused)
 {
     (void)unused;
-    enum { ALL = 8 << 20 };
     struct world w;
     bool end;
-    world_make(&w, &(struct streams_opts){ .first_holds = true });
-    zl_autoclose int fd = attach(&w);
-    zl_autofree char *bytes = blob(ALL);
-    size_t n = write_until_held(&w, bytes, ALL);
+    zl_autoclose int fd = -1;
+    zl_autofree char *bytes = blob(MUCH);
+    size_t n = make_held(&w, bytes, &fd);
     no_more_watches = true;
     zl_autofree char *first = received(&w, fd, MON_STREAM_STDOUT, &end);
-    size_t more = write_until_held(&w, bytes + n, ALL - n);
+    size_t more = write_until_held(&w, bytes + n, MUCH - n);
     no_more_watches = false;
     assert_non_null(first);
     assert_true(more > 64 << 10); /* more than what a pipe holds that nobody reads */

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/fd.h"
-#include "core/names.h"
+#include "core/text/names.h"
 #include "runtime/double.h"
 #include "runtime/environment.h"
 #include "runtime/native.h"

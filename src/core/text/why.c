@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/why.h"
+#include "core/text/why.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Reasons in words, as they are shown and stored. */
-#ifndef ZL_CORE_WHY_H
-#define ZL_CORE_WHY_H
+#ifndef ZL_CORE_TEXT_WHY_H
+#define ZL_CORE_TEXT_WHY_H
 
 #include "base/error.h"
 

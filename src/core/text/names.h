@@ -3,8 +3,8 @@
  * What containers are called by people: "web-rep-2" (slot 2 of web), "web-read-2-on-0" (of its role
  * "read"), "migrate-2k7q…" (an execution), and a standalone one by its own name.
  */
-#ifndef ZL_CORE_NAMES_H
-#define ZL_CORE_NAMES_H
+#ifndef ZL_CORE_TEXT_NAMES_H
+#define ZL_CORE_TEXT_NAMES_H
 
 #include "core/core.h"
 

@@ -4,7 +4,7 @@
  * which are in force before anything runs in it. Nobody is moved by pid at a start:
  * docs/architecture.md tells what that would cost.
  */
-#include "sandbox/carry/cgroup.h"
+#include "sandbox/carry/cgroup/cgroup.h"
 
 #include <errno.h>
 #include <fcntl.h>

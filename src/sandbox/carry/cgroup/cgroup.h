@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Inside carry/: the cgroups of one container, one per hierarchy that the plan names. */
-#ifndef ZL_SANDBOX_CARRY_CGROUP_H
-#define ZL_SANDBOX_CARRY_CGROUP_H
+#ifndef ZL_SANDBOX_CARRY_CGROUP_CGROUP_H
+#define ZL_SANDBOX_CARRY_CGROUP_CGROUP_H
 
 #include "base/buf.h"
 #include "sandbox/plan.h"

@@ -13,7 +13,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/fd.h"
-#include "sandbox/carry/cgroup.h"
+#include "sandbox/carry/cgroup/cgroup.h"
 #include "sandbox/cgroup_walk.h"
 #include "sandbox/kernel.h"
 

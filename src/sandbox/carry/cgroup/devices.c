@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "sandbox/carry/cgroup.h"
+#include "sandbox/carry/cgroup/cgroup.h"
 
 #ifndef BPF_CGROUP_DEVICE
 #define BPF_CGROUP_DEVICE 6
