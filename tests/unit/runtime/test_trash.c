@@ -76,6 +76,8 @@ static void what_cannot_be_removed_hinders_nothing_else_and_is_left_alone(void *
     assert_int_equal(count_files(dir, "stuck"), 2 * STUCK);
     trash_free(t);
     event_base_free(base);
+    assert_int_equal(umount2(root, MNT_DETACH), 0);
+    assert_int_equal(rmdir(root), 0);
 }
 
 int main(void)
