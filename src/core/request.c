@@ -170,11 +170,20 @@ static struct execution *find_execution(const struct core *c, struct inst_id id)
     return execution_find(c, id.v);
 }
 
-static void not_found(const struct event *ev, struct effects *out)
+/* Of a wish for one that is neither standalone nor of an execution. */
+static void not_found(const struct core *c, const struct event *ev, struct effects *out)
 {
     char text[ZL_ID_LEN + 1];
+    const struct instance *i = instance_find(c, ev->inst.id);
     zl_id_format(ev->inst.id.v, text);
-    (void)zl_fail(&out->refused, ZL_ERR_NOT_FOUND, "there is no container or execution '%s'", text);
+    if (i && i->label.owner == OWNER_REPLICA)
+        (void)zl_fail(&out->refused, ZL_ERR_CONFLICT,
+                      "container '%s' belongs to the service '%s/%s', which would replace it: stop "
+                      "that, or restart the replica",
+                      text, i->label.deployment, i->label.service);
+    else
+        (void)zl_fail(&out->refused, ZL_ERR_NOT_FOUND, "there is no container or execution '%s'",
+                      text);
 }
 
 void request_inst_stop(struct core *c, const struct event *ev, struct effects *out)
@@ -185,7 +194,7 @@ void request_inst_stop(struct core *c, const struct event *ev, struct effects *o
     if (a)
         standalone_stop(c, a, &how);
     else if (!x)
-        not_found(ev, out);
+        not_found(c, ev, out);
     else if (execution_terminal(x) && !(how.force && x->inst))
         (void)zl_fail(&out->refused, ZL_ERR_CONFLICT, "cancel '%s': it is %s already", x->display,
                       execution_status_name(x->status));
@@ -200,5 +209,5 @@ void request_inst_remove(struct core *c, const struct event *ev, struct effects 
     if (a)
         (void)standalone_remove(c, a, &how, &out->refused);
     else
-        not_found(ev, out);
+        not_found(c, ev, out);
 }

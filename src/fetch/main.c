@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * zlayer-fetch: everything that touches foreign bytes, in a process that holds nothing of value.
- * One process per task; how it reports is in progress.h. Started by the agent.
+ * zlayer-fetch: everything that touches foreign bytes. One run per task, started by the agent; how
+ * it reports is in progress.h. This process is the keeper, who alone has the store; who talks with
+ * a registry and who reads what came of it are others, which hold nothing of value (crew/crew.h,
+ * registry/talker.h).
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -46,6 +48,8 @@ static const char usage[] =
     "       zlayer-fetch save --root DIR < IMAGES 3> ARCHIVE\n"
     "       zlayer-fetch verify --root DIR < IMAGES\n"
     "       zlayer-fetch fill --root DIR < VOLUMES\n"
+    "       zlayer-fetch archive ...    for the agent and the command line: "
+    "src/fetch/files/archive.h\n"
     "\n"
     "SOURCE is /abs/rootfs.tar[.gz|.zst], /abs/module.wasm, oci:/abs/DIR[:TAG], "
     "oci-archive:/abs/FILE[:TAG],\n"

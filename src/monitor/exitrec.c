@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "monitor/exitrec.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/dir.h"
 #include "base/fd.h"
 #include "monitor/logformat.h"
 
@@ -14,6 +17,24 @@ static const char *const whys[] = { [MON_WHY_UNSAID] = "",
                                     [MON_WHY_TIMEOUT] = "timeout",
                                     [MON_WHY_TRAP] = "trap",
                                     [MON_WHY_BROKEN] = "broken" };
+
+static int sync_entry(void *arg, const struct dirent *entry, struct zl_error *err)
+{
+    const int *dir_fd = arg;
+    if (entry->d_type != DT_REG)
+        return 0;
+    zl_autoclose int fd = openat(*dir_fd, entry->d_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 || fsync(fd) < 0 ? zl_fail_errno(err, "sync '%s'", entry->d_name) : 0;
+}
+
+static int sync_beside(int dir_fd, struct zl_error *err)
+{
+    zl_autoclose int parent = zl_open_dir(dir_fd, "..", err);
+    if (parent < 0 ||
+        zl_dir_each(dir_fd, "list the container's folder", sync_entry, &dir_fd, err) < 0)
+        return -1;
+    return fsync(parent) < 0 ? zl_fail_errno(err, "sync the folder of containers") : 0;
+}
 
 int exitrec_write(int dir_fd, const struct mon_exit *e, bool durable, struct zl_error *err)
 {
@@ -29,6 +50,8 @@ int exitrec_write(int dir_fd, const struct mon_exit *e, bool durable, struct zl_
                      e->code, e->signal, e->oom ? "true" : "false",
                      (unsigned long long)e->oom_peak_bytes, *why ? "\"why\":\"" : "", why,
                      *why ? "\"," : "", started, finished);
+    if (durable && sync_beside(dir_fd, err) < 0)
+        return -1;
     return zl_write_atomic(dir_fd, MON_EXIT_RECORD, text, (size_t)n, 0600, durable, err);
 }
 

@@ -16,7 +16,8 @@
 #include "base/error.h"
 #include "monitor/protocol.h"
 
-/* dir_fd/MON_EXIT_RECORD, all or nothing; durable: synced, it survives a power cut. */
+/* dir_fd/MON_EXIT_RECORD, all or nothing. durable: it survives a power cut, with the files beside
+ * it, without which nobody could tell whose it is, and the folder itself. */
 int exitrec_write(int dir_fd, const struct mon_exit *e, bool durable, struct zl_error *err);
 /* ZL_ERR_NOT_FOUND when there is none, ZL_ERR_INVALID when it is torn. */
 int exitrec_read(int dir_fd, struct mon_exit *ret, struct zl_error *err);

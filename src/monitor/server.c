@@ -137,6 +137,11 @@ static unsigned count_connections(const struct server *s, bool own)
     return n;
 }
 
+unsigned server_connections(const struct server *s)
+{
+    return count_connections(s, true) + count_connections(s, false);
+}
+
 static struct connection *find(const struct server *s, uint64_t serial)
 {
     struct connection *c = s->connections;
@@ -279,7 +284,7 @@ static void end_connection(struct connection *c)
 {
     struct server *s = c->server;
     free_connection(c);
-    s->on->closed(s->arg, count_connections(s, true) + count_connections(s, false));
+    s->on->closed(s->arg, server_connections(s));
 }
 
 static void connection_ready(void *arg, uint32_t events)

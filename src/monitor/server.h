@@ -58,6 +58,7 @@ void server_free(struct server *s);
 
 /* Binds MON_CTL below dir_fd, reachable for all uids that reach the directory: tokens decide. */
 int server_listen(struct server *s, int dir_fd, struct zl_error *err);
+unsigned server_connections(const struct server *s); /* those that are open */
 /* Takes over a connected socket of a peer that may ask anything. On failure it is closed. */
 int server_adopt(struct server *s, int sock, struct zl_error *err);
 

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/fd.h"
@@ -15,6 +14,7 @@
 #include "base/json.h"
 #include "base/launch.h"
 #include "image/layout.h"
+#include "runtime/reap.h"
 
 enum { LINE_MAX_BYTES = 64 * 1024, PIECE = 4096 };
 
@@ -49,13 +49,11 @@ static void fetch_free(struct fetch *f)
 
 void fetch_cancel(struct fetch *f)
 {
-    siginfo_t info;
     if (!f)
         return;
-    if (f->pidfd >= 0) {
-        (void)syscall(SYS_pidfd_send_signal, f->pidfd, SIGKILL, NULL, 0); /* it may have ended */
-        (void)waitid(P_PIDFD, (id_t)f->pidfd, &info, WEXITED); /* at once: nothing stops SIGKILL */
-    }
+    free_event(f->ended);
+    f->ended = NULL;
+    reap_killed(f->task.base, zl_take_fd(&f->pidfd));
     fetch_free(f);
 }
 

@@ -480,6 +480,7 @@ static void finish(struct shim *s)
     if (s->mounts_fd >= 0)
         loop_arm(&s->loop, &s->mounts_timer, SHIM_MOUNTS_LATER_MS, let_mounts_go, s);
     container_forget_if_asked(s);
+    container_may_be_unwanted(s);
 }
 
 static void finish_now(void *arg)
@@ -518,6 +519,7 @@ bool container_reaped(struct shim *s, pid_t pid, int code, int signal)
 static void client_left(void *arg)
 {
     (void)container_end_if_quiet(arg);
+    container_may_be_unwanted(arg);
 }
 
 static const struct streams_events container_streams = { .ended = output_ended,

@@ -29,6 +29,41 @@ static int remove_run_directory(const struct shim *s, struct zl_error *err)
     return zl_remove_tree(parent, s->create.id, err);
 }
 
+static bool is_left_alone(const struct shim *s)
+{
+    return (s->phase == MON_PHASE_CREATED || s->phase == MON_PHASE_EXITED) &&
+           server_connections(s->server) == 0 && streams_clients(s->streams) == 0 &&
+           s->n_execs == 0;
+}
+
+/* Who removed the directory could not reach us, and has killed what ran. */
+static void look_for_directory(void *arg)
+{
+    struct shim *s = arg;
+    struct stat st;
+    struct zl_error err;
+
+    if (!is_left_alone(s))
+        return; /* the end of what is there still calls us again */
+    if (fstat(s->run_fd, &st) < 0 || st.st_nlink > 0) {
+        s->unwanted_ms =
+            s->unwanted_ms < SHIM_UNWANTED_MAX_MS / 2 ? s->unwanted_ms * 2 : SHIM_UNWANTED_MAX_MS;
+        loop_arm(&s->loop, &s->unwanted_timer, s->unwanted_ms, look_for_directory, s);
+        return;
+    }
+    if (carry_remove(s->carry, &err) < 0)
+        (void)dprintf(2, "zlayer-shim %s: %s\n", s->create.id, err.msg);
+    loop_stop(&s->loop);
+}
+
+void container_may_be_unwanted(struct shim *s)
+{
+    if (!is_left_alone(s))
+        return;
+    s->unwanted_ms = SHIM_UNWANTED_MS;
+    loop_arm(&s->loop, &s->unwanted_timer, s->unwanted_ms, look_for_directory, s);
+}
+
 static void linger_is_over(void *arg)
 {
     struct shim *s = arg;

@@ -47,6 +47,8 @@ static void connection_closed(void *arg, unsigned left)
 
     if (left == 0 && s->phase == MON_PHASE_NEW)
         loop_stop(&s->loop);
+    else
+        container_may_be_unwanted(s);
 }
 
 static const struct server_events server_events = { .closed = connection_closed };

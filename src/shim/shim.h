@@ -31,6 +31,8 @@ enum {
     SHIM_SETTLE_LATER_MS = 50,
     SHIM_MOUNTS_LATER_MS = 5, /* by then who removes what has ended has asked for it */
     SHIM_EXEC_UNUSED_MS = 60 * 1000,
+    SHIM_UNWANTED_MS = 1000, /* before the first look whether anybody can still come; doubled */
+    SHIM_UNWANTED_MAX_MS = 60 * 1000,
 };
 
 struct exec;
@@ -105,7 +107,8 @@ struct shim {
     struct server_ticket waiters[SHIM_WAITERS_MAX];
     size_t n_waiters;
     struct loop_timer settle_timer, attach_timer, stop_timer, drain_timer, linger_timer,
-        mounts_timer;
+        mounts_timer, unwanted_timer;
+    uint64_t unwanted_ms;
 
     struct exec *execs;
     size_t n_execs;
@@ -144,6 +147,9 @@ void container_done(struct shim *s); /* lets go of everything, touches nothing t
 int container_forget(struct shim *s, struct server_request *rq, struct zl_error *err);
 /* What was asked for while it ran; the phase is EXITED now, or was never RUNNING. */
 void container_forget_if_asked(struct shim *s);
+/* To be called when a connection has ended, and when the container has: without either, the monitor
+ * ends once its run directory is gone, which alone leads to it. */
+void container_may_be_unwanted(struct shim *s);
 /* Ends the loop when the container is forgotten and no client waits for anything. */
 bool container_end_if_quiet(struct shim *s);
 

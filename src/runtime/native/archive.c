@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -20,6 +19,7 @@
 #include "base/launch.h"
 #include "oci/config.h"
 #include "runtime/native/inner.h"
+#include "runtime/reap.h"
 
 enum { ARCHIVES_MAX = 32, ARGS_MAX = 512, LAYERS_TEXT = 2048 };
 
@@ -155,17 +155,6 @@ static int launch(struct archive *a, const struct container *c, const struct rt_
     return 0;
 }
 
-/* One that nobody will hear of. */
-static void end_helper(const struct archive *a)
-{
-    siginfo_t info;
-    if (a->pidfd < 0)
-        return;
-    (void)syscall(SYS_pidfd_send_signal, a->pidfd, SIGKILL, NULL, 0); /* it may have ended */
-    while (waitid(P_PIDFD, (id_t)a->pidfd, &info, WEXITED) < 0 && errno == EINTR)
-        ;
-}
-
 static int begin(const struct container *c, const struct rt_request *rq,
                  struct rt_stream_where *ret, struct zl_error *err)
 {
@@ -199,7 +188,10 @@ static int begin(const struct container *c, const struct rt_request *rq,
             rc = zl_fail(err, ZL_ERR_SYSTEM, "watch zlayer-fetch: out of memory");
     }
     if (rc < 0) {
-        end_helper(a);
+        if (a->ended)
+            event_free(a->ended);
+        a->ended = NULL;
+        reap_killed(n->rt.base, zl_take_fd(&a->pidfd)); /* nobody will hear of it */
         archive_free(a);
         return -1;
     }

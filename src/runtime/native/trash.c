@@ -42,7 +42,8 @@ static bool try_one(struct trash *t, int dir_fd, const char *name, unsigned *bud
     zl_autoclose int sub = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (sub < 0)
         return false;
-    if (depth == DEPTH_MAX) /* a descriptor a level: deeper trees are cut and go on from the top */
+    if (depth ==
+        DEPTH_MAX) /* two descriptors a level: deeper trees are cut and go on from the top */
         return move_in(t, dir_fd, name) == 0;
     return remove_some(t, sub, budget, depth + 1) && unlinkat(dir_fd, name, AT_REMOVEDIR) == 0;
 }

@@ -4,6 +4,7 @@
 #include "../scratch.h"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "monitor/exitrec.h"
 #include "monitor/frame.h"
@@ -14,6 +15,51 @@ static const struct mon_exit killed = { .code = 137,
                                         .oom_peak_bytes = UINT64_MAX,
                                         .started_wall_ns = 1795459681123456789,
                                         .finished_wall_ns = 1795459682000000001 };
+
+enum { SYNCED_MAX = 16 };
+static struct {
+    ino_t v[SYNCED_MAX];
+    size_t n;
+} synced; /* in their order */
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+
+int __wrap_fsync(int fd)
+{
+    struct stat st;
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_true(synced.n < SYNCED_MAX);
+    synced.v[synced.n++] = st.st_ino;
+    return __real_fsync(fd);
+}
+
+static bool was_synced(int fd, const char *name)
+{
+    struct stat st;
+    assert_int_equal(fstatat(fd, name, &st, 0), 0);
+    for (size_t i = 0; i < synced.n; i++)
+        if (synced.v[i] == st.st_ino)
+            return true;
+    return false;
+}
+
+static void a_durable_exit_record_has_its_folder_and_what_lies_beside_it_on_the_disk(void **unused)
+{
+    (void)unused;
+    struct scratch dir = scratch_open();
+    struct zl_error err;
+    ok(zl_write_new(dir.fd, "record.json", "{}", 2, 0600, &err));
+    synced.n = 0;
+    ok(exitrec_write(dir.fd, &killed, false, &err));
+    assert_int_equal(synced.n, 0);
+    ok(exitrec_write(dir.fd, &killed, true, &err));
+    assert_true(was_synced(dir.fd, "record.json"));
+    assert_true(was_synced(dir.fd, MON_EXIT_RECORD));
+    assert_true(was_synced(dir.fd, "."));
+    assert_true(was_synced(dir.fd, ".."));
+    scratch_remove(&dir);
+}
 
 static void an_exit_record_is_read_as_it_was_written(void **unused)
 {
@@ -204,6 +250,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_exit_record_is_read_as_it_was_written),
+        cmocka_unit_test(a_durable_exit_record_has_its_folder_and_what_lies_beside_it_on_the_disk),
         cmocka_unit_test(a_missing_record_is_not_found),
         cmocka_unit_test(a_record_that_is_cut_anywhere_is_refused),
         cmocka_unit_test(a_record_of_another_form_is_refused),

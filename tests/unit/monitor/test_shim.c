@@ -584,6 +584,21 @@ static void one_whose_run_directory_is_gone_can_be_forgotten(void **unused)
     box_forget(&b);
 }
 
+/* As when it was stopped, or its socket crowded, while its container was removed. */
+static void one_that_nobody_could_reach_ends_when_its_run_directory_is_gone(void **unused)
+{
+    (void)unused;
+    struct zl_error err;
+    struct box b = box_run(&(struct how){ SH("exit 0") });
+    (void)box_wait(&b);
+    mon_client_free(b.agent);
+    b.agent = NULL;
+    zl_autoclose int all_runs = zl_open_dir(all.dir.fd, "c", &err);
+    ok(zl_remove_tree(all_runs, b.id, &err));
+    assert_int_equal(shim_status(&b), 0);
+    box_let_go(&b);
+}
+
 static void an_oom_kill_is_recorded(void **unused)
 {
     (void)unused;
@@ -1326,6 +1341,7 @@ int main(int argc, char **argv)
         T(the_first_process_takes_the_others_with_it),
         T(forgetting_a_running_container_ends_it),
         T(one_whose_run_directory_is_gone_can_be_forgotten),
+        T(one_that_nobody_could_reach_ends_when_its_run_directory_is_gone),
         T(an_oom_kill_is_recorded),
         T(an_oom_kill_of_another_process_is_an_event),
         T(mounts_are_held_beyond_the_end_where_that_was_asked_for),
