@@ -4,6 +4,7 @@
  * when the clients that have not taken all of its output have done so or given up.
  */
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"

@@ -92,18 +92,22 @@ static int name_module(struct guest_making *m, const char *name, const struct im
     return m->image ? 0 : zl_fail_errno(err, "make ready the module");
 }
 
-/* digest NULL: the one that name means. */
-static int find_module(struct native *n, const char *name, const char *digest, struct image **ret,
-                       struct zl_error *err)
+/* digest NULL: the one that name means. The caller's to free; NULL: there is none. */
+static struct image *find_module(struct native *n, const char *name, const char *digest,
+                                 struct zl_error *err)
 {
     autoimage struct image *image = NULL;
-    if (image_find(n->images, digest ? digest : name, &image, err) < 0)
-        return digest ? zl_wrap(err, "image '%s'", name) : -1;
-    if (!image->wasm.digest[0])
-        return zl_fail(err, ZL_ERR_INVALID, "image '%s' is a container's, not a WebAssembly module",
-                       name);
-    *ret = zl_take_ptr(image);
-    return 0;
+    if (image_find(n->images, digest ? digest : name, &image, err) < 0) {
+        if (digest)
+            (void)zl_wrap(err, "image '%s'", name);
+        return NULL;
+    }
+    if (!image->wasm.digest[0]) {
+        (void)zl_fail(err, ZL_ERR_INVALID, "image '%s' is a container's, not a WebAssembly module",
+                      name);
+        return NULL;
+    }
+    return zl_take_ptr(image);
 }
 
 /* Also when the host has it already: then it says so at once. */
@@ -148,7 +152,9 @@ int wasm_pull(struct native_call *k, const struct rt_request *rq, struct zl_erro
     autoimage struct image *image = NULL;
     struct native *n = native_of(k->call.rt);
     struct guest_making *m = making_new(k, n, err);
-    if (!m || find_module(n, rq->pull.image, rq->pull.digest, &image, err) < 0)
+    if (m)
+        image = find_module(n, rq->pull.image, rq->pull.digest, err);
+    if (!image)
         return -1;
     /* With the settings that most services have; another variant is compiled at create. */
     unsigned variant = n->wasm->config.disable_epochs ? 0 : WASM_VARIANT_TIMED;
@@ -469,7 +475,8 @@ int wasm_create(struct native_call *k, const struct rt_request *rq, struct zl_er
     struct guest_making *m = making_new(k, n, err);
     if (!m)
         return -1;
-    if (find_module(n, rq->create.service->image.name, rq->create.image_digest, &image, err) < 0)
+    image = find_module(n, rq->create.service->image.name, rq->create.image_digest, err);
+    if (!image)
         return -1;
     struct container *c = container_create(k, rq, err);
     if (!c)
