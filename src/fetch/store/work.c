@@ -31,22 +31,54 @@ static int await_crew(int dir, struct zl_error *err)
     return rc < 0 ? zl_fail_errno(err, "wait for its processes") : 0;
 }
 
-/* Removes the folders of a run that is dead: nobody holds its lock. */
-static int remove_leftover(void *arg, const struct dirent *entry, struct zl_error *err)
+/* Folders of dead runs: nobody held their locks, which are ours now. */
+struct leftovers {
+    const struct layout *store;
+    struct leftover {
+        int fd;
+        char name[LAYOUT_PATH];
+    } * v;
+    size_t n;
+};
+
+static void leftovers_done(struct leftovers *l)
 {
-    const struct layout *store = arg;
+    for (size_t i = 0; i < l->n; i++)
+        zl_closep(&l->v[i].fd);
+    free(l->v);
+}
+
+static int take_leftover(void *arg, const struct dirent *entry, struct zl_error *err)
+{
+    struct leftovers *l = arg;
     const char *name = entry->d_name;
     if (!layout_is_tmp(name))
         return 0;
     zl_autoclose int fd =
-        openat(store->layers, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        openat(l->store->layers, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? 0 : zl_fail_errno(err, "open layers/%s", name);
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
         return errno == EWOULDBLOCK ? 0 : zl_fail_errno(err, "lock layers/%s", name);
-    if (await_crew(fd, err) < 0 || zl_remove_tree(store->partial, name, err) < 0)
-        return -1;
-    return zl_remove_tree(store->layers, name, err);
+    struct leftover *grown = reallocarray(l->v, l->n + 1, sizeof *grown);
+    if (!grown)
+        return zl_fail_errno(err, "clean up after layers/%s", name);
+    l->v = grown;
+    struct leftover *left = &l->v[l->n++];
+    left->fd = zl_take_fd(&fd);
+    (void)snprintf(left->name, sizeof left->name, "%s", name); /* ours, and short */
+    return 0;
+}
+
+/* May take its time: a layer is up to millions of files. */
+static int remove_leftovers(const struct leftovers *l, struct zl_error *err)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (await_crew(l->v[i].fd, err) < 0 ||
+            zl_remove_tree(l->store->partial, l->v[i].name, err) < 0 ||
+            zl_remove_tree(l->store->layers, l->v[i].name, err) < 0)
+            return -1;
+    return 0;
 }
 
 /* What the foreman holds as long as there may be hands: beside its own lock the one against garbage
@@ -60,13 +92,13 @@ static int lock_crew(const struct work *w, struct zl_error *err)
     return crew_hold(w->crew, held, ZL_ARRAY_LEN(held), err);
 }
 
-/* A new folder has no lock for a moment: made under the exclusive lock that removal needs, too. */
-static int make_folder(struct work *w, struct zl_error *err)
+/* A new folder has no lock for a moment: made under the exclusive lock that taking a leftover
+ * needs, too, and which the agent waits for: nothing that lasts is done under it. */
+static int make_folder(struct work *w, struct leftovers *left, struct zl_error *err)
 {
     char id[ZL_ID_LEN + 1];
     zl_autoclose int lock = layout_lock(&w->store, LAYOUT_LOCK, LOCK_EX, err);
-    if (lock < 0 ||
-        zl_dir_each(w->store.layers, "the layers", remove_leftover, &w->store, err) < 0 ||
+    if (lock < 0 || zl_dir_each(w->store.layers, "the layers", take_leftover, left, err) < 0 ||
         partials_tidy(&w->store, zl_wall_ns() / 1000000000, partials_max_bytes(&w->store), err) < 0)
         return -1;
     zl_id_format(zl_id_random(), id);
@@ -95,7 +127,8 @@ int work_open(int root_fd, int seen_fd, const struct crew *crew, struct work *re
     if (layout_open(root_fd, &w.store, err) < 0 || open_seen(seen_fd, &w, err) < 0)
         return -1;
     w.fetching = layout_lock(&w.store, LAYOUT_FETCHING, LOCK_SH, err);
-    if (w.fetching < 0 || make_folder(&w, err) < 0)
+    ZL_CLEANUP(leftovers_done) struct leftovers left = { .store = &w.store };
+    if (w.fetching < 0 || make_folder(&w, &left, err) < 0 || remove_leftovers(&left, err) < 0)
         return -1;
     *ret = w;
     w = (struct work)WORK_CLOSED;
