@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Calls to the agent, and the ways in which most commands end with what was answered. */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/cli.h"
 #include "cli/output.h"
@@ -10,9 +11,21 @@ int cli_call(struct cli *cli, const char *method, const char *fmt, const char *a
 {
     zl_autobuf struct zl_buf path = ZL_BUF(8192);
     api_path(&path, fmt, a, b);
+    struct zl_error why = { 0 };
     if (zl_buf_check(&path, "request", err) < 0 || cli_connect(cli, err) < 0)
         return -1;
-    return api_client_call(cli->client, method, path.data, body, ret, NULL, err);
+    if (api_client_call(cli->client, method, path.data, body, ret, NULL, &why) == 0)
+        return 0;
+    if (why.kind != ZL_ERR_UNREACHABLE || strcmp(method, "GET") != 0) {
+        if (err)
+            *err = why;
+        return -1;
+    }
+    /* It was killed a moment ago, or just now; a question may be asked twice. */
+    api_client_free(zl_take_ptr(cli->client));
+    return cli_connect(cli, err) < 0
+               ? -1
+               : api_client_call(cli->client, method, path.data, body, ret, NULL, err);
 }
 
 int cli_post(struct cli *cli, const char *fmt, const char *a, json_t *body, json_t **ret,

@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from world import alive, until
+from world import alive, parent, until
 
 
 class Terminal:
@@ -205,6 +205,19 @@ def test_a_paused_container_is_still_paused_for_the_next_agent(host):
     host.zlayer("unpause", "box")
 
 
+def test_a_question_to_an_agent_that_is_killed_is_asked_again(world):
+    place = world.run / "zlayer.sock"
+    world.run.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as dying:
+        dying.bind(str(place))
+        dying.listen()
+        asked = world.popen("ps", "--format", "json")
+        accepted, _ = dying.accept()
+        place.unlink()
+    accepted.close()
+    assert json.loads(asked.communicate(timeout=60)[0]) is not None and asked.returncode == 0
+
+
 def test_health_is_not_judged_while_paused(host):
     host.spec("""
 version: v1
@@ -213,16 +226,33 @@ services:
   web:
     image: {name: busybox}
     command: {entrypoint: [sleep, "1000"]}
-    health: {check: {type: command, command: "true"}, interval: 200ms, timeout: 1s, retries: 1}
+    health: {check: {type: command, command: "sleep 0.5"}, interval: 100ms, timeout: 1s, retries: 1}
 """)
     host.zlayer("up", "-d", "test.zlayer.yml")
     host.up("web", 1)
     host.zlayer("pause", "web")
-    time.sleep(1)  # five intervals, in which nothing may happen: there is no condition to wait for
+    time.sleep(1.5)  # more than the check that is mostly under way may take: there is no condition to wait for
     found = [c for c in host.containers("sick")][0]
     assert (found["health"], found["restarts"], found["paused"]) == ("healthy", 0, True)
     host.zlayer("unpause", "web")
     host.zlayer("down", "-t", "0", "sick")
+
+
+def test_a_paused_replica_whose_monitor_is_killed_is_replaced(host):
+    host.spec("""
+version: v1
+deployment: cold
+services:
+  web:
+    image: {name: busybox}
+    command: {entrypoint: [sleep, "1000"]}
+""")
+    host.zlayer("up", "-d", "test.zlayer.yml")
+    first = host.up("web", 1)[0]
+    host.zlayer("pause", "web")
+    os.kill(parent(first["pid"]), signal.SIGKILL)
+    assert host.back(first)["exit"]["lost"]
+    assert not alive(first["pid"])
 
 
 def cgroup_value(host, ident, *names):

@@ -223,7 +223,7 @@ class World:
                 with contextlib.suppress(OSError):
                     for pid in (folder / "cgroup.procs").read_text().split():
                         found[int(pid)] = folder.name
-        for p in pathlib.Path("/proc").glob("[0-9]*"):
+        for p in (pathlib.Path("/proc", pid) for pid in filter(str.isdigit, os.listdir("/proc"))):
             with contextlib.suppress(OSError):
                 if int(p.name) != os.getpid() and str(self.run).encode() in (p / "environ").read_bytes():
                     found[int(p.name)] = (p / "cmdline").read_bytes().replace(b"\0", b" ").decode()
@@ -231,9 +231,9 @@ class World:
 
     def mounts(self):
         found = set()
-        for p in pathlib.Path("/proc").glob("[0-9]*/mountinfo"):
+        for pid in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError):
-                found |= {line for line in p.read_text().splitlines() if str(self.folder) in line}
+                found |= {line for line in pathlib.Path(f"/proc/{pid}/mountinfo").read_text().splitlines() if str(self.folder) in line}
         return sorted(found)
 
     def leftovers(self):
@@ -245,8 +245,9 @@ class World:
         return left
 
     def clear(self, *deployments):
-        """Removes these deployments and all containers; returns when nothing of them is left."""
-        for name in deployments:
+        """Removes these deployments, those that are shown, and all containers; returns when nothing of them is left."""
+        shown = {c["deployment"] for c in self.containers()} - {"-"}
+        for name in sorted(shown.union(deployments)):
             self.zlayer("down", name, "-f", code=None)
         for c in self.json("container", "ls"):
             self.zlayer("container", "rm", "-f", c["id"], code=None)

@@ -52,7 +52,7 @@ static int take_leftover(void *arg, const struct dirent *entry, struct zl_error 
 {
     struct leftovers *l = arg;
     const char *name = entry->d_name;
-    if (!layout_is_tmp(name))
+    if (!layout_is_tmp(name) || strlen(name) >= LAYOUT_PATH) /* ours are short */
         return 0;
     zl_autoclose int fd =
         openat(l->store->layers, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -66,7 +66,7 @@ static int take_leftover(void *arg, const struct dirent *entry, struct zl_error 
     l->v = grown;
     struct leftover *left = &l->v[l->n++];
     left->fd = zl_take_fd(&fd);
-    (void)snprintf(left->name, sizeof left->name, "%s", name); /* ours, and short */
+    memcpy(left->name, name, strlen(name) + 1);
     return 0;
 }
 

@@ -43,6 +43,7 @@ struct container {
     bool started;
     bool oom_told;
     bool paused;            /* by RT_PAUSE, as far as we were told */
+    unsigned pauses;        /* how often, so that who began before one can tell */
     int64_t pid;            /* of its first process, while it runs; 0: not known */
     bool receiving, doomed; /* freed when the receiving loop is done with it */
 };

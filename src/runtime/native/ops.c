@@ -98,6 +98,7 @@ static void on_paused(struct native_call *k, const struct mon_message *m)
 {
     (void)m;
     k->c->paused = true;
+    k->c->pauses++;
     rt_call_succeed(&k->call);
 }
 

@@ -22,6 +22,7 @@ enum {
 };
 
 struct probe {
+    unsigned pauses; /* of the container, when it began */
     uint64_t timeout_ms;
     uint16_t port, expect_status;
     bool v6;
@@ -50,7 +51,9 @@ static void release(struct native_call *k)
 static void not_passed(struct native_call *k, struct zl_error *why)
 {
     const struct probe *p = k->more;
-    if (why->kind == ZL_ERR_TIMEOUT)
+    if (k->c && (k->c->paused || k->c->pauses != p->pauses))
+        (void)zl_fail(why, ZL_ERR_CANCELLED, "the container was paused meanwhile");
+    else if (why->kind == ZL_ERR_TIMEOUT)
         (void)zl_fail(why, ZL_ERR_TIMEOUT, "no answer within %" PRIu64 " ms", p->timeout_ms);
     rt_call_fail(&k->call, why); /* core knows whose probe it is */
 }
@@ -299,6 +302,7 @@ static int begin_probe(struct native_call *k, const struct spec_service *s, stru
     k->release = release;
     k->on_failed = not_passed;
     p->fd = -1;
+    p->pauses = k->c->pauses;
     p->timeout_ms = s->health.timeout_ms ? s->health.timeout_ms : DEFAULT_TIMEOUT_MS;
     (void)snprintf(p->address, sizeof p->address, "127.0.0.1");
     zl_buf_init(&p->request, REQUEST_MAX);
