@@ -111,7 +111,8 @@ def test_a_user_namespace_with_volumes_of_mapped_ids(engine, tmp_path):
 
 def test_a_terminal(engine):
     out, code = on_terminal(lambda tty: engine.popen("run", "--rm", *engine.network, "--cgroup-parent", engine.cgroup, "-it", engine.image,
-                                                     "sh", "-c", "test -t 0 && tty; exit 3", stdin=tty, stdout=tty, stderr=tty))
+                                                     "sh", "-c", "test -t 0 && tty; read -t 60 go; exit 3", stdin=tty, stdout=tty, stderr=tty),
+                            typed=b"go\n", after=b"/dev/pts/0")
     assert "/dev/pts/0" in out and code == 3
 
 
@@ -164,8 +165,7 @@ def test_logs_of_both_streams(engine):
 # ---- containerd ----------------------------------------------------------------------------------
 
 def test_ctr_output_and_exit_code(containerd):
-    r = containerd.run("one", [], "sh", "-c", "echo out; exit 42", code=42)
-    assert r.stdout == "out\n"
+    assert containerd.run_heard("one", [], "echo out", 1, code=42) == "out\n"
     assert "'nothing-such': executable file not found in $PATH" in containerd.run("two", [], "nothing-such", code=1).stderr
 
 
@@ -186,8 +186,8 @@ def test_ctr_memory_limit_volume_and_read_only_root(containerd, tmp_path):
     containerd.run("hog", ["--memory-limit", 16 << 20], "sh", "-c", HOG, code=137)
     (tmp_path / "f").write_text("from the host\n")
     mount = f"type=bind,src={tmp_path},dst=/data,options=rbind:ro"
-    r = containerd.run("ro", ["--read-only", "--mount", mount], "sh", "-c", "cat /data/f; touch /data/x || echo refused; touch /x || echo refused")
-    assert r.stdout == "from the host\nrefused\nrefused\n"
+    said = containerd.run_heard("ro", ["--read-only", "--mount", mount], "cat /data/f; touch /data/x || echo refused; touch /x || echo refused", 3)
+    assert said == "from the host\nrefused\nrefused\n"
 
 
 def test_ctr_terminal(containerd):

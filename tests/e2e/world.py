@@ -53,15 +53,18 @@ def make_rootfs_tar(path):
     return path
 
 
-def on_terminal(popen, typed=b""):
-    """What popen(tty) shows on a terminal of its own, in which that is typed, and its exit code."""
+def on_terminal(popen, typed=b"", after=b""):
+    """What popen(tty) shows on a terminal of its own, in which that is typed (when `after` has been shown), and its exit code."""
     master, slave = pty.openpty()
     p = popen(slave)
     os.close(slave)
-    os.write(master, typed)
+    if not after:
+        os.write(master, typed)
     shown = b""
     with contextlib.suppress(OSError):  # EIO: nobody has the other end any more
         while piece := os.read(master, 4096):
+            if after and after not in shown and after in shown + piece:
+                os.write(master, typed)
             shown += piece
     os.close(master)
     return shown.decode(), p.wait(60)
