@@ -231,7 +231,8 @@ services:
     host.zlayer("up", "-d", "test.zlayer.yml")
     host.up("web", 1)
     host.zlayer("pause", "web")
-    time.sleep(1.5)  # more than the check that is mostly under way may take: there is no condition to wait for
+    # That nothing happens has no condition to wait for: longer than the check that is mostly under way may take.
+    time.sleep(1.5)
     found = [c for c in host.containers("sick")][0]
     assert (found["health"], found["restarts"], found["paused"]) == ("healthy", 0, True)
     host.zlayer("unpause", "web")

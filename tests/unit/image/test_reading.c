@@ -383,6 +383,7 @@ static void a_hand_that_does_not_end_is_given_up(void **unused)
                 _exit(1);
             if (!drips)
                 (void)close(order.fds[1]);
+            /* It is to be slow: a byte a millisecond is the hostility that is tested. */
             while (write(drips ? order.fds[1] : order.fds[0], "x", 1) == 1)
                 (void)usleep(1000);
             _exit(0);

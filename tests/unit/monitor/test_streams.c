@@ -196,26 +196,22 @@ static size_t write_until_held(struct world *w, const char *bytes, size_t n)
 
 enum { MUCH = 8 << 20 };
 
-/* A world whose process waits, since its one client, *ret_fd, reads nothing of bytes[0..MUCH). */
-static size_t make_held(struct world *w, const char *bytes, int *ret_fd)
+/* The process waits for the one client, which reads nothing of what it says, and goes on when it
+ * does. */
+static void wait_and_go_on(bool nothing_can_be_watched)
 {
-    world_make(w, &(struct streams_opts){ .first_holds = true });
-    *ret_fd = attach(w);
-    return write_until_held(w, bytes, MUCH);
-}
-
-static void the_first_client_that_holds_makes_the_process_wait(void **unused)
-{
-    (void)unused;
     struct world w;
     bool end;
-    zl_autoclose int fd = -1;
+    world_make(&w, &(struct streams_opts){ .first_holds = true });
+    zl_autoclose int fd = attach(&w);
     zl_autofree char *bytes = blob(MUCH);
-    size_t n = make_held(&w, bytes, &fd);
+    size_t n = write_until_held(&w, bytes, MUCH);
     assert_in_range(n, 64 << 10, 2 << 20); /* a socket, a buffer, a pipe */
+    no_more_watches = nothing_can_be_watched;
     zl_autofree char *first = received(&w, fd, MON_STREAM_STDOUT, &end);
-    size_t more = write_until_held(&w, bytes + n, MUCH - n); /* it goes on */
-    assert_true(more > 0);
+    size_t more = write_until_held(&w, bytes + n, MUCH - n);
+    no_more_watches = false;
+    assert_true(more > 64 << 10); /* more than what a pipe holds that nobody reads */
     zl_autofree char *second = received(&w, fd, MON_STREAM_STDOUT, &end);
     assert_int_equal(strlen(first) + strlen(second), n + more);
     assert_memory_equal(first, bytes, strlen(first));
@@ -223,21 +219,16 @@ static void the_first_client_that_holds_makes_the_process_wait(void **unused)
     world_drop(&w);
 }
 
+static void the_first_client_that_holds_makes_the_process_wait(void **unused)
+{
+    (void)unused;
+    wait_and_go_on(false);
+}
+
 static void held_output_goes_on_when_nothing_more_can_be_watched(void **unused)
 {
     (void)unused;
-    struct world w;
-    bool end;
-    zl_autoclose int fd = -1;
-    zl_autofree char *bytes = blob(MUCH);
-    size_t n = make_held(&w, bytes, &fd);
-    no_more_watches = true;
-    zl_autofree char *first = received(&w, fd, MON_STREAM_STDOUT, &end);
-    size_t more = write_until_held(&w, bytes + n, MUCH - n);
-    no_more_watches = false;
-    assert_non_null(first);
-    assert_true(more > 64 << 10); /* more than what a pipe holds that nobody reads */
-    world_drop(&w);
+    wait_and_go_on(true);
 }
 
 static void a_holding_client_that_dies_lets_the_process_go_on(void **unused)
